@@ -1,0 +1,37 @@
+//! Agents: a prompt, skills and a model under one name.
+
+use sea_orm::entity::prelude::*;
+
+use crate::values::{AgentStatus, JsonObject, StringList};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "agents")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub name: String,
+    pub role: Option<String>,
+    pub system_prompt: Option<String>,
+    pub base_prompt: Option<String>,
+    pub skill_names: StringList,
+    pub competencies: StringList,
+    pub can_review: StringList,
+    pub traits: StringList,
+    pub languages: StringList,
+    pub communication_style: Option<String>,
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<i64>,
+    pub model_id: Option<i64>,
+    pub status: AgentStatus,
+    pub is_active: bool,
+    pub metadata: JsonObject,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(belongs_to, from = "model_id", to = "id")]
+    pub model: BelongsTo<Option<super::model::Entity>>,
+    #[sea_orm(has_many)]
+    pub memberships: HasMany<super::member::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,17 @@
+//! The rows of circle-registry and how they hang together.
+//!
+//! ```text
+//! provider 1 ── n model 1 ── n agent 1 ── n member n ── 1 circle
+//! ```
+//!
+//! A provider serves models, an agent runs on at most one model, and a member is one agent's
+//! place in one circle. The module name is always written (`model::Entity`), because the domain's
+//! word "model" and SeaORM's `Model` would otherwise be hard to tell apart.
+
+pub mod agent;
+pub mod circle;
+pub mod member;
+pub mod model;
+pub mod price;
+pub mod provider;
+pub mod values;

@@ -1,0 +1,28 @@
+//! Members: one agent's place in one circle.
+
+use sea_orm::entity::prelude::*;
+
+use crate::values::{JsonObject, MemberRole, StringList};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "members")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub circle_id: i64,
+    pub agent_id: i64,
+    pub role: MemberRole,
+    pub competencies: StringList,
+    pub can_review: StringList,
+    pub permissions: JsonObject,
+    pub is_active: bool,
+    pub joined_at: DateTimeUtc,
+    pub left_at: Option<DateTimeUtc>,
+    #[sea_orm(belongs_to, from = "circle_id", to = "id")]
+    pub circle: BelongsTo<super::circle::Entity>,
+    #[sea_orm(belongs_to, from = "agent_id", to = "id")]
+    pub agent: BelongsTo<super::agent::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,38 @@
+//! Models: what a provider's API can be asked to run.
+
+use sea_orm::entity::prelude::*;
+
+use crate::price::Price;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "models")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub provider_id: i64,
+    pub model_name: String,
+    pub model_alias: Option<String>,
+    pub mode: Option<String>,
+    pub input_price: Option<Price>,
+    pub output_price: Option<Price>,
+    pub cache_read_price: Option<Price>,
+    pub cache_write_price: Option<Price>,
+    pub context_window: Option<i64>,
+    pub max_output: Option<i64>,
+    pub supports_vision: bool,
+    pub supports_tools: bool,
+    pub supports_streaming: bool,
+    pub supports_reasoning: bool,
+    pub release_date: Option<Date>,
+    pub deprecation_date: Option<Date>,
+    pub is_deprecated: bool,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(belongs_to, from = "provider_id", to = "id")]
+    pub provider: BelongsTo<super::provider::Entity>,
+    #[sea_orm(has_many)]
+    pub agents: HasMany<super::agent::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,178 @@
+//! Column values that need a type of their own: closed enums, JSON lists and JSON objects.
+//!
+//! The API shows these very types, so they carry their description for `openapi.json` too: a
+//! bound or a member that changes here changes there.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use poem_openapi::{
+    Enum,
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+};
+use sea_orm::{DeriveActiveEnum, EnumIter, FromJsonQueryResult};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The present moment, cut to the microseconds that both databases keep.
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+/// What an agent is doing.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// Ready for work.
+    #[default]
+    Idle,
+    /// At work.
+    Busy,
+    /// Not reachable.
+    Offline,
+}
+
+/// Whether a circle is at work.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum CircleStatus {
+    /// Not at work; the state of a new circle.
+    #[default]
+    Stopped,
+    /// At work.
+    Running,
+    /// Started, but holding still.
+    Paused,
+}
+
+/// What a member is in its circle, in the order in which a roster lists them.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    EnumIter,
+    DeriveActiveEnum,
+    Enum,
+    Serialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum MemberRole {
+    /// Leads the circle; listed first.
+    Lead,
+    /// Takes part in the circle's work.
+    #[default]
+    Member,
+    /// Called on for one field.
+    Specialist,
+    /// Reviews the work of others.
+    Reviewer,
+    /// Reads along; listed last.
+    Observer,
+}
+
+/// A list of short strings: at most 100, each of 1 to 200 characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct StringList(pub Vec<String>);
+
+impl StringList {
+    const MAX_ITEMS: usize = 100;
+    const MAX_LENGTH: usize = 200;
+}
+
+impl Type for StringList {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = String;
+
+    fn name() -> Cow<'static, str> {
+        "StringList".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let item = MetaSchema {
+            min_length: Some(1),
+            max_length: Some(Self::MAX_LENGTH),
+            ..MetaSchema::new("string")
+        };
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(item)))),
+            max_items: Some(Self::MAX_ITEMS),
+            ..MetaSchema::new("array")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a String> + 'a> {
+        Box::new(self.0.iter())
+    }
+}
+
+/// A JSON object whose members are the caller's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct JsonObject(pub serde_json::Map<String, Value>);
+
+impl Type for JsonObject {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "JsonObject".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
+            ..MetaSchema::new("object")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::empty())
+    }
+}
+
+/// JSON in and out by way of serde, for the types whose description is written by hand above.
+macro_rules! json_by_serde {
+    ($($ty:ty),*) => {$(
+        impl ParseFromJSON for $ty {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                serde_json::from_value(value.unwrap_or_default()).map_err(ParseError::custom)
+            }
+        }
+
+        impl ToJSON for $ty {
+            fn to_json(&self) -> Option<Value> {
+                serde_json::to_value(self).ok()
+            }
+        }
+    )*};
+}
+
+json_by_serde!(StringList, JsonObject);

@@ -1,0 +1,59 @@
+//! What the migrations share: column shapes that mean the same on both databases.
+
+use sea_orm_migration::{prelude::*, schema};
+
+/// A JSON column that is never null: `{}` or `[]` stands for nothing.
+pub(crate) fn json(name: &'static str, empty: &'static str) -> ColumnDef {
+    schema::json_binary(name).default(empty).take()
+}
+
+/// A boolean that is never null.
+pub(crate) fn flag(name: &'static str, default: bool) -> ColumnDef {
+    schema::boolean(name).default(default).take()
+}
+
+/// A text that must be one of a closed set.
+pub(crate) fn one_of(name: &'static str, default: &'static str, values: &[&str]) -> ColumnDef {
+    schema::text(name)
+        .default(default)
+        .check(Expr::col(name).is_in(values.iter().copied()))
+        .take()
+}
+
+/// A number that may be null and is never negative.
+pub(crate) fn count(name: &'static str) -> ColumnDef {
+    schema::big_integer_null(name)
+        .check(Expr::col(name).gte(0))
+        .take()
+}
+
+/// Runs statements whose text is the same on both databases.
+pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager
+            .get_connection()
+            .execute_unprepared(statement)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Runs statements that only PostgreSQL has a use for.
+pub(crate) async fn run_on_postgres(
+    manager: &SchemaManager<'_>,
+    statements: &[&str],
+) -> Result<(), DbErr> {
+    match manager.get_database_backend() {
+        sea_orm::DbBackend::Postgres => run(manager, statements).await,
+        _ => Ok(()),
+    }
+}
+
+pub(crate) async fn drop_table(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+) -> Result<(), DbErr> {
+    manager
+        .drop_table(Table::drop().table(table).to_owned())
+        .await
+}

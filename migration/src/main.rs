@@ -1,0 +1,33 @@
+//! The migration runner by itself: `cargo run -p migration -- status`.
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use migration::{
+    cli::{self, MigrateCommand},
+    settings::{self, DatabaseSettings, UnknownKeys},
+};
+
+/// Brings a circle-registry database to this program's schema, or undoes that
+#[derive(Debug, Parser)]
+#[command(name = "migration", version)]
+struct Arguments {
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(subcommand)]
+    command: MigrateCommand,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments: Arguments = settings::parse(std::env::args_os(), UnknownKeys::Ignore)
+        .unwrap_or_else(|error| error.exit());
+    match cli::run(&arguments.database, &arguments.command, &mut io::stdout()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use io::Write;
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

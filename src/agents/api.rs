@@ -1,0 +1,161 @@
+//! `/v1/agents`
+
+use entity::values::AgentStatus;
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{Agent, AgentCircle, AgentPatch, NewAgent},
+    queries::{self, AgentFilter},
+};
+use crate::{
+    circles,
+    database::Database,
+    error::Error,
+    http::{Body, Created, NoContent, PageBody, Tag},
+    page::PageRequest,
+};
+
+pub(crate) struct AgentsApi;
+
+#[OpenApi(prefix_path = "/v1/agents", tag = "Tag::Agents")]
+impl AgentsApi {
+    /// List agents
+    ///
+    /// In the order of their ids. Deleted agents are not shown.
+    #[oai(path = "/", method = "get", operation_id = "list_agents")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    async fn list_agents(
+        &self,
+        Data(database): Data<&Database>,
+        /// Only those that are doing this.
+        status: Query<Option<AgentStatus>>,
+        /// Only those that run on this model.
+        #[oai(validator(minimum(value = "1")))]
+        model_id: Query<Option<i64>>,
+        /// Only those that have exactly this skill.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        skill: Query<Option<String>>,
+        /// Only those that are good at exactly this.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        competency: Query<Option<String>>,
+        /// Text anywhere in the name; ASCII letters match in either case.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        q: Query<Option<String>>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Agent>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let filter = AgentFilter {
+            status: status.0,
+            model_id: model_id.0,
+            skill: skill.0,
+            competency: competency.0,
+            q: q.0,
+        };
+        let rows = queries::list(database.connection(), filter, page).await?;
+        Ok(Body(rows.into()))
+    }
+
+    /// Create an agent
+    ///
+    /// Fails with 422 `invalid_request` where there is no such model.
+    #[oai(path = "/", method = "post", operation_id = "create_agent")]
+    async fn create_agent(
+        &self,
+        Data(database): Data<&Database>,
+        new: Json<NewAgent>,
+    ) -> Result<Created<Agent>, Error> {
+        let row = queries::create(database.connection(), new.0.into()).await?;
+        let location = format!("/v1/agents/{}", row.id);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Get an agent
+    ///
+    /// Fails with 404 `not_found` where there is none of that id, or it was deleted.
+    #[oai(path = "/:id", method = "get", operation_id = "get_agent")]
+    async fn get_agent(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Agent>, Error> {
+        let row = queries::get(database.connection(), id.0).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Update an agent
+    ///
+    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
+    /// where there is none of that id, and 422 `invalid_request` where there is no such model.
+    #[oai(path = "/:id", method = "patch", operation_id = "update_agent")]
+    async fn update_agent(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        patch: Json<AgentPatch>,
+    ) -> Result<Body<Agent>, Error> {
+        let row = queries::update(database.connection(), id.0, patch.0.into()).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Delete an agent
+    ///
+    /// Ends its memberships too. Fails with 404 `not_found` where there is none of that id.
+    #[oai(path = "/:id", method = "delete", operation_id = "delete_agent")]
+    async fn delete_agent(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<NoContent, Error> {
+        queries::delete(database, id.0).await?;
+        Ok(NoContent::Done)
+    }
+
+    /// List an agent's circles
+    ///
+    /// The live circles it is an active member of, in the order of its memberships' ids. Fails
+    /// with 404 `not_found` where there is no agent of that id.
+    #[oai(
+        path = "/:id/circles",
+        method = "get",
+        operation_id = "list_agent_circles"
+    )]
+    async fn list_agent_circles(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<AgentCircle>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let db = database.connection();
+        queries::get(db, id.0).await?;
+        let rows = circles::queries::list_of_agent(db, id.0, page).await?;
+        Ok(Body(rows.into()))
+    }
+}

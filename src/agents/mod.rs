@@ -1,0 +1,7 @@
+//! Agents.
+
+mod api;
+pub(crate) mod dto;
+pub(crate) mod queries;
+
+pub(crate) use api::AgentsApi;

@@ -1,0 +1,217 @@
+//! The well-known providers: how to reach them and which environment variable usually holds the
+//! key. Names are those of LiteLLM's price list, so that its models find them; the addresses and
+//! variables are those in each provider's own API documentation.
+
+/// A provider that comes with the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownProvider {
+    pub(super) name: &'static str,
+    pub(super) display_name: &'static str,
+    pub(super) api_type: &'static str,
+    pub(super) base_url: Option<&'static str>,
+    pub(super) api_key_env: Option<&'static str>,
+    pub(super) is_local: bool,
+}
+
+/// A provider on the network that speaks OpenAI's protocol, as most do.
+const fn openai_like(
+    name: &'static str,
+    display_name: &'static str,
+    base_url: &'static str,
+    api_key_env: &'static str,
+) -> KnownProvider {
+    KnownProvider {
+        name,
+        display_name,
+        api_type: "openai",
+        base_url: Some(base_url),
+        api_key_env: Some(api_key_env),
+        is_local: false,
+    }
+}
+
+/// A provider on the caller's own machine, on its usual port.
+const fn local(
+    name: &'static str,
+    display_name: &'static str,
+    api_type: &'static str,
+    base_url: &'static str,
+) -> KnownProvider {
+    KnownProvider {
+        name,
+        display_name,
+        api_type,
+        base_url: Some(base_url),
+        api_key_env: None,
+        is_local: true,
+    }
+}
+
+pub(super) const PROVIDERS: &[KnownProvider] = &[
+    KnownProvider {
+        name: "anthropic",
+        display_name: "Anthropic",
+        api_type: "anthropic",
+        base_url: Some("https://api.anthropic.com"),
+        api_key_env: Some("ANTHROPIC_API_KEY"),
+        is_local: false,
+    },
+    KnownProvider {
+        name: "gemini",
+        display_name: "Google Gemini",
+        api_type: "google",
+        base_url: Some("https://generativelanguage.googleapis.com"),
+        api_key_env: Some("GEMINI_API_KEY"),
+        is_local: false,
+    },
+    KnownProvider {
+        name: "cohere",
+        display_name: "Cohere",
+        api_type: "cohere",
+        base_url: Some("https://api.cohere.com"),
+        api_key_env: Some("COHERE_API_KEY"),
+        is_local: false,
+    },
+    KnownProvider {
+        name: "azure",
+        display_name: "Azure OpenAI",
+        api_type: "azure",
+        base_url: None,
+        api_key_env: Some("AZURE_API_KEY"),
+        is_local: false,
+    },
+    KnownProvider {
+        name: "bedrock",
+        display_name: "Amazon Bedrock",
+        api_type: "bedrock",
+        base_url: None,
+        api_key_env: Some("AWS_BEARER_TOKEN_BEDROCK"),
+        is_local: false,
+    },
+    KnownProvider {
+        name: "vertex_ai",
+        display_name: "Google Vertex AI",
+        api_type: "vertex",
+        base_url: None,
+        api_key_env: Some("GOOGLE_APPLICATION_CREDENTIALS"),
+        is_local: false,
+    },
+    openai_like(
+        "openai",
+        "OpenAI",
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+    ),
+    openai_like(
+        "mistral",
+        "Mistral AI",
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+    ),
+    openai_like(
+        "groq",
+        "Groq",
+        "https://api.groq.com/openai/v1",
+        "GROQ_API_KEY",
+    ),
+    openai_like(
+        "deepseek",
+        "DeepSeek",
+        "https://api.deepseek.com",
+        "DEEPSEEK_API_KEY",
+    ),
+    openai_like("xai", "xAI", "https://api.x.ai/v1", "XAI_API_KEY"),
+    openai_like(
+        "openrouter",
+        "OpenRouter",
+        "https://openrouter.ai/api/v1",
+        "OPENROUTER_API_KEY",
+    ),
+    openai_like(
+        "together_ai",
+        "Together AI",
+        "https://api.together.xyz/v1",
+        "TOGETHER_API_KEY",
+    ),
+    openai_like(
+        "fireworks_ai",
+        "Fireworks AI",
+        "https://api.fireworks.ai/inference/v1",
+        "FIREWORKS_API_KEY",
+    ),
+    openai_like(
+        "perplexity",
+        "Perplexity",
+        "https://api.perplexity.ai",
+        "PERPLEXITY_API_KEY",
+    ),
+    openai_like(
+        "cerebras",
+        "Cerebras",
+        "https://api.cerebras.ai/v1",
+        "CEREBRAS_API_KEY",
+    ),
+    openai_like(
+        "deepinfra",
+        "DeepInfra",
+        "https://api.deepinfra.com/v1/openai",
+        "DEEPINFRA_API_KEY",
+    ),
+    openai_like(
+        "nebius",
+        "Nebius",
+        "https://api.studio.nebius.com/v1",
+        "NEBIUS_API_KEY",
+    ),
+    openai_like(
+        "novita",
+        "Novita AI",
+        "https://api.novita.ai/v3/openai",
+        "NOVITA_API_KEY",
+    ),
+    openai_like(
+        "sambanova",
+        "SambaNova",
+        "https://api.sambanova.ai/v1",
+        "SAMBANOVA_API_KEY",
+    ),
+    openai_like(
+        "moonshot",
+        "Moonshot AI",
+        "https://api.moonshot.ai/v1",
+        "MOONSHOT_API_KEY",
+    ),
+    openai_like(
+        "nvidia_nim",
+        "NVIDIA NIM",
+        "https://integrate.api.nvidia.com/v1",
+        "NVIDIA_API_KEY",
+    ),
+    openai_like(
+        "hyperbolic",
+        "Hyperbolic",
+        "https://api.hyperbolic.xyz/v1",
+        "HYPERBOLIC_API_KEY",
+    ),
+    local("ollama", "Ollama", "ollama", "http://127.0.0.1:11434"),
+    local(
+        "lm_studio",
+        "LM Studio",
+        "openai",
+        "http://127.0.0.1:1234/v1",
+    ),
+    local("vllm", "vLLM", "openai", "http://127.0.0.1:8000/v1"),
+    local(
+        "llamafile",
+        "llamafile",
+        "openai",
+        "http://127.0.0.1:8080/v1",
+    ),
+];
+
+/// What is known of a provider of that name, in whatever case.
+pub(super) fn find(name: &str) -> Option<&'static KnownProvider> {
+    PROVIDERS
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(name))
+}

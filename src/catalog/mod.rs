@@ -1,0 +1,10 @@
+//! The catalogue import: providers and models from a price list, or the well-known providers that
+//! come with the program.
+
+mod builtin;
+mod import;
+mod price_list;
+mod summary;
+
+pub use import::{ImportError, ImportOptions, import};
+pub use summary::Summary;

@@ -1,0 +1,60 @@
+//! What an import did, for a person to read.
+
+use std::fmt;
+
+use super::price_list::Skipped;
+
+/// How many rows of one kind an import met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub added: usize,
+    pub changed: usize,
+    pub unchanged: usize,
+}
+
+/// What an import did, or would have done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub providers: Tally,
+    pub models: Tally,
+    /// Prices rounded to ten decimal places.
+    pub rounded: usize,
+    /// Entries left out because the caller asked for others.
+    pub filtered: usize,
+    pub skipped: Vec<Skipped>,
+    pub dry_run: bool,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, tally) in [("providers", self.providers), ("models", self.models)] {
+            let Tally {
+                added,
+                changed,
+                unchanged,
+            } = tally;
+            writeln!(
+                f,
+                "{name:10} {added} added, {changed} changed, {unchanged} unchanged"
+            )?;
+        }
+        if self.rounded > 0 {
+            writeln!(
+                f,
+                "{:10} {} rounded to ten decimal places",
+                "prices", self.rounded
+            )?;
+        }
+        if self.filtered > 0 {
+            writeln!(f, "{:10} {} not asked for", "entries", self.filtered)?;
+        }
+        writeln!(f, "{:10} {}", "skipped", self.skipped.len())?;
+        for Skipped { key, reason } in &self.skipped {
+            writeln!(f, "  {key}: {reason}")?;
+        }
+        if self.dry_run {
+            writeln!(f, "nothing was written (--dry-run)")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! `/v1/circles`
+
+use entity::values::CircleStatus;
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{Circle, CircleInclude, CirclePatch, NewCircle, Roster},
+    queries::{self, CircleFilter},
+    roster,
+};
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Body, Created, NoContent, PageBody, Tag},
+    page::PageRequest,
+};
+
+pub(crate) struct CirclesApi;
+
+#[OpenApi(prefix_path = "/v1/circles", tag = "Tag::Circles")]
+impl CirclesApi {
+    /// List circles
+    ///
+    /// In the order of their ids. Deleted circles are not shown. With `include=members`, every
+    /// circle brings its active members along, as the roster shows them.
+    #[oai(path = "/", method = "get", operation_id = "list_circles")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    async fn list_circles(
+        &self,
+        Data(database): Data<&Database>,
+        /// Only those in this state.
+        status: Query<Option<CircleStatus>>,
+        /// Text anywhere in the name or display name; ASCII letters match in either case.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        q: Query<Option<String>>,
+        /// What to bring along.
+        include: Query<Option<CircleInclude>>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Circle>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let filter = CircleFilter {
+            status: status.0,
+            q: q.0,
+        };
+        let db = database.connection();
+        let rows = queries::list(db, filter, page).await?;
+        let mut body: PageBody<Circle> = rows.into();
+        if include.0 == Some(CircleInclude::Members) {
+            let ids = body.data.iter().map(|circle| circle.id);
+            let mut members = roster::members_of(db, ids).await?;
+            for circle in &mut body.data {
+                circle.members = Some(members.remove(&circle.id).unwrap_or_default());
+            }
+        }
+        Ok(Body(body))
+    }
+
+    /// Create a circle
+    ///
+    /// It starts out stopped and without members. Fails with 409 `circle_name_taken` where a live
+    /// circle has the name.
+    #[oai(path = "/", method = "post", operation_id = "create_circle")]
+    async fn create_circle(
+        &self,
+        Data(database): Data<&Database>,
+        new: Json<NewCircle>,
+    ) -> Result<Created<Circle>, Error> {
+        let row = queries::create(database.connection(), new.0.into()).await?;
+        let location = format!("/v1/circles/{}", row.circle.name);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Get a circle with its members: the roster
+    ///
+    /// All that a runtime needs to build a handle for every member: its agent's prompts and
+    /// skills, the model it runs on and that model's provider. Members are ordered by role (leads
+    /// first), then by when they joined. Fails with 404 `not_found` where there is no live circle
+    /// of that name.
+    #[oai(path = "/:name", method = "get", operation_id = "get_circle")]
+    async fn get_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        /// Whether to show memberships that ended too.
+        include_inactive: Query<Option<bool>>,
+    ) -> Result<Body<Roster>, Error> {
+        let include_inactive = include_inactive.0.unwrap_or(false);
+        let roster = roster::get(database.connection(), &name.0, include_inactive).await?;
+        Ok(Body(roster))
+    }
+
+    /// Update a circle
+    ///
+    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
+    /// where there is no live circle of that name, and 409 `circle_name_taken`.
+    #[oai(path = "/:name", method = "patch", operation_id = "update_circle")]
+    async fn update_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        patch: Json<CirclePatch>,
+    ) -> Result<Body<Circle>, Error> {
+        let row = queries::update(database, &name.0, patch.0.into()).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Delete a circle
+    ///
+    /// It stops, and its name is free again. Fails with 404 `not_found` where there is no live
+    /// circle of that name.
+    #[oai(path = "/:name", method = "delete", operation_id = "delete_circle")]
+    async fn delete_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+    ) -> Result<NoContent, Error> {
+        queries::delete(database, &name.0).await?;
+        Ok(NoContent::Done)
+    }
+
+    /// Start a circle
+    ///
+    /// A circle that is running stays as it is. Fails with 404 `not_found` where there is no live
+    /// circle of that name.
+    #[oai(path = "/:name/start", method = "post", operation_id = "start_circle")]
+    async fn start_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+    ) -> Result<Body<Circle>, Error> {
+        let row = queries::set_status(database, &name.0, CircleStatus::Running).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Stop a circle
+    ///
+    /// A circle that is stopped stays as it is. Fails with 404 `not_found` where there is no live
+    /// circle of that name.
+    #[oai(path = "/:name/stop", method = "post", operation_id = "stop_circle")]
+    async fn stop_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+    ) -> Result<Body<Circle>, Error> {
+        let row = queries::set_status(database, &name.0, CircleStatus::Stopped).await?;
+        Ok(Body(row.into()))
+    }
+}

@@ -1,0 +1,8 @@
+//! Circles, and the roster: a circle with everything a runtime needs of its members.
+
+mod api;
+pub(crate) mod dto;
+pub(crate) mod queries;
+mod roster;
+
+pub(crate) use api::CirclesApi;

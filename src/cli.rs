@@ -1,0 +1,192 @@
+//! The command line.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use migration::{
+    cli::MigrateCommand,
+    settings::{self, UnknownKeys},
+};
+use similar::TextDiff;
+
+use crate::{
+    app::Application,
+    catalog::{self, ImportOptions},
+    config::Settings,
+    http, telemetry,
+};
+
+/// Keeps teams ("circles") of LLM agents and answers who is in them, on which model
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API; the default
+    Serve,
+    /// Bring the database's schema up to date, or undo that
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
+    /// Print the API's description
+    Openapi {
+        /// Compare it with this file, and fail with a diff where they differ
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
+    },
+    /// Fill the catalogue of providers and models
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Print completions for a shell
+    Completions { shell: Shell },
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogCommand {
+    /// Take providers and models from a price list in LiteLLM's JSON format, all of it or nothing
+    Import(ImportArguments),
+}
+
+#[derive(Debug, Args)]
+struct ImportArguments {
+    /// The price list, as LiteLLM's `model_prices_and_context_window.json`
+    #[arg(value_name = "FILE", required_unless_present = "builtin")]
+    file: Option<PathBuf>,
+
+    /// Install the well-known providers that come with this program
+    #[arg(long, conflicts_with_all = ["file", "provider", "mode"])]
+    builtin: bool,
+
+    /// Only models of this provider; can be given more than once
+    #[arg(long, value_name = "NAME")]
+    provider: Vec<String>,
+
+    /// Only models of this mode, as `chat`; can be given more than once
+    #[arg(long, value_name = "NAME")]
+    mode: Vec<String>,
+
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Why a command failed: the text a person reads.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program.
+pub async fn run() -> ExitCode {
+    let cli: Cli = settings::parse(std::env::args_os(), UnknownKeys::Refuse)
+        .unwrap_or_else(|error| error.exit());
+    match dispatch(cli).await {
+        Ok(code) => code,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { settings, command } = cli;
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            telemetry::start(&settings.log)?;
+            serve(settings).await?;
+        }
+        Command::Migrate(command) => {
+            migration::cli::run(&settings.database, &command, &mut io::stdout()).await?;
+        }
+        Command::Openapi { check: None } => print(&http::description())?,
+        Command::Openapi { check: Some(file) } => return check(&file),
+        Command::Catalog(CatalogCommand::Import(arguments)) => {
+            let ImportArguments {
+                file,
+                builtin: _,
+                provider,
+                mode,
+                dry_run,
+            } = arguments;
+            let options = ImportOptions {
+                providers: provider,
+                modes: mode,
+                dry_run,
+            };
+            let summary = catalog::import(&settings, file.as_deref(), &options).await?;
+            print(&summary.to_string())?;
+        }
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) -> io::Result<()> {
+    io::stdout().write_all(text.as_bytes())
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let application = Application::start(settings).await?;
+    Ok(application.run(stop_signal()).await?)
+}
+
+/// Waits for SIGTERM or SIGINT. The next one after that ends the process at once.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals can't be received; stop the process by killing it");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("told to stop twice: stopping at once");
+        std::process::exit(130);
+    });
+}
+
+fn check(file: &PathBuf) -> Result<ExitCode, Failure> {
+    let committed = std::fs::read_to_string(file)
+        .map_err(|error| format!("{} can't be read: {error}", file.display()))?;
+    let served = http::description();
+    if committed == served {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let diff = TextDiff::from_lines(&committed, &served);
+    let name = file.display().to_string();
+    print(&diff.unified_diff().header(&name, "served").to_string())?;
+    Err(format!(
+        "{name} is not what is served; write it anew with `circle-registry openapi > {name}`"
+    )
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,93 @@
+//! Every setting of the server, documented beside its default. Those of the database are in the
+//! migration crate, because the migration runner reads the same ones.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, ValueEnum};
+use migration::settings::DatabaseSettings;
+
+/// All settings. Each can come from its flag, its environment variable, the settings file or its
+/// default, in that order.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    #[command(flatten)]
+    pub server: ServerSettings,
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// How the server listens and how it stops.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub struct ServerSettings {
+    /// Address to listen on
+    #[arg(
+        long,
+        global = true,
+        env = "BIND",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8000"
+    )]
+    pub bind: SocketAddr,
+
+    /// Refuse to start on an old schema, in place of bringing it up to date
+    #[arg(
+        long,
+        global = true,
+        env = "NO_MIGRATE",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub no_migrate: bool,
+
+    /// How long, once told to stop, the server goes on accepting while /readyz says 503
+    #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub shutdown_delay: Duration,
+
+    /// How long requests in flight may take to finish after that
+    #[arg(long, global = true, env = "SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub shutdown_timeout: Duration,
+
+    /// How long the pool may take to close after that
+    #[arg(long, global = true, env = "POOL_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub pool_close_timeout: Duration,
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Log")]
+pub struct LogSettings {
+    /// What to log: a level, or levels for modules as in `info,circle_registry=debug`
+    #[arg(
+        long,
+        global = true,
+        env = "RUST_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    pub log: String,
+
+    /// How log lines look
+    #[arg(
+        long,
+        global = true,
+        env = "LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For programs, one JSON object a line
+    Json,
+}

@@ -1,0 +1,204 @@
+//! The pool: open, use, count, close.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use migration::{
+    connection::{self, PoolSize, Target, TargetError},
+    runner::{self, MigrateError},
+    settings::DatabaseSettings,
+};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+
+/// The pool of connections, with what it counts. Clones share one pool.
+#[derive(Clone, Debug)]
+pub struct Database {
+    connection: DatabaseConnection,
+    target: Target,
+    size: PoolSize,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    statements: AtomicU64,
+    timed_out: AtomicU64,
+}
+
+/// A moment in the life of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    pub backend: &'static str,
+    pub min: u32,
+    pub max: u32,
+    pub open: u32,
+    pub idle: u32,
+    pub in_use: u32,
+    /// Requests that gave up waiting for a connection, since the start.
+    pub timed_out: u64,
+    /// Statements sent, since the start.
+    pub statements: u64,
+}
+
+/// Why there is no pool.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("the database {database} can't be opened: {cause}")]
+    Refused { database: String, cause: DbErr },
+}
+
+impl Database {
+    /// Opens the pool that the settings describe. PostgreSQL is not contacted yet.
+    ///
+    /// # Errors
+    /// Settings that name no database, or a SQLite file that can't be opened.
+    pub async fn open(settings: &DatabaseSettings) -> Result<Self, OpenError> {
+        let target = Target::from_settings(settings)?;
+        let size = PoolSize::from_settings(settings, &target);
+        let mut connection = connection::open(settings, &target, size)
+            .await
+            .map_err(|cause| OpenError::Refused {
+                database: target.database().to_owned(),
+                cause,
+            })?;
+        let counters = Arc::new(Counters::default());
+        let counted = Arc::clone(&counters);
+        connection.set_metric_callback(move |_| {
+            counted.statements.fetch_add(1, Ordering::Relaxed);
+        });
+        tracing::info!(
+            backend = backend_name(target.backend()),
+            host = target.host(),
+            database = target.database(),
+            min = size.min,
+            max = size.max,
+            "database pool opened"
+        );
+        Ok(Self {
+            connection,
+            target,
+            size,
+            counters,
+        })
+    }
+
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Begins a transaction that will write. On SQLite it takes the one writer's place at once: a
+    /// transaction that reads first and writes later fails when another one wrote in between.
+    ///
+    /// # Errors
+    /// No connection to be had, or no writer's place within the lock timeout.
+    pub async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.connection
+            .begin_with_options(TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            })
+            .await
+    }
+
+    /// Brings the schema up to date, or, with `migrate` off, only checks it. Then fills the pool
+    /// to its minimum.
+    ///
+    /// # Errors
+    /// A schema that is newer than this program, or older where migrating is off; a database that
+    /// can't be reached.
+    pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
+        if migrate {
+            for name in runner::up(&self.connection, None).await? {
+                tracing::info!(migration = name, "migration applied");
+            }
+        }
+        runner::status(&self.connection).await?.check_current()?;
+        self.fill().await;
+        Ok(())
+    }
+
+    /// A lazy pool opens its minimum only in the course of time; this opens it now. A connection
+    /// that can't be had is no failure here: the pool tries again when one is needed.
+    async fn fill(&self) {
+        match self.target.backend() {
+            DbBackend::Sqlite => {
+                let pool = self.connection.get_sqlite_connection_pool();
+                hold_at_once(self.size.min, || pool.acquire()).await;
+            }
+            _ => {
+                let pool = self.connection.get_postgres_connection_pool();
+                hold_at_once(self.size.min, || pool.acquire()).await;
+            }
+        }
+    }
+
+    /// Whether the database answers and its schema is the one this program knows.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub async fn check(&self) -> Result<(), MigrateError> {
+        runner::status(&self.connection).await?.check_current()
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        let (open, idle) = match self.target.backend() {
+            DbBackend::Sqlite => {
+                let pool = self.connection.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = self.connection.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+        Statistics {
+            backend: backend_name(self.target.backend()),
+            min: self.size.min,
+            max: self.size.max,
+            open,
+            idle,
+            in_use: open - idle,
+            timed_out: self.counters.timed_out.load(Ordering::Relaxed),
+            statements: self.counters.statements.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes that a request gave up waiting for a connection.
+    pub fn count_timeout(&self) {
+        self.counters.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Closes the pool: waits for connections in use to come back, but not beyond `limit`.
+    pub async fn close(&self, limit: Duration) {
+        match tokio::time::timeout(limit, self.connection.close_by_ref()).await {
+            Ok(Ok(())) => tracing::info!("database pool closed"),
+            Ok(Err(cause)) => tracing::warn!(%cause, "database pool closed with an error"),
+            Err(_) => tracing::warn!(
+                in_use = self.statistics().in_use,
+                "database pool not closed in time"
+            ),
+        }
+    }
+}
+
+fn backend_name(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Sqlite => "sqlite",
+        _ => "postgresql",
+    }
+}
+
+async fn hold_at_once<T, F: Future<Output = T>>(count: u32, acquire: impl Fn() -> F) {
+    drop(futures_util::future::join_all((0..count).map(|_| acquire())).await);
+}

@@ -1,0 +1,247 @@
+//! What can go wrong, in the words of the domain. There is no HTTP in here; the one place that
+//! turns these into answers is `http::problem`.
+
+use sea_orm::{
+    DbErr, RuntimeErr, SqlxError, SqlxSqliteError,
+    sqlx::error::{DatabaseError, Error as Sqlx},
+};
+
+/// Why a request could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no {resource} {key}")]
+    NotFound { resource: &'static str, key: String },
+    /// The request is sound, but what is stored is in its way.
+    #[error("{detail}")]
+    Conflict { code: &'static str, detail: String },
+    /// A unique index is in the way, and nobody has said what that means.
+    #[error("a unique index is in the way: {0}")]
+    Unique(DbErr),
+    /// A foreign key is in the way, and nobody has said what that means.
+    #[error("a foreign key is in the way: {0}")]
+    ForeignKey(DbErr),
+    /// The request is at fault, in these places.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError>),
+    /// The service is up, but not in a state to serve.
+    #[error("{detail}")]
+    NotReady {
+        code: &'static str,
+        detail: &'static str,
+    },
+    /// No connection could be had in time.
+    #[error("no database connection in time: {0}")]
+    PoolExhausted(DbErr),
+    /// The database is away, or too busy to answer; the same request may succeed later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(DbErr),
+    #[error("the database is out of space: {0}")]
+    OutOfSpace(DbErr),
+    #[error("{0}")]
+    Database(DbErr),
+}
+
+/// One thing wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {detail}")]
+pub struct FieldError {
+    /// A JSON pointer into the body as a URI fragment (`#/skill_names/0`), or the parameter by its
+    /// place and name (`query/limit`, `path/id`).
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Error {
+    pub fn not_found(resource: &'static str, key: impl ToString) -> Self {
+        Self::NotFound {
+            resource,
+            key: key.to_string(),
+        }
+    }
+
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Conflict {
+            code,
+            detail: detail.into(),
+        }
+    }
+
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }])
+    }
+}
+
+/// Sorts what the database reports by its code, never by its text.
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match (&error, driver_error(&error)) {
+            (DbErr::ConnectionAcquire(_), _) => Self::PoolExhausted(error),
+            (_, Some(Sqlx::Database(reported))) => match Class::of(reported.as_ref()) {
+                Class::Unavailable => Self::Unavailable(error),
+                Class::OutOfSpace => Self::OutOfSpace(error),
+                Class::BadValue => {
+                    tracing::warn!(cause = %error, "the database refused a value");
+                    Self::invalid("#", "holds a value that can't be stored")
+                }
+                Class::Unique => Self::Unique(error),
+                Class::ForeignKey => Self::ForeignKey(error),
+                Class::Other => Self::Database(error),
+            },
+            (_, Some(Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed)) => {
+                Self::Unavailable(error)
+            }
+            (DbErr::Conn(_), _) => Self::Unavailable(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+fn driver_error(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// Whether the server is there and says no for good: wrong password or role (SQLSTATE class 28), no
+/// such database (3D000), or options that can't work.
+pub fn is_refused(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Database(reported)) => reported
+            .code()
+            .is_some_and(|code| code.starts_with("28") || code == "3D000"),
+        Some(Sqlx::Configuration(_)) => true,
+        _ => false,
+    }
+}
+
+/// What an error that the database reports means for the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Unavailable,
+    OutOfSpace,
+    BadValue,
+    Unique,
+    ForeignKey,
+    Other,
+}
+
+impl Class {
+    fn of(reported: &dyn DatabaseError) -> Self {
+        let code = reported.code().unwrap_or_default();
+        if reported.try_downcast_ref::<SqlxSqliteError>().is_some() {
+            code.parse().map_or(Self::Other, Self::of_sqlite)
+        } else {
+            Self::of_sqlstate(&code)
+        }
+    }
+
+    /// PostgreSQL's SQLSTATE, by "PostgreSQL Error Codes", appendix A of its manual.
+    fn of_sqlstate(code: &str) -> Self {
+        match code {
+            // Connection lost, shutting down, too many clients, cancelled by a timeout, no lock in
+            // time, serialization failure, deadlock.
+            "53300" | "57014" | "55P03" | "40001" | "40P01" => Self::Unavailable,
+            _ if code.starts_with("08") || code.starts_with("57P0") => Self::Unavailable,
+            "53100" => Self::OutOfSpace,
+            // NUL in a text, out of range, broken JSON escape, null, check.
+            "22021" | "22003" | "22P05" | "23502" | "23514" => Self::BadValue,
+            "23505" => Self::Unique,
+            "23503" => Self::ForeignKey,
+            _ => Self::Other,
+        }
+    }
+
+    /// SQLite's extended result code, by "Result and Error Codes" of its manual.
+    fn of_sqlite(code: i32) -> Self {
+        const BUSY: i32 = 5;
+        const LOCKED: i32 = 6;
+        const FULL: i32 = 13;
+        const TOO_BIG: i32 = 18;
+        const CHECK: i32 = 275;
+        const FOREIGN_KEY: i32 = 787;
+        const NOT_NULL: i32 = 1299;
+        const PRIMARY_KEY: i32 = 1555;
+        const UNIQUE: i32 = 2067;
+        match code {
+            CHECK | NOT_NULL => Self::BadValue,
+            PRIMARY_KEY | UNIQUE => Self::Unique,
+            FOREIGN_KEY => Self::ForeignKey,
+            _ => match code & 0xff {
+                BUSY | LOCKED => Self::Unavailable,
+                FULL => Self::OutOfSpace,
+                TOO_BIG => Self::BadValue,
+                _ => Self::Other,
+            },
+        }
+    }
+}
+
+/// Gives a constraint violation the meaning it has for the statement at hand.
+pub trait OnConstraint<T> {
+    /// What a unique index means here.
+    ///
+    /// # Errors
+    /// `taken` where a unique index is violated, else the error itself.
+    fn on_unique(self, taken: impl FnOnce() -> Error) -> Result<T, Error>;
+
+    /// What a foreign key means here.
+    ///
+    /// # Errors
+    /// `broken` where a foreign key is violated, else the error itself.
+    fn on_foreign_key(self, broken: impl FnOnce() -> Error) -> Result<T, Error>;
+}
+
+impl<T, E: Into<Error>> OnConstraint<T> for Result<T, E> {
+    fn on_unique(self, taken: impl FnOnce() -> Error) -> Result<T, Error> {
+        self.map_err(|error| match error.into() {
+            Error::Unique(_) => taken(),
+            other => other,
+        })
+    }
+
+    fn on_foreign_key(self, broken: impl FnOnce() -> Error) -> Result<T, Error> {
+        self.map_err(|error| match error.into() {
+            Error::ForeignKey(_) => broken(),
+            other => other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_the_database_is_sorted_by_what_the_client_can_do() {
+        for (code, class) in [
+            ("08006", Class::Unavailable),
+            ("57P01", Class::Unavailable),
+            ("57014", Class::Unavailable),
+            ("40P01", Class::Unavailable),
+            ("53100", Class::OutOfSpace),
+            ("22021", Class::BadValue),
+            ("23514", Class::BadValue),
+            ("23503", Class::ForeignKey),
+            ("42601", Class::Other),
+        ] {
+            assert_eq!(Class::of_sqlstate(code), class, "{code}");
+        }
+        for (code, class) in [
+            (5, Class::Unavailable),
+            (517, Class::Unavailable),
+            (13, Class::OutOfSpace),
+            (275, Class::BadValue),
+            (787, Class::ForeignKey),
+            (2067, Class::Unique),
+            (1, Class::Other),
+        ] {
+            assert_eq!(Class::of_sqlite(code), class, "{code}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! While the database or its schema is not there, what needs it is refused at once.
+
+use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+
+use crate::{
+    error::Error,
+    lifecycle::{Lifecycle, Phase},
+};
+
+/// The answer until the database is there.
+pub(crate) fn starting() -> Error {
+    Error::NotReady {
+        code: "starting",
+        detail: "The service is up, but its database is not there yet.",
+    }
+}
+
+pub(crate) struct Gate;
+
+impl<E: Endpoint> Middleware<E> for Gate {
+    type Output = GateEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        GateEndpoint(inner)
+    }
+}
+
+pub(crate) struct GateEndpoint<E>(E);
+
+impl<E: Endpoint> Endpoint for GateEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let waiting = request
+            .data::<Lifecycle>()
+            .is_some_and(|lifecycle| lifecycle.phase() == Phase::Waiting);
+        let path = request.uri().path();
+        if waiting && path.starts_with("/v1/") && path != "/v1/pool" {
+            return Err(starting().into());
+        }
+        self.0.call(request).await.map(IntoResponse::into_response)
+    }
+}

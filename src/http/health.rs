@@ -1,0 +1,125 @@
+//! Probes and figures for operators.
+
+use migration::runner::MigrateError;
+use poem::web::Data;
+use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
+
+use crate::{
+    database::{Database, Statistics},
+    error::Error,
+    http::{Body, Tag, gate},
+    lifecycle::{Lifecycle, Phase},
+};
+
+/// Whether the service is alive or ready.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct Health {
+    /// Always `ok`; anything else is a problem.
+    status: String,
+}
+
+/// The pool of database connections, at this moment.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct Pool {
+    /// `postgresql` or `sqlite`.
+    backend: String,
+    /// Connections that are kept open.
+    min: u32,
+    /// Connections at most.
+    max: u32,
+    /// Connections open now.
+    open: u32,
+    /// Connections open and free.
+    idle: u32,
+    /// Connections that are serving a request.
+    in_use: u32,
+    /// Requests that gave up waiting for a connection, since the service started.
+    timed_out: u64,
+    /// Statements sent to the database, since the service started.
+    statements: u64,
+}
+
+pub(crate) struct HealthApi;
+
+#[OpenApi(tag = "Tag::Operations")]
+impl HealthApi {
+    /// Is the process alive?
+    ///
+    /// Answers 200 as long as the service answers at all. It does not look at the database: a
+    /// restart of the service would not bring that back.
+    #[oai(path = "/livez", method = "get", operation_id = "get_liveness")]
+    async fn get_liveness(&self) -> Body<Health> {
+        Body(ok())
+    }
+
+    /// Should the service get requests?
+    ///
+    /// Answers 200 when the database can be reached and its schema is the one this release knows,
+    /// else 503 with the reason as `code`: `starting`, `database_unavailable`, `pool_exhausted`,
+    /// `schema_not_current`, or `draining` from the moment the service is told to stop.
+    #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]
+    async fn get_readiness(
+        &self,
+        Data(database): Data<&Database>,
+        Data(lifecycle): Data<&Lifecycle>,
+    ) -> Result<Body<Health>, Error> {
+        match lifecycle.phase() {
+            Phase::Waiting => Err(gate::starting()),
+            Phase::Draining => Err(Error::NotReady {
+                code: "draining",
+                detail: "The service has been told to stop.",
+            }),
+            Phase::Ready => {
+                database.check().await.map_err(unready)?;
+                Ok(Body(ok()))
+            }
+        }
+    }
+
+    /// The connection pool
+    ///
+    /// How many connections to the database are open, free and in use, and what was counted since
+    /// the service started. Answers while the database is down, too.
+    #[oai(path = "/v1/pool", method = "get", operation_id = "get_pool")]
+    async fn get_pool(&self, Data(database): Data<&Database>) -> Result<Body<Pool>, Error> {
+        let Statistics {
+            backend,
+            min,
+            max,
+            open,
+            idle,
+            in_use,
+            timed_out,
+            statements,
+        } = database.statistics();
+        Ok(Body(Pool {
+            backend: backend.to_owned(),
+            min,
+            max,
+            open,
+            idle,
+            in_use,
+            timed_out,
+            statements,
+        }))
+    }
+}
+
+fn ok() -> Health {
+    Health {
+        status: "ok".to_owned(),
+    }
+}
+
+fn unready(cause: MigrateError) -> Error {
+    match cause {
+        MigrateError::Database(cause) => cause.into(),
+        MigrateError::Newer(_) | MigrateError::Pending(_) | MigrateError::Locked => {
+            Error::NotReady {
+                code: "schema_not_current",
+                detail: "The database's schema is not the one this release knows.",
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! JSON, read strictly: RFC 8259 leaves open what a repeated key means, and PostgreSQL can't store
+//! a NUL character. Both are found here, with the place they stand at.
+
+use std::{cell::RefCell, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::{
+    error::{Error, FieldError},
+    http::problem::Rejection,
+};
+
+/// Reads a JSON text.
+///
+/// # Errors
+/// A text that is not JSON or repeats a key (both [`Rejection`]), or holds a NUL character
+/// ([`Error::Invalid`]).
+pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
+    let found = Found::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = Strict {
+        found: &found,
+        pointer: "#".to_owned(),
+    }
+    .deserialize(&mut deserializer)
+    .and_then(|value| deserializer.end().map(|()| value))
+    .map_err(|error| Rejection::MalformedJson(error.to_string()))?;
+    let Found { repeated, nul } = found;
+    let (repeated, nul) = (repeated.into_inner(), nul.into_inner());
+    if !repeated.is_empty() {
+        return Err(Rejection::DuplicateKey(repeated).into());
+    }
+    if !nul.is_empty() {
+        return Err(Error::Invalid(nul).into());
+    }
+    Ok(value)
+}
+
+/// One step of a JSON pointer (RFC 6901), as a URI fragment would hold it.
+pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
+    format!("{parent}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+#[derive(Default)]
+struct Found {
+    repeated: RefCell<Vec<FieldError>>,
+    nul: RefCell<Vec<FieldError>>,
+}
+
+struct Strict<'f> {
+    found: &'f Found,
+    pointer: String,
+}
+
+impl Strict<'_> {
+    fn check_text(&self, text: &str) {
+        if text.contains('\0') {
+            self.found.nul.borrow_mut().push(FieldError {
+                pointer: self.pointer.clone(),
+                detail: "holds a NUL character, which can't be stored".to_owned(),
+            });
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        self.check_text(text);
+        Ok(text.into())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        self.check_text(&text);
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Strict {
+            found: self.found,
+            pointer: format!("{}/{}", self.pointer, list.len()),
+        })? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let member = Strict {
+                found: self.found,
+                pointer: pointer_to(&self.pointer, &key),
+            };
+            member.check_text(&key);
+            let pointer = member.pointer.clone();
+            let value = entries.next_value_seed(member)?;
+            if map.insert(key, value).is_some() {
+                self.found.repeated.borrow_mut().push(FieldError {
+                    pointer,
+                    detail: "appears more than once".to_owned(),
+                });
+            }
+        }
+        Ok(map.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        parse(text.as_bytes()).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn sound_json_reads_as_serde_reads_it() {
+        let text = r#"{"a":[1,-2,0.5,"x",null,true,{}],"b":{"c":18446744073709551615}}"#;
+        let value = parse(text.as_bytes()).expect("JSON");
+        assert_eq!(value, serde_json::from_str::<Value>(text).expect("JSON"));
+    }
+
+    #[test]
+    fn a_repeated_key_is_found_at_any_depth() {
+        let error = parse(br#"{"a":[{"b/c":1,"b/c":2}]}"#).expect_err("repeated");
+        let Some(Rejection::DuplicateKey(errors)) = error.downcast_ref() else {
+            panic!("{error}")
+        };
+        assert_eq!(errors[0].pointer, "#/a/0/b~1c");
+    }
+
+    #[test]
+    fn a_nul_character_is_found_in_texts_and_keys() {
+        assert!(refused(r#"{"a":["x\u0000y"]}"#).starts_with("#/a/0: "));
+        assert!(refused("{\"k\\u0000\":1}").contains("NUL"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in ["", "{", "{}{}", "nul", r#""\ud800""#, "1e400", "{\"a\":1,}"] {
+            assert!(refused(text).contains("not JSON"), "{text}");
+        }
+        assert!(refused(&"[".repeat(200)).contains("recursion limit"));
+    }
+}

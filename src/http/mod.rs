@@ -1,0 +1,107 @@
+//! The HTTP layer: what is around the resources. From the outside in, a request passes
+//! [`request_id`] (its name and its log line), [`problem`] (the one place where errors become
+//! answers), [`contract`] (nothing undeclared gets in), and [`detach`] (a write runs to its end).
+
+mod contract;
+mod detach;
+mod gate;
+mod health;
+mod json;
+mod openapi;
+mod payload;
+mod problem;
+mod request_id;
+mod schema;
+
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync, middleware::AddData,
+};
+use poem_openapi::{OpenApiService, Tags};
+
+pub use openapi::description;
+pub(crate) use payload::{Body, Created, NoContent, PageBody, RawJson};
+pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
+
+use crate::{
+    agents::AgentsApi, circles::CirclesApi, database::Database, lifecycle::Lifecycle,
+    members::MembersApi, models::ModelsApi, providers::ProvidersApi,
+};
+
+/// The largest request body, in bytes: 1 MiB.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// One tag a resource.
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Who serves models, over which wire protocol.
+    Providers,
+    /// What a provider's API can be asked to run, and what it costs.
+    Models,
+    /// A prompt, skills and a model under one name.
+    Agents,
+    /// Teams of agents, and the roster that a runtime builds a team from.
+    Circles,
+    /// Which agent is in which circle, and in which role.
+    Members,
+    /// Probes and figures for operators.
+    Operations,
+}
+
+type Api = (
+    ProvidersApi,
+    ModelsApi,
+    AgentsApi,
+    CirclesApi,
+    MembersApi,
+    health::HealthApi,
+);
+
+fn service() -> OpenApiService<Api, ()> {
+    let api = (
+        ProvidersApi,
+        ModelsApi,
+        AgentsApi,
+        CirclesApi,
+        MembersApi,
+        health::HealthApi,
+    );
+    openapi::introduce(OpenApiService::new(
+        api,
+        "circle-registry",
+        env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+/// Everything the server answers.
+pub fn endpoint(database: Database, lifecycle: Lifecycle) -> impl Endpoint<Output = Response> {
+    let service = service();
+    let documents = openapi::Documents::of(&service);
+    let contract = contract::Contract::new(&documents.description);
+    let text = documents.text;
+    Route::new()
+        .at(
+            "/openapi.json",
+            make_sync(move |_| {
+                Response::builder()
+                    .content_type("application/json")
+                    .body(text.clone())
+            }),
+        )
+        .at(
+            "/docs",
+            make_sync(move |_| {
+                Response::builder()
+                    .content_type("text/html; charset=utf-8")
+                    .body(documents.html.clone())
+            }),
+        )
+        .nest("/", service)
+        .into_endpoint()
+        .with(detach::Detach)
+        .with(contract)
+        .with(gate::Gate)
+        .with(problem::Problems)
+        .with(request_id::RequestIds)
+        .with(AddData::new(lifecycle))
+        .with(AddData::new(database))
+}

@@ -1,0 +1,146 @@
+//! The description of the API: written by poem-openapi from the code, then finished here in one
+//! pass, so that client generators take it as it is. What is finished is what is served, what is
+//! committed as `openapi.json`, and what requests are held against.
+
+use std::collections::BTreeSet;
+
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
+use serde_json::{Map, Value, json};
+
+const INTRODUCTION: &str = "\
+Keeps teams (\"circles\") of LLM agents: who is in which circle, in which role, with which prompt \
+and skills, on which model of which provider. An agent runtime asks for a circle and builds a \
+handle for every member from the one answer.
+
+**Lists** come in pages in the order of their ids: `limit` sets the size, `next_cursor` of one page \
+is the `cursor` of the next, `count=true` adds the `total`.
+
+**Updates** are PATCH: an absent field stays as it is, `null` clears a field that may be null.
+
+**Errors** are `application/problem+json` (RFC 9457), all of one shape. `code` is for programs and \
+never changes its meaning; `errors` points at the parts of the request that are at fault. Beside \
+what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` or \
+`incomplete_body`, 413 `body_too_large` (over 1 MiB), 415 `unsupported_media_type`, 422 \
+`invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable` or `pool_exhausted` \
+(with `Retry-After`), and 507 `storage_full`.
+
+**Every answer** carries `X-Request-Id`: the caller's own, or a new one.";
+
+/// Gives the service its title page.
+pub(crate) fn introduce<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
+    service
+        .description(INTRODUCTION)
+        .license(LicenseObject::new("MIT OR Apache-2.0"))
+}
+
+/// The description in the forms it is needed in.
+pub(crate) struct Documents {
+    pub(crate) description: Value,
+    /// As JSON, indented, with a line end.
+    pub(crate) text: String,
+    /// Inside Swagger UI, which needs nothing else from anywhere.
+    pub(crate) html: String,
+}
+
+impl Documents {
+    pub(crate) fn of<T: OpenApi>(service: &OpenApiService<T, ()>) -> Self {
+        let raw = service.spec();
+        let mut description: Value = serde_json::from_str(&raw).unwrap_or_default();
+        finish(&mut description);
+        let text = format!("{description:#}\n");
+        let html = service.swagger_ui_html().replace(&raw, &text);
+        Self {
+            description,
+            text,
+            html,
+        }
+    }
+}
+
+/// The description as it is served and committed.
+pub fn description() -> String {
+    Documents::of(&super::service()).text
+}
+
+fn finish(description: &mut Value) {
+    description["openapi"] = "3.0.3".into();
+    description["servers"] = json!([{"url": "/"}]);
+    walk(description, &mut |node| {
+        collapse_reference(node);
+        drop_unsigned_format(node);
+        whole_bounds(node);
+    });
+    close_requests(description);
+}
+
+fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(node) => {
+            visit(node);
+            node.values_mut().for_each(|child| walk(child, visit));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, visit)),
+        _ => {}
+    }
+}
+
+/// A reference with something said about it is written by poem-openapi as two schemas of which the
+/// second says nothing about the type; some generators drop such a property. What is said stays
+/// beside the reference.
+fn collapse_reference(node: &mut Map<String, Value>) {
+    if let Some(Value::Array(parts)) = node.get_mut("allOf") {
+        parts.retain(|part| part.get("$ref").is_some());
+        node.remove("title");
+    }
+}
+
+/// `uint32` and its like are no formats of OpenAPI; the bounds say it in their place.
+fn drop_unsigned_format(node: &mut Map<String, Value>) {
+    let unsigned = node
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| format.starts_with("uint"));
+    if unsigned {
+        node.remove("format");
+        node.entry("minimum").or_insert_with(|| 0.into());
+    }
+}
+
+/// Bounds of integers are integers.
+fn whole_bounds(node: &mut Map<String, Value>) {
+    if node.get("type").and_then(Value::as_str) != Some("integer") {
+        return;
+    }
+    for key in ["minimum", "maximum"] {
+        if let Some(bound) = node.get_mut(key)
+            && let Some(whole) = whole(bound)
+        {
+            *bound = whole;
+        }
+    }
+}
+
+fn whole(bound: &Value) -> Option<Value> {
+    let text = format!("{:.0}", bound.as_f64()?);
+    text.parse::<i64>().ok().map(Value::from)
+}
+
+/// Objects in requests take the fields they declare and no others.
+fn close_requests(description: &mut Value) {
+    let mut names = BTreeSet::new();
+    if let Some(paths) = description.get_mut("paths") {
+        walk(paths, &mut |node| {
+            if let Some(body) = node.get("requestBody")
+                && let Some(reference) = body
+                    .pointer("/content/application~1json/schema/$ref")
+                    .and_then(Value::as_str)
+                && let Some((_, name)) = reference.rsplit_once('/')
+            {
+                names.insert(name.to_owned());
+            }
+        });
+    }
+    for name in names {
+        description["components"]["schemas"][name]["additionalProperties"] = false.into();
+    }
+}

@@ -1,0 +1,135 @@
+//! `/v1/circles/{name}/members`
+
+use entity::values::MemberRole;
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{Member, MemberPatch, NewMember},
+    queries::{self, MemberFilter},
+};
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Body, Created, NoContent, PageBody, Tag},
+    page::PageRequest,
+};
+
+pub(crate) struct MembersApi;
+
+#[OpenApi(prefix_path = "/v1/circles/:name/members", tag = "Tag::Members")]
+impl MembersApi {
+    /// List a circle's members
+    ///
+    /// The memberships alone, in the order of their ids; the roster (`get_circle`) shows them with
+    /// their agents, models and providers. Fails with 404 `not_found` where there is no live
+    /// circle of that name.
+    #[oai(path = "/", method = "get", operation_id = "list_members")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    async fn list_members(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        /// Only those in this role.
+        role: Query<Option<MemberRole>>,
+        /// Whether to show memberships that ended too.
+        include_inactive: Query<Option<bool>>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Member>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let filter = MemberFilter {
+            role: role.0,
+            include_inactive: include_inactive.0.unwrap_or(false),
+        };
+        let rows = queries::list(database.connection(), &name.0, filter, page).await?;
+        Ok(Body(rows.into()))
+    }
+
+    /// Add an agent to a circle
+    ///
+    /// An agent that was in the circle before gets its old membership back, with the role and
+    /// lists given now. Fails with 404 `not_found` where there is no live circle of that name, 422
+    /// `invalid_request` where there is no such agent, 409 `member_exists` where it is in the
+    /// circle, and 409 `circle_full` where the circle has `max_members` already.
+    #[oai(path = "/", method = "post", operation_id = "add_member")]
+    async fn add_member(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        new: Json<NewMember>,
+    ) -> Result<Created<Member>, Error> {
+        let agent_id = new.agent_id;
+        let row = queries::add(database, &name.0, agent_id, new.0.into()).await?;
+        let location = format!("/v1/circles/{}/members/{agent_id}", name.0);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Get a member
+    ///
+    /// Fails with 404 `not_found` where there is no live circle of that name, or the agent is not
+    /// in it.
+    #[oai(path = "/:agent_id", method = "get", operation_id = "get_member")]
+    async fn get_member(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        agent_id: Path<i64>,
+    ) -> Result<Body<Member>, Error> {
+        let row = queries::get(database.connection(), &name.0, agent_id.0).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Update a member
+    ///
+    /// An absent field stays. Fails with 404 `not_found` where there is no live circle of that
+    /// name, or the agent is not in it.
+    #[oai(path = "/:agent_id", method = "patch", operation_id = "update_member")]
+    async fn update_member(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        agent_id: Path<i64>,
+        patch: Json<MemberPatch>,
+    ) -> Result<Body<Member>, Error> {
+        let db = database.connection();
+        let row = queries::update(db, &name.0, agent_id.0, patch.0.into()).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Remove a member
+    ///
+    /// Ends the membership; adding the agent again revives it. Fails with 404 `not_found` where
+    /// there is no live circle of that name, or the agent is not in it.
+    #[oai(path = "/:agent_id", method = "delete", operation_id = "remove_member")]
+    async fn remove_member(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        agent_id: Path<i64>,
+    ) -> Result<NoContent, Error> {
+        queries::remove(database.connection(), &name.0, agent_id.0).await?;
+        Ok(NoContent::Done)
+    }
+}

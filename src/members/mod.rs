@@ -1,0 +1,7 @@
+//! Members.
+
+mod api;
+pub(crate) mod dto;
+pub(crate) mod queries;
+
+pub(crate) use api::MembersApi;

@@ -1,0 +1,200 @@
+//! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
+//! an agent has one row in a circle for good.
+
+use entity::{
+    agent, circle, member,
+    values::{MemberRole, now},
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    QueryTrait, Select, UpdateMany,
+};
+
+use crate::{
+    circles,
+    database::Database,
+    error::{Error, OnConstraint},
+    page::{self, Page, PageRequest},
+};
+
+/// Which members a list shows.
+#[derive(Debug, Default)]
+pub(crate) struct MemberFilter {
+    pub(crate) role: Option<MemberRole>,
+    pub(crate) include_inactive: bool,
+}
+
+pub(crate) async fn list(
+    db: &impl ConnectionTrait,
+    circle: &str,
+    filter: MemberFilter,
+    page: PageRequest,
+) -> Result<Page<member::Model>, Error> {
+    let MemberFilter {
+        role,
+        include_inactive,
+    } = filter;
+    let circle_row = circles::queries::get(db, circle).await?;
+    let query = of_circle(circle_row.id)
+        .apply_if(role, |query, role| {
+            query.filter(member::Column::Role.eq(role))
+        })
+        .apply_if((!include_inactive).then_some(true), |query, active| {
+            query.filter(member::Column::IsActive.eq(active))
+        });
+    page::fetch(
+        db,
+        query,
+        member::Column::Id,
+        page,
+        |row: &member::Model| row.id,
+    )
+    .await
+}
+
+fn of_circle(circle_id: i64) -> Select<member::Entity> {
+    member::Entity::find().filter(member::Column::CircleId.eq(circle_id))
+}
+
+pub(crate) async fn count_active(db: &impl ConnectionTrait, circle_id: i64) -> Result<i64, Error> {
+    let count = of_circle(circle_id)
+        .filter(member::Column::IsActive.eq(true))
+        .count(db)
+        .await?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// An active membership.
+pub(crate) async fn get(
+    db: &impl ConnectionTrait,
+    circle: &str,
+    agent_id: i64,
+) -> Result<member::Model, Error> {
+    let circle_row = circles::queries::get(db, circle).await?;
+    of_circle(circle_row.id)
+        .filter(member::Column::AgentId.eq(agent_id))
+        .filter(member::Column::IsActive.eq(true))
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(circle, agent_id))
+}
+
+/// Adds an agent to a circle. The circle is held meanwhile, so that two agents can't both take the
+/// last place, and so is the agent, so that it can't be deleted in between.
+pub(crate) async fn add(
+    database: &Database,
+    circle: &str,
+    agent_id: i64,
+    mut row: member::ActiveModel,
+) -> Result<member::Model, Error> {
+    let transaction = database.begin_write().await?;
+    let circle_row = circles::queries::get_for_update(&transaction, circle).await?;
+    hold_agent(&transaction, agent_id).await?;
+    let before = of_circle(circle_row.id)
+        .filter(member::Column::AgentId.eq(agent_id))
+        .one(&transaction)
+        .await?;
+    if before.as_ref().is_some_and(|before| before.is_active) {
+        return Err(exists(circle, agent_id));
+    }
+    refuse_if_full(&transaction, &circle_row).await?;
+    row.circle_id = Set(circle_row.id);
+    let added = match before {
+        Some(before) => {
+            row.id = Unchanged(before.id);
+            row.update(&transaction).await?
+        }
+        None => row
+            .insert(&transaction)
+            .await
+            .on_unique(|| exists(circle, agent_id))?,
+    };
+    transaction.commit().await?;
+    Ok(added)
+}
+
+async fn hold_agent(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
+    agent::Entity::find_by_id(id)
+        .filter(agent::Column::IsActive.eq(true))
+        .lock_shared()
+        .one(db)
+        .await?
+        .map(|_| ())
+        .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))
+}
+
+async fn refuse_if_full(
+    db: &impl ConnectionTrait,
+    circle_row: &circle::Model,
+) -> Result<(), Error> {
+    let Some(limit) = circle_row.max_members else {
+        return Ok(());
+    };
+    if count_active(db, circle_row.id).await? < i64::from(limit) {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "circle_full",
+        format!("circle {} has all of its {limit} members", circle_row.name),
+    ))
+}
+
+/// Changes the columns that are set.
+pub(crate) async fn update(
+    db: &impl ConnectionTrait,
+    circle: &str,
+    agent_id: i64,
+    row: member::ActiveModel,
+) -> Result<member::Model, Error> {
+    if !row.is_changed() {
+        return get(db, circle, agent_id).await;
+    }
+    change_active(db, circle, agent_id, row).await
+}
+
+/// Ends a membership.
+pub(crate) async fn remove(
+    db: &impl ConnectionTrait,
+    circle: &str,
+    agent_id: i64,
+) -> Result<(), Error> {
+    let ended = member::ActiveModel {
+        is_active: Set(false),
+        left_at: Set(Some(now())),
+        ..ActiveModelTrait::default()
+    };
+    change_active(db, circle, agent_id, ended).await?;
+    Ok(())
+}
+
+async fn change_active(
+    db: &impl ConnectionTrait,
+    circle: &str,
+    agent_id: i64,
+    row: member::ActiveModel,
+) -> Result<member::Model, Error> {
+    let circle_row = circles::queries::get(db, circle).await?;
+    let update: UpdateMany<member::Entity> = member::Entity::update_many()
+        .set(row)
+        .filter(member::Column::CircleId.eq(circle_row.id))
+        .filter(member::Column::AgentId.eq(agent_id))
+        .filter(member::Column::IsActive.eq(true));
+    update
+        .exec_with_returning(db)
+        .await?
+        .pop()
+        .ok_or_else(|| unknown(circle, agent_id))
+}
+
+fn unknown(circle: &str, agent_id: i64) -> Error {
+    Error::not_found("member", format!("{agent_id} of circle {circle}"))
+}
+
+fn exists(circle: &str, agent_id: i64) -> Error {
+    Error::conflict(
+        "member_exists",
+        format!("agent {agent_id} is a member of circle {circle} already"),
+    )
+}

@@ -1,0 +1,7 @@
+//! Models.
+
+mod api;
+pub(crate) mod dto;
+pub(crate) mod queries;
+
+pub(crate) use api::ModelsApi;

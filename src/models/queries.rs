@@ -1,0 +1,163 @@
+//! Reads and writes of models.
+
+use entity::{agent, model, values::now};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select, sea_query::Expr,
+};
+
+use crate::{
+    database::Database,
+    error::{Error, OnConstraint},
+    page::{self, Page, PageRequest},
+    search,
+};
+
+const IN_USE: &str = "model_in_use";
+
+/// Which models a list shows.
+#[derive(Debug, Default)]
+pub(crate) struct ModelFilter {
+    pub(crate) provider_id: Option<i64>,
+    pub(crate) mode: Option<String>,
+    pub(crate) is_deprecated: Option<bool>,
+    pub(crate) q: Option<String>,
+}
+
+pub(crate) async fn list(
+    db: &impl ConnectionTrait,
+    filter: ModelFilter,
+    page: PageRequest,
+) -> Result<Page<model::Model>, Error> {
+    let ModelFilter {
+        provider_id,
+        mode,
+        is_deprecated,
+        q,
+    } = filter;
+    let backend = db.get_database_backend();
+    let names = [model::Column::ModelName, model::Column::ModelAlias];
+    let query = model::Entity::find()
+        .apply_if(provider_id, |query, id| {
+            query.filter(model::Column::ProviderId.eq(id))
+        })
+        .apply_if(mode, |query, mode| {
+            query.filter(model::Column::Mode.eq(mode))
+        })
+        .apply_if(is_deprecated, |query, is_deprecated| {
+            query.filter(model::Column::IsDeprecated.eq(is_deprecated))
+        })
+        .apply_if(q, |query, q| {
+            query.filter(search::text_in(backend, &names, &q))
+        });
+    page::fetch(db, query, model::Column::Id, page, |row: &model::Model| {
+        row.id
+    })
+    .await
+}
+
+pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
+    model::Entity::find_by_id(id)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+pub(crate) async fn create(
+    db: &impl ConnectionTrait,
+    row: model::ActiveModel,
+) -> Result<model::Model, Error> {
+    row.insert(db)
+        .await
+        .on_unique(name_taken)
+        .on_foreign_key(no_provider)
+}
+
+/// Changes the columns that are set, in one statement.
+pub(crate) async fn update(
+    db: &impl ConnectionTrait,
+    id: i64,
+    mut row: model::ActiveModel,
+) -> Result<model::Model, Error> {
+    if !row.is_changed() {
+        return get(db, id).await;
+    }
+    row.updated_at = Set(now());
+    model::Entity::update_many()
+        .set(row)
+        .filter(model::Column::Id.eq(id))
+        .exec_with_returning(db)
+        .await
+        .on_unique(name_taken)?
+        .pop()
+        .ok_or_else(|| unknown(id))
+}
+
+/// Deletes a model that no agent runs on.
+pub(crate) async fn delete(database: &Database, id: i64) -> Result<(), Error> {
+    let transaction = database.begin_write().await?;
+    let this = model::Entity::find().filter(model::Column::Id.eq(id));
+    if delete_unused(&transaction, this).await? == 0 {
+        return Err(unknown(id));
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Deletes all models of a provider, as part of deleting it.
+pub(crate) async fn delete_of_provider(
+    db: &impl ConnectionTrait,
+    provider_id: i64,
+) -> Result<(), Error> {
+    let its = model::Entity::find().filter(model::Column::ProviderId.eq(provider_id));
+    delete_unused(db, its).await?;
+    Ok(())
+}
+
+/// Deletes these models where no agent runs on any of them. Agents that were deleted themselves
+/// don't count; they lose their model.
+async fn delete_unused(
+    db: &impl ConnectionTrait,
+    models: Select<model::Entity>,
+) -> Result<u64, Error> {
+    let ids = || {
+        models
+            .clone()
+            .select_only()
+            .column(model::Column::Id)
+            .into_query()
+    };
+    let users = agent::Entity::find()
+        .filter(agent::Column::ModelId.in_subquery(ids()))
+        .filter(agent::Column::IsActive.eq(true));
+    if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
+        return Err(Error::conflict(
+            IN_USE,
+            format!("agents run on it ({users}); give them another model first"),
+        ));
+    }
+    agent::Entity::update_many()
+        .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
+        .filter(agent::Column::ModelId.in_subquery(ids()))
+        .filter(agent::Column::IsActive.eq(false))
+        .exec(db)
+        .await?;
+    let deleted = model::Entity::delete_many()
+        .filter(model::Column::Id.in_subquery(ids()))
+        .exec(db)
+        .await
+        .on_foreign_key(|| Error::conflict(IN_USE, "an agent has just been given this model"))?;
+    Ok(deleted.rows_affected)
+}
+
+fn unknown(id: i64) -> Error {
+    Error::not_found("model", id)
+}
+
+fn no_provider() -> Error {
+    Error::invalid("#/provider_id", "there is no such provider")
+}
+
+fn name_taken() -> Error {
+    Error::conflict("model_name_taken", "the provider has a model of that name")
+}

@@ -1,0 +1,119 @@
+//! `/v1/providers`
+
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{NewProvider, Provider, ProviderPatch},
+    queries::{self, ProviderFilter},
+};
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Body, Created, NoContent, PageBody, Tag},
+    page::PageRequest,
+};
+
+pub(crate) struct ProvidersApi;
+
+#[OpenApi(prefix_path = "/v1/providers", tag = "Tag::Providers")]
+impl ProvidersApi {
+    /// List providers
+    ///
+    /// In the order of their ids.
+    #[oai(path = "/", method = "get", operation_id = "list_providers")]
+    async fn list_providers(
+        &self,
+        Data(database): Data<&Database>,
+        /// Text anywhere in the name or display name; ASCII letters match in either case.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        q: Query<Option<String>>,
+        /// Only those that run on the caller's own machines, or only the others.
+        is_local: Query<Option<bool>>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Provider>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let filter = ProviderFilter {
+            q: q.0,
+            is_local: is_local.0,
+        };
+        let rows = queries::list(database.connection(), filter, page).await?;
+        Ok(Body(rows.into()))
+    }
+
+    /// Create a provider
+    ///
+    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case.
+    #[oai(path = "/", method = "post", operation_id = "create_provider")]
+    async fn create_provider(
+        &self,
+        Data(database): Data<&Database>,
+        new: Json<NewProvider>,
+    ) -> Result<Created<Provider>, Error> {
+        let row = queries::create(database.connection(), new.0.into()).await?;
+        let location = format!("/v1/providers/{}", row.id);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Get a provider
+    ///
+    /// Fails with 404 `not_found` where there is none of that id.
+    #[oai(path = "/:id", method = "get", operation_id = "get_provider")]
+    async fn get_provider(
+        &self,
+        Data(database): Data<&Database>,
+        /// The provider's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Provider>, Error> {
+        let row = queries::get(database.connection(), id.0).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Update a provider
+    ///
+    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
+    /// where there is none of that id, and 409 `provider_name_taken`.
+    #[oai(path = "/:id", method = "patch", operation_id = "update_provider")]
+    async fn update_provider(
+        &self,
+        Data(database): Data<&Database>,
+        /// The provider's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        patch: Json<ProviderPatch>,
+    ) -> Result<Body<Provider>, Error> {
+        let row = queries::update(database.connection(), id.0, patch.0.into()).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Delete a provider
+    ///
+    /// Fails with 404 `not_found` where there is none of that id, with 409 `provider_in_use` while
+    /// it has models, and with 409 `model_in_use` where `cascade=true` meets a model that agents
+    /// run on. Nothing is deleted then.
+    #[oai(path = "/:id", method = "delete", operation_id = "delete_provider")]
+    async fn delete_provider(
+        &self,
+        Data(database): Data<&Database>,
+        /// The provider's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Delete its models with it.
+        cascade: Query<Option<bool>>,
+    ) -> Result<NoContent, Error> {
+        queries::delete(database, id.0, cascade.0.unwrap_or(false)).await?;
+        Ok(NoContent::Done)
+    }
+}

@@ -1,0 +1,7 @@
+//! Providers.
+
+mod api;
+pub(crate) mod dto;
+pub(crate) mod queries;
+
+pub(crate) use api::ProvidersApi;

@@ -1,0 +1,126 @@
+//! Reads and writes of providers.
+
+use entity::{model, provider, values::now};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    QueryTrait,
+};
+
+use crate::{
+    database::Database,
+    error::{Error, OnConstraint},
+    models,
+    page::{self, Page, PageRequest},
+    search,
+};
+
+const IN_USE: &str = "provider_in_use";
+
+/// Which providers a list shows.
+#[derive(Debug, Default)]
+pub(crate) struct ProviderFilter {
+    pub(crate) q: Option<String>,
+    pub(crate) is_local: Option<bool>,
+}
+
+pub(crate) async fn list(
+    db: &impl ConnectionTrait,
+    filter: ProviderFilter,
+    page: PageRequest,
+) -> Result<Page<provider::Model>, Error> {
+    let ProviderFilter { q, is_local } = filter;
+    let backend = db.get_database_backend();
+    let names = [provider::Column::Name, provider::Column::DisplayName];
+    let query = provider::Entity::find()
+        .apply_if(q, |query, q| {
+            query.filter(search::text_in(backend, &names, &q))
+        })
+        .apply_if(is_local, |query, is_local| {
+            query.filter(provider::Column::IsLocal.eq(is_local))
+        });
+    page::fetch(
+        db,
+        query,
+        provider::Column::Id,
+        page,
+        |row: &provider::Model| row.id,
+    )
+    .await
+}
+
+pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<provider::Model, Error> {
+    provider::Entity::find_by_id(id)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+pub(crate) async fn create(
+    db: &impl ConnectionTrait,
+    row: provider::ActiveModel,
+) -> Result<provider::Model, Error> {
+    row.insert(db).await.on_unique(name_taken)
+}
+
+/// Changes the columns that are set, in one statement.
+pub(crate) async fn update(
+    db: &impl ConnectionTrait,
+    id: i64,
+    mut row: provider::ActiveModel,
+) -> Result<provider::Model, Error> {
+    if !row.is_changed() {
+        return get(db, id).await;
+    }
+    row.updated_at = Set(now());
+    provider::Entity::update_many()
+        .set(row)
+        .filter(provider::Column::Id.eq(id))
+        .exec_with_returning(db)
+        .await
+        .on_unique(name_taken)?
+        .pop()
+        .ok_or_else(|| unknown(id))
+}
+
+/// Deletes a provider; with `cascade`, its models too.
+pub(crate) async fn delete(database: &Database, id: i64, cascade: bool) -> Result<(), Error> {
+    let transaction = database.begin_write().await?;
+    if cascade {
+        models::queries::delete_of_provider(&transaction, id).await?;
+    } else {
+        refuse_if_used(&transaction, id).await?;
+    }
+    let deleted = provider::Entity::delete_by_id(id)
+        .exec(&transaction)
+        .await
+        .on_foreign_key(|| Error::conflict(IN_USE, "the provider has just got a model"))?;
+    if deleted.rows_affected == 0 {
+        return Err(unknown(id));
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn refuse_if_used(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
+    let models = model::Entity::find().filter(model::Column::ProviderId.eq(id));
+    let Some(users) = search::examples(db, models, model::Column::ModelName).await? else {
+        return Ok(());
+    };
+    Err(Error::conflict(
+        IN_USE,
+        format!(
+            "provider {id} still has models ({users}); delete them first, or with it by cascade=true"
+        ),
+    ))
+}
+
+fn unknown(id: i64) -> Error {
+    Error::not_found("provider", id)
+}
+
+fn name_taken() -> Error {
+    Error::conflict(
+        "provider_name_taken",
+        "a provider of that name exists (names are unique regardless of case)",
+    )
+}

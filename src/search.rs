@@ -1,0 +1,82 @@
+//! Conditions that the two databases write differently, and a look at what a condition finds.
+
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr,
+    PaginatorTrait, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr},
+};
+
+/// Text anywhere in one of the columns, ASCII letters in either case.
+///
+/// The collation makes PostgreSQL fold only ASCII, as SQLite does, and is part of the expression
+/// that the trigram indexes are built on.
+pub(crate) fn text_in<C: ColumnTrait>(backend: DbBackend, columns: &[C], text: &str) -> Condition {
+    let lower = match backend {
+        DbBackend::Sqlite => "lower(?)",
+        _ => r#"lower($1 COLLATE "C")"#,
+    };
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    columns.iter().fold(Condition::any(), |any, column| {
+        let folded = Expr::cust_with_exprs(lower, [column.into_simple_expr()]);
+        any.add(folded.like(LikeExpr::new(pattern.clone()).escape('\\')))
+    })
+}
+
+/// A JSON list of strings that holds this one.
+pub(crate) fn list_holds<C: ColumnTrait>(backend: DbBackend, column: C, item: &str) -> SimpleExpr {
+    match backend {
+        DbBackend::Sqlite => Expr::cust_with_exprs(
+            "EXISTS (SELECT 1 FROM json_each(?) WHERE value = ?)",
+            [column.into_simple_expr(), item.into()],
+        ),
+        _ => Expr::cust_with_exprs(
+            "$1 @> $2",
+            [
+                column.into_simple_expr(),
+                serde_json::Value::from(vec![item]).into(),
+            ],
+        ),
+    }
+}
+
+/// The first few rows of `query` by name, and how many there are: "a, b, c and 4 more"; `None`
+/// where there are none.
+///
+/// # Errors
+/// What the database reports.
+pub(crate) async fn examples<E>(
+    db: &impl ConnectionTrait,
+    query: Select<E>,
+    name: E::Column,
+) -> Result<Option<String>, DbErr>
+where
+    E: EntityTrait,
+    E::Model: Sync,
+{
+    const SHOWN: u64 = 3;
+    let total = query.clone().count(db).await?;
+    if total == 0 {
+        return Ok(None);
+    }
+    let names: Vec<String> = query
+        .select_only()
+        .column(name)
+        .order_by_asc(name)
+        .limit(SHOWN)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut text = names.join(", ");
+    if total > SHOWN {
+        text.push_str(&format!(" and {} more", total - SHOWN));
+    }
+    Ok(Some(text))
+}
