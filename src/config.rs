@@ -68,7 +68,7 @@ pub struct LogSettings {
         global = true,
         env = "RUST_LOG",
         value_name = "FILTER",
-        default_value = "info"
+        default_value = "info,sea_orm_migration=warn"
     )]
     pub log: String,
 

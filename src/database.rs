@@ -130,15 +130,12 @@ impl Database {
     /// A lazy pool opens its minimum only in the course of time; this opens it now. A connection
     /// that can't be had is no failure here: the pool tries again when one is needed.
     async fn fill(&self) {
-        match self.target.backend() {
-            DbBackend::Sqlite => {
-                let pool = self.connection.get_sqlite_connection_pool();
-                hold_at_once(self.size.min, || pool.acquire()).await;
-            }
-            _ => {
-                let pool = self.connection.get_postgres_connection_pool();
-                hold_at_once(self.size.min, || pool.acquire()).await;
-            }
+        if self.target.backend() == DbBackend::Sqlite {
+            let pool = self.connection.get_sqlite_connection_pool();
+            hold_at_once(self.size.min, || pool.acquire()).await;
+        } else {
+            let pool = self.connection.get_postgres_connection_pool();
+            hold_at_once(self.size.min, || pool.acquire()).await;
         }
     }
 
@@ -151,15 +148,12 @@ impl Database {
     }
 
     pub fn statistics(&self) -> Statistics {
-        let (open, idle) = match self.target.backend() {
-            DbBackend::Sqlite => {
-                let pool = self.connection.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-            _ => {
-                let pool = self.connection.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
+        let (open, idle) = if self.target.backend() == DbBackend::Sqlite {
+            let pool = self.connection.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.connection.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
         };
         let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
         Statistics {

@@ -52,10 +52,10 @@ pub struct FieldError {
 }
 
 impl Error {
-    pub fn not_found(resource: &'static str, key: impl ToString) -> Self {
+    pub fn not_found(resource: &'static str, key: impl Into<String>) -> Self {
         Self::NotFound {
             resource,
-            key: key.to_string(),
+            key: key.into(),
         }
     }
 

@@ -76,7 +76,7 @@ where
         .await?;
     let mut text = names.join(", ");
     if total > SHOWN {
-        text.push_str(&format!(" and {} more", total - SHOWN));
+        text = format!("{text} and {} more", total - SHOWN);
     }
     Ok(Some(text))
 }

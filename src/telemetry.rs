@@ -1,6 +1,6 @@
 //! Logging.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
 
@@ -21,7 +21,9 @@ pub enum TelemetryError {
 /// A filter that can't be read, or logging that was started before.
 pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&settings.log)?;
-    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,

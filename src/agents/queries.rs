@@ -133,7 +133,7 @@ pub(crate) async fn delete(database: &Database, id: i64) -> Result<(), Error> {
 }
 
 pub(crate) fn unknown(id: i64) -> Error {
-    Error::not_found("agent", id)
+    Error::not_found("agent", id.to_string())
 }
 
 fn no_model() -> Error {

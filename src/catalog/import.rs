@@ -261,7 +261,7 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
             Some(before) => {
                 let mut after = before.clone();
                 fill_in(&mut after, known);
-                changes.compare(before, after, |row| row.updated_at = now);
+                changes.compare(&before, after, |row| row.updated_at = now);
             }
         }
     }
@@ -302,7 +302,7 @@ async fn write_models(
             Some(before) => {
                 let mut after = before.clone();
                 overlay(&mut after, listed, now.date_naive());
-                changes.compare(before, after, |row| row.updated_at = now);
+                changes.compare(&before, after, |row| row.updated_at = now);
             }
         }
     }
@@ -358,24 +358,25 @@ fn overlay(row: &mut model::Model, listed: &ListedModel, today: NaiveDate) {
         supports_reasoning,
         deprecation_date,
     } = listed;
-    fn say<T: Clone>(field: &mut Option<T>, said: &Option<T>) {
-        if said.is_some() {
-            field.clone_from(said);
-        }
-    }
-    say(&mut row.mode, mode);
-    say(&mut row.input_price, input_price);
-    say(&mut row.output_price, output_price);
-    say(&mut row.cache_read_price, cache_read_price);
-    say(&mut row.cache_write_price, cache_write_price);
-    say(&mut row.context_window, context_window);
-    say(&mut row.max_output, max_output);
-    say(&mut row.deprecation_date, deprecation_date);
+    say(&mut row.mode, mode.as_ref());
+    say(&mut row.input_price, input_price.as_ref());
+    say(&mut row.output_price, output_price.as_ref());
+    say(&mut row.cache_read_price, cache_read_price.as_ref());
+    say(&mut row.cache_write_price, cache_write_price.as_ref());
+    say(&mut row.context_window, context_window.as_ref());
+    say(&mut row.max_output, max_output.as_ref());
+    say(&mut row.deprecation_date, deprecation_date.as_ref());
     row.supports_vision = supports_vision.unwrap_or(row.supports_vision);
     row.supports_tools = supports_tools.unwrap_or(row.supports_tools);
     row.supports_streaming = supports_streaming.unwrap_or(row.supports_streaming);
     row.supports_reasoning = supports_reasoning.unwrap_or(row.supports_reasoning);
     row.is_deprecated |= row.deprecation_date.is_some_and(|date| date <= today);
+}
+
+fn say<T: Clone>(field: &mut Option<T>, said: Option<&T>) {
+    if let Some(said) = said {
+        *field = Some(said.clone());
+    }
 }
 
 /// Rows to write.
@@ -399,11 +400,11 @@ impl<A> Changes<A>
 where
     A: ActiveModelTrait + ActiveModelBehavior + Send,
 {
-    fn compare<M>(&mut self, before: M, mut after: M, touch: impl FnOnce(&mut M))
+    fn compare<M>(&mut self, before: &M, mut after: M, touch: impl FnOnce(&mut M))
     where
         M: PartialEq + IntoActiveModel<A>,
     {
-        if before == after {
+        if *before == after {
             self.unchanged += 1;
         } else {
             touch(&mut after);

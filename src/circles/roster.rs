@@ -163,7 +163,9 @@ pub(crate) async fn members_of(
             .or_default()
             .push(member(&mut columns)?);
     }
-    members.values_mut().for_each(|members| in_order(members));
+    for members in members.values_mut() {
+        in_order(members);
+    }
     Ok(members)
 }
 

@@ -183,7 +183,7 @@ impl Operation {
             match self.query.get(&*name) {
                 None => wrong("is not a known parameter"),
                 Some(_) if seen.iter().any(|seen| *seen == name) => {
-                    wrong("is given more than once")
+                    wrong("is given more than once");
                 }
                 Some(schema) => check_parameter(schema, &text, &place, errors),
             }

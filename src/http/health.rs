@@ -42,6 +42,7 @@ pub(crate) struct Pool {
 
 pub(crate) struct HealthApi;
 
+#[expect(clippy::unused_async, reason = "poem-openapi takes async methods only")]
 #[OpenApi(tag = "Tag::Operations")]
 impl HealthApi {
     /// Is the process alive?

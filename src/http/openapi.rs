@@ -66,6 +66,7 @@ fn finish(description: &mut Value) {
     description["openapi"] = "3.0.3".into();
     description["servers"] = json!([{"url": "/"}]);
     walk(description, &mut |node| {
+        plain_media_types(node);
         collapse_reference(node);
         drop_unsigned_format(node);
         whole_bounds(node);
@@ -81,6 +82,19 @@ fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| walk(item, visit)),
         _ => {}
+    }
+}
+
+/// A media type is the key that generators look for, so it has no parameters.
+fn plain_media_types(node: &mut Map<String, Value>) {
+    if let Some(content) = node.get_mut("content").and_then(Value::as_object_mut) {
+        *content = std::mem::take(content)
+            .into_iter()
+            .map(|(name, media)| match name.split_once(';') {
+                Some((essence, _)) => (essence.to_owned(), media),
+                None => (name, media),
+            })
+            .collect();
     }
 }
 

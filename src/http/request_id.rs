@@ -80,7 +80,7 @@ impl<E: Endpoint> Endpoint for RequestIdsEndpoint<E> {
                 .0
                 .call(request)
                 .await
-                .map_or_else(|error| error.into_response(), IntoResponse::into_response);
+                .map_or_else(poem::Error::into_response, IntoResponse::into_response);
             if let Some(OperationId(operation)) = response.data() {
                 tracing::Span::current().record("operation", operation);
             }

@@ -21,14 +21,14 @@ use crate::{
 
 pub(crate) struct MembersApi;
 
-#[OpenApi(prefix_path = "/v1/circles/:name/members", tag = "Tag::Members")]
+#[OpenApi(prefix_path = "/v1/circles", tag = "Tag::Members")]
 impl MembersApi {
     /// List a circle's members
     ///
     /// The memberships alone, in the order of their ids; the roster (`get_circle`) shows them with
     /// their agents, models and providers. Fails with 404 `not_found` where there is no live
     /// circle of that name.
-    #[oai(path = "/", method = "get", operation_id = "list_members")]
+    #[oai(path = "/:name/members", method = "get", operation_id = "list_members")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_members(
         &self,
@@ -63,7 +63,7 @@ impl MembersApi {
     /// lists given now. Fails with 404 `not_found` where there is no live circle of that name, 422
     /// `invalid_request` where there is no such agent, 409 `member_exists` where it is in the
     /// circle, and 409 `circle_full` where the circle has `max_members` already.
-    #[oai(path = "/", method = "post", operation_id = "add_member")]
+    #[oai(path = "/:name/members", method = "post", operation_id = "add_member")]
     async fn add_member(
         &self,
         Data(database): Data<&Database>,
@@ -81,7 +81,11 @@ impl MembersApi {
     ///
     /// Fails with 404 `not_found` where there is no live circle of that name, or the agent is not
     /// in it.
-    #[oai(path = "/:agent_id", method = "get", operation_id = "get_member")]
+    #[oai(
+        path = "/:name/members/:agent_id",
+        method = "get",
+        operation_id = "get_member"
+    )]
     async fn get_member(
         &self,
         Data(database): Data<&Database>,
@@ -99,7 +103,11 @@ impl MembersApi {
     ///
     /// An absent field stays. Fails with 404 `not_found` where there is no live circle of that
     /// name, or the agent is not in it.
-    #[oai(path = "/:agent_id", method = "patch", operation_id = "update_member")]
+    #[oai(
+        path = "/:name/members/:agent_id",
+        method = "patch",
+        operation_id = "update_member"
+    )]
     async fn update_member(
         &self,
         Data(database): Data<&Database>,
@@ -119,7 +127,11 @@ impl MembersApi {
     ///
     /// Ends the membership; adding the agent again revives it. Fails with 404 `not_found` where
     /// there is no live circle of that name, or the agent is not in it.
-    #[oai(path = "/:agent_id", method = "delete", operation_id = "remove_member")]
+    #[oai(
+        path = "/:name/members/:agent_id",
+        method = "delete",
+        operation_id = "remove_member"
+    )]
     async fn remove_member(
         &self,
         Data(database): Data<&Database>,

@@ -151,7 +151,7 @@ async fn delete_unused(
 }
 
 fn unknown(id: i64) -> Error {
-    Error::not_found("model", id)
+    Error::not_found("model", id.to_string())
 }
 
 fn no_provider() -> Error {

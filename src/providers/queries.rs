@@ -115,7 +115,7 @@ async fn refuse_if_used(db: &impl ConnectionTrait, id: i64) -> Result<(), Error>
 }
 
 fn unknown(id: i64) -> Error {
-    Error::not_found("provider", id)
+    Error::not_found("provider", id.to_string())
 }
 
 fn name_taken() -> Error {

@@ -1,0 +1,17 @@
+//! One binary of tests. Every test of the API runs on SQLite and on PostgreSQL.
+
+mod support;
+
+mod agents;
+mod bad_requests;
+mod catalog;
+mod circles;
+mod command_line;
+mod lifecycle;
+mod members;
+mod migrations;
+mod models;
+mod openapi;
+mod pages;
+mod providers;
+mod roster;

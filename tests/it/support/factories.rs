@@ -1,0 +1,51 @@
+//! Things to test with, made through the API.
+
+use serde_json::{Value, json};
+
+use super::TestApp;
+
+impl TestApp {
+    pub(crate) async fn a_provider(&self, name: &str) -> i64 {
+        let body = json!({"name": name, "api_type": "openai"});
+        id(&self.post("/v1/providers", &body).await.created())
+    }
+
+    pub(crate) async fn a_model(&self, provider_id: i64, name: &str) -> i64 {
+        let body = json!({"provider_id": provider_id, "model_name": name});
+        id(&self.post("/v1/models", &body).await.created())
+    }
+
+    pub(crate) async fn an_agent(&self, name: &str) -> i64 {
+        id(&self
+            .post("/v1/agents", &json!({"name": name}))
+            .await
+            .created())
+    }
+
+    pub(crate) async fn an_agent_on(&self, name: &str, model_id: i64) -> i64 {
+        let body = json!({"name": name, "model_id": model_id});
+        id(&self.post("/v1/agents", &body).await.created())
+    }
+
+    pub(crate) async fn a_circle(&self, name: &str) -> Value {
+        self.post("/v1/circles", &json!({"name": name}))
+            .await
+            .created()
+    }
+
+    pub(crate) async fn a_member(&self, circle: &str, agent_id: i64) -> Value {
+        let body = json!({"agent_id": agent_id});
+        let path = format!("/v1/circles/{circle}/members");
+        self.post(&path, &body).await.created()
+    }
+}
+
+pub(crate) fn id(body: &Value) -> i64 {
+    body["id"].as_i64().expect("an id")
+}
+
+/// The values of one field over the rows of a page.
+pub(crate) fn column<'b>(page: &'b Value, field: &str) -> Vec<&'b Value> {
+    let rows = page["data"].as_array().expect("a page");
+    rows.iter().map(|row| &row[field]).collect()
+}

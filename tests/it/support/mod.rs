@@ -1,0 +1,225 @@
+//! The test application: a real service on a real database, asked over real HTTP.
+
+mod answer;
+pub(crate) mod binary;
+pub(crate) mod factories;
+pub(crate) mod postgres;
+
+use std::{fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use circle_registry::{app::Application, config::Settings, database::Database};
+use clap::Parser;
+use futures_util::FutureExt;
+use reqwest::{Client, Method};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+pub(crate) use answer::Answer;
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A database of a test's own, gone when the test is over.
+#[derive(Debug)]
+pub(crate) struct TestDatabase {
+    pub(crate) backend: Backend,
+    pub(crate) url: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(TempDir),
+    Server(String),
+}
+
+impl TestDatabase {
+    /// A database with the schema in it.
+    pub(crate) async fn create(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::file(),
+            Backend::Postgres => Self::on_server(postgres::create_migrated().await),
+        }
+    }
+
+    /// A database with nothing in it.
+    pub(crate) async fn create_empty(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::file(),
+            Backend::Postgres => Self::on_server(postgres::create_empty().await),
+        }
+    }
+
+    fn file() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        Self {
+            backend: Backend::Sqlite,
+            url: format!("sqlite:{}", folder.path().join("test.db").display()),
+            place: Place::File(folder),
+        }
+    }
+
+    fn on_server(name: String) -> Self {
+        Self {
+            backend: Backend::Postgres,
+            url: postgres::url_of(&name),
+            place: Place::Server(name),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        settings_for(&self.url)
+    }
+
+    pub(crate) async fn remove(self) {
+        match self.place {
+            Place::File(folder) => folder.close().expect("the folder goes"),
+            Place::Server(name) => postgres::drop_database(&name).await,
+        }
+    }
+}
+
+/// The service's settings for a database, else as they are by default; any free port.
+pub(crate) fn settings_for(url: &str) -> Settings {
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    let arguments = [
+        "test",
+        "--bind",
+        "127.0.0.1:0",
+        "--shutdown-delay",
+        "0s",
+        "--database-url",
+        url,
+    ];
+    Arguments::parse_from(arguments).settings
+}
+
+/// A service that is running in this process.
+pub(crate) struct TestApp {
+    pub(crate) backend: Backend,
+    pub(crate) base: String,
+    pub(crate) database: Database,
+    client: Client,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl TestApp {
+    pub(crate) async fn start(backend: Backend, settings: Settings) -> Self {
+        let application = Application::start(settings)
+            .await
+            .expect("the service starts");
+        let address = application.address().expect("an address");
+        let database = application.database().clone();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            let stop = async {
+                let _ = stopped.await;
+            };
+            application.run(stop).await.expect("the service runs");
+        });
+        Self {
+            backend,
+            base: format!("http://{address}"),
+            database,
+            client: Client::new(),
+            stop,
+            running,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        drop(self.client);
+        self.stop.send(()).expect("the service is running");
+        self.running.await.expect("the service stops");
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Answer::to(request).await
+    }
+
+    /// A body as it is, whatever it is.
+    pub(crate) async fn post_text(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request = self.request(Method::POST, path);
+        Answer::to(request.header("content-type", content_type).body(body)).await
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.base))
+            .timeout(Duration::from_secs(30))
+    }
+
+    /// How many statements the driver sent while `action` ran.
+    pub(crate) async fn statements<T>(&self, action: impl Future<Output = T>) -> (T, u64) {
+        let before = self.database.statistics().statements;
+        let result = action.await;
+        (result, self.database.statistics().statements - before)
+    }
+}
+
+impl fmt::Debug for TestApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TestApp on {:?} at {}", self.backend, self.base)
+    }
+}
+
+/// Runs a test on SQLite and on PostgreSQL, each with a service on a database of its own.
+pub(crate) async fn on_both(test: impl AsyncFn(&TestApp)) {
+    on_both_databases(async |database| {
+        let app = TestApp::start(database.backend, database.settings()).await;
+        let outcome = AssertUnwindSafe(test(&app)).catch_unwind().await;
+        app.stop().await;
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    })
+    .await;
+}
+
+/// Runs a test on a SQLite and on a PostgreSQL database with the schema in it.
+pub(crate) async fn on_both_databases(test: impl AsyncFn(&TestDatabase)) {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::create(backend).await;
+        let outcome = AssertUnwindSafe(test(&database)).catch_unwind().await;
+        database.remove().await;
+        if let Err(panic) = outcome {
+            eprintln!("failed on {backend:?}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
