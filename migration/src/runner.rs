@@ -151,11 +151,9 @@ pub async fn drop_all(db: &DatabaseConnection) -> Result<(), MigrateError> {
     let transaction = locked(db).await?;
     let tables = match transaction.get_database_backend() {
         DbBackend::Sqlite => {
-            // A pragma that holds for this transaction: rows may go in any order.
-            transaction
-                .execute_unprepared("PRAGMA defer_foreign_keys = ON")
-                .await?;
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            // Newest first: dropping a table deletes its rows, and what refers to them must be gone.
+            "SELECT name FROM sqlite_master \
+             WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid DESC"
         }
         _ => "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()",
     };

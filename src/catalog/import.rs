@@ -84,7 +84,17 @@ pub async fn import(
     let list = file.map(read_list).transpose()?;
     let database = Database::open(&settings.database).await?;
     database.prepare(!settings.server.no_migrate).await?;
-    let transaction = begin(&database).await?;
+    let summary = import_into(&database, list, options).await?;
+    database.close(settings.server.pool_close_timeout).await;
+    Ok(summary)
+}
+
+async fn import_into(
+    database: &Database,
+    list: Option<PriceList>,
+    options: &ImportOptions,
+) -> Result<Summary, ImportError> {
+    let transaction = begin(database).await?;
     let mut summary = match list {
         Some(list) => import_list(&transaction, list, options).await?,
         None => import_builtin(&transaction).await?,
@@ -95,7 +105,6 @@ pub async fn import(
     } else {
         transaction.commit().await?;
     }
-    database.close(settings.server.pool_close_timeout).await;
     Ok(summary)
 }
 
@@ -473,4 +482,50 @@ fn progress(rows: usize, what: &str) -> ProgressBar {
     ProgressBar::new(u64::try_from(rows).unwrap_or_default())
         .with_style(style)
         .with_message(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// A list of `count` models of three providers.
+    fn list_of(count: usize) -> PriceList {
+        let entries: Vec<String> = (0..count)
+            .map(|number| {
+                format!(
+                    r#""m{number}": {{"litellm_provider": "p{}", "input_cost_per_token": {number}e-7}}"#,
+                    number % 3
+                )
+            })
+            .collect();
+        PriceList::parse(&format!("{{{}}}", entries.join(","))).expect("a list")
+    }
+
+    #[tokio::test]
+    async fn an_import_takes_one_statement_for_many_rows() {
+        #[derive(Parser)]
+        struct Arguments {
+            #[command(flatten)]
+            settings: Settings,
+        }
+        let arguments = ["test", "--database-url", "sqlite::memory:"];
+        let settings = Arguments::parse_from(arguments).settings;
+        let database = Database::open(&settings.database).await.expect("a pool");
+        database.prepare(true).await.expect("a schema");
+
+        let before = database.statistics().statements;
+        let options = ImportOptions::default();
+        let summary = import_into(&database, Some(list_of(4500)), &options)
+            .await
+            .expect("an import");
+        assert_eq!(summary.models.added, 4500);
+        let statements = database.statistics().statements - before;
+        assert!(statements <= 20, "{statements} statements");
+
+        let summary = import_into(&database, Some(list_of(4500)), &options)
+            .await
+            .expect("an import");
+        assert_eq!(summary.models.unchanged, 4500);
+    }
 }

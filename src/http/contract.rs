@@ -4,11 +4,12 @@
 //! So a bound is written once, beside the field it is for; what is published is what is enforced,
 //! and a client learns everything that is wrong with its request at once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::StreamExt;
 use poem::{
     Body, Endpoint, IntoResponse, Middleware, Request, Response,
-    error::ReadBodyError,
+    error::NotFoundError,
     http::{Method, header},
 };
 use serde_json::Value;
@@ -18,6 +19,9 @@ use crate::{
     error::{Error, FieldError},
     http::{MAX_BODY, json, problem::Rejection, schema::Schema},
 };
+
+/// What can be read beside the operations of the description.
+const DOCUMENTS: [&str; 2] = ["/openapi.json", "/docs"];
 
 /// What the description demands of requests.
 #[derive(Clone, Debug)]
@@ -47,21 +51,24 @@ impl Contract {
                 Operation::compile(path, method, operation, description)
             })
         });
-        Self(Arc::new(operations.collect()))
+        let documents = DOCUMENTS
+            .iter()
+            .map(|path| Operation::compile(path, "get", &Value::Null, description));
+        Self(Arc::new(operations.chain(documents).collect()))
     }
 
-    /// The operation that a request is for; `None` for a path outside the description.
-    fn find(&self, method: &Method, path: &str) -> Result<Option<&Operation>, Rejection> {
+    /// The operation that a request is for.
+    fn find(&self, method: &Method, path: &str) -> poem::Result<&Operation> {
         let method = if method == Method::HEAD {
             &Method::GET
         } else {
             method
         };
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let segments: Vec<&str> = segments(path).collect();
         let here = || self.0.iter().filter(|operation| operation.is_at(&segments));
         match here().find(|operation| operation.method == *method) {
-            Some(operation) => Ok(Some(operation)),
-            None if here().next().is_none() => Ok(None),
+            Some(operation) => Ok(operation),
+            None if here().next().is_none() => Err(NotFoundError.into()),
             None => {
                 let mut allow: Vec<&str> = here().map(|found| found.method.as_str()).collect();
                 if allow.contains(&"GET") {
@@ -70,15 +77,14 @@ impl Contract {
                 allow.sort_unstable();
                 Err(Rejection::Method {
                     allow: allow.join(", "),
-                })
+                }
+                .into())
             }
         }
     }
 
     async fn admit(&self, request: &mut Request) -> poem::Result<()> {
-        let Some(operation) = self.find(request.method(), request.uri().path())? else {
-            return Ok(());
-        };
+        let operation = self.find(request.method(), request.uri().path())?;
         let mut errors = Vec::new();
         operation.check_path(request.uri().path(), &mut errors);
         operation.check_query(request.uri().query().unwrap_or_default(), &mut errors);
@@ -108,11 +114,38 @@ async fn read_body(request: &mut Request) -> poem::Result<Vec<u8>> {
     if too_large {
         return Err(Rejection::TooLarge.into());
     }
-    match request.take_body().into_bytes_limit(MAX_BODY).await {
-        Ok(text) => Ok(text.into()),
-        Err(ReadBodyError::PayloadTooLarge) => Err(Rejection::TooLarge.into()),
-        Err(_) => Err(Rejection::Incomplete.into()),
+    let mut parts = Box::pin(request.take_body().into_bytes_stream());
+    let mut text = Vec::new();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| Rejection::Incomplete)?;
+        if text.len() + part.len() > MAX_BODY {
+            request.set_body(Body::from_bytes_stream(parts));
+            return Err(Rejection::TooLarge.into());
+        }
+        text.extend_from_slice(&part);
     }
+    Ok(text)
+}
+
+/// Reads what a client is still sending, within bounds: it would get a broken connection in place
+/// of an answer that comes before it is done. A client that asks first is told without.
+async fn read_away(request: &mut Request) {
+    const AT_MOST: usize = 32 * MAX_BODY;
+    const TIME: Duration = Duration::from_secs(5);
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut parts = Box::pin(request.take_body().into_bytes_stream());
+    let reading = async {
+        let mut length = 0;
+        while let Some(Ok(part)) = parts.next().await {
+            length += part.len();
+            if length > AT_MOST {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(TIME, reading).await;
 }
 
 impl Operation {
@@ -127,7 +160,7 @@ impl Operation {
                 .collect()
         };
         let mut in_path = parameters("path");
-        let segments = path.trim_start_matches('/').split('/').map(|segment| {
+        let segments = segments(path).map(|segment| {
             let name = segment
                 .strip_prefix('{')
                 .and_then(|rest| rest.strip_suffix('}'));
@@ -161,11 +194,16 @@ impl Operation {
     }
 
     fn check_path(&self, path: &str, errors: &mut Vec<FieldError>) {
-        let given = path.trim_start_matches('/').split('/');
-        for (own, given) in self.path.iter().zip(given) {
+        for (own, given) in self.path.iter().zip(segments(path)) {
             if let Segment::Parameter { name, schema } = own {
-                let text = percent_encoding::percent_decode_str(given).decode_utf8_lossy();
-                check_parameter(schema, &text, &format!("path/{name}"), errors);
+                let place = format!("path/{name}");
+                match percent_encoding::percent_decode_str(given).decode_utf8() {
+                    Ok(text) => check_parameter(schema, &text, &place, errors),
+                    Err(_) => errors.push(FieldError {
+                        pointer: place,
+                        detail: "is not UTF-8".to_owned(),
+                    }),
+                }
             }
         }
     }
@@ -190,6 +228,10 @@ impl Operation {
             seen.push(name.into_owned());
         }
     }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.strip_prefix('/').unwrap_or(path).split('/')
 }
 
 fn check_parameter(schema: &Schema, text: &str, place: &str, errors: &mut Vec<FieldError>) {
@@ -223,7 +265,10 @@ impl<E: Endpoint> Endpoint for ContractEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        self.contract.admit(&mut request).await?;
+        if let Err(refused) = self.contract.admit(&mut request).await {
+            read_away(&mut request).await;
+            return Err(refused);
+        }
         self.inner
             .call(request)
             .await

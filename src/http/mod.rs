@@ -105,3 +105,39 @@ pub fn endpoint(database: Database, lifecycle: Lifecycle) -> impl Endpoint<Outpu
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
 }
+
+#[cfg(test)]
+mod tests {
+    use poem::{Request, endpoint::make, http::Method};
+
+    use super::*;
+
+    async fn answer_to(method: Method) -> (Response, String) {
+        let operation = make(|_| async {
+            panic!("the secret of the operation");
+            #[expect(unreachable_code, reason = "says what the operation would answer")]
+            Ok::<(), poem::Error>(())
+        });
+        let endpoint = operation
+            .with(detach::Detach)
+            .with(problem::Problems)
+            .with(request_id::RequestIds);
+        let request = Request::builder().method(method).finish();
+        let mut response = endpoint.get_response(request).await;
+        let body = response.take_body().into_string().await.expect("a text");
+        (response, body)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        for method in [Method::GET, Method::POST] {
+            let (response, body) = answer_to(method).await;
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.content_type(), Some(PROBLEM_MEDIA_TYPE));
+            assert!(
+                body.contains("\"code\":\"internal\"") && !body.contains("secret"),
+                "{body}"
+            );
+        }
+    }
+}

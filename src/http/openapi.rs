@@ -68,7 +68,7 @@ fn finish(description: &mut Value) {
     walk(description, &mut |node| {
         plain_media_types(node);
         collapse_reference(node);
-        drop_unsigned_format(node);
+        standard_format(node);
         whole_bounds(node);
     });
     close_requests(description);
@@ -104,19 +104,22 @@ fn plain_media_types(node: &mut Map<String, Value>) {
 fn collapse_reference(node: &mut Map<String, Value>) {
     if let Some(Value::Array(parts)) = node.get_mut("allOf") {
         parts.retain(|part| part.get("$ref").is_some());
-        node.remove("title");
+        node.shift_remove("title");
     }
 }
 
-/// `uint32` and its like are no formats of OpenAPI; the bounds say it in their place.
-fn drop_unsigned_format(node: &mut Map<String, Value>) {
-    let unsigned = node
-        .get("format")
-        .and_then(Value::as_str)
-        .is_some_and(|format| format.starts_with("uint"));
-    if unsigned {
-        node.remove("format");
-        node.entry("minimum").or_insert_with(|| 0.into());
+/// `uint32` and its like are no formats of OpenAPI, and a bound says it in their place; a
+/// `naive-date` is what OpenAPI calls a `date`.
+fn standard_format(node: &mut Map<String, Value>) {
+    match node.get("format").and_then(Value::as_str) {
+        Some("naive-date") => {
+            node.insert("format".to_owned(), "date".into());
+        }
+        Some(format) if format.starts_with("uint") => {
+            node.shift_remove("format");
+            node.entry("minimum").or_insert_with(|| 0.into());
+        }
+        _ => {}
     }
 }
 

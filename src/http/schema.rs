@@ -239,10 +239,16 @@ impl Text {
             && !pattern.is_match(text)
         {
             wrong(format!("must match {pattern}"));
-        } else if self.is_date && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_err() {
+        } else if self.is_date && !is_full_date(text) {
             wrong("must be a date, as 2026-01-31".to_owned());
         }
     }
+}
+
+/// RFC 3339's full-date; chrono alone reads blanks, short months and years beyond 9999 as well.
+fn is_full_date(text: &str) -> bool {
+    text.len() == 10
+        && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok_and(|date| date.to_string() == text)
 }
 
 #[cfg(test)]
@@ -308,5 +314,19 @@ mod tests {
                 "#/size: must be a 64-bit integer"
             ]
         );
+    }
+
+    #[test]
+    fn a_date_has_four_two_and_two_digits() {
+        assert!(is_full_date("2026-01-31"));
+        for text in [
+            "2026-1-31",
+            " 2026-1-31",
+            "2026-02-30",
+            "+12026-01-31",
+            "-0001-01-31",
+        ] {
+            assert!(!is_full_date(text), "{text}");
+        }
     }
 }

@@ -1,1 +1,312 @@
-//! lifecycle
+//! From start to stop: the real service, told to stop, killed, and without its database.
+
+use std::{
+    io::Read,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::support::{
+    Answer, TestApp, TestDatabase,
+    binary::{self, Server},
+    on_both_databases, postgres,
+};
+
+/// Waits until `path` answers with this status.
+async fn wait_for(server: &Server, path: &str, status: StatusCode) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Ok(answer) = reqwest::get(server.url(path)).await
+            && answer.status() == status
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{path} does not answer {status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What the process logged, and its exit code.
+fn end_of(mut server: Server) -> (Option<i32>, String) {
+    let status = server.child.wait().expect("the process ends");
+    let mut log = String::new();
+    let mut pipe = server.child.stderr.take().expect("the log");
+    pipe.read_to_string(&mut log).expect("text");
+    (status.code(), log)
+}
+
+#[tokio::test]
+async fn told_to_stop_it_is_unready_finishes_what_is_in_flight_and_closes_the_pool() {
+    on_both_databases(async |database| {
+        let server = Server::start(&database.url, &["--shutdown-delay", "1s"]).await;
+        wait_for(&server, "/readyz", StatusCode::OK).await;
+        let body = r#"{"name":"late","api_type":"openai"}"#;
+        let mut slow = TcpStream::connect(server.address).await.expect("a connection");
+        let head = format!(
+            "POST /v1/providers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        slow.write_all(head.as_bytes()).await.expect("half a request");
+        slow.write_all(&body.as_bytes()[..10]).await.expect("half a request");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+
+        server.signal("-TERM");
+        wait_for(&server, "/readyz", StatusCode::SERVICE_UNAVAILABLE).await;
+        let answer = Answer::to(Client::new().get(server.url("/readyz"))).await;
+        assert!(!answer.header("retry-after").is_empty());
+        answer.problem(503, "draining");
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(TcpStream::connect(server.address).await.is_err(), "it still accepts");
+
+        slow.write_all(&body.as_bytes()[10..]).await.expect("the rest");
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+        let (code, log) = end_of(server);
+        assert_eq!(code, Some(0), "{log}");
+        for line in ["database pool opened", "database pool closed"] {
+            assert!(log.contains(line), "{log}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_write_that_was_answered_survives_a_kill() {
+    on_both_databases(async |database| {
+        let mut expected = 0;
+        for round in 0..3 {
+            let server = Server::start(&database.url, &[]).await;
+            wait_for(&server, "/readyz", StatusCode::OK).await;
+            let answered = Arc::new(Mutex::new(Vec::new()));
+            let writers: Vec<_> = (0..8)
+                .map(|writer| {
+                    let answered = Arc::clone(&answered);
+                    let url = server.url("/v1/providers");
+                    tokio::spawn(write_until_it_fails(
+                        url,
+                        format!("r{round}-w{writer}"),
+                        answered,
+                    ))
+                })
+                .collect();
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            server.signal("-KILL");
+            for writer in writers {
+                writer.await.expect("the writer ends");
+            }
+            drop(server);
+            let answered = Arc::into_inner(answered)
+                .expect("the list")
+                .into_inner()
+                .expect("it");
+            assert!(!answered.is_empty(), "nothing was written before the kill");
+
+            let server = Server::start(&database.url, &[]).await;
+            wait_for(&server, "/readyz", StatusCode::OK).await;
+            for path in &answered {
+                let answer = Answer::to(Client::new().get(server.url(path))).await;
+                assert_eq!(answer.status, 200, "{path} is lost");
+            }
+            expected += answered.len();
+            let list =
+                Answer::to(Client::new().get(server.url("/v1/providers?count=true&limit=1"))).await;
+            let total = list.ok()["total"].as_u64().expect("a total");
+            assert!(total >= expected as u64);
+        }
+    })
+    .await;
+}
+
+/// Creates providers one after the other and notes those that were answered.
+async fn write_until_it_fails(url: String, name: String, answered: Arc<Mutex<Vec<String>>>) {
+    let client = Client::new();
+    for number in 0.. {
+        let body = json!({"name": format!("{name}-{number}"), "api_type": "openai"});
+        let Ok(answer) = client.post(&url).json(&body).send().await else {
+            return;
+        };
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let location = answer.headers()["location"]
+            .to_str()
+            .expect("a path")
+            .to_owned();
+        answered.lock().expect("the list").push(location);
+    }
+}
+
+/// A way to the test server that opens only when it is told to.
+async fn open_way(port: u16, to: String) {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .expect("the port");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(to).await.expect("the server");
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
+    let name = postgres::create_empty().await;
+    let direct = reqwest::Url::parse(&postgres::url_of(&name)).expect("a URL");
+    let to = format!(
+        "{}:{}",
+        direct.host_str().expect("a host"),
+        direct.port().unwrap_or(5432)
+    );
+    let port = postgres::free_port();
+    let mut url = direct.clone();
+    url.set_host(Some("127.0.0.1")).expect("a host");
+    url.set_port(Some(port)).expect("a port");
+
+    let server = Server::start(url.as_str(), &[]).await;
+    let get = async |path: &str| Answer::to(Client::new().get(server.url(path))).await;
+    assert_eq!(get("/livez").await.ok()["status"], "ok");
+    get("/readyz").await.problem(503, "starting");
+    let answer = get("/v1/circles").await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.problem(503, "starting");
+    assert_eq!(get("/v1/pool").await.ok()["backend"], "postgresql");
+
+    open_way(port, to).await;
+    wait_for(&server, "/readyz", StatusCode::OK).await;
+    assert_eq!(get("/v1/circles").await.ok()["data"], json!([]));
+    assert!(
+        get("/v1/pool").await.ok()["open"].as_u64() >= Some(4),
+        "the pool is at its minimum"
+    );
+
+    server.signal("-TERM");
+    let (code, log) = end_of(server);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("the database is not there yet"), "{log}");
+    postgres::drop_database(&name).await;
+}
+
+#[tokio::test]
+async fn a_database_that_says_no_ends_the_start_with_one_line() {
+    let output = binary::run(&["--database-url", &postgres::url_of("no_such_database")]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{log}");
+    let last = log.lines().last().expect("a line");
+    assert!(
+        last.starts_with("error: ") && last.contains("no_such_database"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn no_secret_of_the_database_url_is_logged() {
+    let url = "postgres://someone:hunter2@127.0.0.1:1/teams";
+    let server = Server::start(url, &["--log", "trace"]).await;
+    let answer = reqwest::get(server.url("/readyz"))
+        .await
+        .expect("an answer");
+    assert!(!answer.text().await.expect("a body").contains("hunter2"));
+    server.signal("-TERM");
+    let (_, log) = end_of(server);
+    assert!(
+        log.contains("database pool opened") && log.contains("teams"),
+        "{log}"
+    );
+    assert!(!log.contains("hunter2"), "{log}");
+    for wrong in [
+        "postgres://u:hunter2@",
+        "postgres://u:hunter2@h:port/d",
+        "mysql://u:hunter2@h/d",
+    ] {
+        let output = binary::run(&["--database-url", wrong]);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && log.contains("error: "), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_finds_no_connection_in_time_is_told_so_and_counted() {
+    on_both_databases(async |database| {
+        let mut settings = database.settings();
+        settings.database.db_pool_max = Some(1);
+        settings.database.db_acquire_timeout = Duration::from_millis(200);
+        let app = TestApp::start(database.backend, settings).await;
+        let held = app
+            .database
+            .begin_write()
+            .await
+            .expect("the only connection");
+        assert_eq!(pool_of(&app).await["in_use"], 1);
+        let answer = app.get("/v1/circles").await;
+        assert_eq!(answer.header("retry-after"), "1");
+        answer.problem(503, "pool_exhausted");
+        assert_eq!(pool_of(&app).await["timed_out"], 1);
+
+        held.rollback().await.expect("the connection is let go");
+        app.get("/v1/circles").await.ok();
+        let pool = pool_of(&app).await;
+        assert_eq!(
+            (&pool["max"], &pool["open"], &pool["timed_out"]),
+            (&json!(1), &json!(1), &json!(1))
+        );
+        app.stop().await;
+    })
+    .await;
+}
+
+async fn pool_of(app: &TestApp) -> Value {
+    app.get("/v1/pool").await.ok()
+}
+
+#[tokio::test]
+async fn the_database_is_set_up_as_promised() {
+    use sea_orm::{ConnectionTrait, Statement};
+    on_both_databases(async |database: &TestDatabase| {
+        let app = TestApp::start(database.backend, database.settings()).await;
+        let db = app.database.connection();
+        let ask = async |sql: &str| {
+            let statement = Statement::from_string(db.get_database_backend(), sql);
+            let row = db
+                .query_one_raw(statement)
+                .await
+                .expect(sql)
+                .expect("a row");
+            row.try_get_by_index::<String>(0)
+                .or_else(|_| {
+                    row.try_get_by_index::<i64>(0)
+                        .map(|number| number.to_string())
+                })
+                .expect("a value")
+        };
+        let promises: &[(&str, &str)] = match app.backend {
+            crate::support::Backend::Sqlite => &[
+                ("PRAGMA journal_mode", "wal"),
+                ("PRAGMA foreign_keys", "1"),
+                ("PRAGMA synchronous", "2"),
+                ("PRAGMA busy_timeout", "4000"),
+            ],
+            crate::support::Backend::Postgres => &[
+                ("SHOW statement_timeout", "5s"),
+                ("SHOW lock_timeout", "4s"),
+                ("SHOW idle_in_transaction_session_timeout", "10s"),
+                ("SHOW application_name", "circle-registry"),
+            ],
+        };
+        for (sql, value) in promises {
+            assert_eq!(ask(sql).await, *value, "{sql}");
+        }
+        app.stop().await;
+    })
+    .await;
+}

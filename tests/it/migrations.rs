@@ -1,1 +1,246 @@
-//! migrations
+//! The schema and how a database gets to it.
+
+use circle_registry::app::{Application, StartError};
+use entity::{agent, circle, member, model, provider};
+use migration::{
+    connection::{self, PoolSize, Target},
+    runner::{self, MigrateError},
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
+
+use crate::support::{Backend, TestDatabase, on_both_databases};
+
+async fn connect(database: &TestDatabase, size: PoolSize) -> DatabaseConnection {
+    let settings = database.settings().database;
+    let target = Target::from_settings(&settings).expect("a target");
+    connection::open(&settings, &target, size)
+        .await
+        .expect("a pool")
+}
+
+/// One row in every table.
+async fn insert_rows(db: &DatabaseConnection) {
+    const NOW: &str = "'2026-01-02T03:04:05+00:00'";
+    for sql in [
+        format!(
+            "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', {NOW}, {NOW})"
+        ),
+        format!(
+            "INSERT INTO models (provider_id, model_name, input_price, created_at, updated_at) SELECT id, 'm', 5, {NOW}, {NOW} FROM providers"
+        ),
+        format!(
+            "INSERT INTO agents (name, model_id, created_at, updated_at) SELECT 'a', id, {NOW}, {NOW} FROM models"
+        ),
+        format!("INSERT INTO circles (name, created_at, updated_at) VALUES ('c', {NOW}, {NOW})"),
+        format!(
+            "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, {NOW} FROM circles c, agents a"
+        ),
+    ] {
+        db.execute_unprepared(&sql).await.expect(&sql);
+    }
+}
+
+/// Reads every column of every entity, so that a column that the schema lacks is an error.
+async fn read_rows(db: &DatabaseConnection) -> [usize; 5] {
+    [
+        provider::Entity::find()
+            .all(db)
+            .await
+            .expect("providers")
+            .len(),
+        model::Entity::find().all(db).await.expect("models").len(),
+        agent::Entity::find().all(db).await.expect("agents").len(),
+        circle::Entity::find().all(db).await.expect("circles").len(),
+        member::Entity::find().all(db).await.expect("members").len(),
+    ]
+}
+
+#[tokio::test]
+async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::create_empty(backend).await;
+        let db = connect(&database, PoolSize::ONE).await;
+        let applied = runner::up(&db, None).await.expect("up");
+        assert_eq!(read_rows(&db).await, [0; 5]);
+        insert_rows(&db).await;
+        assert_eq!(read_rows(&db).await, [1; 5]);
+        for name in applied.iter().rev() {
+            let undone = runner::down(&db, Some(1)).await.expect("down");
+            assert_eq!(undone, [name.clone()]);
+        }
+        assert!(runner::down(&db, None).await.expect("down").is_empty());
+        assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
+        assert_eq!(read_rows(&db).await, [0; 5]);
+        insert_rows(&db).await;
+        runner::drop_all(&db).await.expect("everything goes");
+        assert_eq!(
+            runner::status(&db).await.expect("a status").pending,
+            applied
+        );
+        assert_eq!(
+            runner::up(&db, None).await.expect("up from nothing"),
+            applied
+        );
+        db.close().await.expect("closed");
+        database.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn eight_migrators_at_once_apply_every_migration_once() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::create_empty(backend).await;
+        let mut pools = Vec::new();
+        for _ in 0..8 {
+            pools.push(connect(&database, PoolSize::ONE).await);
+        }
+        let runs = pools.iter().map(|db| runner::up(db, None));
+        let mut applied = Vec::new();
+        for run in futures_util::future::join_all(runs).await {
+            applied.extend(run.expect("no migrator fails"));
+        }
+        let status = runner::status(&pools[0]).await.expect("a status");
+        applied.sort();
+        assert_eq!(applied, status.applied);
+        assert!(status.pending.is_empty() && status.unknown.is_empty());
+        for db in pools {
+            db.close().await.expect("closed");
+        }
+        database.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_schema_newer_than_the_program_is_refused() {
+    on_both_databases(async |database| {
+        let db = connect(database, PoolSize::ONE).await;
+        runner::up(&db, None).await.expect("up");
+        db.execute_unprepared("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)")
+            .await
+            .expect("a later migration");
+        for migrating in [true, false] {
+            let mut settings = database.settings();
+            settings.server.no_migrate = !migrating;
+            let Err(StartError::Schema(error)) = Application::start(settings).await else {
+                panic!("the service starts on a schema it does not know");
+            };
+            assert!(matches!(error, MigrateError::Newer(_)), "{error}");
+            assert!(error.to_string().contains("m29990101_000001_later"), "{error}");
+        }
+        assert!(matches!(runner::down(&db, None).await, Err(MigrateError::Newer(_))));
+        db.close().await.expect("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_old_schema_is_refused_where_migrating_is_off() {
+    on_both_databases(async |database| {
+        let db = connect(database, PoolSize::ONE).await;
+        runner::up(&db, None).await.expect("up");
+        runner::down(&db, Some(1)).await.expect("down");
+        let mut settings = database.settings();
+        settings.server.no_migrate = true;
+        let Err(StartError::Schema(error)) = Application::start(settings).await else {
+            panic!("the service starts on an old schema");
+        };
+        assert!(error.to_string().contains("migrate up"), "{error}");
+        assert_eq!(
+            runner::status(&db).await.expect("a status").pending.len(),
+            1
+        );
+        db.close().await.expect("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_schema_itself_refuses_what_makes_no_sense() {
+    on_both_databases(async |database| {
+        let db = connect(database, PoolSize::ONE).await;
+        runner::up(&db, None).await.expect("up");
+        insert_rows(&db).await;
+        for sql in [
+            "UPDATE agents SET status = 'asleep'",
+            "UPDATE agents SET temperature = 2.5",
+            "UPDATE agents SET max_tokens = 0",
+            "UPDATE agents SET name = ''",
+            "UPDATE agents SET model_id = 99",
+            "UPDATE circles SET status = 'flying'",
+            "UPDATE circles SET max_members = 0",
+            "UPDATE members SET role = 'king'",
+            "UPDATE members SET circle_id = 99",
+            "UPDATE models SET input_price = -1",
+            "DELETE FROM models",
+            "DELETE FROM providers",
+            "INSERT INTO providers (name, api_type, created_at, updated_at) SELECT 'P', 'x', created_at, updated_at FROM providers",
+            "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
+            "INSERT INTO members (circle_id, agent_id, joined_at) SELECT circle_id, agent_id, joined_at FROM members",
+        ] {
+            assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
+        }
+        assert_eq!(read_rows(&db).await, [1; 5]);
+        for sql in [
+            "UPDATE circles SET is_active = false",
+            "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
+            "DELETE FROM circles",
+        ] {
+            db.execute_unprepared(sql).await.expect(sql);
+        }
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0], "members go with their circle");
+        db.close().await.expect("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_foreign_key_and_filter_has_an_index_behind_it() {
+    const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
+    const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
+    const EVERYWHERE: [&str; 9] = [
+        "models (provider_id",
+        "models (mode",
+        "models (is_deprecated",
+        "agents (model_id",
+        "agents (status",
+        "circles (status",
+        "members (circle_id",
+        "members (agent_id",
+        "circles (name",
+    ];
+    const POSTGRES_ONLY: [&str; 6] = [
+        "agents (skill_names",
+        "agents (competencies",
+        "providers (lower(",
+        "models (lower(",
+        "agents (lower(",
+        "circles (lower(",
+    ];
+    on_both_databases(async |database| {
+        let db = connect(database, PoolSize::ONE).await;
+        runner::up(&db, None).await.expect("up");
+        let (sql, wanted) = match database.backend {
+            Backend::Sqlite => (SQLITE, EVERYWHERE.to_vec()),
+            Backend::Postgres => (POSTGRES, [&EVERYWHERE[..], &POSTGRES_ONLY].concat()),
+        };
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        let rows = db.query_all_raw(statement).await.expect("the indexes");
+        let indexes: Vec<String> = rows
+            .iter()
+            .map(|row| row.try_get::<String>("", "sql").expect("a definition"))
+            .map(|sql| {
+                sql.replace("USING btree ", "")
+                    .replace("USING gin ", "")
+                    .replace("public.", "")
+            })
+            .collect();
+        for wanted in wanted {
+            assert!(
+                indexes.iter().any(|index| index.contains(wanted)),
+                "{wanted}: {indexes:#?}"
+            );
+        }
+        db.close().await.expect("closed");
+    })
+    .await;
+}

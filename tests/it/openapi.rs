@@ -1,1 +1,304 @@
-//! openapi
+//! The description: what is committed is what is served, it is complete, and it is true.
+
+use serde_json::{Map, Value, json};
+
+use crate::support::{TestApp, on_both};
+
+const COMMITTED: &str = include_str!("../../openapi.json");
+
+fn committed() -> Value {
+    serde_json::from_str(COMMITTED).expect("JSON")
+}
+
+/// Every operation with its path and method.
+fn operations(description: &Value) -> Vec<(String, &Value)> {
+    let paths = description["paths"].as_object().expect("paths");
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let item = item.as_object().expect("an item");
+            item.iter()
+                .map(move |(method, operation)| (format!("{method} {path}"), operation))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_committed_description_is_the_one_that_is_served() {
+    assert_eq!(
+        COMMITTED,
+        circle_registry::http::description(),
+        "run `cargo run -- openapi > openapi.json`"
+    );
+    on_both(async |app| {
+        let answer = app.get("/openapi.json").await;
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.text, COMMITTED);
+    })
+    .await;
+}
+
+#[test]
+fn every_operation_is_described_for_people_and_for_generators() {
+    let description = committed();
+    let mut ids = Vec::new();
+    for (name, operation) in operations(&description) {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        let verb = id.split('_').next().unwrap_or_default();
+        let verbs = [
+            "list", "create", "get", "update", "delete", "start", "stop", "add", "remove",
+        ];
+        assert!(verbs.contains(&verb), "{name}: {id}");
+        ids.push(id);
+        assert_eq!(
+            operation["tags"].as_array().map(Vec::len),
+            Some(1),
+            "{name}"
+        );
+        for field in ["summary", "description"] {
+            assert!(
+                operation[field].as_str().is_some_and(|text| text.len() > 3),
+                "{name}: {field}"
+            );
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(
+                parameter["description"].is_string(),
+                "{name}: {}",
+                parameter["name"]
+            );
+        }
+        let responses = operation["responses"].as_object().expect("responses");
+        for (status, response) in responses {
+            assert!(
+                response["description"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{name}: {status}"
+            );
+            for (media_type, content) in response["content"].as_object().into_iter().flatten() {
+                let problem = content["schema"]["$ref"] == "#/components/schemas/Problem";
+                let expected = if problem {
+                    "application/problem+json"
+                } else {
+                    "application/json"
+                };
+                assert_eq!(media_type, expected, "{name}: {status}");
+            }
+        }
+        if name.contains(" /v1/") {
+            assert!(
+                responses.contains_key("4XX") && responses.contains_key("5XX"),
+                "{name}"
+            );
+        }
+    }
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "operation ids are unique");
+}
+
+#[test]
+fn every_schema_and_field_is_described_and_requests_are_closed() {
+    let description = committed();
+    let schemas = description["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    for (name, schema) in schemas {
+        assert!(
+            schema["description"].is_string() || schema["enum"].is_array(),
+            "{name}"
+        );
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(property["description"].is_string(), "{name}.{field}");
+        }
+        let is_request = name.starts_with("New") || name.ends_with("Patch");
+        assert_eq!(
+            schema["additionalProperties"] == false,
+            is_request,
+            "{name}"
+        );
+        if name.starts_with("New") {
+            assert!(schema["example"].is_object(), "{name} has an example");
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_request_has_a_bound() {
+    let description = committed();
+    let schemas = description["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    for (name, schema) in schemas {
+        if !(name.starts_with("New") || name.ends_with("Patch")) {
+            continue;
+        }
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            let bounded = match property["type"].as_str() {
+                Some("string") => {
+                    property["maxLength"].is_u64()
+                        || property["pattern"].is_string()
+                        || property["format"] == "date"
+                }
+                Some("integer") => property["minimum"].is_i64(),
+                Some("number") => {
+                    property["minimum"].is_number() && property["maximum"].is_number()
+                }
+                Some("array") => property["maxItems"].is_u64(),
+                _ => true,
+            };
+            assert!(bounded, "{name}.{field}: {property}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn swagger_ui_is_served_whole_and_needs_nothing_from_elsewhere() {
+    on_both(async |app| {
+        let page = app.get("/docs").await;
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (200, "text/html; charset=utf-8")
+        );
+        assert!(page.text.contains("SwaggerUIBundle(") && page.text.contains("\"get_circle\""));
+        for outside in ["<script src=", "<link "] {
+            assert!(!page.text.contains(outside), "{outside}");
+        }
+    })
+    .await;
+}
+
+/// Holds a JSON value against a schema of the description: no field too many, none too few, every
+/// one of its type.
+fn conforms(description: &Value, schema: &Value, value: &Value, at: &str) {
+    let reference = schema["$ref"]
+        .as_str()
+        .or_else(|| schema["allOf"][0]["$ref"].as_str());
+    if value.is_null() {
+        assert_eq!(schema["nullable"], true, "{at} is null");
+        return;
+    }
+    if let Some(reference) = reference {
+        let target = description
+            .pointer(reference.trim_start_matches('#'))
+            .expect(reference);
+        return conforms(description, target, value, at);
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        assert!(choices.contains(value), "{at}: {value}");
+    }
+    match schema["type"].as_str() {
+        Some("object") => object_conforms(description, schema, value.as_object().expect(at), at),
+        Some("array") => {
+            for item in value.as_array().expect(at) {
+                conforms(description, &schema["items"], item, at);
+            }
+        }
+        Some("string") => assert!(value.is_string(), "{at}: {value}"),
+        Some("integer") => assert!(value.is_i64() || value.is_u64(), "{at}: {value}"),
+        Some("number") => assert!(value.is_number(), "{at}: {value}"),
+        Some("boolean") => assert!(value.is_boolean(), "{at}: {value}"),
+        _ => {}
+    }
+    if schema["format"] == "date-time" {
+        let text = value.as_str().expect(at);
+        assert!(
+            text.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(text).is_ok(),
+            "{at}: {text}"
+        );
+    }
+}
+
+fn object_conforms(description: &Value, schema: &Value, members: &Map<String, Value>, at: &str) {
+    for name in schema["required"].as_array().into_iter().flatten() {
+        let name = name.as_str().expect("a name");
+        assert!(members.contains_key(name), "{at} lacks {name}");
+    }
+    for (name, value) in members {
+        match schema["properties"].get(name) {
+            Some(property) => conforms(description, property, value, &format!("{at}.{name}")),
+            None => assert!(
+                schema["additionalProperties"].is_object(),
+                "{at}.{name} is not declared"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_is_what_is_declared() {
+    on_both(async |app| {
+        fill(app).await;
+        let description = committed();
+        for (operation, path, status) in [
+            ("list_providers", "/v1/providers?count=true", 200),
+            ("get_provider", "/v1/providers/1", 200),
+            ("list_models", "/v1/models", 200),
+            ("get_model", "/v1/models/1", 200),
+            ("list_agents", "/v1/agents", 200),
+            ("get_agent", "/v1/agents/1", 200),
+            ("list_agent_circles", "/v1/agents/1/circles", 200),
+            ("list_circles", "/v1/circles?include=members", 200),
+            ("get_circle", "/v1/circles/team", 200),
+            ("list_members", "/v1/circles/team/members", 200),
+            ("get_member", "/v1/circles/team/members/1", 200),
+            ("get_liveness", "/livez", 200),
+            ("get_readiness", "/readyz", 200),
+            ("get_pool", "/v1/pool", 200),
+            ("get_circle", "/v1/circles/none", 404),
+            ("list_circles", "/v1/circles?limit=x", 422),
+        ] {
+            let all = operations(&description);
+            let (_, declared) = all
+                .iter()
+                .find(|(_, declared)| declared["operationId"] == operation)
+                .expect(operation);
+            let responses = declared["responses"].as_object().expect("responses");
+            let exact = responses.get(&status.to_string());
+            let response = exact.unwrap_or_else(|| &responses["4XX"]);
+            let content = response["content"].as_object().expect("content");
+            let (media_type, content) = content.iter().next().expect("a media type");
+            let answer = app.get(path).await;
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (status, media_type.as_str())
+            );
+            conforms(&description, &content["schema"], &answer.body, operation);
+        }
+    })
+    .await;
+}
+
+/// One of everything, all fields given, and one of everything with as little as possible.
+async fn fill(app: &TestApp) {
+    let description = committed();
+    for (schema, path, least) in [
+        (
+            "NewProvider",
+            "/v1/providers",
+            json!({"name": "least", "api_type": "x"}),
+        ),
+        (
+            "NewModel",
+            "/v1/models",
+            json!({"provider_id": 1, "model_name": "least"}),
+        ),
+        (
+            "NewAgent",
+            "/v1/agents",
+            json!({"name": "least", "model_id": 1}),
+        ),
+        ("NewCircle", "/v1/circles", json!({"name": "team"})),
+        (
+            "NewMember",
+            "/v1/circles/team/members",
+            json!({"agent_id": 2}),
+        ),
+    ] {
+        let example = &description["components"]["schemas"][schema]["example"];
+        app.post(path, example).await.created();
+        app.post(path, &least).await.created();
+    }
+}

@@ -196,7 +196,13 @@ fn as_unprivileged(data: &Path) -> Vec<String> {
     }
     let given = Command::new("chown").arg("postgres").arg(data).status();
     assert!(given.is_ok_and(|status| status.success()), "{HELP}");
-    ["runuser", "-u", "postgres", "--"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "setpriv",
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+        "--",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
