@@ -1,6 +1,6 @@
 //! The HTTP layer: what is around the resources. From the outside in, a request passes
-//! [`request_id`] (its name and its log line), [`problem`] (the one place where errors become
-//! answers), [`contract`] (nothing undeclared gets in), and [`detach`] (a write runs to its end).
+//! `request_id` (its name and its log line), `problem` (the one place where errors become
+//! answers), `contract` (nothing undeclared gets in), and `detach` (a write runs to its end).
 
 mod contract;
 mod detach;

@@ -70,8 +70,20 @@ fn finish(description: &mut Value) {
         collapse_reference(node);
         standard_format(node);
         whole_bounds(node);
+        header_names(node);
+        page_names(node);
     });
-    close_requests(description);
+    let requests = request_schemas(description);
+    if let Some(schemas) = description["components"]["schemas"].as_object_mut() {
+        for (name, schema) in schemas {
+            if requests.contains(name) {
+                // Objects in requests take the fields they declare and no others.
+                schema["additionalProperties"] = false.into();
+            } else {
+                require_nullable(schema);
+            }
+        }
+    }
 }
 
 fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
@@ -116,7 +128,7 @@ fn standard_format(node: &mut Map<String, Value>) {
             node.insert("format".to_owned(), "date".into());
         }
         Some(format) if format.starts_with("uint") => {
-            node.shift_remove("format");
+            node.insert("format".to_owned(), "int64".into());
             node.entry("minimum").or_insert_with(|| 0.into());
         }
         _ => {}
@@ -142,22 +154,73 @@ fn whole(bound: &Value) -> Option<Value> {
     text.parse::<i64>().ok().map(Value::from)
 }
 
-/// Objects in requests take the fields they declare and no others.
-fn close_requests(description: &mut Value) {
+/// Header names as people write them; poem-openapi shouts them.
+fn header_names(node: &mut Map<String, Value>) {
+    if let Some(headers) = node.get_mut("headers").and_then(Value::as_object_mut) {
+        *headers = std::mem::take(headers)
+            .into_iter()
+            .map(|(name, header)| (capitalized(&name), header))
+            .collect();
+    }
+}
+
+fn capitalized(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + &rest.to_ascii_lowercase()
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
+/// A page of agents is an `AgentPage`; poem-openapi writes `PageBody_Agent`.
+fn page_names(node: &mut Map<String, Value>) {
+    const GENERIC: &str = "PageBody_";
+    for key in ["$ref", "title"] {
+        if let Some(Value::String(name)) = node.get_mut(key)
+            && let Some((before, row)) = name.split_once(GENERIC)
+        {
+            *name = format!("{before}{row}Page");
+        }
+    }
+    if node.keys().any(|name| name.starts_with(GENERIC)) {
+        *node = std::mem::take(node)
+            .into_iter()
+            .map(|(name, schema)| match name.strip_prefix(GENERIC) {
+                Some(row) => (format!("{row}Page"), schema),
+                None => (name, schema),
+            })
+            .collect();
+    }
+}
+
+/// A field of an answer that may be null is always there.
+fn require_nullable(schema: &mut Value) {
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
+    let declared = schema["required"].as_array().cloned().unwrap_or_default();
+    let required: Vec<Value> = properties
+        .iter()
+        .filter(|(name, property)| {
+            property["nullable"] == true || declared.iter().any(|declared| declared == *name)
+        })
+        .map(|(name, _)| name.as_str().into())
+        .collect();
+    schema["required"] = required.into();
+}
+
+/// The names of the schemas that are sent.
+fn request_schemas(description: &mut Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    if let Some(paths) = description.get_mut("paths") {
-        walk(paths, &mut |node| {
-            if let Some(body) = node.get("requestBody")
-                && let Some(reference) = body
-                    .pointer("/content/application~1json/schema/$ref")
-                    .and_then(Value::as_str)
-                && let Some((_, name)) = reference.rsplit_once('/')
-            {
-                names.insert(name.to_owned());
-            }
-        });
-    }
-    for name in names {
-        description["components"]["schemas"][name]["additionalProperties"] = false.into();
-    }
+    walk(&mut description["paths"], &mut |node| {
+        if let Some(body) = node.get("requestBody")
+            && let Some(reference) = body
+                .pointer("/content/application~1json/schema/$ref")
+                .and_then(Value::as_str)
+            && let Some((_, name)) = reference.rsplit_once('/')
+        {
+            names.insert(name.to_owned());
+        }
+    });
+    names
 }

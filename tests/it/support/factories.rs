@@ -38,6 +38,26 @@ impl TestApp {
         let path = format!("/v1/circles/{circle}/members");
         self.post(&path, &body).await.created()
     }
+
+    /// One field over the rows of a list.
+    pub(crate) async fn listed(&self, path: &str, field: &str) -> Vec<Value> {
+        let page = self.get(path).await.ok();
+        column(&page, field).into_iter().cloned().collect()
+    }
+
+    /// How many rows a list has.
+    pub(crate) async fn total(&self, list: &str) -> Value {
+        let page = self.get(&format!("{list}?count=true&limit=1")).await.ok();
+        page["total"].clone()
+    }
+}
+
+/// All fields of `expected` are in `body` as they are there.
+#[track_caller]
+pub(crate) fn assert_holds(body: &Value, expected: &Value) {
+    for (field, value) in expected.as_object().expect("an object") {
+        assert_eq!(body[field], *value, "{field}");
+    }
 }
 
 pub(crate) fn id(body: &Value) -> i64 {
