@@ -66,7 +66,7 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         assert_eq!(read_rows(&db).await, [1; 5]);
         for name in applied.iter().rev() {
             let undone = runner::down(&db, Some(1)).await.expect("down");
-            assert_eq!(undone, [name.clone()]);
+            assert_eq!(undone, std::slice::from_ref(name));
         }
         assert!(runner::down(&db, None).await.expect("down").is_empty());
         assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
