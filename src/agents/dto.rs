@@ -5,10 +5,7 @@ use entity::{
     agent,
     values::{AgentStatus, JsonObject, StringList, now},
 };
-use poem_openapi::{
-    Object,
-    types::{Example, MaybeUndefined},
-};
+use poem_openapi::{Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -116,7 +113,6 @@ impl From<agent::Model> for Agent {
 
 /// An agent to create.
 #[derive(Debug, Object)]
-#[oai(example)]
 pub(crate) struct NewAgent {
     /// Name for people; need not be unique.
     #[oai(validator(min_length = 1, max_length = 200))]
@@ -166,29 +162,6 @@ pub(crate) struct NewAgent {
     /// Further facts, as the runtime understands them. No secrets.
     #[oai(default)]
     metadata: JsonObject,
-}
-
-impl Example for NewAgent {
-    fn example() -> Self {
-        let list = |items: &[&str]| StringList(items.iter().map(ToString::to_string).collect());
-        Self {
-            name: "Ada".to_owned(),
-            role: Some("Rust reviewer".to_owned()),
-            system_prompt: Some("You review Rust code for correctness and clarity.".to_owned()),
-            base_prompt: None,
-            skill_names: list(&["code-review", "rust"]),
-            competencies: list(&["rust", "sql"]),
-            can_review: list(&["rust"]),
-            traits: list(&["thorough"]),
-            languages: list(&["en"]),
-            communication_style: Some("concise".to_owned()),
-            temperature: Some(0.2),
-            max_tokens: Some(4096),
-            model_id: None,
-            status: AgentStatus::Idle,
-            metadata: JsonObject::default(),
-        }
-    }
 }
 
 impl From<NewAgent> for agent::ActiveModel {

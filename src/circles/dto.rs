@@ -5,10 +5,7 @@ use entity::{
     circle,
     values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList, now},
 };
-use poem_openapi::{
-    Enum, Object,
-    types::{Example, MaybeUndefined},
-};
+use poem_openapi::{Enum, Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -218,7 +215,6 @@ pub(crate) struct RosterMember {
 
 /// A circle to create.
 #[derive(Debug, Object)]
-#[oai(example)]
 pub(crate) struct NewCircle {
     /// Stable handle, unique among live circles: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
@@ -246,20 +242,6 @@ pub(crate) struct NewCircle {
 
 fn yes() -> bool {
     true
-}
-
-impl Example for NewCircle {
-    fn example() -> Self {
-        Self {
-            name: "review-team".to_owned(),
-            display_name: Some("Review team".to_owned()),
-            description: Some("Reviews every change before it lands.".to_owned()),
-            require_review: true,
-            auto_route: true,
-            max_members: Some(8),
-            settings: JsonObject::default(),
-        }
-    }
 }
 
 impl From<NewCircle> for circle::ActiveModel {

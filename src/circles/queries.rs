@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use entity::{
     circle, member,
     values::{CircleStatus, now},
@@ -175,12 +176,13 @@ pub(crate) async fn update(
 ) -> Result<CircleRow, Error> {
     let transaction = database.begin_write().await?;
     let before = get_for_update(&transaction, name).await?;
+    let now = now();
     if let Set(status) = changes.status {
-        mark_status(&mut changes, before.status, status);
+        mark_status(&mut changes, before.status, status, now);
     }
     let circle_row = if changes.is_changed() {
         changes.id = ActiveValue::Unchanged(before.id);
-        changes.updated_at = Set(now());
+        changes.updated_at = Set(now);
         changes.update(&transaction).await.on_unique(name_taken)?
     } else {
         before
@@ -201,13 +203,14 @@ pub(crate) async fn set_status(
     let circle_row = if before.status == status {
         before
     } else {
+        let now = now();
         let mut changes = circle::ActiveModel {
             id: ActiveValue::Unchanged(before.id),
             status: Set(status),
-            updated_at: Set(now()),
+            updated_at: Set(now),
             ..ActiveModelTrait::default()
         };
-        mark_status(&mut changes, before.status, status);
+        mark_status(&mut changes, before.status, status, now);
         changes.update(&transaction).await?
     };
     let row = with_count(&transaction, circle_row).await?;
@@ -215,12 +218,17 @@ pub(crate) async fn set_status(
     Ok(row)
 }
 
-fn mark_status(changes: &mut circle::ActiveModel, before: CircleStatus, after: CircleStatus) {
+fn mark_status(
+    changes: &mut circle::ActiveModel,
+    before: CircleStatus,
+    after: CircleStatus,
+    now: DateTime<Utc>,
+) {
     use CircleStatus::Stopped;
     match (before, after) {
         (Stopped, Stopped) => {}
-        (Stopped, _) => changes.started_at = Set(Some(now())),
-        (_, Stopped) => changes.stopped_at = Set(Some(now())),
+        (Stopped, _) => changes.started_at = Set(Some(now)),
+        (_, Stopped) => changes.stopped_at = Set(Some(now)),
         _ => {}
     }
 }
@@ -230,14 +238,15 @@ fn mark_status(changes: &mut circle::ActiveModel, before: CircleStatus, after: C
 pub(crate) async fn delete(database: &Database, name: &str) -> Result<(), Error> {
     let transaction = database.begin_write().await?;
     let before = get_for_update(&transaction, name).await?;
+    let now = now();
     let mut changes = circle::ActiveModel {
         id: ActiveValue::Unchanged(before.id),
         is_active: Set(false),
         status: Set(CircleStatus::Stopped),
-        updated_at: Set(now()),
+        updated_at: Set(now),
         ..ActiveModelTrait::default()
     };
-    mark_status(&mut changes, before.status, CircleStatus::Stopped);
+    mark_status(&mut changes, before.status, CircleStatus::Stopped, now);
     changes.update(&transaction).await?;
     transaction.commit().await?;
     Ok(())

@@ -48,21 +48,21 @@ pub(crate) enum Tag {
 }
 
 type Api = (
-    ProvidersApi,
-    ModelsApi,
-    AgentsApi,
     CirclesApi,
     MembersApi,
+    AgentsApi,
+    ModelsApi,
+    ProvidersApi,
     health::HealthApi,
 );
 
 fn service() -> OpenApiService<Api, ()> {
     let api = (
-        ProvidersApi,
-        ModelsApi,
-        AgentsApi,
         CirclesApi,
         MembersApi,
+        AgentsApi,
+        ModelsApi,
+        ProvidersApi,
         health::HealthApi,
     );
     openapi::introduce(OpenApiService::new(

@@ -7,6 +7,10 @@ use std::collections::BTreeSet;
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
+/// An example of what each schema describes, by the schema's name. A test holds them against the
+/// schemas.
+const EXAMPLES: &str = include_str!("examples.json");
+
 const INTRODUCTION: &str = "\
 Keeps teams (\"circles\") of LLM agents: who is in which circle, in which role, with which prompt \
 and skills, on which model of which provider. An agent runtime asks for a circle and builds a \
@@ -73,9 +77,14 @@ fn finish(description: &mut Value) {
         header_names(node);
         page_names(node);
     });
+    tags_in_order(description);
     let requests = request_schemas(description);
+    let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
     if let Some(schemas) = description["components"]["schemas"].as_object_mut() {
         for (name, schema) in schemas {
+            if let Some(example) = examples.get(name) {
+                schema["example"] = example.clone();
+            }
             if requests.contains(name) {
                 // Objects in requests take the fields they declare and no others.
                 schema["additionalProperties"] = false.into();
@@ -190,6 +199,19 @@ fn page_names(node: &mut Map<String, Value>) {
                 None => (name, schema),
             })
             .collect();
+    }
+}
+
+/// Tags in the order of the paths, the most asked for first; poem-openapi sorts them by name.
+fn tags_in_order(description: &mut Value) {
+    let paths = description["paths"].as_object().into_iter().flatten();
+    let used: Vec<Value> = paths
+        .flat_map(|(_, item)| item.as_object().into_iter().flatten())
+        .map(|(_, operation)| operation["tags"][0].clone())
+        .collect();
+    let place = |tag: &Value| used.iter().position(|used| *used == tag["name"]);
+    if let Some(tags) = description["tags"].as_array_mut() {
+        tags.sort_by_key(place);
     }
 }
 

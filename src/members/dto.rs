@@ -5,7 +5,7 @@ use entity::{
     member,
     values::{JsonObject, MemberRole, StringList, now},
 };
-use poem_openapi::{Object, types::Example};
+use poem_openapi::Object;
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -71,7 +71,6 @@ impl From<member::Model> for Member {
 
 /// An agent to add to a circle.
 #[derive(Debug, Object)]
-#[oai(example)]
 pub(crate) struct NewMember {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]
@@ -88,18 +87,6 @@ pub(crate) struct NewMember {
     /// What it may do in this circle, as the runtime understands it.
     #[oai(default)]
     permissions: JsonObject,
-}
-
-impl Example for NewMember {
-    fn example() -> Self {
-        Self {
-            agent_id: 1,
-            role: MemberRole::Reviewer,
-            competencies: StringList(vec!["rust".to_owned()]),
-            can_review: StringList(vec!["rust".to_owned()]),
-            permissions: JsonObject::default(),
-        }
-    }
 }
 
 /// All but the circle; the query knows which.

@@ -2,10 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use entity::{model, price::Price, values::now};
-use poem_openapi::{
-    Object,
-    types::{Example, MaybeUndefined},
-};
+use poem_openapi::{Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -120,7 +117,6 @@ impl From<model::Model> for Model {
 
 /// A model to create.
 #[derive(Debug, Object)]
-#[oai(example)]
 pub(crate) struct NewModel {
     /// The provider that serves it.
     #[oai(validator(minimum(value = "1")))]
@@ -182,30 +178,6 @@ pub(crate) struct NewModel {
     /// Whether it should no longer be used.
     #[oai(default)]
     is_deprecated: bool,
-}
-
-impl Example for NewModel {
-    fn example() -> Self {
-        Self {
-            provider_id: 1,
-            model_name: "claude-sonnet-4-5".to_owned(),
-            model_alias: Some("sonnet".to_owned()),
-            mode: Some("chat".to_owned()),
-            input_price: "3".parse().ok(),
-            output_price: "15".parse().ok(),
-            cache_read_price: "0.3".parse().ok(),
-            cache_write_price: "3.75".parse().ok(),
-            context_window: Some(200_000),
-            max_output: Some(64_000),
-            supports_vision: true,
-            supports_tools: true,
-            supports_streaming: true,
-            supports_reasoning: true,
-            release_date: NaiveDate::from_ymd_opt(2025, 9, 29),
-            deprecation_date: None,
-            is_deprecated: false,
-        }
-    }
 }
 
 impl From<NewModel> for model::ActiveModel {

@@ -71,7 +71,6 @@ impl From<provider::Model> for Provider {
 
 /// A provider to create.
 #[derive(Debug, Object)]
-#[oai(example)]
 pub(crate) struct NewProvider {
     /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
@@ -101,20 +100,6 @@ pub(crate) struct NewProvider {
     /// Further settings, as the runtime understands them. No secrets.
     #[oai(default)]
     config: JsonObject,
-}
-
-impl poem_openapi::types::Example for NewProvider {
-    fn example() -> Self {
-        Self {
-            name: "anthropic".to_owned(),
-            display_name: Some("Anthropic".to_owned()),
-            api_type: "anthropic".to_owned(),
-            base_url: Some("https://api.anthropic.com".to_owned()),
-            is_local: false,
-            api_key_env: Some("ANTHROPIC_API_KEY".to_owned()),
-            config: JsonObject::default(),
-        }
-    }
 }
 
 impl From<NewProvider> for provider::ActiveModel {
