@@ -18,6 +18,8 @@ use crate::{
     app::Application,
     catalog::{self, ImportOptions},
     config::Settings,
+    database::Database,
+    handles::{self, Lint},
     http, telemetry,
 };
 
@@ -47,6 +49,9 @@ enum Command {
     /// Fill the catalogue of providers and models
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// Look at circles
+    #[command(subcommand)]
+    Circle(CircleCommand),
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -55,6 +60,16 @@ enum Command {
 enum CatalogCommand {
     /// Take providers and models from a price list in LiteLLM's JSON format, all of it or nothing
     Import(ImportArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum CircleCommand {
+    /// Say what will trouble whoever runs a circle, and fail where there is anything
+    Lint {
+        /// The circle's name
+        #[arg(value_name = "CIRCLE")]
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +139,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             let summary = catalog::import(&settings, file.as_deref(), &options).await?;
             print(&summary.to_string())?;
         }
+        Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());
@@ -163,6 +179,26 @@ async fn stop_signal() {
         tracing::warn!("told to stop twice: stopping at once");
         std::process::exit(130);
     });
+}
+
+async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {
+    let database = Database::open(&settings.database).await?;
+    database.check().await?;
+    let lint = handles::lint(&database, name).await;
+    database.close(settings.server.pool_close_timeout).await;
+    let Lint {
+        circle,
+        ok,
+        warnings,
+    } = lint?;
+    for warning in &warnings {
+        print(&format!("{}: {}\n", warning.code, warning.detail))?;
+    }
+    if ok {
+        print(&format!("nothing is wrong with {circle}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
 }
 
 fn check(file: &PathBuf) -> Result<ExitCode, Failure> {

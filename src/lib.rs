@@ -14,13 +14,17 @@ pub mod lifecycle;
 pub mod error;
 pub mod page;
 mod patch;
+mod rows;
 mod search;
 
 pub mod http;
 
 pub(crate) mod agents;
 pub(crate) mod circles;
+pub(crate) mod conversations;
+pub mod handles;
 pub(crate) mod members;
+pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod providers;
 

@@ -18,6 +18,7 @@ pub struct Model {
     pub auto_route: bool,
     pub max_members: Option<i32>,
     pub settings: JsonObject,
+    pub project_context: Option<String>,
     /// False once the circle is deleted; its name is then free again.
     pub is_active: bool,
     pub started_at: Option<DateTimeUtc>,

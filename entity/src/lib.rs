@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! provider 1 ── n model 1 ── n agent 1 ── n member n ── 1 circle
+//!                                1                        1
+//!                                └─ n participant         └─ n conversation
+//!                                           n ── 1 conversation 1 ── n message
 //! ```
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
@@ -10,8 +13,11 @@
 
 pub mod agent;
 pub mod circle;
+pub mod conversation;
 pub mod member;
+pub mod message;
 pub mod model;
+pub mod participant;
 pub mod price;
 pub mod provider;
 pub mod values;

@@ -16,6 +16,8 @@ pub struct Model {
     pub competencies: StringList,
     pub can_review: StringList,
     pub permissions: JsonObject,
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<i64>,
     pub is_active: bool,
     pub joined_at: DateTimeUtc,
     pub left_at: Option<DateTimeUtc>,

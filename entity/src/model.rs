@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::price::Price;
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "models")]
 pub struct Model {
     #[sea_orm(primary_key)]
@@ -20,6 +20,7 @@ pub struct Model {
     pub cache_write_price: Option<Price>,
     pub context_window: Option<i64>,
     pub max_output: Option<i64>,
+    pub default_temperature: Option<f64>,
     pub supports_vision: bool,
     pub supports_tools: bool,
     pub supports_streaming: bool,

@@ -55,6 +55,52 @@ pub enum CircleStatus {
     Paused,
 }
 
+/// Who speaks next in a conversation.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum TurnStrategy {
+    /// One participant after the other.
+    RoundRobin,
+    /// Those whom the last message mentions; anyone where it mentions nobody.
+    MentionBased,
+    /// Anyone.
+    #[default]
+    FreeForm,
+}
+
+/// Whether a conversation goes on.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum ConversationStatus {
+    /// Messages can be appended.
+    #[default]
+    Active,
+    /// Holding still: nothing can be appended until it is active again.
+    Paused,
+    /// Over.
+    Completed,
+}
+
+/// Who wrote a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Author {
+    /// An agent that takes part in the conversation.
+    Agent,
+    /// A person, or a program on a person's behalf.
+    User,
+}
+
 /// What a member is in its circle, in the order in which a roster lists them.
 #[derive(
     Clone,
@@ -92,42 +138,6 @@ pub enum MemberRole {
 #[serde(transparent)]
 pub struct StringList(pub Vec<String>);
 
-impl StringList {
-    const MAX_ITEMS: usize = 100;
-    const MAX_LENGTH: usize = 200;
-}
-
-impl Type for StringList {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = String;
-
-    fn name() -> Cow<'static, str> {
-        "StringList".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        let item = MetaSchema {
-            min_length: Some(1),
-            max_length: Some(Self::MAX_LENGTH),
-            ..MetaSchema::new("string")
-        };
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(item)))),
-            max_items: Some(Self::MAX_ITEMS),
-            ..MetaSchema::new("array")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a String> + 'a> {
-        Box::new(self.0.iter())
-    }
-}
-
 /// A JSON object whose members are the caller's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(transparent)]
@@ -158,6 +168,63 @@ impl Type for JsonObject {
     }
 }
 
+/// A list whose description is an array of `item`.
+macro_rules! list_type {
+    ($ty:ident of $element:ty, at most $max:literal, $item:expr) => {
+        impl Type for $ty {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = $element;
+
+            fn name() -> Cow<'static, str> {
+                stringify!($ty).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    items: Some(Box::new(MetaSchemaRef::Inline(Box::new($item)))),
+                    max_items: Some($max),
+                    ..MetaSchema::new("array")
+                }))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a $element> + 'a> {
+                Box::new(self.0.iter())
+            }
+        }
+    };
+}
+
+list_type!(StringList of String, at most 100, MetaSchema {
+    min_length: Some(1),
+    max_length: Some(200),
+    ..MetaSchema::new("string")
+});
+
+/// A list of ids: at most 500.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct IdList(pub Vec<i64>);
+
+list_type!(IdList of i64, at most 500, MetaSchema {
+    minimum: Some(1.0),
+    ..MetaSchema::new_with_format("integer", "int64")
+});
+
+/// A list of JSON objects whose members are the caller's own: at most 100.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct JsonList(pub Vec<JsonObject>);
+
+list_type!(JsonList of JsonObject, at most 100, match JsonObject::schema_ref() {
+    MetaSchemaRef::Inline(schema) => *schema,
+    MetaSchemaRef::Reference(_) => MetaSchema::new("object"),
+});
+
 /// JSON in and out by way of serde, for the types whose description is written by hand above.
 macro_rules! json_by_serde {
     ($($ty:ty),*) => {$(
@@ -175,4 +242,4 @@ macro_rules! json_by_serde {
     )*};
 }
 
-json_by_serde!(StringList, JsonObject);
+json_by_serde!(StringList, IdList, JsonList, JsonObject);

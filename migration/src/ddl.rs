@@ -49,6 +49,35 @@ pub(crate) async fn run_on_postgres(
     }
 }
 
+/// A trigram index for text anywhere in these columns, on PostgreSQL.
+///
+/// The extension pg_trgm ships with PostgreSQL and is trusted, but a server can be built without
+/// it, and a role may not be allowed to create it. Search works without the index, only slower, so
+/// that is a notice and not a failure. SQLite has no such index; there the filter reads the table
+/// in key order and stops when its page is full.
+pub(crate) async fn search_index(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    columns: &[&str],
+) -> Result<(), DbErr> {
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|column| format!(r#"lower({column} COLLATE "C") gin_trgm_ops"#))
+        .collect();
+    let columns = columns.join(", ");
+    let create = format!(
+        "DO $$ BEGIN \
+           CREATE EXTENSION IF NOT EXISTS pg_trgm; \
+           CREATE INDEX {table}_search ON {table} USING gin ({columns}); \
+         EXCEPTION \
+           WHEN insufficient_privilege OR feature_not_supported OR undefined_file \
+             OR undefined_object THEN \
+             RAISE NOTICE 'no trigram index, text search will scan: %', SQLERRM; \
+         END $$"
+    );
+    run_on_postgres(manager, &[&create]).await
+}
+
 pub(crate) async fn drop_table(
     manager: &SchemaManager<'_>,
     table: &'static str,

@@ -16,6 +16,10 @@ mod m20261123_000003_create_agents;
 mod m20261123_000004_create_circles;
 mod m20261123_000005_create_members;
 mod m20261123_000006_index_text_search;
+mod m20261123_000007_add_handle_settings;
+mod m20261123_000008_create_conversations;
+mod m20261123_000009_create_participants;
+mod m20261123_000010_create_messages;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -33,6 +37,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000004_create_circles::Migration),
             Box::new(m20261123_000005_create_members::Migration),
             Box::new(m20261123_000006_index_text_search::Migration),
+            Box::new(m20261123_000007_add_handle_settings::Migration),
+            Box::new(m20261123_000008_create_conversations::Migration),
+            Box::new(m20261123_000009_create_participants::Migration),
+            Box::new(m20261123_000010_create_messages::Migration),
         ]
     }
 }

@@ -337,6 +337,7 @@ fn blank_model(provider_id: i64, listed: &ListedModel, now: DateTime<Utc>) -> mo
         cache_write_price: None,
         context_window: None,
         max_output: None,
+        default_temperature: None,
         supports_vision: false,
         supports_tools: false,
         supports_streaming: writes_text,

@@ -37,8 +37,12 @@ pub(crate) struct Circle {
     /// Active members at most; null for no limit.
     #[oai(nullable)]
     pub(crate) max_members: Option<i32>,
-    /// Further settings, as the runtime understands them. No secrets.
+    /// Further settings, as the runtime understands them. A text in `instructions` becomes part of
+    /// every member's prompt. No secrets.
     pub(crate) settings: JsonObject,
+    /// What its members should know of the project; becomes part of every member's prompt.
+    #[oai(nullable)]
+    pub(crate) project_context: Option<String>,
     /// False once it is deleted.
     pub(crate) is_active: bool,
     /// When it was last started (UTC).
@@ -75,6 +79,7 @@ impl From<CircleRow> for Circle {
             auto_route,
             max_members,
             settings,
+            project_context,
             is_active,
             started_at,
             stopped_at,
@@ -91,6 +96,7 @@ impl From<CircleRow> for Circle {
             auto_route,
             max_members,
             settings,
+            project_context,
             is_active,
             started_at,
             stopped_at,
@@ -134,6 +140,9 @@ pub(crate) struct Roster {
     pub(crate) max_members: Option<i32>,
     /// Further settings, as the runtime understands them.
     pub(crate) settings: RawJson<JsonObject>,
+    /// What its members should know of the project.
+    #[oai(nullable)]
+    pub(crate) project_context: Option<String>,
     /// False once it is deleted.
     pub(crate) is_active: bool,
     /// When it was last started (UTC).
@@ -235,9 +244,13 @@ pub(crate) struct NewCircle {
     /// Active members at most; null for no limit.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "100000")))]
     max_members: Option<i32>,
-    /// Further settings, as the runtime understands them. No secrets.
+    /// Further settings, as the runtime understands them. A text in `instructions` becomes part of
+    /// every member's prompt. No secrets.
     #[oai(default)]
     settings: JsonObject,
+    /// What its members should know of the project; becomes part of every member's prompt.
+    #[oai(nullable, validator(max_length = 100000))]
+    project_context: Option<String>,
 }
 
 fn yes() -> bool {
@@ -254,6 +267,7 @@ impl From<NewCircle> for circle::ActiveModel {
             auto_route,
             max_members,
             settings,
+            project_context,
         } = new;
         let now = now();
         Self {
@@ -266,6 +280,7 @@ impl From<NewCircle> for circle::ActiveModel {
             auto_route: Set(auto_route),
             max_members: Set(max_members),
             settings: Set(settings),
+            project_context: Set(project_context),
             is_active: Set(true),
             started_at: Set(None),
             stopped_at: Set(None),
@@ -298,6 +313,9 @@ pub(crate) struct CirclePatch {
     max_members: MaybeUndefined<i32>,
     /// Further settings; they replace the ones before as a whole.
     settings: Option<JsonObject>,
+    /// What its members should know of the project; null clears it.
+    #[oai(nullable, validator(max_length = 100000))]
+    project_context: MaybeUndefined<String>,
 }
 
 impl From<CirclePatch> for circle::ActiveModel {
@@ -311,6 +329,7 @@ impl From<CirclePatch> for circle::ActiveModel {
             auto_route,
             max_members,
             settings,
+            project_context,
         } = patch;
         let mut row = <Self as ActiveModelTrait>::default();
         name.apply_to(&mut row.name);
@@ -321,6 +340,7 @@ impl From<CirclePatch> for circle::ActiveModel {
         auto_route.apply_to(&mut row.auto_route);
         max_members.apply_to(&mut row.max_members);
         settings.apply_to(&mut row.settings);
+        project_context.apply_to(&mut row.project_context);
         row
     }
 }

@@ -13,16 +13,16 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use entity::values::{JsonObject, StringList};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, TryGetable};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use super::{
     dto::{Roster, RosterMember},
     queries::unknown,
 };
-use crate::{error::Error, http::RawJson};
+use crate::{error::Error, rows::Columns};
 
 const CIRCLE_COLUMNS: &str = "c.id, c.name, c.display_name, c.description, c.status, \
-    c.require_review, c.auto_route, c.max_members, CAST(c.settings AS text), c.is_active, \
+    c.require_review, c.auto_route, c.max_members, CAST(c.settings AS text), c.project_context, c.is_active, \
     c.started_at, c.stopped_at, c.created_at, c.updated_at";
 
 fn circle(column: &mut Columns<'_>) -> Result<Roster, DbErr> {
@@ -36,6 +36,7 @@ fn circle(column: &mut Columns<'_>) -> Result<Roster, DbErr> {
         auto_route: column.next()?,
         max_members: column.next()?,
         settings: column.next_json::<JsonObject>()?,
+        project_context: column.next()?,
         is_active: column.next()?,
         started_at: column.next()?,
         stopped_at: column.next()?,
@@ -120,16 +121,11 @@ pub(crate) async fn get(
     let first = rows.first().ok_or_else(|| unknown(name))?;
     let mut columns = Columns::of(first);
     let mut roster = circle(&mut columns)?;
-    let after_circle = columns.next;
+    let after_circle = columns.index();
     if columns.next::<Option<i64>>()?.is_some() {
         roster.members = rows
             .iter()
-            .map(|row| {
-                member(&mut Columns {
-                    row,
-                    next: after_circle,
-                })
-            })
+            .map(|row| member(&mut Columns::from(row, after_circle)))
             .collect::<Result<_, _>>()?;
     }
     in_order(&mut roster.members);
@@ -180,27 +176,4 @@ async fn query(
 
 fn in_order(members: &mut [RosterMember]) {
     members.sort_unstable_by_key(|member| (member.role, member.joined_at, member.member_id));
-}
-
-/// The columns of a row, one after the other.
-struct Columns<'r> {
-    row: &'r QueryResult,
-    next: usize,
-}
-
-impl<'r> Columns<'r> {
-    fn of(row: &'r QueryResult) -> Self {
-        Self { row, next: 0 }
-    }
-
-    fn next<T: TryGetable>(&mut self) -> Result<T, DbErr> {
-        let index = self.next;
-        self.next += 1;
-        self.row.try_get_by_index(index)
-    }
-
-    fn next_json<T>(&mut self) -> Result<RawJson<T>, DbErr> {
-        let text: String = self.next()?;
-        RawJson::try_from(text).map_err(|error| DbErr::Json(error.to_string()))
-    }
 }

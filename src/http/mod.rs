@@ -19,12 +19,13 @@ use poem::{
 use poem_openapi::{OpenApiService, Tags};
 
 pub use openapi::description;
-pub(crate) use payload::{Body, Created, NoContent, PageBody, RawJson};
+pub(crate) use payload::{Body, Created, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 
 use crate::{
-    agents::AgentsApi, circles::CirclesApi, database::Database, lifecycle::Lifecycle,
-    members::MembersApi, models::ModelsApi, providers::ProvidersApi,
+    agents::AgentsApi, circles::CirclesApi, conversations::ConversationsApi, database::Database,
+    handles::HandlesApi, lifecycle::Lifecycle, members::MembersApi, messages::MessagesApi,
+    models::ModelsApi, providers::ProvidersApi,
 };
 
 /// The largest request body, in bytes: 1 MiB.
@@ -43,6 +44,12 @@ pub(crate) enum Tag {
     Circles,
     /// Which agent is in which circle, and in which role.
     Members,
+    /// What a runtime starts an agent from, resolved; and what is wrong with a circle.
+    Handles,
+    /// Agents talking about a topic, turn by turn.
+    Conversations,
+    /// What is said in conversations.
+    Messages,
     /// Probes and figures for operators.
     Operations,
 }
@@ -50,9 +57,12 @@ pub(crate) enum Tag {
 type Api = (
     CirclesApi,
     MembersApi,
+    HandlesApi,
     AgentsApi,
     ModelsApi,
     ProvidersApi,
+    ConversationsApi,
+    MessagesApi,
     health::HealthApi,
 );
 
@@ -60,9 +70,12 @@ fn service() -> OpenApiService<Api, ()> {
     let api = (
         CirclesApi,
         MembersApi,
+        HandlesApi,
         AgentsApi,
         ModelsApi,
         ProvidersApi,
+        ConversationsApi,
+        MessagesApi,
         health::HealthApi,
     );
     openapi::introduce(OpenApiService::new(

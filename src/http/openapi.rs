@@ -75,7 +75,7 @@ fn finish(description: &mut Value) {
         standard_format(node);
         whole_bounds(node);
         header_names(node);
-        page_names(node);
+        generic_names(node);
     });
     tags_in_order(description);
     let requests = request_schemas(description);
@@ -182,24 +182,28 @@ fn capitalized(name: &str) -> String {
 }
 
 /// A page of agents is an `AgentPage`; poem-openapi writes `PageBody_Agent`.
-fn page_names(node: &mut Map<String, Value>) {
-    const GENERIC: &str = "PageBody_";
+fn generic_names(node: &mut Map<String, Value>) {
     for key in ["$ref", "title"] {
         if let Some(Value::String(name)) = node.get_mut(key)
-            && let Some((before, row)) = name.split_once(GENERIC)
+            && let Some(plain) = plain_name(name)
         {
-            *name = format!("{before}{row}Page");
+            *name = plain;
         }
     }
-    if node.keys().any(|name| name.starts_with(GENERIC)) {
+    if node.keys().any(|name| plain_name(name).is_some()) {
         *node = std::mem::take(node)
             .into_iter()
-            .map(|(name, schema)| match name.strip_prefix(GENERIC) {
-                Some(row) => (format!("{row}Page"), schema),
-                None => (name, schema),
-            })
+            .map(|(name, schema)| (plain_name(&name).unwrap_or(name), schema))
             .collect();
     }
+}
+
+fn plain_name(name: &str) -> Option<String> {
+    const GENERICS: [(&str, &str); 2] = [("PageBody_", "Page"), ("Items_", "List")];
+    GENERICS.iter().find_map(|(generic, kind)| {
+        let (before, row) = name.split_once(generic)?;
+        Some(format!("{before}{row}{kind}"))
+    })
 }
 
 /// Tags in the order of the paths, the most asked for first; poem-openapi sorts them by name.

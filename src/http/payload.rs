@@ -102,6 +102,13 @@ pub(crate) struct PageBody<T: Type + ParseFromJSON + ToJSON + Serialize> {
     pub(crate) total: Option<u64>,
 }
 
+/// A whole list.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct Items<T: Type + ParseFromJSON + ToJSON + Serialize> {
+    /// The rows.
+    pub(crate) data: Vec<T>,
+}
+
 impl<R, T> From<Page<R>> for PageBody<T>
 where
     T: Type + ParseFromJSON + ToJSON + Serialize + From<R>,

@@ -5,7 +5,7 @@ use entity::{
     member,
     values::{JsonObject, MemberRole, StringList, now},
 };
-use poem_openapi::Object;
+use poem_openapi::{Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -31,6 +31,12 @@ pub(crate) struct Member {
     pub(crate) can_review: StringList,
     /// What it may do in this circle, as the runtime understands it.
     pub(crate) permissions: JsonObject,
+    /// Sampling temperature in this circle; null leaves it to the agent.
+    #[oai(nullable)]
+    pub(crate) temperature: Option<f64>,
+    /// The most output in this circle, in tokens; null leaves it to the agent.
+    #[oai(nullable)]
+    pub(crate) max_tokens: Option<i64>,
     /// False once it has ended.
     pub(crate) is_active: bool,
     /// When the agent joined, or came back (UTC).
@@ -50,6 +56,8 @@ impl From<member::Model> for Member {
             competencies,
             can_review,
             permissions,
+            temperature,
+            max_tokens,
             is_active,
             joined_at,
             left_at,
@@ -62,6 +70,8 @@ impl From<member::Model> for Member {
             competencies,
             can_review,
             permissions,
+            temperature,
+            max_tokens,
             is_active,
             joined_at,
             left_at,
@@ -87,6 +97,15 @@ pub(crate) struct NewMember {
     /// What it may do in this circle, as the runtime understands it.
     #[oai(default)]
     permissions: JsonObject,
+    /// Sampling temperature in this circle; null leaves it to the agent.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
+    temperature: Option<f64>,
+    /// The most output in this circle, in tokens; null leaves it to the agent.
+    #[oai(
+        nullable,
+        validator(minimum(value = "1"), maximum(value = "1000000000"))
+    )]
+    max_tokens: Option<i64>,
 }
 
 /// All but the circle; the query knows which.
@@ -98,6 +117,8 @@ impl From<NewMember> for member::ActiveModel {
             competencies,
             can_review,
             permissions,
+            temperature,
+            max_tokens,
         } = new;
         Self {
             id: NotSet,
@@ -107,6 +128,8 @@ impl From<NewMember> for member::ActiveModel {
             competencies: Set(competencies),
             can_review: Set(can_review),
             permissions: Set(permissions),
+            temperature: Set(temperature),
+            max_tokens: Set(max_tokens),
             is_active: Set(true),
             joined_at: Set(now()),
             left_at: Set(None),
@@ -125,6 +148,15 @@ pub(crate) struct MemberPatch {
     can_review: Option<StringList>,
     /// What it may do in this circle, as the runtime understands it.
     permissions: Option<JsonObject>,
+    /// Sampling temperature in this circle; null leaves it to the agent.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
+    temperature: MaybeUndefined<f64>,
+    /// The most output in this circle, in tokens; null leaves it to the agent.
+    #[oai(
+        nullable,
+        validator(minimum(value = "1"), maximum(value = "1000000000"))
+    )]
+    max_tokens: MaybeUndefined<i64>,
 }
 
 impl From<MemberPatch> for member::ActiveModel {
@@ -134,12 +166,16 @@ impl From<MemberPatch> for member::ActiveModel {
             competencies,
             can_review,
             permissions,
+            temperature,
+            max_tokens,
         } = patch;
         let mut row = <Self as ActiveModelTrait>::default();
         role.apply_to(&mut row.role);
         competencies.apply_to(&mut row.competencies);
         can_review.apply_to(&mut row.can_review);
         permissions.apply_to(&mut row.permissions);
+        temperature.apply_to(&mut row.temperature);
+        max_tokens.apply_to(&mut row.max_tokens);
         row
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Model {
     /// The most output it gives, in tokens.
     #[oai(nullable)]
     pub(crate) max_output: Option<i64>,
+    /// The temperature it is sampled at where neither member nor agent says, from 0 to 2.
+    #[oai(nullable)]
+    pub(crate) default_temperature: Option<f64>,
     /// Whether it takes images.
     pub(crate) supports_vision: bool,
     /// Whether it calls tools.
@@ -80,6 +83,7 @@ impl From<model::Model> for Model {
             cache_write_price,
             context_window,
             max_output,
+            default_temperature,
             supports_vision,
             supports_tools,
             supports_streaming,
@@ -102,6 +106,7 @@ impl From<model::Model> for Model {
             cache_write_price,
             context_window,
             max_output,
+            default_temperature,
             supports_vision,
             supports_tools,
             supports_streaming,
@@ -157,6 +162,9 @@ pub(crate) struct NewModel {
         validator(minimum(value = "0"), maximum(value = "1000000000"))
     )]
     max_output: Option<i64>,
+    /// The temperature it is sampled at where neither member nor agent says.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
+    default_temperature: Option<f64>,
     /// Whether it takes images.
     #[oai(default)]
     supports_vision: bool,
@@ -193,6 +201,7 @@ impl From<NewModel> for model::ActiveModel {
             cache_write_price,
             context_window,
             max_output,
+            default_temperature,
             supports_vision,
             supports_tools,
             supports_streaming,
@@ -214,6 +223,7 @@ impl From<NewModel> for model::ActiveModel {
             cache_write_price: Set(cache_write_price),
             context_window: Set(context_window),
             max_output: Set(max_output),
+            default_temperature: Set(default_temperature),
             supports_vision: Set(supports_vision),
             supports_tools: Set(supports_tools),
             supports_streaming: Set(supports_streaming),
@@ -266,6 +276,9 @@ pub(crate) struct ModelPatch {
         validator(minimum(value = "0"), maximum(value = "1000000000"))
     )]
     max_output: MaybeUndefined<i64>,
+    /// The temperature it is sampled at where neither member nor agent says; null clears it.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
+    default_temperature: MaybeUndefined<f64>,
     /// Whether it takes images.
     supports_vision: Option<bool>,
     /// Whether it calls tools.
@@ -296,6 +309,7 @@ impl From<ModelPatch> for model::ActiveModel {
             cache_write_price,
             context_window,
             max_output,
+            default_temperature,
             supports_vision,
             supports_tools,
             supports_streaming,
@@ -314,6 +328,7 @@ impl From<ModelPatch> for model::ActiveModel {
         cache_write_price.apply_to(&mut row.cache_write_price);
         context_window.apply_to(&mut row.context_window);
         max_output.apply_to(&mut row.max_output);
+        default_temperature.apply_to(&mut row.default_temperature);
         supports_vision.apply_to(&mut row.supports_vision);
         supports_tools.apply_to(&mut row.supports_tools);
         supports_streaming.apply_to(&mut row.supports_streaming);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    factories::{assert_holds, id},
+    factories::{assert_holds, moment},
     on_both,
 };
 
@@ -55,7 +55,7 @@ async fn an_agent_is_created_read_updated_and_deleted() {
         let updated = app.patch(&location, &bob(second)).await.ok();
         assert_holds(&updated, &bob(second));
         assert_eq!(updated["created_at"], created["created_at"]);
-        assert!(updated["updated_at"].as_str() > created["updated_at"].as_str());
+        assert!(moment(&updated["updated_at"]) > moment(&created["updated_at"]));
         assert_eq!(app.get(&location).await.ok(), updated);
 
         app.delete(&location).await.no_content();
@@ -268,7 +268,7 @@ async fn deleting_an_agent_hides_it_and_ends_its_memberships() {
             let (ended, going_on) = (&members["data"][0], &members["data"][1]);
             assert_eq!(ended["agent_id"], leaves);
             assert_eq!(ended["is_active"], false);
-            assert!(ended["left_at"].as_str() > ended["joined_at"].as_str());
+            assert!(moment(&ended["left_at"]) > moment(&ended["joined_at"]));
             assert_eq!(going_on["left_at"], Value::Null);
         }
     })
@@ -318,40 +318,6 @@ async fn the_circles_of_an_unknown_agent_are_not_found() {
             .await
             .no_content();
         app.get(&path).await.problem(404, "not_found");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_list_takes_a_fixed_number_of_statements() {
-    on_both(async |app| {
-        let agent = id(&app
-            .post("/v1/agents", &json!({"name": "Ada"}))
-            .await
-            .created());
-        for number in 0..20 {
-            app.an_agent(&format!("agent {number}")).await;
-            let circle = format!("circle-{number}");
-            app.a_circle(&circle).await;
-            app.a_member(&circle, agent).await;
-        }
-        let circles_of_agent = format!("/v1/agents/{agent}/circles");
-        for (list, plain, counted) in [
-            ("/v1/providers", 1, 2),
-            ("/v1/models", 1, 2),
-            ("/v1/agents", 1, 2),
-            ("/v1/circles", 1, 2),
-            ("/v1/circles/circle-0/members", 2, 3),
-            (&circles_of_agent, 3, 4),
-        ] {
-            let (answer, statements) = app.statements(app.get(list)).await;
-            answer.ok();
-            assert_eq!(statements, plain, "{list}");
-            let path = format!("{list}?count=true");
-            let (answer, statements) = app.statements(app.get(&path)).await;
-            answer.ok();
-            assert_eq!(statements, counted, "{path}");
-        }
     })
     .await;
 }

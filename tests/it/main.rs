@@ -7,6 +7,8 @@ mod bad_requests;
 mod catalog;
 mod circles;
 mod command_line;
+mod conversations;
+mod handles;
 mod lifecycle;
 mod members;
 mod migrations;

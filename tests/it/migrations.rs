@@ -1,7 +1,7 @@
 //! The schema and how a database gets to it.
 
 use circle_registry::app::{Application, StartError};
-use entity::{agent, circle, member, model, provider};
+use entity::{agent, circle, conversation, member, message, model, participant, provider};
 use migration::{
     connection::{self, PoolSize, Target},
     runner::{self, MigrateError},
@@ -22,36 +22,39 @@ async fn connect(database: &TestDatabase, size: PoolSize) -> DatabaseConnection 
 async fn insert_rows(db: &DatabaseConnection) {
     const NOW: &str = "'2026-01-02T03:04:05+00:00'";
     for sql in [
-        format!(
-            "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', {NOW}, {NOW})"
-        ),
-        format!(
-            "INSERT INTO models (provider_id, model_name, input_price, created_at, updated_at) SELECT id, 'm', 5, {NOW}, {NOW} FROM providers"
-        ),
-        format!(
-            "INSERT INTO agents (name, model_id, created_at, updated_at) SELECT 'a', id, {NOW}, {NOW} FROM models"
-        ),
-        format!("INSERT INTO circles (name, created_at, updated_at) VALUES ('c', {NOW}, {NOW})"),
-        format!(
-            "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, {NOW} FROM circles c, agents a"
-        ),
+        "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', $now, $now)",
+        "INSERT INTO models (provider_id, model_name, input_price, created_at, updated_at) \
+         SELECT id, 'm', 5, $now, $now FROM providers",
+        "INSERT INTO agents (name, model_id, created_at, updated_at) SELECT 'a', id, $now, $now FROM models",
+        "INSERT INTO circles (name, created_at, updated_at) VALUES ('c', $now, $now)",
+        "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now FROM circles c, agents a",
+        "INSERT INTO conversations (topic, circle_id, created_at, updated_at) SELECT 't', id, $now, $now FROM circles",
+        "INSERT INTO participants (conversation_id, agent_id, joined_at) \
+         SELECT c.id, a.id, $now FROM conversations c, agents a",
+        "INSERT INTO messages (conversation_id, number, author, agent_id, author_name, content, created_at) \
+         SELECT conversation_id, 1, 'agent', agent_id, 'a', 'hello', $now FROM participants",
     ] {
-        db.execute_unprepared(&sql).await.expect(&sql);
+        db.execute_unprepared(&sql.replace("$now", NOW))
+            .await
+            .expect(sql);
     }
 }
 
-/// Reads every column of every entity, so that a column that the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 5] {
+/// Counts the rows of every table by reading every column of every entity, so that a column that
+/// the schema lacks is an error.
+async fn read_rows(db: &DatabaseConnection) -> [usize; 8] {
+    async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
+        E::find().all(db).await.expect("rows").len()
+    }
     [
-        provider::Entity::find()
-            .all(db)
-            .await
-            .expect("providers")
-            .len(),
-        model::Entity::find().all(db).await.expect("models").len(),
-        agent::Entity::find().all(db).await.expect("agents").len(),
-        circle::Entity::find().all(db).await.expect("circles").len(),
-        member::Entity::find().all(db).await.expect("members").len(),
+        count::<provider::Entity>(db).await,
+        count::<model::Entity>(db).await,
+        count::<agent::Entity>(db).await,
+        count::<circle::Entity>(db).await,
+        count::<member::Entity>(db).await,
+        count::<conversation::Entity>(db).await,
+        count::<participant::Entity>(db).await,
+        count::<message::Entity>(db).await,
     ]
 }
 
@@ -61,16 +64,16 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         let database = TestDatabase::create_empty(backend).await;
         let db = connect(&database, PoolSize::ONE).await;
         let applied = runner::up(&db, None).await.expect("up");
-        assert_eq!(read_rows(&db).await, [0; 5]);
+        assert_eq!(read_rows(&db).await, [0; 8]);
         insert_rows(&db).await;
-        assert_eq!(read_rows(&db).await, [1; 5]);
+        assert_eq!(read_rows(&db).await, [1; 8]);
         for name in applied.iter().rev() {
             let undone = runner::down(&db, Some(1)).await.expect("down");
             assert_eq!(undone, std::slice::from_ref(name));
         }
         assert!(runner::down(&db, None).await.expect("down").is_empty());
         assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
-        assert_eq!(read_rows(&db).await, [0; 5]);
+        assert_eq!(read_rows(&db).await, [0; 8]);
         insert_rows(&db).await;
         runner::drop_all(&db).await.expect("everything goes");
         assert_eq!(
@@ -170,7 +173,16 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
             "UPDATE circles SET max_members = 0",
             "UPDATE members SET role = 'king'",
             "UPDATE members SET circle_id = 99",
+            "UPDATE members SET temperature = 3",
             "UPDATE models SET input_price = -1",
+            "UPDATE models SET default_temperature = -1",
+            "UPDATE conversations SET status = 'loud'",
+            "UPDATE conversations SET turn_strategy = 'loudest'",
+            "UPDATE conversations SET max_turns = 0",
+            "UPDATE messages SET number = 0",
+            "UPDATE messages SET author = 'nobody'",
+            "INSERT INTO messages (conversation_id, number, author, author_name, content, created_at) SELECT conversation_id, number, author, author_name, content, created_at FROM messages",
+            "INSERT INTO participants (conversation_id, agent_id, joined_at) SELECT conversation_id, agent_id, joined_at FROM participants",
             "DELETE FROM models",
             "DELETE FROM providers",
             "INSERT INTO providers (name, api_type, created_at, updated_at) SELECT 'P', 'x', created_at, updated_at FROM providers",
@@ -179,7 +191,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 5]);
+        assert_eq!(read_rows(&db).await, [1; 8]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -197,7 +209,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
 async fn every_foreign_key_and_filter_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 9] = [
+    const EVERYWHERE: [&str; 14] = [
         "models (provider_id",
         "models (mode",
         "models (is_deprecated",
@@ -207,14 +219,20 @@ async fn every_foreign_key_and_filter_has_an_index_behind_it() {
         "members (circle_id",
         "members (agent_id",
         "circles (name",
+        "conversations (circle_id",
+        "conversations (status",
+        "participants (agent_id",
+        "messages (conversation_id",
+        "messages (agent_id",
     ];
-    const POSTGRES_ONLY: [&str; 6] = [
+    const POSTGRES_ONLY: [&str; 7] = [
         "agents (skill_names",
         "agents (competencies",
         "providers (lower(",
         "models (lower(",
         "agents (lower(",
         "circles (lower(",
+        "conversations (lower(",
     ];
     on_both_databases(async |database| {
         let db = connect(database, PoolSize::ONE).await;

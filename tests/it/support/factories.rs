@@ -1,5 +1,6 @@
 //! Things to test with, made through the API.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::TestApp;
@@ -47,7 +48,9 @@ impl TestApp {
 
     /// How many rows a list has.
     pub(crate) async fn total(&self, list: &str) -> Value {
-        let page = self.get(&format!("{list}?count=true&limit=1")).await.ok();
+        let joint = if list.contains('?') { '&' } else { '?' };
+        let path = format!("{list}{joint}count=true&limit=1");
+        let page = self.get(&path).await.ok();
         page["total"].clone()
     }
 }
@@ -58,6 +61,13 @@ pub(crate) fn assert_holds(body: &Value, expected: &Value) {
     for (field, value) in expected.as_object().expect("an object") {
         assert_eq!(body[field], *value, "{field}");
     }
+}
+
+/// A moment in a body. Its text has as many digits as it needs, so texts don't compare.
+#[track_caller]
+pub(crate) fn moment(field: &Value) -> DateTime<Utc> {
+    let text = field.as_str().expect("a text");
+    text.parse().expect("a moment")
 }
 
 pub(crate) fn id(body: &Value) -> i64 {

@@ -218,7 +218,10 @@ pub(crate) async fn on_both_databases(test: impl AsyncFn(&TestDatabase)) {
         let outcome = AssertUnwindSafe(test(&database)).catch_unwind().await;
         database.remove().await;
         if let Err(panic) = outcome {
-            #[expect(clippy::print_stderr, reason = "names the database in the test's output")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "names the database in the test's output"
+            )]
             {
                 eprintln!("failed on {backend:?}");
             }

@@ -144,7 +144,10 @@ fn start() -> String {
     .expect("the configuration is written");
     // The keeper waits for the end of its input, which is the end of this process.
     let keeper = r#""$@" >"$0/log" 2>&1 & read -r _; kill -QUIT $!; wait; rm -rf "$0""#;
-    #[expect(clippy::zombie_processes, reason = "it outlives this process by a moment")]
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it outlives this process by a moment"
+    )]
     let child = Command::new("sh")
         .args(["-c", keeper])
         .arg(&data)

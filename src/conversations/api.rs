@@ -1,0 +1,230 @@
+//! `/v1/conversations`
+
+use entity::values::ConversationStatus;
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{Conversation, ConversationPatch, NewConversation, NewParticipant, Participant},
+    queries::{self, ConversationFilter, ConversationRow},
+};
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Body, Created, Items, NoContent, PageBody, Tag},
+    page::PageRequest,
+};
+
+pub(crate) struct ConversationsApi;
+
+#[OpenApi(prefix_path = "/v1/conversations", tag = "Tag::Conversations")]
+impl ConversationsApi {
+    /// List conversations
+    ///
+    /// In the order of their ids. Three statements at most, whatever is included.
+    #[oai(path = "/", method = "get", operation_id = "list_conversations")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
+    async fn list_conversations(
+        &self,
+        Data(database): Data<&Database>,
+        /// Only those in this state.
+        status: Query<Option<ConversationStatus>>,
+        /// Only those that belong to this circle.
+        #[oai(validator(minimum(value = "1")))]
+        circle_id: Query<Option<i64>>,
+        /// Only those in which this agent takes part.
+        #[oai(validator(minimum(value = "1")))]
+        agent_id: Query<Option<i64>>,
+        /// Text anywhere in the topic; ASCII letters match in either case.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        q: Query<Option<String>>,
+        /// What to bring along: `participants`, `last_message` or both, with a comma in between.
+        #[oai(validator(
+            max_length = 64,
+            pattern = "^(participants|last_message)(,(participants|last_message))*$"
+        ))]
+        include: Query<Option<String>>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Conversation>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let filter = ConversationFilter {
+            status: status.0,
+            circle_id: circle_id.0,
+            agent_id: agent_id.0,
+            q: q.0,
+        };
+        let include = include.0.unwrap_or_default();
+        let included = |what: &str| include.split(',').any(|part| part == what);
+        let db = database.connection();
+        let rows = queries::list(db, filter, included("last_message"), page).await?;
+        let mut body: PageBody<Conversation> = rows.into();
+        if included("participants") {
+            let ids = body.data.iter().map(|conversation| conversation.id);
+            let mut participants = queries::participants_of(db, ids).await?;
+            for conversation in &mut body.data {
+                let rows = participants.remove(&conversation.id).unwrap_or_default();
+                conversation.participants = Some(rows.into_iter().map(Participant::from).collect());
+            }
+        }
+        Ok(Body(body))
+    }
+
+    /// Create a conversation
+    ///
+    /// Fails with 422 `invalid_request` where there is no such circle or agent.
+    #[oai(path = "/", method = "post", operation_id = "create_conversation")]
+    async fn create_conversation(
+        &self,
+        Data(database): Data<&Database>,
+        new: Json<NewConversation>,
+    ) -> Result<Created<Conversation>, Error> {
+        let mut new = new.0;
+        let (circle, participants) = (new.circle.take(), new.participants.take());
+        let row = queries::create(database, circle, participants, new.into()).await?;
+        let location = format!("/v1/conversations/{}", row.id);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Get a conversation
+    ///
+    /// Fails with 404 `not_found` where there is none of that id.
+    #[oai(path = "/:id", method = "get", operation_id = "get_conversation")]
+    async fn get_conversation(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Conversation>, Error> {
+        let row = queries::get(database.connection(), id.0).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Update a conversation
+    ///
+    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
+    /// where there is none of that id.
+    #[oai(path = "/:id", method = "patch", operation_id = "update_conversation")]
+    async fn update_conversation(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        patch: Json<ConversationPatch>,
+    ) -> Result<Body<Conversation>, Error> {
+        let row = queries::update(database, id.0, patch.0.into()).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Delete a conversation
+    ///
+    /// With all that was said in it, for good. Fails with 404 `not_found` where there is none of
+    /// that id.
+    #[oai(path = "/:id", method = "delete", operation_id = "delete_conversation")]
+    async fn delete_conversation(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<NoContent, Error> {
+        queries::delete(database.connection(), id.0).await?;
+        Ok(NoContent::Done)
+    }
+
+    /// List a conversation's participants
+    ///
+    /// All of them, in the order of their turns; 500 at most can be there from the start. Fails
+    /// with 404 `not_found` where there is no conversation of that id.
+    #[oai(
+        path = "/:id/participants",
+        method = "get",
+        operation_id = "list_participants"
+    )]
+    async fn list_participants(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Items<Participant>>, Error> {
+        let db = database.connection();
+        queries::get(db, id.0).await?;
+        let mut rows = queries::participants_of(db, [id.0]).await?;
+        let rows = rows.remove(&id.0).unwrap_or_default();
+        Ok(Body(Items {
+            data: rows.into_iter().map(Participant::from).collect(),
+        }))
+    }
+
+    /// Let an agent take part
+    ///
+    /// It is last in the order of turns. Fails with 404 `not_found` where there is no conversation
+    /// of that id, 422 `invalid_request` where there is no such agent, and 409
+    /// `participant_exists` where it takes part already.
+    #[oai(
+        path = "/:id/participants",
+        method = "post",
+        operation_id = "add_participant"
+    )]
+    async fn add_participant(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        new: Json<NewParticipant>,
+    ) -> Result<Created<Participant>, Error> {
+        let row = queries::add_participant(database, id.0, new.agent_id).await?;
+        let location = format!("/v1/conversations/{}/participants", id.0);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Let an agent leave
+    ///
+    /// What it said stays. Fails with 404 `not_found` where there is no conversation of that id,
+    /// or the agent takes no part in it.
+    #[oai(
+        path = "/:id/participants/:agent_id",
+        method = "delete",
+        operation_id = "remove_participant"
+    )]
+    async fn remove_participant(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        agent_id: Path<i64>,
+    ) -> Result<NoContent, Error> {
+        queries::remove_participant(database, id.0, agent_id.0).await?;
+        Ok(NoContent::Done)
+    }
+}
+
+impl From<ConversationRow> for Conversation {
+    fn from(row: ConversationRow) -> Self {
+        let ConversationRow {
+            conversation,
+            last_message,
+        } = row;
+        Self {
+            last_message: last_message.map(Into::into),
+            ..conversation.into()
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Conversations: their topic, who takes part, and whose turn it is. What is said in them is in
+//! `messages`.
+
+mod api;
+pub(crate) mod dto;
+pub(crate) mod queries;
+pub(crate) mod turns;
+
+pub(crate) use api::ConversationsApi;

@@ -1,0 +1,364 @@
+//! Reads and writes of conversations and their participants.
+
+use std::collections::HashMap;
+
+use entity::{
+    agent, conversation, member, message, participant,
+    values::{ConversationStatus, IdList, TurnStrategy, now},
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set, Unchanged},
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Iterable, JoinType,
+    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
+    sea_query::{Expr, ExprTrait, IntoCondition},
+};
+
+use super::turns;
+use crate::{
+    circles,
+    database::Database,
+    error::{Error, OnConstraint},
+    page::{self, Page, PageRequest},
+    search,
+};
+
+/// A conversation, with its last message where that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct ConversationRow {
+    pub(crate) conversation: conversation::Model,
+    pub(crate) last_message: Option<message::Model>,
+}
+
+const LAST: &str = "last_";
+
+impl FromQueryResult for ConversationRow {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self {
+            conversation: conversation::Model::from_query_result(row, prefix)?,
+            last_message: message::Model::from_query_result_optional(row, LAST)?,
+        })
+    }
+}
+
+/// Which conversations a list shows.
+#[derive(Debug, Default)]
+pub(crate) struct ConversationFilter {
+    pub(crate) status: Option<ConversationStatus>,
+    pub(crate) circle_id: Option<i64>,
+    pub(crate) agent_id: Option<i64>,
+    pub(crate) q: Option<String>,
+}
+
+/// A page of conversations, in one statement with or without their last messages: the number of a
+/// last message is known, so that it is a join and no search.
+pub(crate) async fn list(
+    db: &impl ConnectionTrait,
+    filter: ConversationFilter,
+    with_last_message: bool,
+    page: PageRequest,
+) -> Result<Page<ConversationRow>, Error> {
+    let ConversationFilter {
+        status,
+        circle_id,
+        agent_id,
+        q,
+    } = filter;
+    let backend = db.get_database_backend();
+    let query = conversation::Entity::find()
+        .apply_if(status, |query, status| {
+            query.filter(conversation::Column::Status.eq(status))
+        })
+        .apply_if(circle_id, |query, id| {
+            query.filter(conversation::Column::CircleId.eq(id))
+        })
+        .apply_if(agent_id, |query, id| {
+            query.filter(conversation::Column::Id.in_subquery(conversations_of(id)))
+        })
+        .apply_if(q, |query, q| {
+            query.filter(search::text_in(backend, &[conversation::Column::Topic], &q))
+        })
+        .apply_if(with_last_message.then_some(()), |query, ()| {
+            join_last_message(query)
+        });
+    page::fetch(
+        db,
+        query,
+        conversation::Column::Id,
+        page,
+        |row: &ConversationRow| row.conversation.id,
+    )
+    .await
+}
+
+fn conversations_of(agent_id: i64) -> sea_orm::sea_query::SelectStatement {
+    participant::Entity::find()
+        .select_only()
+        .column(participant::Column::ConversationId)
+        .filter(participant::Column::AgentId.eq(agent_id))
+        .into_query()
+}
+
+fn join_last_message(query: Select<conversation::Entity>) -> Select<conversation::Entity> {
+    let is_last = conversation::Relation::Message
+        .def()
+        .on_condition(|conversation, message| {
+            Expr::col((message, message::Column::Number))
+                .eq(Expr::col((conversation, conversation::Column::TurnCount)))
+                .into_condition()
+        });
+    message::Column::iter()
+        .fold(query, |query, column| {
+            let name = format!("{LAST}{}", sea_orm::IdenStatic::as_str(&column));
+            query.column_as(column, name)
+        })
+        .join(JoinType::LeftJoin, is_last)
+}
+
+pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<conversation::Model, Error> {
+    conversation::Entity::find_by_id(id)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+/// The conversation, held against appends and changes by others until the transaction ends.
+pub(crate) async fn get_for_update(
+    db: &impl ConnectionTrait,
+    id: i64,
+) -> Result<conversation::Model, Error> {
+    conversation::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+/// The participants of these conversations by conversation, with their agents' names, in one
+/// statement; in the order of their turns.
+pub(crate) async fn participants_of(
+    db: &impl ConnectionTrait,
+    conversations: impl IntoIterator<Item = i64>,
+) -> Result<HashMap<i64, Vec<(participant::Model, String)>>, Error> {
+    let rows = participant::Entity::find()
+        .find_also_related(agent::Entity)
+        .filter(participant::Column::ConversationId.is_in(conversations))
+        .order_by_asc(participant::Column::Id)
+        .all(db)
+        .await?;
+    let mut found: HashMap<i64, Vec<_>> = HashMap::new();
+    for (participant_row, agent_row) in rows {
+        let name = agent_row
+            .map(|agent_row| agent_row.name)
+            .unwrap_or_default();
+        found
+            .entry(participant_row.conversation_id)
+            .or_default()
+            .push((participant_row, name));
+    }
+    Ok(found)
+}
+
+/// The participants in the order of their turns.
+pub(crate) async fn participants(
+    db: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Vec<participant::Model>, Error> {
+    Ok(participant::Entity::find()
+        .filter(participant::Column::ConversationId.eq(id))
+        .order_by_asc(participant::Column::Id)
+        .all(db)
+        .await?)
+}
+
+/// Creates a conversation with its participants: those given, or else the circle's members.
+pub(crate) async fn create(
+    database: &Database,
+    circle: Option<String>,
+    given: Option<IdList>,
+    mut row: conversation::ActiveModel,
+) -> Result<conversation::Model, Error> {
+    let transaction = database.begin_write().await?;
+    let circle_row = match circle {
+        Some(name) => Some(find_circle(&transaction, &name).await?),
+        None => None,
+    };
+    row.circle_id = Set(circle_row.as_ref().map(|circle_row| circle_row.id));
+    let agents = match (given, &circle_row) {
+        (Some(IdList(given)), _) => check_agents(&transaction, given).await?,
+        (None, Some(circle_row)) => active_members(&transaction, circle_row.id).await?,
+        (None, None) => Vec::new(),
+    };
+    let strategy = row.turn_strategy.clone().take().unwrap_or_default();
+    row.next_speakers = Set(turns::at_start(strategy, agents.iter().copied()));
+    let created = row.insert(&transaction).await?;
+    add_all(&transaction, created.id, &agents).await?;
+    transaction.commit().await?;
+    Ok(created)
+}
+
+async fn find_circle(
+    db: &impl ConnectionTrait,
+    name: &str,
+) -> Result<entity::circle::Model, Error> {
+    circles::queries::get(db, name)
+        .await
+        .map_err(|error| match error {
+            Error::NotFound { .. } => Error::invalid("#/circle", "there is no such circle"),
+            other => other,
+        })
+}
+
+/// The same ids, each of a live agent and none twice.
+async fn check_agents(db: &impl ConnectionTrait, given: Vec<i64>) -> Result<Vec<i64>, Error> {
+    let live: Vec<i64> = agent::Entity::find()
+        .select_only()
+        .column(agent::Column::Id)
+        .filter(agent::Column::Id.is_in(given.iter().copied()))
+        .filter(agent::Column::IsActive.eq(true))
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (index, id) in given.iter().enumerate() {
+        let pointer = format!("#/participants/{index}");
+        if !live.contains(id) {
+            return Err(Error::invalid(pointer, "there is no such agent"));
+        }
+        if given[..index].contains(id) {
+            return Err(Error::invalid(pointer, "is there twice"));
+        }
+    }
+    Ok(given)
+}
+
+async fn active_members(db: &impl ConnectionTrait, circle_id: i64) -> Result<Vec<i64>, Error> {
+    let mut rows = member::Entity::find()
+        .filter(member::Column::CircleId.eq(circle_id))
+        .filter(member::Column::IsActive.eq(true))
+        .all(db)
+        .await?;
+    rows.sort_unstable_by_key(|row| (row.role, row.joined_at, row.id));
+    Ok(rows.into_iter().map(|row| row.agent_id).collect())
+}
+
+async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(), Error> {
+    let joined_at = now();
+    let rows = agents.iter().map(|agent_id| participant::ActiveModel {
+        id: NotSet,
+        conversation_id: Set(id),
+        agent_id: Set(*agent_id),
+        joined_at: Set(joined_at),
+    });
+    if !agents.is_empty() {
+        participant::Entity::insert_many(rows)
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Changes the columns that are set. Another strategy begins the order of turns anew.
+pub(crate) async fn update(
+    database: &Database,
+    id: i64,
+    mut changes: conversation::ActiveModel,
+) -> Result<conversation::Model, Error> {
+    let transaction = database.begin_write().await?;
+    let before = get_for_update(&transaction, id).await?;
+    if !changes.is_changed() {
+        return Ok(before);
+    }
+    if let Set(strategy) = changes.turn_strategy
+        && strategy != before.turn_strategy
+    {
+        let participants = participants(&transaction, id).await?;
+        let agents = participants.iter().map(|row| row.agent_id);
+        changes.next_speakers = Set(turns::at_start(strategy, agents));
+    }
+    changes.id = Unchanged(id);
+    changes.updated_at = Set(now());
+    let after = changes.update(&transaction).await?;
+    transaction.commit().await?;
+    Ok(after)
+}
+
+/// Deletes a conversation with all that was said in it.
+pub(crate) async fn delete(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
+    let deleted = conversation::Entity::delete_by_id(id).exec(db).await?;
+    match deleted.rows_affected {
+        0 => Err(unknown(id)),
+        _ => Ok(()),
+    }
+}
+
+/// Lets an agent take part, last in the order of turns.
+pub(crate) async fn add_participant(
+    database: &Database,
+    id: i64,
+    agent_id: i64,
+) -> Result<(participant::Model, String), Error> {
+    let transaction = database.begin_write().await?;
+    let conversation_row = get_for_update(&transaction, id).await?;
+    let agent_row = agent::Entity::find_by_id(agent_id)
+        .filter(agent::Column::IsActive.eq(true))
+        .one(&transaction)
+        .await?
+        .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;
+    let row = participant::ActiveModel {
+        id: NotSet,
+        conversation_id: Set(id),
+        agent_id: Set(agent_id),
+        joined_at: Set(now()),
+    };
+    let row = row.insert(&transaction).await.on_unique(|| {
+        Error::conflict(
+            "participant_exists",
+            format!("agent {agent_id} takes part in conversation {id} already"),
+        )
+    })?;
+    let nobody_is_next = conversation_row.next_speakers.0.is_empty();
+    if conversation_row.turn_strategy == TurnStrategy::RoundRobin && nobody_is_next {
+        set_next(&transaction, id, IdList(vec![agent_id])).await?;
+    }
+    transaction.commit().await?;
+    Ok((row, agent_row.name))
+}
+
+/// Lets an agent leave; what it said stays.
+pub(crate) async fn remove_participant(
+    database: &Database,
+    id: i64,
+    agent_id: i64,
+) -> Result<(), Error> {
+    let transaction = database.begin_write().await?;
+    let conversation_row = get_for_update(&transaction, id).await?;
+    let participants = participants(&transaction, id).await?;
+    if !turns::takes_part(&participants, agent_id) {
+        let key = format!("{agent_id} of conversation {id}");
+        return Err(Error::not_found("participant", key));
+    }
+    let next = turns::without(&conversation_row, &participants, agent_id);
+    participant::Entity::delete_many()
+        .filter(participant::Column::ConversationId.eq(id))
+        .filter(participant::Column::AgentId.eq(agent_id))
+        .exec(&transaction)
+        .await?;
+    set_next(&transaction, id, next).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn set_next(db: &impl ConnectionTrait, id: i64, next: IdList) -> Result<(), Error> {
+    let changes = conversation::ActiveModel {
+        id: Unchanged(id),
+        next_speakers: Set(next),
+        updated_at: Set(now()),
+        ..ActiveModelTrait::default()
+    };
+    changes.update(db).await?;
+    Ok(())
+}
+
+pub(crate) fn unknown(id: i64) -> Error {
+    Error::not_found("conversation", id.to_string())
+}

@@ -1,0 +1,77 @@
+//! `/v1/circles/{name}/handles`, `/v1/circles/{name}/lint` and `/v1/agents/{id}/handle`
+
+use poem::web::Data;
+use poem_openapi::{OpenApi, param::Path};
+
+use super::{
+    dto::{CircleHandles, Handle, Lint},
+    queries,
+};
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Body, Tag},
+};
+
+pub(crate) struct HandlesApi;
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Handles")]
+impl HandlesApi {
+    /// Get the handles of a circle
+    ///
+    /// For every active member, in the roster's order, all that a runtime starts it from: provider
+    /// and model, sampling settings, skills and the effective system prompt, each with where it
+    /// came from. What is wrong is listed as warnings. Fails with 404 `not_found` where there is
+    /// no live circle of that name.
+    #[oai(
+        path = "/circles/:name/handles",
+        method = "get",
+        operation_id = "get_circle_handles"
+    )]
+    async fn get_circle_handles(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+    ) -> Result<Body<CircleHandles>, Error> {
+        let handles = queries::of_circle(database.connection(), &name.0).await?;
+        Ok(Body(handles))
+    }
+
+    /// Lint a circle
+    ///
+    /// All warnings of its handles, and no handles. `circle-registry circle lint` says the same.
+    /// Fails with 404 `not_found` where there is no live circle of that name.
+    #[oai(
+        path = "/circles/:name/lint",
+        method = "get",
+        operation_id = "lint_circle"
+    )]
+    async fn lint_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+    ) -> Result<Body<Lint>, Error> {
+        Ok(Body(queries::lint(database, &name.0).await?))
+    }
+
+    /// Get the handle of an agent
+    ///
+    /// As it is outside any circle. Fails with 404 `not_found` where there is no agent of that id.
+    #[oai(
+        path = "/agents/:id/handle",
+        method = "get",
+        operation_id = "get_agent_handle"
+    )]
+    async fn get_agent_handle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Handle>, Error> {
+        let handle = queries::of_agent(database.connection(), id.0).await?;
+        Ok(Body(handle))
+    }
+}

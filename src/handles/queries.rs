@@ -1,0 +1,232 @@
+//! The facts that handles are resolved from: one statement for a circle of any size, and one for an
+//! agent. As in the roster, the text is built once and rows are decoded by position.
+
+use std::sync::LazyLock;
+
+use chrono::{NaiveDate, Utc};
+use entity::values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList};
+use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+
+use super::{
+    dto::{Capabilities, CircleHandles, Handle, Lint},
+    rules,
+};
+use crate::{agents, circles, database::Database, error::Error, rows::Columns};
+
+/// What a circle contributes.
+#[derive(Clone, Debug)]
+pub(super) struct CircleFacts {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) status: CircleStatus,
+    pub(super) require_review: bool,
+    pub(super) max_members: Option<i32>,
+    pub(super) settings: JsonObject,
+    pub(super) project_context: Option<String>,
+}
+
+const CIRCLE_COLUMNS: &str =
+    "c.id, c.name, c.status, c.require_review, c.max_members, c.settings, c.project_context";
+
+impl CircleFacts {
+    fn read(column: &mut Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: column.next()?,
+            name: column.next()?,
+            status: column.next()?,
+            require_review: column.next()?,
+            max_members: column.next()?,
+            settings: column.next()?,
+            project_context: column.next()?,
+        })
+    }
+}
+
+/// What a membership contributes.
+#[derive(Clone, Debug)]
+pub(super) struct MemberFacts {
+    pub(super) id: i64,
+    pub(super) role: MemberRole,
+    pub(super) joined_at: chrono::DateTime<Utc>,
+    pub(super) competencies: StringList,
+    pub(super) can_review: StringList,
+    pub(super) permissions: JsonObject,
+    pub(super) temperature: Option<f64>,
+    pub(super) max_tokens: Option<i64>,
+}
+
+const MEMBER_COLUMNS: &str = "m.id, m.role, m.joined_at, m.competencies, m.can_review, \
+    m.permissions, m.temperature, m.max_tokens";
+
+impl MemberFacts {
+    fn read(column: &mut Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: column.next()?,
+            role: column.next()?,
+            joined_at: column.next()?,
+            competencies: column.next()?,
+            can_review: column.next()?,
+            permissions: column.next()?,
+            temperature: column.next()?,
+            max_tokens: column.next()?,
+        })
+    }
+}
+
+/// What an agent contributes, with its model where it has one.
+#[derive(Clone, Debug)]
+pub(super) struct AgentFacts {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) role: Option<String>,
+    pub(super) status: AgentStatus,
+    pub(super) system_prompt: Option<String>,
+    pub(super) base_prompt: Option<String>,
+    pub(super) skill_names: StringList,
+    pub(super) competencies: StringList,
+    pub(super) can_review: StringList,
+    pub(super) temperature: Option<f64>,
+    pub(super) max_tokens: Option<i64>,
+    pub(super) model: Option<ModelFacts>,
+}
+
+const AGENT_COLUMNS: &str = "a.id, a.name, a.role, a.status, a.system_prompt, a.base_prompt, \
+    a.skill_names, a.competencies, a.can_review, a.temperature, a.max_tokens";
+
+impl AgentFacts {
+    fn read(column: &mut Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: column.next()?,
+            name: column.next()?,
+            role: column.next()?,
+            status: column.next()?,
+            system_prompt: column.next()?,
+            base_prompt: column.next()?,
+            skill_names: column.next()?,
+            competencies: column.next()?,
+            can_review: column.next()?,
+            temperature: column.next()?,
+            max_tokens: column.next()?,
+            model: ModelFacts::read(column)?,
+        })
+    }
+}
+
+/// What a model and its provider contribute.
+#[derive(Clone, Debug)]
+pub(super) struct ModelFacts {
+    pub(super) name: String,
+    pub(super) context_window: Option<i64>,
+    pub(super) max_output: Option<i64>,
+    pub(super) default_temperature: Option<f64>,
+    pub(super) capabilities: Capabilities,
+    pub(super) is_deprecated: bool,
+    pub(super) deprecation_date: Option<NaiveDate>,
+    pub(super) provider: String,
+    pub(super) api_type: String,
+    pub(super) base_url: Option<String>,
+    pub(super) is_local: bool,
+    pub(super) api_key_env: Option<String>,
+}
+
+const MODEL_COLUMNS: &str = "o.model_name, o.context_window, o.max_output, o.default_temperature, \
+    o.supports_vision, o.supports_tools, o.supports_streaming, o.supports_reasoning, \
+    o.is_deprecated, o.deprecation_date, p.name, p.api_type, p.base_url, p.is_local, p.api_key_env";
+
+impl ModelFacts {
+    /// `None` where the join found no model.
+    fn read(column: &mut Columns<'_>) -> Result<Option<Self>, DbErr> {
+        let Some(name) = column.next()? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            name,
+            context_window: column.next()?,
+            max_output: column.next()?,
+            default_temperature: column.next()?,
+            capabilities: Capabilities {
+                vision: column.next()?,
+                tools: column.next()?,
+                streaming: column.next()?,
+                reasoning: column.next()?,
+            },
+            is_deprecated: column.next()?,
+            deprecation_date: column.next()?,
+            provider: column.next()?,
+            api_type: column.next()?,
+            base_url: column.next()?,
+            is_local: column.next()?,
+            api_key_env: column.next()?,
+        }))
+    }
+}
+
+const MODEL_JOINS: &str =
+    "LEFT JOIN models o ON o.id = a.model_id LEFT JOIN providers p ON p.id = o.provider_id";
+
+static OF_CIRCLE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {CIRCLE_COLUMNS}, {MEMBER_COLUMNS}, {AGENT_COLUMNS}, {MODEL_COLUMNS} \
+         FROM circles c LEFT JOIN members m ON m.circle_id = c.id AND m.is_active \
+         LEFT JOIN agents a ON a.id = m.agent_id {MODEL_JOINS} \
+         WHERE c.name = $1 AND c.is_active"
+    )
+});
+
+static OF_AGENT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {AGENT_COLUMNS}, {MODEL_COLUMNS} FROM agents a {MODEL_JOINS} \
+         WHERE a.id = $1 AND a.is_active"
+    )
+});
+
+/// The handles of a circle, in one statement.
+pub(super) async fn of_circle(
+    db: &impl ConnectionTrait,
+    name: &str,
+) -> Result<CircleHandles, Error> {
+    let rows = db.query_all_raw(statement(db, &OF_CIRCLE, name)).await?;
+    let first = rows
+        .first()
+        .ok_or_else(|| circles::queries::unknown(name))?;
+    let mut columns = Columns::of(first);
+    let circle = CircleFacts::read(&mut columns)?;
+    let after_circle = columns.index();
+    let mut members = Vec::with_capacity(rows.len());
+    if columns.next::<Option<i64>>()?.is_some() {
+        for row in &rows {
+            let mut columns = Columns::from(row, after_circle);
+            let member = MemberFacts::read(&mut columns)?;
+            members.push((member, AgentFacts::read(&mut columns)?));
+        }
+    }
+    members.sort_unstable_by_key(|(member, _)| (member.role, member.joined_at, member.id));
+    Ok(rules::resolve_circle(circle, members, today()))
+}
+
+/// The handle of an agent outside any circle, in one statement.
+pub(super) async fn of_agent(db: &impl ConnectionTrait, id: i64) -> Result<Handle, Error> {
+    let row = db
+        .query_one_raw(statement(db, &OF_AGENT, id))
+        .await?
+        .ok_or_else(|| agents::queries::unknown(id))?;
+    let agent = AgentFacts::read(&mut Columns::of(&row))?;
+    Ok(rules::resolve(agent, None, None, today()))
+}
+
+/// What is wrong with a circle.
+///
+/// # Errors
+/// No live circle of that name, or what the database reports.
+pub async fn lint(database: &Database, name: &str) -> Result<Lint, Error> {
+    let handles = of_circle(database.connection(), name).await?;
+    Ok(rules::lint(handles))
+}
+
+fn statement(db: &impl ConnectionTrait, text: &str, value: impl Into<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), text, [value.into()])
+}
+
+fn today() -> NaiveDate {
+    Utc::now().date_naive()
+}

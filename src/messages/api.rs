@@ -1,0 +1,122 @@
+//! `/v1/conversations/{id}/messages` and `/v1/conversations/{id}/transcript`
+
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{Message, MessageOrder, NewMessage, TranscriptFormat},
+    queries,
+    transcript::Transcript,
+};
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Body, Created, PageBody, Tag},
+    page::PageRequest,
+};
+
+pub(crate) struct MessagesApi;
+
+#[OpenApi(prefix_path = "/v1/conversations", tag = "Tag::Messages")]
+impl MessagesApi {
+    /// List a conversation's messages
+    ///
+    /// In the order of their numbers, from either end. Fails with 404 `not_found` where there is
+    /// no conversation of that id.
+    #[oai(path = "/:id/messages", method = "get", operation_id = "list_messages")]
+    async fn list_messages(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// From which end; `asc` where it is not given.
+        order: Query<Option<MessageOrder>>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of a page of the same conversation, in either order.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to tell how many there are, too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Message>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let order = order.0.unwrap_or_default();
+        let rows = queries::list(database.connection(), id.0, order, page).await?;
+        Ok(Body(rows.into()))
+    }
+
+    /// Append a message
+    ///
+    /// Checks that the author may speak, numbers the message and passes the turn on, in one step.
+    /// Fails with 404 `not_found` where there is no conversation of that id, 409
+    /// `conversation_not_active`, 409 `no_turns_left` after `max_turns` messages, 409
+    /// `not_its_turn` for an agent whose turn it is not, and 422 `invalid_request` for one that
+    /// takes no part, for mentions of such, and for an answer to no message.
+    #[oai(
+        path = "/:id/messages",
+        method = "post",
+        operation_id = "create_message"
+    )]
+    async fn create_message(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        new: Json<NewMessage>,
+    ) -> Result<Created<Message>, Error> {
+        let row = queries::append(database, id.0, new.0).await?;
+        let location = format!("/v1/conversations/{}/messages/{}", id.0, row.number);
+        Ok(Created::At(Body(row.into()), location))
+    }
+
+    /// Get a message
+    ///
+    /// Fails with 404 `not_found` where there is no conversation of that id, or no message of that
+    /// number in it.
+    #[oai(
+        path = "/:id/messages/:number",
+        method = "get",
+        operation_id = "get_message"
+    )]
+    async fn get_message(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// The message's number.
+        #[oai(validator(minimum(value = "1")))]
+        number: Path<i64>,
+    ) -> Result<Body<Message>, Error> {
+        let row = queries::get(database.connection(), id.0, number.0).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Get the transcript of a conversation
+    ///
+    /// All messages there are at the start, streamed. Fails with 404 `not_found` where there is no
+    /// conversation of that id.
+    #[oai(
+        path = "/:id/transcript",
+        method = "get",
+        operation_id = "get_transcript"
+    )]
+    async fn get_transcript(
+        &self,
+        Data(database): Data<&Database>,
+        /// The conversation's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// In which form; `text` where it is not given.
+        format: Query<Option<TranscriptFormat>>,
+    ) -> Result<Transcript, Error> {
+        Transcript::begin(database, id.0, format.0.unwrap_or_default()).await
+    }
+}

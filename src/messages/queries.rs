@@ -1,0 +1,172 @@
+//! Reads and writes of messages.
+
+use entity::{
+    agent, conversation, message,
+    values::{Author, now},
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::dto::{MessageOrder, NewMessage};
+use crate::{
+    conversations::{self, turns},
+    database::Database,
+    error::Error,
+    page::{Page, PageRequest},
+};
+
+/// One page of a conversation's messages in either direction. A page is found through the number,
+/// which is the key: the last page costs what the first one costs.
+pub(super) async fn list(
+    db: &impl ConnectionTrait,
+    conversation_id: i64,
+    order: MessageOrder,
+    page: PageRequest,
+) -> Result<Page<message::Model>, Error> {
+    let conversation_row = conversations::queries::get(db, conversation_id).await?;
+    let number = message::Column::Number;
+    let mut query = message::Entity::find()
+        .filter(message::Column::ConversationId.eq(conversation_id))
+        .limit(page.limit + 1);
+    query = match (order, page.after) {
+        (MessageOrder::Asc, Some(after)) => query.filter(number.gt(after)),
+        (MessageOrder::Desc, Some(before)) => query.filter(number.lt(before)),
+        (_, None) => query,
+    };
+    let direction = match order {
+        MessageOrder::Asc => Order::Asc,
+        MessageOrder::Desc => Order::Desc,
+    };
+    let rows = query.order_by(number, direction).all(db).await?;
+    let total = page
+        .count
+        .then(|| u64::try_from(conversation_row.turn_count).unwrap_or_default());
+    Ok(Page::cut(rows, page, total, |row| row.number))
+}
+
+/// The messages after a number, for a reader that wants them all in the end.
+pub(super) async fn after(
+    db: &impl ConnectionTrait,
+    conversation_id: i64,
+    number: i64,
+    limit: u64,
+) -> Result<Vec<message::Model>, Error> {
+    Ok(message::Entity::find()
+        .filter(message::Column::ConversationId.eq(conversation_id))
+        .filter(message::Column::Number.gt(number))
+        .order_by_asc(message::Column::Number)
+        .limit(limit)
+        .all(db)
+        .await?)
+}
+
+pub(super) async fn get(
+    db: &impl ConnectionTrait,
+    conversation_id: i64,
+    number: i64,
+) -> Result<message::Model, Error> {
+    message::Entity::find()
+        .filter(message::Column::ConversationId.eq(conversation_id))
+        .filter(message::Column::Number.eq(number))
+        .one(db)
+        .await?
+        .ok_or_else(|| {
+            let key = format!("{number} of conversation {conversation_id}");
+            Error::not_found("message", key)
+        })
+}
+
+/// Appends a message: checks that the author may speak, numbers the message and passes the turn on.
+/// The conversation is held meanwhile, so that numbers have no gaps and the last turn is taken once.
+pub(super) async fn append(
+    database: &Database,
+    conversation_id: i64,
+    new: NewMessage,
+) -> Result<message::Model, Error> {
+    let transaction = database.begin_write().await?;
+    let conversation_row =
+        conversations::queries::get_for_update(&transaction, conversation_id).await?;
+    let participants = conversations::queries::participants(&transaction, conversation_id).await?;
+    turns::check(&conversation_row, &participants, new.agent_id)?;
+    for (index, id) in new.mentions.0.iter().enumerate() {
+        if !turns::takes_part(&participants, *id) {
+            let pointer = format!("#/mentions/{index}");
+            return Err(Error::invalid(pointer, "takes no part in the conversation"));
+        }
+    }
+    if new
+        .reply_to
+        .is_some_and(|number| number > conversation_row.turn_count)
+    {
+        return Err(Error::invalid("#/reply_to", "there is no such message"));
+    }
+    let row = numbered(&transaction, &conversation_row, new).await?;
+    let said = row.insert(&transaction).await?;
+    let next = turns::after(
+        &conversation_row,
+        &participants,
+        said.author,
+        said.agent_id,
+        &said.mentions,
+    );
+    let turn = conversation::ActiveModel {
+        id: Unchanged(conversation_id),
+        turn_count: Set(said.number),
+        next_speakers: Set(next),
+        updated_at: Set(said.created_at),
+        ..ActiveModelTrait::default()
+    };
+    turn.update(&transaction).await?;
+    transaction.commit().await?;
+    Ok(said)
+}
+
+async fn numbered(
+    db: &impl ConnectionTrait,
+    conversation_row: &conversation::Model,
+    new: NewMessage,
+) -> Result<message::ActiveModel, Error> {
+    let NewMessage {
+        agent_id,
+        author_name,
+        content,
+        mentions,
+        tool_calls,
+        reply_to,
+    } = new;
+    let (author, author_name) = match agent_id {
+        None => (
+            Author::User,
+            author_name.unwrap_or_else(|| "user".to_owned()),
+        ),
+        Some(_) if author_name.is_some() => {
+            return Err(Error::invalid("#/author_name", "is for users only"));
+        }
+        Some(id) => (Author::Agent, live_agent(db, id).await?.name),
+    };
+    Ok(message::ActiveModel {
+        id: NotSet,
+        conversation_id: Set(conversation_row.id),
+        number: Set(conversation_row.turn_count + 1),
+        author: Set(author),
+        agent_id: Set(agent_id),
+        author_name: Set(author_name),
+        content: Set(content),
+        mentions: Set(mentions),
+        tool_calls: Set(tool_calls),
+        reply_to: Set(reply_to),
+        created_at: Set(now()),
+    })
+}
+
+/// A participant that was deleted meanwhile says nothing any more.
+async fn live_agent(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
+    agent::Entity::find_by_id(id)
+        .filter(agent::Column::IsActive.eq(true))
+        .one(db)
+        .await?
+        .ok_or_else(|| Error::invalid("#/agent_id", "this agent was deleted"))
+}

@@ -1,0 +1,148 @@
+//! Transcripts, streamed: a conversation of any length takes the memory of a few messages, and no
+//! connection is held while a client is slow to read.
+
+use std::{fmt::Write, io};
+
+use entity::{conversation, message};
+use futures_util::{Stream, stream};
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    types::Type,
+};
+
+use super::{dto::TranscriptFormat, queries};
+use crate::{conversations, database::Database, error::Error};
+
+/// Messages in one read.
+const CHUNK: u64 = 200;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
+/// A transcript on its way.
+pub(super) struct Transcript {
+    format: TranscriptFormat,
+    body: Body,
+}
+
+impl Transcript {
+    /// Begins the transcript of a conversation, as far as it has come.
+    pub(super) async fn begin(
+        database: &Database,
+        id: i64,
+        format: TranscriptFormat,
+    ) -> Result<Self, Error> {
+        let conversation_row = conversations::queries::get(database.connection(), id).await?;
+        let body = Body::from_bytes_stream(chunks(database.clone(), conversation_row, format));
+        Ok(Self { format, body })
+    }
+}
+
+/// Messages are never changed and their numbers never reused, so that reading them a part at a
+/// time, up to the last one there was at the start, gives one consistent whole.
+fn chunks(
+    database: Database,
+    conversation_row: conversation::Model,
+    format: TranscriptFormat,
+) -> impl Stream<Item = io::Result<String>> {
+    let last = conversation_row.turn_count;
+    let id = conversation_row.id;
+    let title = stream::once(async move { Ok(title(&conversation_row, format)) });
+    let messages = stream::try_unfold(0, move |number| {
+        let database = database.clone();
+        async move {
+            if number >= last {
+                return Ok(None);
+            }
+            let rows = queries::after(database.connection(), id, number, CHUNK)
+                .await
+                .map_err(|cause| {
+                    tracing::error!(%cause, "a transcript broke off");
+                    io::Error::other("the transcript broke off")
+                })?;
+            let rows = rows.into_iter().take_while(|row| row.number <= last);
+            let mut text = String::new();
+            let mut next = last;
+            for row in rows {
+                next = row.number;
+                text.push_str(&entry(&row, format));
+            }
+            Ok(Some((text, next)))
+        }
+    });
+    stream::StreamExt::chain(title, messages)
+}
+
+fn title(conversation_row: &conversation::Model, format: TranscriptFormat) -> String {
+    let conversation::Model {
+        topic,
+        initial_prompt,
+        ..
+    } = conversation_row;
+    let mut text = match format {
+        TranscriptFormat::Text => format!("{topic}\n"),
+        TranscriptFormat::Markdown => format!("# {topic}\n"),
+    };
+    if let Some(prompt) = initial_prompt {
+        let _ = match format {
+            TranscriptFormat::Text => writeln!(text, "\n{prompt}"),
+            TranscriptFormat::Markdown => writeln!(text, "\n> {}", prompt.replace('\n', "\n> ")),
+        };
+    }
+    text
+}
+
+fn entry(row: &message::Model, format: TranscriptFormat) -> String {
+    let message::Model {
+        number,
+        author_name,
+        content,
+        reply_to,
+        created_at,
+        ..
+    } = row;
+    let time = created_at.format("%Y-%m-%d %H:%M:%SZ");
+    let answers = reply_to
+        .map(|number| format!(", to {number}"))
+        .unwrap_or_default();
+    match format {
+        TranscriptFormat::Text => {
+            format!("\n[{number}{answers}] {author_name} ({time})\n{content}\n")
+        }
+        TranscriptFormat::Markdown => {
+            format!("\n## {number}. {author_name}\n\n*{time}{answers}*\n\n{content}\n")
+        }
+    }
+}
+
+impl IntoResponse for Transcript {
+    fn into_response(self) -> Response {
+        let media_type = match self.format {
+            TranscriptFormat::Text => TEXT,
+            TranscriptFormat::Markdown => MARKDOWN,
+        };
+        Response::builder().content_type(media_type).body(self.body)
+    }
+}
+
+impl ApiResponse for Transcript {
+    fn meta() -> MetaResponses {
+        let content = [TEXT, MARKDOWN].map(|content_type| MetaMediaType {
+            content_type,
+            schema: String::schema_ref(),
+        });
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The transcript, in UTF-8",
+                status: Some(200),
+                status_range: None,
+                content: content.into(),
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}
