@@ -294,13 +294,13 @@ mod tests {
             ),
             [
                 "#/size: is required",
-                "#/day: must be a date, as 2026-01-31",
-                "#/extra: is not a known field",
-                "#/free: must be an object",
                 "#/name: must match ^[a-z]+$",
-                "#/role: must be one of \"a\", \"b\"",
                 "#/tags: must have at most 1 items",
                 "#/tags/1: must be a string",
+                "#/day: must be a date, as 2026-01-31",
+                "#/role: must be one of \"a\", \"b\"",
+                "#/free: must be an object",
+                "#/extra: is not a known field",
             ]
         );
         assert_eq!(

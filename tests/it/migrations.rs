@@ -199,7 +199,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0], "members go with their circle");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1], "members go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;
