@@ -14,6 +14,9 @@ pub enum Error {
     /// The request is sound, but what is stored is in its way.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String },
+    /// The thing is no longer in the state that the request starts from.
+    #[error("it has been changed since")]
+    Outdated,
     /// A unique index is in the way, and nobody has said what that means.
     #[error("a unique index is in the way: {0}")]
     Unique(DbErr),

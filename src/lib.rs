@@ -14,6 +14,7 @@ pub mod lifecycle;
 pub mod error;
 pub mod page;
 mod patch;
+mod revision;
 mod rows;
 mod search;
 

@@ -28,6 +28,8 @@ pub struct Model {
     pub metadata: JsonObject,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// Grows with every change.
+    pub revision: i64,
     #[sea_orm(belongs_to, from = "model_id", to = "id")]
     pub model: BelongsTo<Option<super::model::Entity>>,
     #[sea_orm(has_many)]

@@ -25,6 +25,8 @@ pub struct Model {
     pub stopped_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// Grows with every change of what the roster shows, by triggers where it is not the circle's.
+    pub revision: i64,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,
 }

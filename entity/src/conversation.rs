@@ -23,6 +23,8 @@ pub struct Model {
     pub next_speakers: IdList,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// Grows with every change.
+    pub revision: i64,
     #[sea_orm(belongs_to, from = "circle_id", to = "id")]
     pub circle: BelongsTo<Option<super::circle::Entity>>,
     #[sea_orm(has_many)]

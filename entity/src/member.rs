@@ -21,6 +21,8 @@ pub struct Model {
     pub is_active: bool,
     pub joined_at: DateTimeUtc,
     pub left_at: Option<DateTimeUtc>,
+    /// Grows with every change.
+    pub revision: i64,
     #[sea_orm(belongs_to, from = "circle_id", to = "id")]
     pub circle: BelongsTo<super::circle::Entity>,
     #[sea_orm(belongs_to, from = "agent_id", to = "id")]

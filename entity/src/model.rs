@@ -30,6 +30,8 @@ pub struct Model {
     pub is_deprecated: bool,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// Grows with every change.
+    pub revision: i64,
     #[sea_orm(belongs_to, from = "provider_id", to = "id")]
     pub provider: BelongsTo<super::provider::Entity>,
     #[sea_orm(has_many)]

@@ -4,7 +4,7 @@ use entity::values::AgentStatus;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 
@@ -16,8 +16,9 @@ use crate::{
     circles,
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::{Expected, etag},
 };
 
 pub(crate) struct AgentsApi;
@@ -78,7 +79,8 @@ impl AgentsApi {
     ) -> Result<Created<Agent>, Error> {
         let row = queries::create(database.connection(), new.0.into()).await?;
         let location = format!("/v1/agents/{}", row.id);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.id, row.revision);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get an agent
@@ -91,9 +93,10 @@ impl AgentsApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<Body<Agent>, Error> {
+    ) -> Result<Tagged<Agent>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Update an agent
@@ -107,10 +110,15 @@ impl AgentsApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         patch: Json<AgentPatch>,
-    ) -> Result<Body<Agent>, Error> {
-        let row = queries::update(database.connection(), id.0, patch.0.into()).await?;
-        Ok(Body(row.into()))
+    ) -> Result<Tagged<Agent>, Error> {
+        let expected = Expected::parse(if_match.as_deref());
+        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Delete an agent
@@ -123,8 +131,12 @@ impl AgentsApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        queries::delete(database, id.0).await?;
+        let expected = Expected::parse(if_match.as_deref());
+        queries::delete(database, id.0, &expected).await?;
         Ok(NoContent::Done)
     }
 

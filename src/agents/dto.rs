@@ -86,6 +86,7 @@ impl From<agent::Model> for Agent {
             metadata,
             created_at,
             updated_at,
+            revision: _,
         } = row;
         Self {
             id,
@@ -204,6 +205,7 @@ impl From<NewAgent> for agent::ActiveModel {
             metadata: Set(metadata),
             created_at: Set(now),
             updated_at: Set(now),
+            revision: Set(1),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Reads and writes of agents. A deleted agent keeps its row, so that it can be told who once was
 //! in a circle; every read here looks past it.
 
-use entity::{agent, member, values::now};
+use entity::{agent, circle, member, values::now};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryTrait, Select, sea_query::Expr,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
+    sea_query::{Expr, ExprTrait},
 };
 
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
+    revision::Expected,
     search,
 };
 
@@ -86,49 +90,79 @@ pub(crate) async fn create(
     row.insert(db).await.on_foreign_key(no_model)
 }
 
-/// Changes the columns that are set, in one statement.
+/// Changes the columns that are set, in one statement, where the row is in an expected state.
 pub(crate) async fn update(
     db: &impl ConnectionTrait,
     id: i64,
+    expected: &Expected,
     mut row: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     if !row.is_changed() {
-        return get(db, id).await;
+        let row = get(db, id).await?;
+        expected.check(id, row.revision)?;
+        return Ok(row);
     }
     row.updated_at = Set(now());
-    agent::Entity::update_many()
+    let changed = agent::Entity::update_many()
         .set(row)
+        .col_expr(
+            agent::Column::Revision,
+            Expr::col(agent::Column::Revision).add(1),
+        )
+        .apply_if(expected.revisions_of(id), |query, revisions| {
+            query.filter(agent::Column::Revision.is_in(revisions))
+        })
         .filter(agent::Column::Id.eq(id))
         .filter(agent::Column::IsActive.eq(true))
         .exec_with_returning(db)
         .await
         .on_foreign_key(no_model)?
-        .pop()
-        .ok_or_else(|| unknown(id))
+        .pop();
+    match changed {
+        Some(row) => Ok(row),
+        None => Err(expected.why_missed(get(db, id).await)),
+    }
 }
 
 /// Deletes an agent and ends its memberships.
-pub(crate) async fn delete(database: &Database, id: i64) -> Result<(), Error> {
+pub(crate) async fn delete(database: &Database, id: i64, expected: &Expected) -> Result<(), Error> {
     let transaction = database.begin_write().await?;
+    let gone = agent::ActiveModel {
+        is_active: Set(false),
+        ..ActiveModelTrait::default()
+    };
+    update(&transaction, id, expected, gone).await?;
+    hold_circles(&transaction, id).await?;
     let now = now();
-    let deleted = agent::Entity::update_many()
-        .col_expr(agent::Column::IsActive, Expr::value(false))
-        .col_expr(agent::Column::UpdatedAt, Expr::value(now))
-        .filter(agent::Column::Id.eq(id))
-        .filter(agent::Column::IsActive.eq(true))
-        .exec(&transaction)
-        .await?;
-    if deleted.rows_affected == 0 {
-        return Err(unknown(id));
-    }
     member::Entity::update_many()
         .col_expr(member::Column::IsActive, Expr::value(false))
         .col_expr(member::Column::LeftAt, Expr::value(now))
+        .col_expr(
+            member::Column::Revision,
+            Expr::col(member::Column::Revision).add(1),
+        )
         .filter(member::Column::AgentId.eq(id))
         .filter(member::Column::IsActive.eq(true))
         .exec(&transaction)
         .await?;
     transaction.commit().await?;
+    Ok(())
+}
+
+/// The circles that an agent is in, in the order in which all writers take them.
+async fn hold_circles(db: &impl ConnectionTrait, agent_id: i64) -> Result<(), Error> {
+    let its = member::Entity::find()
+        .select_only()
+        .column(member::Column::CircleId)
+        .filter(member::Column::AgentId.eq(agent_id))
+        .filter(member::Column::IsActive.eq(true))
+        .into_query();
+    circle::Entity::find()
+        .filter(circle::Column::Id.in_subquery(its))
+        .order_by_asc(circle::Column::Id)
+        .lock_exclusive()
+        .all(db)
+        .await?;
     Ok(())
 }
 

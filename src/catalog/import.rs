@@ -228,6 +228,7 @@ fn new_provider(
         config: JsonObject::default(),
         created_at: now,
         updated_at: now,
+        revision: 1,
     };
     if let Some(known) = known {
         fill_in(&mut row, known);
@@ -270,7 +271,10 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
             Some(before) => {
                 let mut after = before.clone();
                 fill_in(&mut after, known);
-                changes.compare(&before, after, |row| row.updated_at = now);
+                changes.compare(&before, after, |row| {
+                    row.updated_at = now;
+                    row.revision += 1;
+                });
             }
         }
     }
@@ -311,7 +315,10 @@ async fn write_models(
             Some(before) => {
                 let mut after = before.clone();
                 overlay(&mut after, listed, now.date_naive());
-                changes.compare(&before, after, |row| row.updated_at = now);
+                changes.compare(&before, after, |row| {
+                    row.updated_at = now;
+                    row.revision += 1;
+                });
             }
         }
     }
@@ -347,6 +354,7 @@ fn blank_model(provider_id: i64, listed: &ListedModel, now: DateTime<Utc>) -> mo
         is_deprecated: false,
         created_at: now,
         updated_at: now,
+        revision: 1,
     }
 }
 

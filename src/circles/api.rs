@@ -1,11 +1,16 @@
 //! `/v1/circles`
 
 use entity::values::CircleStatus;
-use poem::web::Data;
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderMap, StatusCode, header},
+    web::Data,
+};
 use poem_openapi::{
-    OpenApi,
-    param::{Path, Query},
+    ApiResponse, OpenApi,
+    param::{Header, Path, Query},
     payload::Json,
+    registry::{MetaResponses, Registry},
 };
 
 use super::{
@@ -16,8 +21,9 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::{Expected, etag, is_named},
 };
 
 pub(crate) struct CirclesApi;
@@ -79,15 +85,17 @@ impl CirclesApi {
     ) -> Result<Created<Circle>, Error> {
         let row = queries::create(database.connection(), new.0.into()).await?;
         let location = format!("/v1/circles/{}", row.circle.name);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.circle.id, row.circle.revision);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get a circle with its members: the roster
     ///
     /// All that a runtime needs to build a handle for every member: its agent's prompts and
     /// skills, the model it runs on and that model's provider. Members are ordered by role (leads
-    /// first), then by when they joined. Fails with 404 `not_found` where there is no live circle
-    /// of that name.
+    /// first), then by when they joined. The ETag changes exactly when anything shown does; with an
+    /// `If-None-Match` that names it the answer is 304, after one cheap look. Fails with 404
+    /// `not_found` where there is no live circle of that name.
     #[oai(path = "/:name", method = "get", operation_id = "get_circle")]
     async fn get_circle(
         &self,
@@ -96,10 +104,25 @@ impl CirclesApi {
         name: Path<String>,
         /// Whether to show memberships that ended too.
         include_inactive: Query<Option<bool>>,
-    ) -> Result<Body<Roster>, Error> {
-        let include_inactive = include_inactive.0.unwrap_or(false);
-        let roster = roster::get(database.connection(), &name.0, include_inactive).await?;
-        Ok(Body(roster))
+        headers: &HeaderMap,
+    ) -> Result<RosterAnswer, Error> {
+        let db = database.connection();
+        if include_inactive.0.unwrap_or(false) {
+            let (roster, _) = roster::get(db, &name.0, true).await?;
+            return Ok(RosterAnswer::Untagged(Body(roster)));
+        }
+        let named = headers
+            .get(header::IF_NONE_MATCH)
+            .and_then(|tags| tags.to_str().ok());
+        if let Some(named) = named {
+            let etag = queries::get_etag(db, &name.0).await?;
+            if is_named(named, &etag) {
+                return Ok(RosterAnswer::NotModified(etag));
+            }
+        }
+        let (roster, revision) = roster::get(db, &name.0, false).await?;
+        let etag = etag(roster.id, revision);
+        Ok(RosterAnswer::Tagged(Body(roster), etag))
     }
 
     /// Update a circle
@@ -112,10 +135,15 @@ impl CirclesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         name: Path<String>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         patch: Json<CirclePatch>,
-    ) -> Result<Body<Circle>, Error> {
-        let row = queries::update(database, &name.0, patch.0.into()).await?;
-        Ok(Body(row.into()))
+    ) -> Result<Tagged<Circle>, Error> {
+        let expected = Expected::parse(if_match.as_deref());
+        let row = queries::update(database, &name.0, &expected, patch.0.into()).await?;
+        let etag = etag(row.circle.id, row.circle.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Delete a circle
@@ -128,8 +156,12 @@ impl CirclesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         name: Path<String>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        queries::delete(database, &name.0).await?;
+        let expected = Expected::parse(if_match.as_deref());
+        queries::delete(database, &name.0, &expected).await?;
         Ok(NoContent::Done)
     }
 
@@ -143,9 +175,10 @@ impl CirclesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         name: Path<String>,
-    ) -> Result<Body<Circle>, Error> {
+    ) -> Result<Tagged<Circle>, Error> {
         let row = queries::set_status(database, &name.0, CircleStatus::Running).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.circle.id, row.circle.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Stop a circle
@@ -158,8 +191,41 @@ impl CirclesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         name: Path<String>,
-    ) -> Result<Body<Circle>, Error> {
+    ) -> Result<Tagged<Circle>, Error> {
         let row = queries::set_status(database, &name.0, CircleStatus::Stopped).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.circle.id, row.circle.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
+    }
+}
+
+/// The answer to a request for a roster.
+enum RosterAnswer {
+    Tagged(Body<Roster>, String),
+    /// With the memberships that ended; the tag says nothing about those.
+    Untagged(Body<Roster>),
+    NotModified(String),
+}
+
+impl IntoResponse for RosterAnswer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Tagged(body, etag) => body.with_header(header::ETAG, etag).into_response(),
+            Self::Untagged(body) => body.into_response(),
+            Self::NotModified(etag) => StatusCode::NOT_MODIFIED
+                .with_header(header::ETAG, etag)
+                .into_response(),
+        }
+    }
+}
+
+/// Declared like any tagged answer. A 304 is what a client asks for by `If-None-Match`; declared
+/// beside a 200, it makes some generators fail.
+impl ApiResponse for RosterAnswer {
+    fn meta() -> MetaResponses {
+        Tagged::<Roster>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        Tagged::<Roster>::register(registry);
     }
 }

@@ -85,6 +85,7 @@ impl From<CircleRow> for Circle {
             stopped_at,
             created_at,
             updated_at,
+            revision: _,
         } = circle_row;
         Self {
             id,
@@ -286,6 +287,7 @@ impl From<NewCircle> for circle::ActiveModel {
             stopped_at: Set(None),
             created_at: Set(now),
             updated_at: Set(now),
+            revision: Set(1),
         }
     }
 }

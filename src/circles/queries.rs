@@ -21,6 +21,7 @@ use crate::{
     database::Database,
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
+    revision::{Expected, etag},
     search,
 };
 
@@ -133,6 +134,19 @@ pub(crate) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<circle:
         .ok_or_else(|| unknown(name))
 }
 
+/// The tag of a circle's roster, by a look at the circle's row alone.
+pub(crate) async fn get_etag(db: &impl ConnectionTrait, name: &str) -> Result<String, Error> {
+    let (id, revision) = live()
+        .filter(circle::Column::Name.eq(name))
+        .select_only()
+        .columns([circle::Column::Id, circle::Column::Revision])
+        .into_tuple()
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(name))?;
+    Ok(etag(id, revision))
+}
+
 /// The circle, held against changes by others until the transaction ends.
 pub(crate) async fn get_for_update(
     db: &impl ConnectionTrait,
@@ -172,10 +186,12 @@ pub(crate) async fn create(
 pub(crate) async fn update(
     database: &Database,
     name: &str,
+    expected: &Expected,
     mut changes: circle::ActiveModel,
 ) -> Result<CircleRow, Error> {
     let transaction = database.begin_write().await?;
     let before = get_for_update(&transaction, name).await?;
+    expected.check(before.id, before.revision)?;
     let now = now();
     if let Set(status) = changes.status {
         mark_status(&mut changes, before.status, status, now);
@@ -183,6 +199,7 @@ pub(crate) async fn update(
     let circle_row = if changes.is_changed() {
         changes.id = ActiveValue::Unchanged(before.id);
         changes.updated_at = Set(now);
+        changes.revision = Set(before.revision + 1);
         changes.update(&transaction).await.on_unique(name_taken)?
     } else {
         before
@@ -208,6 +225,7 @@ pub(crate) async fn set_status(
             id: ActiveValue::Unchanged(before.id),
             status: Set(status),
             updated_at: Set(now),
+            revision: Set(before.revision + 1),
             ..ActiveModelTrait::default()
         };
         mark_status(&mut changes, before.status, status, now);
@@ -235,15 +253,21 @@ fn mark_status(
 
 /// Deletes a circle: it stops, gives up its name and leaves every list. Its memberships stay as
 /// they are, as the record of who was in it.
-pub(crate) async fn delete(database: &Database, name: &str) -> Result<(), Error> {
+pub(crate) async fn delete(
+    database: &Database,
+    name: &str,
+    expected: &Expected,
+) -> Result<(), Error> {
     let transaction = database.begin_write().await?;
     let before = get_for_update(&transaction, name).await?;
+    expected.check(before.id, before.revision)?;
     let now = now();
     let mut changes = circle::ActiveModel {
         id: ActiveValue::Unchanged(before.id),
         is_active: Set(false),
         status: Set(CircleStatus::Stopped),
         updated_at: Set(now),
+        revision: Set(before.revision + 1),
         ..ActiveModelTrait::default()
     };
     mark_status(&mut changes, before.status, CircleStatus::Stopped, now);

@@ -23,10 +23,10 @@ use crate::{error::Error, rows::Columns};
 
 const CIRCLE_COLUMNS: &str = "c.id, c.name, c.display_name, c.description, c.status, \
     c.require_review, c.auto_route, c.max_members, CAST(c.settings AS text), c.project_context, c.is_active, \
-    c.started_at, c.stopped_at, c.created_at, c.updated_at";
+    c.started_at, c.stopped_at, c.created_at, c.updated_at, c.revision";
 
-fn circle(column: &mut Columns<'_>) -> Result<Roster, DbErr> {
-    Ok(Roster {
+fn circle(column: &mut Columns<'_>) -> Result<(Roster, i64), DbErr> {
+    let roster = Roster {
         id: column.next()?,
         name: column.next()?,
         display_name: column.next()?,
@@ -44,7 +44,8 @@ fn circle(column: &mut Columns<'_>) -> Result<Roster, DbErr> {
         updated_at: column.next()?,
         member_count: 0,
         members: Vec::new(),
-    })
+    };
+    Ok((roster, column.next()?))
 }
 
 const MEMBER_COLUMNS: &str = "m.id, m.agent_id, m.role, m.is_active, m.joined_at, \
@@ -106,12 +107,12 @@ fn of_circles(among: &str) -> String {
     )
 }
 
-/// The circle of that name with its members, in one statement.
+/// The circle of that name with its members and its revision, in one statement.
 pub(crate) async fn get(
     db: &impl ConnectionTrait,
     name: &str,
     include_inactive: bool,
-) -> Result<Roster, Error> {
+) -> Result<(Roster, i64), Error> {
     let text = if include_inactive {
         &WITH_INACTIVE
     } else {
@@ -120,7 +121,7 @@ pub(crate) async fn get(
     let rows = query(db, text, name.into()).await?;
     let first = rows.first().ok_or_else(|| unknown(name))?;
     let mut columns = Columns::of(first);
-    let mut roster = circle(&mut columns)?;
+    let (mut roster, revision) = circle(&mut columns)?;
     let after_circle = columns.index();
     if columns.next::<Option<i64>>()?.is_some() {
         roster.members = rows
@@ -134,7 +135,7 @@ pub(crate) async fn get(
         .iter()
         .map(|member| i64::from(member.is_active))
         .sum();
-    Ok(roster)
+    Ok((roster, revision))
 }
 
 /// The active members of these circles by circle, in one statement.

@@ -4,7 +4,7 @@ use entity::values::ConversationStatus;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 
@@ -15,8 +15,9 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, Items, NoContent, PageBody, Tag},
+    http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::{Expected, etag},
 };
 
 pub(crate) struct ConversationsApi;
@@ -93,7 +94,8 @@ impl ConversationsApi {
         let (circle, participants) = (new.circle.take(), new.participants.take());
         let row = queries::create(database, circle, participants, new.into()).await?;
         let location = format!("/v1/conversations/{}", row.id);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.id, row.revision);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get a conversation
@@ -106,9 +108,10 @@ impl ConversationsApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<Body<Conversation>, Error> {
+    ) -> Result<Tagged<Conversation>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Update a conversation
@@ -122,10 +125,15 @@ impl ConversationsApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         patch: Json<ConversationPatch>,
-    ) -> Result<Body<Conversation>, Error> {
-        let row = queries::update(database, id.0, patch.0.into()).await?;
-        Ok(Body(row.into()))
+    ) -> Result<Tagged<Conversation>, Error> {
+        let expected = Expected::parse(if_match.as_deref());
+        let row = queries::update(database, id.0, &expected, patch.0.into()).await?;
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Delete a conversation
@@ -139,8 +147,12 @@ impl ConversationsApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        queries::delete(database.connection(), id.0).await?;
+        let expected = Expected::parse(if_match.as_deref());
+        queries::delete(database.connection(), id.0, &expected).await?;
         Ok(NoContent::Done)
     }
 
@@ -189,7 +201,8 @@ impl ConversationsApi {
     ) -> Result<Created<Participant>, Error> {
         let row = queries::add_participant(database, id.0, new.agent_id).await?;
         let location = format!("/v1/conversations/{}/participants", id.0);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.0.id, 1);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Let an agent leave

@@ -70,6 +70,7 @@ impl From<conversation::Model> for Conversation {
             next_speakers,
             created_at,
             updated_at,
+            revision: _,
         } = row;
         Self {
             id,
@@ -166,6 +167,7 @@ impl From<NewConversation> for conversation::ActiveModel {
             next_speakers: Set(IdList::default()),
             created_at: Set(now),
             updated_at: Set(now),
+            revision: Set(1),
         }
     }
 }

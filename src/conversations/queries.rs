@@ -20,6 +20,7 @@ use crate::{
     database::Database,
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
+    revision::Expected,
     search,
 };
 
@@ -261,10 +262,12 @@ async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(
 pub(crate) async fn update(
     database: &Database,
     id: i64,
+    expected: &Expected,
     mut changes: conversation::ActiveModel,
 ) -> Result<conversation::Model, Error> {
     let transaction = database.begin_write().await?;
     let before = get_for_update(&transaction, id).await?;
+    expected.check(id, before.revision)?;
     if !changes.is_changed() {
         return Ok(before);
     }
@@ -277,16 +280,27 @@ pub(crate) async fn update(
     }
     changes.id = Unchanged(id);
     changes.updated_at = Set(now());
+    changes.revision = Set(before.revision + 1);
     let after = changes.update(&transaction).await?;
     transaction.commit().await?;
     Ok(after)
 }
 
 /// Deletes a conversation with all that was said in it.
-pub(crate) async fn delete(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
-    let deleted = conversation::Entity::delete_by_id(id).exec(db).await?;
+pub(crate) async fn delete(
+    db: &impl ConnectionTrait,
+    id: i64,
+    expected: &Expected,
+) -> Result<(), Error> {
+    let deleted = conversation::Entity::delete_many()
+        .filter(conversation::Column::Id.eq(id))
+        .apply_if(expected.revisions_of(id), |query, revisions| {
+            query.filter(conversation::Column::Revision.is_in(revisions))
+        })
+        .exec(db)
+        .await?;
     match deleted.rows_affected {
-        0 => Err(unknown(id)),
+        0 => Err(expected.why_missed(get(db, id).await)),
         _ => Ok(()),
     }
 }
@@ -318,7 +332,7 @@ pub(crate) async fn add_participant(
     })?;
     let nobody_is_next = conversation_row.next_speakers.0.is_empty();
     if conversation_row.turn_strategy == TurnStrategy::RoundRobin && nobody_is_next {
-        set_next(&transaction, id, IdList(vec![agent_id])).await?;
+        set_next(&transaction, &conversation_row, IdList(vec![agent_id])).await?;
     }
     transaction.commit().await?;
     Ok((row, agent_row.name))
@@ -343,16 +357,21 @@ pub(crate) async fn remove_participant(
         .filter(participant::Column::AgentId.eq(agent_id))
         .exec(&transaction)
         .await?;
-    set_next(&transaction, id, next).await?;
+    set_next(&transaction, &conversation_row, next).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-async fn set_next(db: &impl ConnectionTrait, id: i64, next: IdList) -> Result<(), Error> {
+async fn set_next(
+    db: &impl ConnectionTrait,
+    before: &conversation::Model,
+    next: IdList,
+) -> Result<(), Error> {
     let changes = conversation::ActiveModel {
-        id: Unchanged(id),
+        id: Unchanged(before.id),
         next_speakers: Set(next),
         updated_at: Set(now()),
+        revision: Set(before.revision + 1),
         ..ActiveModelTrait::default()
     };
     changes.update(db).await?;

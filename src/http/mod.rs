@@ -7,6 +7,7 @@ mod detach;
 mod gate;
 mod health;
 mod json;
+mod not_modified;
 mod openapi;
 mod payload;
 mod problem;
@@ -19,7 +20,7 @@ use poem::{
 use poem_openapi::{OpenApiService, Tags};
 
 pub use openapi::description;
-pub(crate) use payload::{Body, Created, Items, NoContent, PageBody, RawJson};
+pub(crate) use payload::{Body, Created, Items, NoContent, PageBody, RawJson, Tagged};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 
 use crate::{
@@ -110,6 +111,7 @@ pub fn endpoint(database: Database, lifecycle: Lifecycle) -> impl Endpoint<Outpu
         )
         .nest("/", service)
         .into_endpoint()
+        .with(not_modified::NotModified)
         .with(detach::Detach)
         .with(contract)
         .with(gate::Gate)

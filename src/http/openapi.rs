@@ -21,6 +21,10 @@ is the `cursor` of the next, `count=true` adds the `total`.
 
 **Updates** are PATCH: an absent field stays as it is, `null` clears a field that may be null.
 
+**States** have names: a single thing, and the roster of a circle, comes with a strong `ETag`. \
+`If-None-Match` with it answers 304 while nothing has changed; `If-Match` on PATCH and DELETE makes \
+the change only in that state, and answers 412 `outdated` else.
+
 **Errors** are `application/problem+json` (RFC 9457), all of one shape. `code` is for programs and \
 never changes its meaning; `errors` points at the parts of the request that are at fault. Beside \
 what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` or \

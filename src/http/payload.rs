@@ -77,6 +77,22 @@ pub(crate) enum Created<T: Type + Serialize + Send> {
         /// Path of the new resource
         #[oai(header = "Location")]
         String,
+        /// Names this state of it, for `If-Match` and `If-None-Match`
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+/// An answer that names the state it tells of.
+#[derive(ApiResponse)]
+pub(crate) enum Tagged<T: Type + Serialize + Send> {
+    /// What was asked for
+    #[oai(status = 200)]
+    With(
+        Body<T>,
+        /// Names this state of it, for `If-Match` and `If-None-Match`
+        #[oai(header = "ETag")]
+        String,
     ),
 }
 

@@ -114,6 +114,11 @@ fn outline(error: &Error) -> Outline<'_> {
     match error {
         Error::NotFound { .. } => Outline::new(StatusCode::NOT_FOUND, "not_found", sentence(error)),
         Error::Conflict { code, .. } => Outline::new(StatusCode::CONFLICT, code, sentence(error)),
+        Error::Outdated => Outline::new(
+            StatusCode::PRECONDITION_FAILED,
+            "outdated",
+            "It has been changed since the state that If-Match names. Read it again.",
+        ),
         Error::Unique(_) | Error::ForeignKey(_) => Outline::new(
             StatusCode::CONFLICT,
             "conflict",

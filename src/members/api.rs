@@ -4,7 +4,7 @@ use entity::values::MemberRole;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 
@@ -15,8 +15,9 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::{Expected, etag},
 };
 
 pub(crate) struct MembersApi;
@@ -74,7 +75,8 @@ impl MembersApi {
         let agent_id = new.agent_id;
         let row = queries::add(database, &name.0, agent_id, new.0.into()).await?;
         let location = format!("/v1/circles/{}/members/{agent_id}", name.0);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.id, row.revision);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get a member
@@ -94,9 +96,10 @@ impl MembersApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
-    ) -> Result<Body<Member>, Error> {
+    ) -> Result<Tagged<Member>, Error> {
         let row = queries::get(database.connection(), &name.0, agent_id.0).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Update a member
@@ -116,11 +119,15 @@ impl MembersApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         patch: Json<MemberPatch>,
-    ) -> Result<Body<Member>, Error> {
-        let db = database.connection();
-        let row = queries::update(db, &name.0, agent_id.0, patch.0.into()).await?;
-        Ok(Body(row.into()))
+    ) -> Result<Tagged<Member>, Error> {
+        let expected = Expected::parse(if_match.as_deref());
+        let row = queries::update(database, &name.0, agent_id.0, &expected, patch.0.into()).await?;
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Remove a member
@@ -140,8 +147,12 @@ impl MembersApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        queries::remove(database.connection(), &name.0, agent_id.0).await?;
+        let expected = Expected::parse(if_match.as_deref());
+        queries::remove(database, &name.0, agent_id.0, &expected).await?;
         Ok(NoContent::Done)
     }
 }

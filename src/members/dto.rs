@@ -61,6 +61,7 @@ impl From<member::Model> for Member {
             is_active,
             joined_at,
             left_at,
+            revision: _,
         } = row;
         Self {
             id,
@@ -133,6 +134,7 @@ impl From<NewMember> for member::ActiveModel {
             is_active: Set(true),
             joined_at: Set(now()),
             left_at: Set(None),
+            revision: Set(1),
         }
     }
 }

@@ -2,14 +2,14 @@
 //! an agent has one row in a circle for good.
 
 use entity::{
-    agent, circle, member,
+    agent, circle, member, model, provider,
     values::{MemberRole, now},
 };
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select, UpdateMany,
+    QueryTrait, Select,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     database::Database,
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
+    revision::Expected,
 };
 
 /// Which members a list shows.
@@ -82,7 +83,8 @@ pub(crate) async fn get(
 }
 
 /// Adds an agent to a circle. The circle is held meanwhile, so that two agents can't both take the
-/// last place, and so is the agent, so that it can't be deleted in between.
+/// last place, and so is the agent, so that it can't be deleted in between; agents before circles, as
+/// by everyone who takes both.
 pub(crate) async fn add(
     database: &Database,
     circle: &str,
@@ -90,8 +92,9 @@ pub(crate) async fn add(
     mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
     let transaction = database.begin_write().await?;
+    let held = hold_agent(&transaction, agent_id).await;
     let circle_row = circles::queries::get_for_update(&transaction, circle).await?;
-    hold_agent(&transaction, agent_id).await?;
+    held?;
     let before = of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
         .one(&transaction)
@@ -104,6 +107,7 @@ pub(crate) async fn add(
     let added = match before {
         Some(before) => {
             row.id = Unchanged(before.id);
+            row.revision = Set(before.revision + 1);
             row.update(&transaction).await?
         }
         None => row
@@ -115,14 +119,22 @@ pub(crate) async fn add(
     Ok(added)
 }
 
+/// Holds an agent, its model and its provider against changes by others: what is added shows them.
 async fn hold_agent(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
-    agent::Entity::find_by_id(id)
+    let agent_row = agent::Entity::find_by_id(id)
         .filter(agent::Column::IsActive.eq(true))
         .lock_shared()
         .one(db)
         .await?
-        .map(|_| ())
-        .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))
+        .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;
+    if let Some(model_id) = agent_row.model_id {
+        model::Entity::find_by_id(model_id)
+            .inner_join(provider::Entity)
+            .lock_shared()
+            .one(db)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn refuse_if_full(
@@ -143,49 +155,53 @@ async fn refuse_if_full(
 
 /// Changes the columns that are set.
 pub(crate) async fn update(
-    db: &impl ConnectionTrait,
+    database: &Database,
     circle: &str,
     agent_id: i64,
+    expected: &Expected,
     row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
     if !row.is_changed() {
-        return get(db, circle, agent_id).await;
+        let row = get(database.connection(), circle, agent_id).await?;
+        expected.check(row.id, row.revision)?;
+        return Ok(row);
     }
-    change_active(db, circle, agent_id, row).await
+    change_active(database, circle, agent_id, expected, row).await
 }
 
 /// Ends a membership.
 pub(crate) async fn remove(
-    db: &impl ConnectionTrait,
+    database: &Database,
     circle: &str,
     agent_id: i64,
+    expected: &Expected,
 ) -> Result<(), Error> {
     let ended = member::ActiveModel {
         is_active: Set(false),
         left_at: Set(Some(now())),
         ..ActiveModelTrait::default()
     };
-    change_active(db, circle, agent_id, ended).await?;
+    change_active(database, circle, agent_id, expected, ended).await?;
     Ok(())
 }
 
+/// The circle is held first, as by everyone who writes members, so that no two wait for each other.
 async fn change_active(
-    db: &impl ConnectionTrait,
+    database: &Database,
     circle: &str,
     agent_id: i64,
-    row: member::ActiveModel,
+    expected: &Expected,
+    mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let circle_row = circles::queries::get(db, circle).await?;
-    let update: UpdateMany<member::Entity> = member::Entity::update_many()
-        .set(row)
-        .filter(member::Column::CircleId.eq(circle_row.id))
-        .filter(member::Column::AgentId.eq(agent_id))
-        .filter(member::Column::IsActive.eq(true));
-    update
-        .exec_with_returning(db)
-        .await?
-        .pop()
-        .ok_or_else(|| unknown(circle, agent_id))
+    let transaction = database.begin_write().await?;
+    circles::queries::get_for_update(&transaction, circle).await?;
+    let before = get(&transaction, circle, agent_id).await?;
+    expected.check(before.id, before.revision)?;
+    row.id = Unchanged(before.id);
+    row.revision = Set(before.revision + 1);
+    let after = row.update(&transaction).await?;
+    transaction.commit().await?;
+    Ok(after)
 }
 
 fn unknown(circle: &str, agent_id: i64) -> Error {

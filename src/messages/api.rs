@@ -15,9 +15,13 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, PageBody, Tag},
+    http::{Body, Created, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::etag,
 };
+
+/// A message is never changed.
+const UNCHANGING: i64 = 1;
 
 pub(crate) struct MessagesApi;
 
@@ -73,7 +77,8 @@ impl MessagesApi {
     ) -> Result<Created<Message>, Error> {
         let row = queries::append(database, id.0, new.0).await?;
         let location = format!("/v1/conversations/{}/messages/{}", id.0, row.number);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.id, UNCHANGING);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get a message
@@ -94,9 +99,10 @@ impl MessagesApi {
         /// The message's number.
         #[oai(validator(minimum(value = "1")))]
         number: Path<i64>,
-    ) -> Result<Body<Message>, Error> {
+    ) -> Result<Tagged<Message>, Error> {
         let row = queries::get(database.connection(), id.0, number.0).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.id, UNCHANGING);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Get the transcript of a conversation

@@ -117,6 +117,7 @@ pub(super) async fn append(
         turn_count: Set(said.number),
         next_speakers: Set(next),
         updated_at: Set(said.created_at),
+        revision: Set(conversation_row.revision + 1),
         ..ActiveModelTrait::default()
     };
     turn.update(&transaction).await?;

@@ -3,7 +3,7 @@
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 
@@ -14,8 +14,9 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::{Expected, etag},
 };
 
 pub(crate) struct ModelsApi;
@@ -73,7 +74,8 @@ impl ModelsApi {
     ) -> Result<Created<Model>, Error> {
         let row = queries::create(database.connection(), new.0.into()).await?;
         let location = format!("/v1/models/{}", row.id);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.id, row.revision);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get a model
@@ -86,9 +88,10 @@ impl ModelsApi {
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<Body<Model>, Error> {
+    ) -> Result<Tagged<Model>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Update a model
@@ -102,10 +105,15 @@ impl ModelsApi {
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         patch: Json<ModelPatch>,
-    ) -> Result<Body<Model>, Error> {
-        let row = queries::update(database.connection(), id.0, patch.0.into()).await?;
-        Ok(Body(row.into()))
+    ) -> Result<Tagged<Model>, Error> {
+        let expected = Expected::parse(if_match.as_deref());
+        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Delete a model
@@ -119,8 +127,12 @@ impl ModelsApi {
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        queries::delete(database, id.0).await?;
+        let expected = Expected::parse(if_match.as_deref());
+        queries::delete(database, id.0, &expected).await?;
         Ok(NoContent::Done)
     }
 }

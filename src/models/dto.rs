@@ -93,6 +93,7 @@ impl From<model::Model> for Model {
             is_deprecated,
             created_at,
             updated_at,
+            revision: _,
         } = row;
         Self {
             id,
@@ -233,6 +234,7 @@ impl From<NewModel> for model::ActiveModel {
             is_deprecated: Set(is_deprecated),
             created_at: Set(now),
             updated_at: Set(now),
+            revision: Set(1),
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use entity::{agent, model, values::now};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, sea_query::Expr,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait},
 };
 
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
+    revision::Expected,
     search,
 };
 
@@ -73,33 +76,46 @@ pub(crate) async fn create(
         .on_foreign_key(no_provider)
 }
 
-/// Changes the columns that are set, in one statement.
+/// Changes the columns that are set, in one statement, where the row is in an expected state.
 pub(crate) async fn update(
     db: &impl ConnectionTrait,
     id: i64,
+    expected: &Expected,
     mut row: model::ActiveModel,
 ) -> Result<model::Model, Error> {
     if !row.is_changed() {
-        return get(db, id).await;
+        let row = get(db, id).await?;
+        expected.check(id, row.revision)?;
+        return Ok(row);
     }
     row.updated_at = Set(now());
-    model::Entity::update_many()
+    let changed = model::Entity::update_many()
         .set(row)
+        .col_expr(
+            model::Column::Revision,
+            Expr::col(model::Column::Revision).add(1),
+        )
+        .apply_if(expected.revisions_of(id), |query, revisions| {
+            query.filter(model::Column::Revision.is_in(revisions))
+        })
         .filter(model::Column::Id.eq(id))
         .exec_with_returning(db)
         .await
         .on_unique(name_taken)?
-        .pop()
-        .ok_or_else(|| unknown(id))
+        .pop();
+    match changed {
+        Some(row) => Ok(row),
+        None => Err(expected.why_missed(get(db, id).await)),
+    }
 }
 
 /// Deletes a model that no agent runs on.
-pub(crate) async fn delete(database: &Database, id: i64) -> Result<(), Error> {
+pub(crate) async fn delete(database: &Database, id: i64, expected: &Expected) -> Result<(), Error> {
     let transaction = database.begin_write().await?;
-    let this = model::Entity::find().filter(model::Column::Id.eq(id));
-    if delete_unused(&transaction, this).await? == 0 {
-        return Err(unknown(id));
-    }
+    let this = model::Entity::find_by_id(id);
+    let row = this.clone().lock_exclusive().one(&transaction).await?;
+    expected.check(id, row.ok_or_else(|| unknown(id))?.revision)?;
+    delete_unused(&transaction, this).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -110,8 +126,7 @@ pub(crate) async fn delete_of_provider(
     provider_id: i64,
 ) -> Result<(), Error> {
     let its = model::Entity::find().filter(model::Column::ProviderId.eq(provider_id));
-    delete_unused(db, its).await?;
-    Ok(())
+    delete_unused(db, its).await
 }
 
 /// Deletes these models where no agent runs on any of them. Agents that were deleted themselves
@@ -119,7 +134,7 @@ pub(crate) async fn delete_of_provider(
 async fn delete_unused(
     db: &impl ConnectionTrait,
     models: Select<model::Entity>,
-) -> Result<u64, Error> {
+) -> Result<(), Error> {
     let ids = || {
         models
             .clone()
@@ -142,12 +157,12 @@ async fn delete_unused(
         .filter(agent::Column::IsActive.eq(false))
         .exec(db)
         .await?;
-    let deleted = model::Entity::delete_many()
+    model::Entity::delete_many()
         .filter(model::Column::Id.in_subquery(ids()))
         .exec(db)
         .await
         .on_foreign_key(|| Error::conflict(IN_USE, "an agent has just been given this model"))?;
-    Ok(deleted.rows_affected)
+    Ok(())
 }
 
 fn unknown(id: i64) -> Error {

@@ -3,7 +3,7 @@
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 
@@ -14,8 +14,9 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::{Expected, etag},
 };
 
 pub(crate) struct ProvidersApi;
@@ -63,7 +64,8 @@ impl ProvidersApi {
     ) -> Result<Created<Provider>, Error> {
         let row = queries::create(database.connection(), new.0.into()).await?;
         let location = format!("/v1/providers/{}", row.id);
-        Ok(Created::At(Body(row.into()), location))
+        let etag = etag(row.id, row.revision);
+        Ok(Created::At(Body(row.into()), location, etag))
     }
 
     /// Get a provider
@@ -76,9 +78,10 @@ impl ProvidersApi {
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<Body<Provider>, Error> {
+    ) -> Result<Tagged<Provider>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
-        Ok(Body(row.into()))
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Update a provider
@@ -92,10 +95,15 @@ impl ProvidersApi {
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         patch: Json<ProviderPatch>,
-    ) -> Result<Body<Provider>, Error> {
-        let row = queries::update(database.connection(), id.0, patch.0.into()).await?;
-        Ok(Body(row.into()))
+    ) -> Result<Tagged<Provider>, Error> {
+        let expected = Expected::parse(if_match.as_deref());
+        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
+        let etag = etag(row.id, row.revision);
+        Ok(Tagged::With(Body(row.into()), etag))
     }
 
     /// Delete a provider
@@ -110,10 +118,14 @@ impl ProvidersApi {
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Change it only in the state that this tag names.
+        #[oai(name = "If-Match", validator(max_length = 1000))]
+        if_match: Header<Option<String>>,
         /// Delete its models with it.
         cascade: Query<Option<bool>>,
     ) -> Result<NoContent, Error> {
-        queries::delete(database, id.0, cascade.0.unwrap_or(false)).await?;
+        let expected = Expected::parse(if_match.as_deref());
+        queries::delete(database, id.0, &expected, cascade.0.unwrap_or(false)).await?;
         Ok(NoContent::Done)
     }
 }

@@ -53,6 +53,7 @@ impl From<provider::Model> for Provider {
             config,
             created_at,
             updated_at,
+            revision: _,
         } = row;
         Self {
             id,
@@ -125,6 +126,7 @@ impl From<NewProvider> for provider::ActiveModel {
             config: Set(config),
             created_at: Set(now),
             updated_at: Set(now),
+            revision: Set(1),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use entity::{model, provider, values::now};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryTrait,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait},
 };
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     error::{Error, OnConstraint},
     models,
     page::{self, Page, PageRequest},
+    revision::Expected,
     search,
 };
 
@@ -55,6 +58,14 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<provider::
         .ok_or_else(|| unknown(id))
 }
 
+async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<provider::Model, Error> {
+    provider::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
 pub(crate) async fn create(
     db: &impl ConnectionTrait,
     row: provider::ActiveModel,
@@ -62,41 +73,58 @@ pub(crate) async fn create(
     row.insert(db).await.on_unique(name_taken)
 }
 
-/// Changes the columns that are set, in one statement.
+/// Changes the columns that are set, in one statement, where the row is in an expected state.
 pub(crate) async fn update(
     db: &impl ConnectionTrait,
     id: i64,
+    expected: &Expected,
     mut row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
     if !row.is_changed() {
-        return get(db, id).await;
+        let row = get(db, id).await?;
+        expected.check(id, row.revision)?;
+        return Ok(row);
     }
     row.updated_at = Set(now());
-    provider::Entity::update_many()
+    let changed = provider::Entity::update_many()
         .set(row)
+        .col_expr(
+            provider::Column::Revision,
+            Expr::col(provider::Column::Revision).add(1),
+        )
+        .apply_if(expected.revisions_of(id), |query, revisions| {
+            query.filter(provider::Column::Revision.is_in(revisions))
+        })
         .filter(provider::Column::Id.eq(id))
         .exec_with_returning(db)
         .await
         .on_unique(name_taken)?
-        .pop()
-        .ok_or_else(|| unknown(id))
+        .pop();
+    match changed {
+        Some(row) => Ok(row),
+        None => Err(expected.why_missed(get(db, id).await)),
+    }
 }
 
 /// Deletes a provider; with `cascade`, its models too.
-pub(crate) async fn delete(database: &Database, id: i64, cascade: bool) -> Result<(), Error> {
+pub(crate) async fn delete(
+    database: &Database,
+    id: i64,
+    expected: &Expected,
+    cascade: bool,
+) -> Result<(), Error> {
     let transaction = database.begin_write().await?;
+    let row = get_for_update(&transaction, id).await?;
+    expected.check(id, row.revision)?;
     if cascade {
         models::queries::delete_of_provider(&transaction, id).await?;
     } else {
         refuse_if_used(&transaction, id).await?;
     }
-    let deleted = provider::Entity::delete_by_id(id)
+    provider::Entity::delete_by_id(id)
         .exec(&transaction)
         .await
         .on_foreign_key(|| Error::conflict(IN_USE, "the provider has just got a model"))?;
-    if deleted.rows_affected == 0 {
-        return Err(unknown(id));
-    }
     transaction.commit().await?;
     Ok(())
 }

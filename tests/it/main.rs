@@ -7,6 +7,7 @@ mod bad_requests;
 mod catalog;
 mod circles;
 mod command_line;
+mod conditional;
 mod conversations;
 mod handles;
 mod lifecycle;

@@ -84,7 +84,8 @@ impl TestDatabase {
     }
 }
 
-/// The service's settings for a database, else as they are by default; any free port.
+/// The service's settings for a database, else as they are by default; any free port, and patience
+/// with a machine that is busy with other tests.
 pub(crate) fn settings_for(url: &str) -> Settings {
     #[derive(Parser)]
     struct Arguments {
@@ -97,6 +98,8 @@ pub(crate) fn settings_for(url: &str) -> Settings {
         "127.0.0.1:0",
         "--shutdown-delay",
         "0s",
+        "--db-acquire-timeout",
+        "30s",
         "--database-url",
         url,
     ];

@@ -1,0 +1,122 @@
+//! Revisions: how a client says from which state of a thing its change starts.
+
+use sea_orm::DbErr;
+
+use crate::error::Error;
+
+/// The entity tag of a thing in one state: strong, because a revision names its bytes.
+pub(crate) fn etag(id: i64, revision: i64) -> String {
+    format!("\"{id}-{revision}\"")
+}
+
+/// From which states a change may start: those of an `If-Match` (RFC 9110, section 13.1.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// The client does not mind.
+    #[default]
+    Any,
+    /// One of these, as id and revision. Tags that are none of ours are left out.
+    OneOf(Vec<(i64, i64)>),
+}
+
+impl Expected {
+    pub(crate) fn parse(if_match: Option<&str>) -> Self {
+        match if_match.map(str::trim) {
+            None | Some("*") => Self::Any,
+            Some(tags) => Self::OneOf(tags.split(',').filter_map(own_tag).collect()),
+        }
+    }
+
+    /// The revisions of this thing that a change may start from; `None` where any will do.
+    pub(crate) fn revisions_of(&self, id: i64) -> Option<Vec<i64>> {
+        match self {
+            Self::Any => None,
+            Self::OneOf(tags) => {
+                let own = tags.iter().filter(|(tag_id, _)| *tag_id == id);
+                Some(own.map(|(_, revision)| *revision).collect())
+            }
+        }
+    }
+
+    /// Holds the state of a thing against what is expected.
+    ///
+    /// # Errors
+    /// [`Error::Outdated`] where it is another.
+    pub(crate) fn check(&self, id: i64, revision: i64) -> Result<(), Error> {
+        match self.revisions_of(id) {
+            Some(revisions) if !revisions.contains(&revision) => Err(Error::Outdated),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why a change that was tied to the expected revisions met no row: the thing is there in
+    /// another state, or it is not there.
+    pub(crate) fn why_missed<T>(&self, found: Result<T, Error>) -> Error {
+        match found {
+            Ok(_) if *self == Self::Any => Error::Database(DbErr::RecordNotUpdated),
+            Ok(_) => Error::Outdated,
+            Err(error) => error,
+        }
+    }
+}
+
+fn own_tag(tag: &str) -> Option<(i64, i64)> {
+    let (id, revision) = tag
+        .trim()
+        .strip_prefix('"')?
+        .strip_suffix('"')?
+        .split_once('-')?;
+    Some((id.parse().ok()?, revision.parse().ok()?))
+}
+
+/// Whether an `If-None-Match` names this tag (RFC 9110, section 13.1.2: compared weakly).
+pub(crate) fn is_named(if_none_match: &str, etag: &str) -> bool {
+    let strong = |tag: &str| {
+        tag.trim()
+            .strip_prefix("W/")
+            .unwrap_or(tag.trim())
+            .to_owned()
+    };
+    if_none_match.trim() == "*" || if_none_match.split(',').any(|tag| strong(tag) == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_named_revisions_of_the_same_thing_are_expected() {
+        let tag = etag(7, 3);
+        for (header, holds) in [
+            (None, true),
+            (Some("*"), true),
+            (Some(tag.as_str()), true),
+            (Some("\"7-2\", \"7-3\""), true),
+            (Some("\"7-2\""), false),
+            (Some("\"8-3\""), false),
+            (Some("W/\"7-3\""), false),
+            (Some("7-3"), false),
+            (Some(""), false),
+        ] {
+            assert_eq!(
+                Expected::parse(header).check(7, 3).is_ok(),
+                holds,
+                "{header:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tag_is_named_weakly_strongly_or_by_a_star() {
+        for (header, named) in [
+            ("\"7-3\"", true),
+            ("W/\"7-3\"", true),
+            ("\"1-1\", \"7-3\"", true),
+            ("*", true),
+            ("\"7-4\"", false),
+            ("", false),
+        ] {
+            assert_eq!(is_named(header, &etag(7, 3)), named, "{header}");
+        }
+    }
+}
