@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crate::idempotency::Running;
 use migration::{
     connection::{self, PoolSize, Target, TargetError},
     runner::{self, MigrateError},
@@ -25,6 +26,7 @@ pub struct Database {
     target: Target,
     size: PoolSize,
     counters: Arc<Counters>,
+    running: Running,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +91,13 @@ impl Database {
             target,
             size,
             counters,
+            running: Running::default(),
         })
+    }
+
+    /// The idempotency keys in use.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
     }
 
     pub fn connection(&self) -> &DatabaseConnection {

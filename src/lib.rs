@@ -12,6 +12,7 @@ pub mod app;
 pub mod lifecycle;
 
 pub mod error;
+mod idempotency;
 pub mod page;
 mod patch;
 mod revision;

@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod circle;
 pub mod conversation;
+pub mod idempotency_key;
 pub mod member;
 pub mod message;
 pub mod model;

@@ -17,6 +17,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag},
 };
@@ -75,12 +76,18 @@ impl AgentsApi {
     async fn create_agent(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         new: Json<NewAgent>,
     ) -> Result<Created<Agent>, Error> {
-        let row = queries::create(database.connection(), new.0.into()).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::create(effect.db(), new.0.into()).await?;
         let location = format!("/v1/agents/{}", row.id);
         let etag = etag(row.id, row.revision);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Agent::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get an agent
@@ -96,7 +103,7 @@ impl AgentsApi {
     ) -> Result<Tagged<Agent>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Agent::from(row), etag)
     }
 
     /// Update an agent
@@ -118,7 +125,7 @@ impl AgentsApi {
         let expected = Expected::parse(if_match.as_deref());
         let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Agent::from(row), etag)
     }
 
     /// Delete an agent

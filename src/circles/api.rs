@@ -22,6 +22,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag, is_named},
 };
@@ -81,12 +82,18 @@ impl CirclesApi {
     async fn create_circle(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         new: Json<NewCircle>,
     ) -> Result<Created<Circle>, Error> {
-        let row = queries::create(database.connection(), new.0.into()).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::create(effect.db(), new.0.into()).await?;
         let location = format!("/v1/circles/{}", row.circle.name);
         let etag = etag(row.circle.id, row.circle.revision);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Circle::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get a circle with its members: the roster
@@ -143,7 +150,7 @@ impl CirclesApi {
         let expected = Expected::parse(if_match.as_deref());
         let row = queries::update(database, &name.0, &expected, patch.0.into()).await?;
         let etag = etag(row.circle.id, row.circle.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Circle::from(row), etag)
     }
 
     /// Delete a circle
@@ -173,12 +180,17 @@ impl CirclesApi {
     async fn start_circle(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         /// The circle's name.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let row = queries::set_status(database, &name.0, CircleStatus::Running).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::set_status(effect.db(), &name.0, CircleStatus::Running).await?;
         let etag = etag(row.circle.id, row.circle.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        effect.answer(Tagged::with(&Circle::from(row), etag)?).await
     }
 
     /// Stop a circle
@@ -189,12 +201,17 @@ impl CirclesApi {
     async fn stop_circle(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         /// The circle's name.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let row = queries::set_status(database, &name.0, CircleStatus::Stopped).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::set_status(effect.db(), &name.0, CircleStatus::Stopped).await?;
         let etag = etag(row.circle.id, row.circle.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        effect.answer(Tagged::with(&Circle::from(row), etag)?).await
     }
 }
 

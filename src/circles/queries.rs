@@ -211,12 +211,11 @@ pub(crate) async fn update(
 
 /// Moves a circle to `status`; one that is there already stays as it is.
 pub(crate) async fn set_status(
-    database: &Database,
+    db: &impl ConnectionTrait,
     name: &str,
     status: CircleStatus,
 ) -> Result<CircleRow, Error> {
-    let transaction = database.begin_write().await?;
-    let before = get_for_update(&transaction, name).await?;
+    let before = get_for_update(db, name).await?;
     let circle_row = if before.status == status {
         before
     } else {
@@ -229,10 +228,9 @@ pub(crate) async fn set_status(
             ..ActiveModelTrait::default()
         };
         mark_status(&mut changes, before.status, status, now);
-        changes.update(&transaction).await?
+        changes.update(db).await?
     };
-    let row = with_count(&transaction, circle_row).await?;
-    transaction.commit().await?;
+    let row = with_count(db, circle_row).await?;
     Ok(row)
 }
 

@@ -16,6 +16,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag},
 };
@@ -88,14 +89,20 @@ impl ConversationsApi {
     async fn create_conversation(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         new: Json<NewConversation>,
     ) -> Result<Created<Conversation>, Error> {
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
         let mut new = new.0;
         let (circle, participants) = (new.circle.take(), new.participants.take());
-        let row = queries::create(database, circle, participants, new.into()).await?;
+        let row = queries::create(effect.db(), circle, participants, new.into()).await?;
         let location = format!("/v1/conversations/{}", row.id);
         let etag = etag(row.id, row.revision);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Conversation::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get a conversation
@@ -111,7 +118,7 @@ impl ConversationsApi {
     ) -> Result<Tagged<Conversation>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Conversation::from(row), etag)
     }
 
     /// Update a conversation
@@ -133,7 +140,7 @@ impl ConversationsApi {
         let expected = Expected::parse(if_match.as_deref());
         let row = queries::update(database, id.0, &expected, patch.0.into()).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Conversation::from(row), etag)
     }
 
     /// Delete a conversation
@@ -194,15 +201,21 @@ impl ConversationsApi {
     async fn add_participant(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         new: Json<NewParticipant>,
     ) -> Result<Created<Participant>, Error> {
-        let row = queries::add_participant(database, id.0, new.agent_id).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::add_participant(effect.db(), id.0, new.agent_id).await?;
         let location = format!("/v1/conversations/{}/participants", id.0);
         let etag = etag(row.0.id, 1);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Participant::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Let an agent leave

@@ -174,27 +174,25 @@ pub(crate) async fn participants(
 
 /// Creates a conversation with its participants: those given, or else the circle's members.
 pub(crate) async fn create(
-    database: &Database,
+    db: &impl ConnectionTrait,
     circle: Option<String>,
     given: Option<IdList>,
     mut row: conversation::ActiveModel,
 ) -> Result<conversation::Model, Error> {
-    let transaction = database.begin_write().await?;
     let circle_row = match circle {
-        Some(name) => Some(find_circle(&transaction, &name).await?),
+        Some(name) => Some(find_circle(db, &name).await?),
         None => None,
     };
     row.circle_id = Set(circle_row.as_ref().map(|circle_row| circle_row.id));
     let agents = match (given, &circle_row) {
-        (Some(IdList(given)), _) => check_agents(&transaction, given).await?,
-        (None, Some(circle_row)) => active_members(&transaction, circle_row.id).await?,
+        (Some(IdList(given)), _) => check_agents(db, given).await?,
+        (None, Some(circle_row)) => active_members(db, circle_row.id).await?,
         (None, None) => Vec::new(),
     };
     let strategy = row.turn_strategy.clone().take().unwrap_or_default();
     row.next_speakers = Set(turns::at_start(strategy, agents.iter().copied()));
-    let created = row.insert(&transaction).await?;
-    add_all(&transaction, created.id, &agents).await?;
-    transaction.commit().await?;
+    let created = row.insert(db).await?;
+    add_all(db, created.id, &agents).await?;
     Ok(created)
 }
 
@@ -307,15 +305,14 @@ pub(crate) async fn delete(
 
 /// Lets an agent take part, last in the order of turns.
 pub(crate) async fn add_participant(
-    database: &Database,
+    db: &impl ConnectionTrait,
     id: i64,
     agent_id: i64,
 ) -> Result<(participant::Model, String), Error> {
-    let transaction = database.begin_write().await?;
-    let conversation_row = get_for_update(&transaction, id).await?;
+    let conversation_row = get_for_update(db, id).await?;
     let agent_row = agent::Entity::find_by_id(agent_id)
         .filter(agent::Column::IsActive.eq(true))
-        .one(&transaction)
+        .one(db)
         .await?
         .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;
     let row = participant::ActiveModel {
@@ -324,7 +321,7 @@ pub(crate) async fn add_participant(
         agent_id: Set(agent_id),
         joined_at: Set(now()),
     };
-    let row = row.insert(&transaction).await.on_unique(|| {
+    let row = row.insert(db).await.on_unique(|| {
         Error::conflict(
             "participant_exists",
             format!("agent {agent_id} takes part in conversation {id} already"),
@@ -332,9 +329,8 @@ pub(crate) async fn add_participant(
     })?;
     let nobody_is_next = conversation_row.next_speakers.0.is_empty();
     if conversation_row.turn_strategy == TurnStrategy::RoundRobin && nobody_is_next {
-        set_next(&transaction, &conversation_row, IdList(vec![agent_id])).await?;
+        set_next(db, &conversation_row, IdList(vec![agent_id])).await?;
     }
-    transaction.commit().await?;
     Ok((row, agent_row.name))
 }
 

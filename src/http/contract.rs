@@ -18,6 +18,7 @@ use url::form_urlencoded;
 use crate::{
     error::{Error, FieldError},
     http::{MAX_BODY, json, problem::Rejection, schema::Schema},
+    idempotency::BodyDigest,
 };
 
 /// What can be read beside the operations of the description.
@@ -91,6 +92,7 @@ impl Contract {
         if let Some(schema) = &operation.body {
             let text = read_body(request).await?;
             schema.check(&json::parse(&text)?, "#", &mut errors);
+            request.set_data(BodyDigest::of(&text));
             request.set_body(Body::from_vec(text));
         }
         if errors.is_empty() {

@@ -2,6 +2,7 @@
 //! `request_id` (its name and its log line), `problem` (the one place where errors become
 //! answers), `contract` (nothing undeclared gets in), and `detach` (a write runs to its end).
 
+mod answer;
 mod contract;
 mod detach;
 mod gate;
@@ -19,8 +20,9 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
+pub(crate) use answer::{Answer, Created, Kept, Tagged};
 pub use openapi::description;
-pub(crate) use payload::{Body, Created, Items, NoContent, PageBody, RawJson, Tagged};
+pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 
 use crate::{

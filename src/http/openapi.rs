@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
+use crate::idempotency;
+
 /// An example of what each schema describes, by the schema's name. A test holds them against the
 /// schemas.
 const EXAMPLES: &str = include_str!("examples.json");
@@ -24,6 +26,11 @@ is the `cursor` of the next, `count=true` adds the `total`.
 **States** have names: a single thing, and the roster of a circle, comes with a strong `ETag`. \
 `If-None-Match` with it answers 304 while nothing has changed; `If-Match` on PATCH and DELETE makes \
 the change only in that state, and answers 412 `outdated` else.
+
+**Repeats** are safe where a POST carries an `Idempotency-Key` (1 to 255 visible ASCII characters): \
+sent again within 24 hours, it is answered as before, with `Idempotency-Replayed: true`, and not \
+done again. The same key with another body is refused with 422, and with 409 \
+`idempotency_in_progress` while the first is still being served. Only what went well is kept.
 
 **Errors** are `application/problem+json` (RFC 9457), all of one shape. `code` is for programs and \
 never changes its meaning; `errors` points at the parts of the request that are at fault. Beside \
@@ -82,6 +89,7 @@ fn finish(description: &mut Value) {
         generic_names(node);
     });
     tags_in_order(description);
+    offer_idempotency(description);
     let requests = request_schemas(description);
     let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
     if let Some(schemas) = description["components"]["schemas"].as_object_mut() {
@@ -220,6 +228,25 @@ fn tags_in_order(description: &mut Value) {
     let place = |tag: &Value| used.iter().position(|used| *used == tag["name"]);
     if let Some(tags) = description["tags"].as_array_mut() {
         tags.sort_by_key(place);
+    }
+}
+
+/// Every POST takes an idempotency key.
+fn offer_idempotency(description: &mut Value) {
+    let parameter = json!({
+        "name": idempotency::HEADER,
+        "in": "header",
+        "required": false,
+        "description": "A name of the caller's own for this request. Sent again with the same name \
+            and body within 24 hours, it is answered again and not done again.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_LENGTH},
+    });
+    let paths = description["paths"].as_object_mut().into_iter().flatten();
+    for operation in paths.filter_map(|(_, item)| item.get_mut("post")) {
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(parameter.clone()),
+            None => operation["parameters"] = json!([parameter]),
+        }
     }
 }
 

@@ -67,35 +67,6 @@ impl<T: Type> ApiResponse for Body<T> {
     }
 }
 
-/// The answer to a create.
-#[derive(ApiResponse)]
-pub(crate) enum Created<T: Type + Serialize + Send> {
-    /// Created
-    #[oai(status = 201)]
-    At(
-        Body<T>,
-        /// Path of the new resource
-        #[oai(header = "Location")]
-        String,
-        /// Names this state of it, for `If-Match` and `If-None-Match`
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-/// An answer that names the state it tells of.
-#[derive(ApiResponse)]
-pub(crate) enum Tagged<T: Type + Serialize + Send> {
-    /// What was asked for
-    #[oai(status = 200)]
-    With(
-        Body<T>,
-        /// Names this state of it, for `If-Match` and `If-None-Match`
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
 /// The answer to a delete.
 #[derive(ApiResponse)]
 pub(crate) enum NoContent {

@@ -16,6 +16,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag},
 };
@@ -68,15 +69,21 @@ impl MembersApi {
     async fn add_member(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         /// The circle's name.
         name: Path<String>,
         new: Json<NewMember>,
     ) -> Result<Created<Member>, Error> {
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
         let agent_id = new.agent_id;
-        let row = queries::add(database, &name.0, agent_id, new.0.into()).await?;
+        let row = queries::add(effect.db(), &name.0, agent_id, new.0.into()).await?;
         let location = format!("/v1/circles/{}/members/{agent_id}", name.0);
         let etag = etag(row.id, row.revision);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Member::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get a member
@@ -99,7 +106,7 @@ impl MembersApi {
     ) -> Result<Tagged<Member>, Error> {
         let row = queries::get(database.connection(), &name.0, agent_id.0).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Member::from(row), etag)
     }
 
     /// Update a member
@@ -127,7 +134,7 @@ impl MembersApi {
         let expected = Expected::parse(if_match.as_deref());
         let row = queries::update(database, &name.0, agent_id.0, &expected, patch.0.into()).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Member::from(row), etag)
     }
 
     /// Remove a member

@@ -86,36 +86,34 @@ pub(crate) async fn get(
 /// last place, and so is the agent, so that it can't be deleted in between; agents before circles, as
 /// by everyone who takes both.
 pub(crate) async fn add(
-    database: &Database,
+    db: &impl ConnectionTrait,
     circle: &str,
     agent_id: i64,
     mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let transaction = database.begin_write().await?;
-    let held = hold_agent(&transaction, agent_id).await;
-    let circle_row = circles::queries::get_for_update(&transaction, circle).await?;
+    let held = hold_agent(db, agent_id).await;
+    let circle_row = circles::queries::get_for_update(db, circle).await?;
     held?;
     let before = of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
-        .one(&transaction)
+        .one(db)
         .await?;
     if before.as_ref().is_some_and(|before| before.is_active) {
         return Err(exists(circle, agent_id));
     }
-    refuse_if_full(&transaction, &circle_row).await?;
+    refuse_if_full(db, &circle_row).await?;
     row.circle_id = Set(circle_row.id);
     let added = match before {
         Some(before) => {
             row.id = Unchanged(before.id);
             row.revision = Set(before.revision + 1);
-            row.update(&transaction).await?
+            row.update(db).await?
         }
         None => row
-            .insert(&transaction)
+            .insert(db)
             .await
             .on_unique(|| exists(circle, agent_id))?,
     };
-    transaction.commit().await?;
     Ok(added)
 }
 

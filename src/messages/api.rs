@@ -16,6 +16,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::etag,
 };
@@ -70,15 +71,21 @@ impl MessagesApi {
     async fn create_message(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         new: Json<NewMessage>,
     ) -> Result<Created<Message>, Error> {
-        let row = queries::append(database, id.0, new.0).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::append(effect.db(), id.0, new.0).await?;
         let location = format!("/v1/conversations/{}/messages/{}", id.0, row.number);
         let etag = etag(row.id, UNCHANGING);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Message::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get a message
@@ -102,7 +109,7 @@ impl MessagesApi {
     ) -> Result<Tagged<Message>, Error> {
         let row = queries::get(database.connection(), id.0, number.0).await?;
         let etag = etag(row.id, UNCHANGING);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Message::from(row), etag)
     }
 
     /// Get the transcript of a conversation

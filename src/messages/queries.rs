@@ -13,7 +13,6 @@ use sea_orm::{
 use super::dto::{MessageOrder, NewMessage};
 use crate::{
     conversations::{self, turns},
-    database::Database,
     error::Error,
     page::{Page, PageRequest},
 };
@@ -82,14 +81,12 @@ pub(super) async fn get(
 /// Appends a message: checks that the author may speak, numbers the message and passes the turn on.
 /// The conversation is held meanwhile, so that numbers have no gaps and the last turn is taken once.
 pub(super) async fn append(
-    database: &Database,
+    db: &impl ConnectionTrait,
     conversation_id: i64,
     new: NewMessage,
 ) -> Result<message::Model, Error> {
-    let transaction = database.begin_write().await?;
-    let conversation_row =
-        conversations::queries::get_for_update(&transaction, conversation_id).await?;
-    let participants = conversations::queries::participants(&transaction, conversation_id).await?;
+    let conversation_row = conversations::queries::get_for_update(db, conversation_id).await?;
+    let participants = conversations::queries::participants(db, conversation_id).await?;
     turns::check(&conversation_row, &participants, new.agent_id)?;
     for (index, id) in new.mentions.0.iter().enumerate() {
         if !turns::takes_part(&participants, *id) {
@@ -103,8 +100,8 @@ pub(super) async fn append(
     {
         return Err(Error::invalid("#/reply_to", "there is no such message"));
     }
-    let row = numbered(&transaction, &conversation_row, new).await?;
-    let said = row.insert(&transaction).await?;
+    let row = numbered(db, &conversation_row, new).await?;
+    let said = row.insert(db).await?;
     let next = turns::after(
         &conversation_row,
         &participants,
@@ -120,8 +117,7 @@ pub(super) async fn append(
         revision: Set(conversation_row.revision + 1),
         ..ActiveModelTrait::default()
     };
-    turn.update(&transaction).await?;
-    transaction.commit().await?;
+    turn.update(db).await?;
     Ok(said)
 }
 

@@ -15,6 +15,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag},
 };
@@ -70,12 +71,18 @@ impl ModelsApi {
     async fn create_model(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         new: Json<NewModel>,
     ) -> Result<Created<Model>, Error> {
-        let row = queries::create(database.connection(), new.0.into()).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::create(effect.db(), new.0.into()).await?;
         let location = format!("/v1/models/{}", row.id);
         let etag = etag(row.id, row.revision);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Model::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get a model
@@ -91,7 +98,7 @@ impl ModelsApi {
     ) -> Result<Tagged<Model>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Model::from(row), etag)
     }
 
     /// Update a model
@@ -113,7 +120,7 @@ impl ModelsApi {
         let expected = Expected::parse(if_match.as_deref());
         let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Model::from(row), etag)
     }
 
     /// Delete a model

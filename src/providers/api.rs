@@ -15,6 +15,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag},
 };
@@ -60,12 +61,18 @@ impl ProvidersApi {
     async fn create_provider(
         &self,
         Data(database): Data<&Database>,
+        once: Once,
         new: Json<NewProvider>,
     ) -> Result<Created<Provider>, Error> {
-        let row = queries::create(database.connection(), new.0.into()).await?;
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Created::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::create(effect.db(), new.0.into()).await?;
         let location = format!("/v1/providers/{}", row.id);
         let etag = etag(row.id, row.revision);
-        Ok(Created::At(Body(row.into()), location, etag))
+        let created = Created::at(location, &Provider::from(row), etag)?;
+        effect.answer(created).await
     }
 
     /// Get a provider
@@ -81,7 +88,7 @@ impl ProvidersApi {
     ) -> Result<Tagged<Provider>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Provider::from(row), etag)
     }
 
     /// Update a provider
@@ -103,7 +110,7 @@ impl ProvidersApi {
         let expected = Expected::parse(if_match.as_deref());
         let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
         let etag = etag(row.id, row.revision);
-        Ok(Tagged::With(Body(row.into()), etag))
+        Tagged::with(&Provider::from(row), etag)
     }
 
     /// Delete a provider

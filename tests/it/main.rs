@@ -10,6 +10,7 @@ mod command_line;
 mod conditional;
 mod conversations;
 mod handles;
+mod idempotency;
 mod lifecycle;
 mod members;
 mod migrations;

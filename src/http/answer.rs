@@ -1,0 +1,139 @@
+//! Answers that can be kept: written once to bytes, with all that goes with them.
+
+use std::marker::PhantomData;
+
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderName, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry},
+    types::Type,
+};
+use sea_orm::DbErr;
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// What was answered, without its type: as it is sent, and as it is kept for an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) body: String,
+    pub(crate) etag: Option<String>,
+    pub(crate) location: Option<String>,
+    /// Whether it was answered before.
+    pub(crate) replayed: bool,
+}
+
+/// An answer that tells of one thing and names its state.
+#[derive(Debug)]
+pub(crate) struct Answer<T, const STATUS: u16> {
+    pub(crate) kept: Kept,
+    declared: PhantomData<fn() -> T>,
+}
+
+/// The answer to a create.
+pub(crate) type Created<T> = Answer<T, 201>;
+
+/// The answer to anything else.
+pub(crate) type Tagged<T> = Answer<T, 200>;
+
+impl<T: Serialize, const STATUS: u16> Answer<T, STATUS> {
+    fn new(thing: &T, etag: String, location: Option<String>) -> Result<Self, Error> {
+        let body = serde_json::to_string(thing).map_err(|error| DbErr::Json(error.to_string()))?;
+        Ok(Self::again(Kept {
+            body,
+            etag: Some(etag),
+            location,
+            replayed: false,
+        }))
+    }
+}
+
+impl<T, const STATUS: u16> Answer<T, STATUS> {
+    /// What was answered before.
+    pub(crate) fn again(kept: Kept) -> Self {
+        Self {
+            kept,
+            declared: PhantomData,
+        }
+    }
+}
+
+impl<T: Serialize> Created<T> {
+    pub(crate) fn at(location: String, thing: &T, etag: String) -> Result<Self, Error> {
+        Self::new(thing, etag, Some(location))
+    }
+}
+
+impl<T: Serialize> Tagged<T> {
+    pub(crate) fn with(thing: &T, etag: String) -> Result<Self, Error> {
+        Self::new(thing, etag, None)
+    }
+}
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+impl<T: Send, const STATUS: u16> IntoResponse for Answer<T, STATUS> {
+    fn into_response(self) -> Response {
+        let Kept {
+            body,
+            etag,
+            location,
+            replayed,
+        } = self.kept;
+        let mut response = Response::builder()
+            .status(StatusCode::from_u16(STATUS).unwrap_or_default())
+            .content_type("application/json");
+        if let Some(etag) = etag {
+            response = response.header(header::ETAG, etag);
+        }
+        if let Some(location) = location {
+            response = response.header(header::LOCATION, location);
+        }
+        if replayed {
+            response = response.header(REPLAYED, "true");
+        }
+        response.body(body)
+    }
+}
+
+impl<T: Type, const STATUS: u16> ApiResponse for Answer<T, STATUS> {
+    fn meta() -> MetaResponses {
+        let header = |name: &str, description: &str| MetaHeader {
+            name: name.to_owned(),
+            description: Some(description.to_owned()),
+            required: true,
+            deprecated: false,
+            schema: String::schema_ref(),
+        };
+        let etag = header(
+            "ETag",
+            "Names this state of it, for `If-Match` and `If-None-Match`",
+        );
+        let (description, headers) = match STATUS {
+            201 => {
+                let location = header("Location", "Path of the new resource");
+                ("Created", vec![location, etag])
+            }
+            _ => ("What was asked for", vec![etag]),
+        };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description,
+                status: Some(STATUS),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: "application/json",
+                    schema: T::schema_ref(),
+                }],
+                headers,
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}

@@ -1,0 +1,252 @@
+//! Idempotency keys: a POST that a client sends again, because it never heard the answer, is
+//! answered again and not done again.
+//!
+//! What was answered is kept in the transaction of the effect: either both are there or neither.
+//! Only what went well is kept; what was refused had no effect, and may go well the next time.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use chrono::TimeDelta;
+use entity::{idempotency_key, values::now};
+use poem::{FromRequest, Request, RequestBody};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    Statement,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    database::Database,
+    error::Error,
+    http::{Answer, Kept},
+};
+
+/// Where a key comes in.
+pub(crate) const HEADER: &str = "Idempotency-Key";
+/// The longest key, in characters.
+pub(crate) const MAX_LENGTH: usize = 255;
+/// How long an answer is kept.
+const KEPT: TimeDelta = TimeDelta::hours(24);
+/// Until callers are told apart, there is one.
+const CALLER: &str = "anyone";
+
+/// The digest of a request's body, noted where the body is read.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyDigest(String);
+
+impl BodyDigest {
+    pub(crate) fn of(body: &[u8]) -> Self {
+        let digest = Sha256::digest(body);
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A POST, with or without a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Once {
+    key: Option<String>,
+    method: String,
+    path: String,
+    digest: String,
+}
+
+impl<'a> FromRequest<'a> for Once {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let key = match request.headers().get(HEADER) {
+            None => None,
+            Some(value) => Some(sound_key(value.as_bytes()).ok_or_else(unsound_key)?),
+        };
+        let digest = request.data::<BodyDigest>().cloned();
+        Ok(Self {
+            key,
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            digest: digest.unwrap_or_else(|| BodyDigest::of(b"")).0,
+        })
+    }
+}
+
+fn sound_key(value: &[u8]) -> Option<String> {
+    let sound = (1..=MAX_LENGTH).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    sound.then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+fn unsound_key() -> Error {
+    Error::invalid(
+        format!("header/{HEADER}"),
+        format!("must have 1 to {MAX_LENGTH} visible ASCII characters"),
+    )
+}
+
+/// The keys whose requests are being served by this process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running(Arc<Mutex<HashSet<String>>>);
+
+impl Running {
+    fn enter(&self, name: String) -> Option<Entered> {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.clone()).then(|| Entered {
+            running: self.clone(),
+            name,
+        })
+    }
+}
+
+/// A key in use; free again when dropped.
+#[derive(Debug)]
+struct Entered {
+    running: Running,
+    name: String,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let names = self.running.0.lock();
+        names
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.name);
+    }
+}
+
+/// How a POST goes on.
+pub(crate) enum Attempt {
+    /// It was done before; this was the answer.
+    Done(Kept),
+    /// It is to be done, in this transaction.
+    New(Effect),
+}
+
+/// The transaction of a POST, and what its answer is kept under.
+pub(crate) struct Effect {
+    transaction: DatabaseTransaction,
+    once: Once,
+    _entered: Option<Entered>,
+}
+
+impl Once {
+    /// Opens the transaction of the effect, unless that was had before.
+    ///
+    /// # Errors
+    /// Another request with the key is being served (409), the key was used with another body
+    /// (422), or what the database reports.
+    pub(crate) async fn begin(self, database: &Database) -> Result<Attempt, Error> {
+        let entered = match &self.key {
+            None => None,
+            Some(key) => {
+                let name = format!("{CALLER} {} {} {key}", self.method, self.path);
+                Some(database.running().enter(name).ok_or_else(in_progress)?)
+            }
+        };
+        let transaction = database.begin_write().await?;
+        if let Some(key) = &self.key {
+            self.reserve(&transaction, key).await?;
+            if let Some(row) = self.find(&transaction, key).await? {
+                return self.replay(row);
+            }
+        }
+        Ok(Attempt::New(Effect {
+            transaction,
+            once: self,
+            _entered: entered,
+        }))
+    }
+
+    /// Against other instances on the same PostgreSQL. On SQLite there is one writer anyway.
+    async fn reserve(&self, db: &DatabaseTransaction, key: &str) -> Result<(), Error> {
+        if db.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
+            [format!("{CALLER} {} {} {key}", self.method, self.path).into()],
+        );
+        let row = db.query_one_raw(statement).await?;
+        match row.map(|row| row.try_get_by_index::<bool>(0)).transpose()? {
+            Some(true) => Ok(()),
+            _ => Err(in_progress()),
+        }
+    }
+
+    async fn find(
+        &self,
+        db: &DatabaseTransaction,
+        key: &str,
+    ) -> Result<Option<idempotency_key::Model>, DbErr> {
+        idempotency_key::Entity::find()
+            .filter(idempotency_key::Column::Caller.eq(CALLER))
+            .filter(idempotency_key::Column::Method.eq(self.method.as_str()))
+            .filter(idempotency_key::Column::Path.eq(self.path.as_str()))
+            .filter(idempotency_key::Column::Key.eq(key))
+            .filter(idempotency_key::Column::CreatedAt.gt(now() - KEPT))
+            .one(db)
+            .await
+    }
+
+    fn replay(&self, row: idempotency_key::Model) -> Result<Attempt, Error> {
+        if row.digest != self.digest {
+            return Err(Error::invalid(
+                format!("header/{HEADER}"),
+                "was used with another body",
+            ));
+        }
+        Ok(Attempt::Done(Kept {
+            body: row.body,
+            etag: row.etag,
+            location: row.location,
+            replayed: true,
+        }))
+    }
+}
+
+impl Effect {
+    /// Where the effect happens.
+    pub(crate) fn db(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
+
+    /// Keeps the answer, where there is a key, and makes the effect final.
+    ///
+    /// # Errors
+    /// What the database reports; then nothing has happened.
+    pub(crate) async fn answer<T, const STATUS: u16>(
+        self,
+        answer: Answer<T, STATUS>,
+    ) -> Result<Answer<T, STATUS>, Error> {
+        if let Some(key) = self.once.key {
+            let now = now();
+            idempotency_key::Entity::delete_many()
+                .filter(idempotency_key::Column::CreatedAt.lte(now - KEPT))
+                .exec(&self.transaction)
+                .await?;
+            let row = idempotency_key::ActiveModel {
+                id: NotSet,
+                caller: Set(CALLER.to_owned()),
+                method: Set(self.once.method),
+                path: Set(self.once.path),
+                key: Set(key),
+                digest: Set(self.once.digest),
+                status: Set(i32::from(STATUS)),
+                location: Set(answer.kept.location.clone()),
+                etag: Set(answer.kept.etag.clone()),
+                body: Set(answer.kept.body.clone()),
+                created_at: Set(now),
+            };
+            row.insert(&self.transaction).await?;
+        }
+        self.transaction.commit().await?;
+        Ok(answer)
+    }
+}
+
+fn in_progress() -> Error {
+    Error::conflict(
+        "idempotency_in_progress",
+        "a request with this Idempotency-Key is being served; try again when it is done",
+    )
+}
