@@ -128,6 +128,23 @@ impl AgentsApi {
         Ok(NoContent::Done)
     }
 
+    /// Restore a deleted agent
+    ///
+    /// It is as it was, without the memberships that its deletion ended (add it to its circles
+    /// again), and without a model that was deleted since. Fails with 404 `not_found` where there
+    /// never was one of that id, and 409 `not_deleted` where it is live.
+    #[oai(path = "/:id/restore", method = "post", operation_id = "restore_agent")]
+    async fn restore_agent(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Agent>, Error> {
+        let row = queries::restore(database.connection(), id.0).await?;
+        Ok(Body(row.into()))
+    }
+
     /// List an agent's circles
     ///
     /// The live circles it is an active member of, in the order of its memberships' ids. Fails

@@ -120,8 +120,8 @@ impl CirclesApi {
 
     /// Delete a circle
     ///
-    /// It stops, and its name is free again. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
+    /// It stops, and its name is free again. `restore_circle` brings it back. Fails with 404
+    /// `not_found` where there is no live circle of that name.
     #[oai(path = "/:name", method = "delete", operation_id = "delete_circle")]
     async fn delete_circle(
         &self,
@@ -131,6 +131,28 @@ impl CirclesApi {
     ) -> Result<NoContent, Error> {
         queries::delete(database, &name.0).await?;
         Ok(NoContent::Done)
+    }
+
+    /// Restore a deleted circle
+    ///
+    /// The one of that name that was deleted last; give it another name, and the one deleted
+    /// before it can be restored in turn. It comes back stopped, with the members it had, except
+    /// for agents that were deleted since. Fails with 404 `not_found` where there never was a
+    /// circle of that name, 409 `circle_name_taken` where a live circle has taken the name since,
+    /// and 409 `not_deleted` where the live circle is the only one there ever was.
+    #[oai(
+        path = "/:name/restore",
+        method = "post",
+        operation_id = "restore_circle"
+    )]
+    async fn restore_circle(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name when it was deleted.
+        name: Path<String>,
+    ) -> Result<Body<Circle>, Error> {
+        let row = queries::restore(database, &name.0).await?;
+        Ok(Body(row.into()))
     }
 
     /// Start a circle

@@ -11,8 +11,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{self, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr, SubQueryStatement},
 };
 
@@ -250,6 +250,41 @@ pub(crate) async fn delete(database: &Database, name: &str) -> Result<(), Error>
     changes.update(&transaction).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Makes the circle of that name that was deleted last live again.
+pub(crate) async fn restore(database: &Database, name: &str) -> Result<CircleRow, Error> {
+    let transaction = database.begin_write().await?;
+    let Some(before) = last_deleted(&transaction, name).await? else {
+        get(&transaction, name).await?;
+        return Err(Error::not_deleted("circle", name));
+    };
+    let changes = circle::ActiveModel {
+        id: ActiveValue::Unchanged(before.id),
+        is_active: Set(true),
+        updated_at: Set(now()),
+        ..ActiveModelTrait::default()
+    };
+    let circle_row = changes.update(&transaction).await.on_unique(name_taken)?;
+    let row = with_count(&transaction, circle_row).await?;
+    transaction.commit().await?;
+    Ok(row)
+}
+
+/// Held against others until the transaction ends. Nothing changes a deleted circle, so that it was
+/// last changed when it was deleted.
+async fn last_deleted(
+    db: &impl ConnectionTrait,
+    name: &str,
+) -> Result<Option<circle::Model>, Error> {
+    Ok(circle::Entity::find()
+        .filter(circle::Column::Name.eq(name))
+        .filter(circle::Column::IsActive.eq(false))
+        .order_by_desc(circle::Column::UpdatedAt)
+        .order_by_desc(circle::Column::Id)
+        .lock_exclusive()
+        .one(db)
+        .await?)
 }
 
 pub(crate) fn unknown(name: &str) -> Error {

@@ -12,6 +12,7 @@ use super::{
     queries::{self, ModelFilter},
 };
 use crate::{
+    agents::{self, dto::Agent, queries::AgentFilter},
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag},
@@ -122,5 +123,42 @@ impl ModelsApi {
     ) -> Result<NoContent, Error> {
         queries::delete(database, id.0).await?;
         Ok(NoContent::Done)
+    }
+
+    /// List the agents that run on a model
+    ///
+    /// In the order of their ids, without the deleted ones: what is in the way of deleting the
+    /// model. `GET /v1/agents?model_id=…` is the same list with filters and other orders, and is
+    /// empty for a model that does not exist. Fails with 404 `not_found` where there is no model
+    /// of that id.
+    #[oai(
+        path = "/:id/agents",
+        method = "get",
+        operation_id = "list_model_agents"
+    )]
+    async fn list_model_agents(
+        &self,
+        Data(database): Data<&Database>,
+        /// The model's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Agent>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let db = database.connection();
+        queries::get(db, id.0).await?;
+        let its = AgentFilter {
+            model_id: Some(id.0),
+            ..AgentFilter::default()
+        };
+        let rows = agents::queries::list(db, its, page).await?;
+        Ok(Body(rows.into()))
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag},
+    models::{self, dto::Model, queries::ModelFilter},
     page::PageRequest,
 };
 
@@ -115,5 +116,41 @@ impl ProvidersApi {
     ) -> Result<NoContent, Error> {
         queries::delete(database, id.0, cascade.0.unwrap_or(false)).await?;
         Ok(NoContent::Done)
+    }
+
+    /// List a provider's models
+    ///
+    /// In the order of their ids. `GET /v1/models?provider_id=…` is the same list with filters and
+    /// other orders, and is empty for a provider that does not exist. Fails with 404 `not_found`
+    /// where there is no provider of that id.
+    #[oai(
+        path = "/:id/models",
+        method = "get",
+        operation_id = "list_provider_models"
+    )]
+    async fn list_provider_models(
+        &self,
+        Data(database): Data<&Database>,
+        /// The provider's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Model>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let db = database.connection();
+        queries::get(db, id.0).await?;
+        let its = ModelFilter {
+            provider_id: Some(id.0),
+            ..ModelFilter::default()
+        };
+        let rows = models::queries::list(db, its, page).await?;
+        Ok(Body(rows.into()))
     }
 }

@@ -16,4 +16,5 @@ mod models;
 mod openapi;
 mod pages;
 mod providers;
+mod reading;
 mod roster;
