@@ -1,5 +1,6 @@
 //! `/v1/agents`
 
+use chrono::{DateTime, Utc};
 use entity::values::AgentStatus;
 use poem::web::Data;
 use poem_openapi::{
@@ -9,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Agent, AgentCircle, AgentPatch, NewAgent},
+    dto::{Agent, AgentCircle, AgentInclude, AgentPatch, NewAgent},
     queries::{self, AgentFilter},
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag},
+    models::{self, dto::Model},
     page::PageRequest,
 };
 
@@ -26,7 +28,8 @@ pub(crate) struct AgentsApi;
 impl AgentsApi {
     /// List agents
     ///
-    /// In the order of their ids. Deleted agents are not shown.
+    /// In the order of their ids. Deleted agents are not shown. With `include=model`, every agent
+    /// that has a model brings it along, for one more statement whatever the size of the page.
     #[oai(path = "/", method = "get", operation_id = "list_agents")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_agents(
@@ -46,6 +49,14 @@ impl AgentsApi {
         /// Text anywhere in the name; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those of these ids, at most 200, with a comma in between. An id that no agent has is
+        /// no error; its agent is not in the list.
+        #[oai(validator(max_length = 3999, pattern = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
+        ids: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
+        /// What to bring along.
+        include: Query<Option<AgentInclude>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
@@ -62,9 +73,21 @@ impl AgentsApi {
             skill: skill.0,
             competency: competency.0,
             q: q.0,
+            ids: ids.0.as_deref().map(parse_ids).transpose()?,
+            updated_since: updated_since.0,
         };
-        let rows = queries::list(database.connection(), filter, page).await?;
-        Ok(Body(rows.into()))
+        let db = database.connection();
+        let rows = queries::list(db, filter, page).await?;
+        let mut body: PageBody<Agent> = rows.into();
+        if include.0 == Some(AgentInclude::Model) {
+            let ids = body.data.iter().filter_map(|agent| agent.model_id);
+            let models = models::queries::by_id(db, ids).await?;
+            for agent in &mut body.data {
+                let model_row = agent.model_id.and_then(|id| models.get(&id));
+                agent.model = model_row.cloned().map(Model::from);
+            }
+        }
+        Ok(Body(body))
     }
 
     /// Create an agent
@@ -175,4 +198,14 @@ impl AgentsApi {
         let rows = circles::queries::list_of_agent(db, id.0, page).await?;
         Ok(Body(rows.into()))
     }
+}
+
+/// The ids of a list of them; one that is too large for an id is no agent's.
+fn parse_ids(list: &str) -> Result<Vec<i64>, Error> {
+    const AT_MOST: usize = 200;
+    if list.split(',').count() > AT_MOST {
+        let detail = format!("must have at most {AT_MOST} ids");
+        return Err(Error::invalid("query/ids", detail));
+    }
+    Ok(list.split(',').filter_map(|id| id.parse().ok()).collect())
 }

@@ -1,6 +1,7 @@
 //! Reads and writes of agents. A deleted agent keeps its row, so that it can be told who once was
 //! in a circle; every read here looks past it.
 
+use chrono::{DateTime, Utc};
 use entity::{agent, member, values::now};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
@@ -22,6 +23,8 @@ pub(crate) struct AgentFilter {
     pub(crate) skill: Option<String>,
     pub(crate) competency: Option<String>,
     pub(crate) q: Option<String>,
+    pub(crate) ids: Option<Vec<i64>>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 fn live() -> Select<agent::Entity> {
@@ -39,6 +42,8 @@ pub(crate) async fn list(
         skill,
         competency,
         q,
+        ids,
+        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = live()
@@ -64,6 +69,12 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &[agent::Column::Name], &q))
+        })
+        .apply_if(ids, |query, ids| {
+            query.filter(search::among(backend, agent::Column::Id, ids))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(agent::Column::UpdatedAt, since))
         });
     page::fetch(db, query, agent::Column::Id, page, |row: &agent::Model| {
         row.id

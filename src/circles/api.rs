@@ -1,5 +1,6 @@
 //! `/v1/circles`
 
+use chrono::{DateTime, Utc};
 use entity::values::CircleStatus;
 use poem::web::Data;
 use poem_openapi::{
@@ -38,6 +39,8 @@ impl CirclesApi {
         /// Text anywhere in the name or display name; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<CircleInclude>>,
         /// Rows in the page; 50 where it is not given.
@@ -53,6 +56,7 @@ impl CirclesApi {
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
+            updated_since: updated_since.0,
         };
         let db = database.connection();
         let rows = queries::list(db, filter, page).await?;

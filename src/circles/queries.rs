@@ -37,6 +37,7 @@ pub(crate) struct CircleRow {
 pub(crate) struct CircleFilter {
     pub(crate) status: Option<CircleStatus>,
     pub(crate) q: Option<String>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 fn live() -> Select<circle::Entity> {
@@ -66,7 +67,11 @@ pub(crate) async fn list(
     filter: CircleFilter,
     page: PageRequest,
 ) -> Result<Page<CircleRow>, Error> {
-    let CircleFilter { status, q } = filter;
+    let CircleFilter {
+        status,
+        q,
+        updated_since,
+    } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
     let query = live_with_count()
@@ -75,6 +80,9 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(circle::Column::UpdatedAt, since))
         });
     page::fetch(db, query, circle::Column::Id, page, |row: &CircleRow| {
         row.circle.id

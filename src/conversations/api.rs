@@ -1,5 +1,6 @@
 //! `/v1/conversations`
 
+use chrono::{DateTime, Utc};
 use entity::values::ConversationStatus;
 use poem::web::Data;
 use poem_openapi::{
@@ -42,6 +43,8 @@ impl ConversationsApi {
         /// Text anywhere in the topic; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along: `participants`, `last_message` or both, with a comma in between.
         #[oai(validator(
             max_length = 64,
@@ -63,6 +66,7 @@ impl ConversationsApi {
             circle_id: circle_id.0,
             agent_id: agent_id.0,
             q: q.0,
+            updated_since: updated_since.0,
         };
         let include = include.0.unwrap_or_default();
         let included = |what: &str| include.split(',').any(|part| part == what);

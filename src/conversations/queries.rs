@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use entity::{
     agent, conversation, member, message, participant,
     values::{ConversationStatus, IdList, TurnStrategy, now},
@@ -48,6 +49,7 @@ pub(crate) struct ConversationFilter {
     pub(crate) circle_id: Option<i64>,
     pub(crate) agent_id: Option<i64>,
     pub(crate) q: Option<String>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 /// A page of conversations, in one statement with or without their last messages: the number of a
@@ -63,6 +65,7 @@ pub(crate) async fn list(
         circle_id,
         agent_id,
         q,
+        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = conversation::Entity::find()
@@ -80,6 +83,9 @@ pub(crate) async fn list(
         })
         .apply_if(with_last_message.then_some(()), |query, ()| {
             join_last_message(query)
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(conversation::Column::UpdatedAt, since))
         });
     page::fetch(
         db,

@@ -1,5 +1,6 @@
 //! `/v1/models`
 
+use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -8,7 +9,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Model, ModelPatch, NewModel},
+    dto::{Model, ModelInclude, ModelPatch, NewModel},
     queries::{self, ModelFilter},
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag},
     page::PageRequest,
+    providers::{self, dto::Provider},
 };
 
 pub(crate) struct ModelsApi;
@@ -25,7 +27,8 @@ pub(crate) struct ModelsApi;
 impl ModelsApi {
     /// List models
     ///
-    /// In the order of their ids.
+    /// In the order of their ids. With `include=provider`, every model brings its provider along,
+    /// for one more statement whatever the size of the page.
     #[oai(path = "/", method = "get", operation_id = "list_models")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_models(
@@ -42,6 +45,10 @@ impl ModelsApi {
         /// Text anywhere in the name or alias; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
+        /// What to bring along.
+        include: Query<Option<ModelInclude>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
@@ -57,9 +64,20 @@ impl ModelsApi {
             mode: mode.0,
             is_deprecated: is_deprecated.0,
             q: q.0,
+            updated_since: updated_since.0,
         };
-        let rows = queries::list(database.connection(), filter, page).await?;
-        Ok(Body(rows.into()))
+        let db = database.connection();
+        let rows = queries::list(db, filter, page).await?;
+        let mut body: PageBody<Model> = rows.into();
+        if include.0 == Some(ModelInclude::Provider) {
+            let ids = body.data.iter().map(|model| model.provider_id);
+            let providers = providers::queries::by_id(db, ids).await?;
+            for model in &mut body.data {
+                let provider_row = providers.get(&model.provider_id);
+                model.provider = provider_row.cloned().map(Provider::from);
+            }
+        }
+        Ok(Body(body))
     }
 
     /// Create a model

@@ -1,5 +1,6 @@
 //! `/v1/providers`
 
+use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -27,6 +28,7 @@ impl ProvidersApi {
     ///
     /// In the order of their ids.
     #[oai(path = "/", method = "get", operation_id = "list_providers")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_providers(
         &self,
         Data(database): Data<&Database>,
@@ -35,6 +37,8 @@ impl ProvidersApi {
         q: Query<Option<String>>,
         /// Only those that run on the caller's own machines, or only the others.
         is_local: Query<Option<bool>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
@@ -48,6 +52,7 @@ impl ProvidersApi {
         let filter = ProviderFilter {
             q: q.0,
             is_local: is_local.0,
+            updated_since: updated_since.0,
         };
         let rows = queries::list(database.connection(), filter, page).await?;
         Ok(Body(rows.into()))

@@ -1,5 +1,8 @@
 //! Reads and writes of providers.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use entity::{model, provider, values::now};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
@@ -21,6 +24,7 @@ const IN_USE: &str = "provider_in_use";
 pub(crate) struct ProviderFilter {
     pub(crate) q: Option<String>,
     pub(crate) is_local: Option<bool>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 pub(crate) async fn list(
@@ -28,7 +32,11 @@ pub(crate) async fn list(
     filter: ProviderFilter,
     page: PageRequest,
 ) -> Result<Page<provider::Model>, Error> {
-    let ProviderFilter { q, is_local } = filter;
+    let ProviderFilter {
+        q,
+        is_local,
+        updated_since,
+    } = filter;
     let backend = db.get_database_backend();
     let names = [provider::Column::Name, provider::Column::DisplayName];
     let query = provider::Entity::find()
@@ -37,6 +45,9 @@ pub(crate) async fn list(
         })
         .apply_if(is_local, |query, is_local| {
             query.filter(provider::Column::IsLocal.eq(is_local))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(provider::Column::UpdatedAt, since))
         });
     page::fetch(
         db,
@@ -53,6 +64,16 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<provider::
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
+}
+
+/// Those of these ids, in one statement.
+pub(crate) async fn by_id(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<HashMap<i64, provider::Model>, Error> {
+    let among = search::among(db.get_database_backend(), provider::Column::Id, ids);
+    let rows = provider::Entity::find().filter(among).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub(crate) async fn create(

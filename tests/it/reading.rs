@@ -195,3 +195,209 @@ async fn a_circle_that_is_live_or_never_was_is_not_restored() {
     })
     .await;
 }
+
+/// Three agents: on the first model, without one, on the second.
+async fn three_agents(app: &TestApp) -> ([i64; 3], [i64; 2]) {
+    let provider = app.a_provider("p").await;
+    let models = [
+        app.a_model(provider, "m").await,
+        app.a_model(provider, "n").await,
+    ];
+    let agents = [
+        app.an_agent_on("a", models[0]).await,
+        app.an_agent("b").await,
+        app.an_agent_on("c", models[1]).await,
+    ];
+    (agents, models)
+}
+
+#[tokio::test]
+async fn agents_are_found_by_their_ids_and_unknown_ones_are_absent() {
+    on_both(async |app| {
+        let ([a, b, c], _) = three_agents(app).await;
+        for (ids, expected) in [
+            (format!("{c},{a}"), &["a", "c"][..]),
+            (format!("{b}"), &["b"]),
+            (format!("{b},{b},1000"), &["b"]),
+            ("1000,9223372036854775808".to_owned(), &[]),
+            (format!("{a},{b}&q=b"), &["b"]),
+        ] {
+            let path = format!("/v1/agents?ids={ids}");
+            assert_eq!(app.listed(&path, "name").await, expected, "{ids}");
+        }
+        let path = format!("/v1/agents?ids={a},{c}&limit=1");
+        let first = app.get(&format!("{path}&count=true")).await.ok();
+        assert_eq!(first["total"], 2);
+        let cursor = first["next_cursor"].as_str().expect("a cursor");
+        let second = format!("{path}&cursor={cursor}");
+        assert_eq!(app.listed(&second, "name").await, ["c"]);
+
+        app.delete(&format!("/v1/agents/{a}")).await.no_content();
+        let path = format!("/v1/agents?ids={a},{b}");
+        assert_eq!(app.listed(&path, "name").await, ["b"], "{a} was deleted");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ids_are_1_to_200_with_commas_in_between() {
+    on_both(async |app| {
+        let agent = app.an_agent("a").await;
+        let list = |count: usize| vec![agent.to_string(); count].join(",");
+        let path = format!("/v1/agents?ids={}", list(200));
+        let (answer, statements) = app.statements(app.get(&path)).await;
+        assert_eq!(answer.ok()["data"][0]["id"], agent);
+        assert_eq!(statements, 1);
+        let largest = vec![i64::MAX.to_string(); 200].join(",");
+        app.get(&format!("/v1/agents?ids={largest}")).await.ok();
+        for ids in ["", ",", "1,", "1,,2", "0", "-1", "x", "1 ,2", &list(201)] {
+            let answer = app.get(&format!("/v1/agents?ids={ids}")).await;
+            answer.invalid(&["query/ids"]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn agents_bring_their_models_along_in_one_statement_more() {
+    on_both(async |app| {
+        let (agents, models) = three_agents(app).await;
+        let plain = app.get("/v1/agents").await.ok();
+        for limit in [1, 3, 200] {
+            let path = format!("/v1/agents?include=model&limit={limit}");
+            let (_, statements) = app.statements(app.get(&path)).await;
+            assert_eq!(statements, 2, "{path}");
+        }
+        let page = app.get("/v1/agents?include=model").await.ok();
+        for (row, model) in [(0, models[0]), (2, models[1])] {
+            let mut expected = plain["data"][row].clone();
+            expected["model"] = app.get(&format!("/v1/models/{model}")).await.ok();
+            assert_eq!(page["data"][row], expected);
+        }
+        assert_eq!(page["data"][1], plain["data"][1], "it has no model");
+        assert_eq!(plain["data"][0].get("model"), None);
+        let one = app.get(&format!("/v1/agents/{}", agents[0])).await.ok();
+        assert_eq!(one, plain["data"][0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn models_bring_their_providers_along_in_one_statement_more() {
+    on_both(async |app| {
+        for name in ["p", "q"] {
+            let provider = app.a_provider(name).await;
+            app.a_model(provider, "m").await;
+        }
+        let plain = app.get("/v1/models").await.ok();
+        for limit in [1, 200] {
+            let path = format!("/v1/models?include=provider&limit={limit}");
+            let (_, statements) = app.statements(app.get(&path)).await;
+            assert_eq!(statements, 2, "{path}");
+        }
+        let page = app.get("/v1/models?include=provider").await.ok();
+        for row in [0, 1] {
+            let mut expected = plain["data"][row].clone();
+            let provider = format!("/v1/providers/{}", expected["provider_id"]);
+            expected["provider"] = app.get(&provider).await.ok();
+            assert_eq!(page["data"][row], expected);
+        }
+        assert_eq!(plain["data"][0].get("provider"), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_can_be_included_is_a_closed_list() {
+    on_both(async |app| {
+        for path in ["/v1/agents", "/v1/models", "/v1/circles"] {
+            for include in ["", "everything", "model,model", "MODEL"] {
+                let answer = app.get(&format!("{path}?include={include}")).await;
+                answer.invalid(&["query/include"]);
+            }
+        }
+        app.get("/v1/providers?include=models")
+            .await
+            .invalid(&["query/include"]);
+    })
+    .await;
+}
+
+const LISTS: [(&str, &str); 5] = [
+    ("/v1/providers", "name"),
+    ("/v1/models", "model_name"),
+    ("/v1/agents", "name"),
+    ("/v1/circles", "name"),
+    ("/v1/conversations", "topic"),
+];
+
+/// A row in each of the lists, all of that name.
+async fn one_in_each(app: &TestApp, name: &str) {
+    let provider = app.a_provider(name).await;
+    app.a_model(provider, name).await;
+    app.an_agent(name).await;
+    app.a_circle(name).await;
+    let body = json!({"topic": name});
+    app.post("/v1/conversations", &body).await.created();
+}
+
+fn in_query(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[tokio::test]
+async fn what_was_changed_since_a_moment_is_found_that_moment_included() {
+    on_both(async |app| {
+        for name in ["a", "b", "c"] {
+            one_in_each(app, name).await;
+        }
+        for (list, name) in LISTS {
+            let all = app.get(list).await.ok();
+            let path = format!(
+                "{list}/{}",
+                all["data"][0][if list == "/v1/circles" { "name" } else { "id" }]
+            )
+            .replace('"', "");
+            app.patch(&path, &json!({name: "changed"})).await.ok();
+            let row = &all["data"][1];
+            let since = row["updated_at"].as_str().expect("a text");
+            let later = moment(&row["updated_at"]) + chrono::TimeDelta::microseconds(1);
+            let elsewhere = moment(&row["updated_at"])
+                .with_timezone(&chrono::FixedOffset::east_opt(7200).expect("an offset"));
+            for (since, expected) in [
+                (since.to_owned(), &["changed", "b", "c"][..]),
+                (elsewhere.to_rfc3339(), &["changed", "b", "c"]),
+                (later.to_rfc3339(), &["changed", "c"]),
+                ("0001-01-01T00:00:00Z".to_owned(), &["changed", "b", "c"]),
+                ("9999-12-31T23:59:59Z".to_owned(), &[]),
+            ] {
+                let query = format!("{list}?updated_since={}", in_query(&since));
+                assert_eq!(app.listed(&query, name).await, expected, "{query}");
+                assert_eq!(app.total(&query).await, expected.len(), "{query}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_moment_without_an_offset_is_refused_with_an_example() {
+    on_both(async |app| {
+        for (list, _) in LISTS {
+            for text in [
+                "",
+                "2026-01-31",
+                "2026-01-31T12:00:00",
+                "2026-01-31T12:00:00+02:00",
+                "1767225600",
+                "yesterday",
+            ] {
+                let answer = app.get(&format!("{list}?updated_since={text}")).await;
+                let problem = answer.invalid(&["query/updated_since"]);
+                let detail = problem["errors"][0]["detail"].as_str().expect("a text");
+                assert!(detail.contains("2026-01-31T12:00:00Z"), "{detail}");
+            }
+        }
+    })
+    .await;
+}
