@@ -16,6 +16,7 @@ pub mod page;
 mod patch;
 mod rows;
 mod search;
+pub mod sort;
 
 pub mod http;
 

@@ -20,6 +20,7 @@ mod m20261123_000007_add_handle_settings;
 mod m20261123_000008_create_conversations;
 mod m20261123_000009_create_participants;
 mod m20261123_000010_create_messages;
+mod m20261123_000012_index_sorts;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000008_create_conversations::Migration),
             Box::new(m20261123_000009_create_participants::Migration),
             Box::new(m20261123_000010_create_messages::Migration),
+            Box::new(m20261123_000012_index_sorts::Migration),
         ]
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     http::{Body, Created, NoContent, PageBody, Tag},
     models::{self, dto::Model},
     page::PageRequest,
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct AgentsApi;
@@ -28,8 +29,8 @@ pub(crate) struct AgentsApi;
 impl AgentsApi {
     /// List agents
     ///
-    /// In the order of their ids. Deleted agents are not shown. With `include=model`, every agent
-    /// that has a model brings it along, for one more statement whatever the size of the page.
+    /// In the order of their ids, or as `sort` says. Deleted agents are not shown. With
+    /// `include=model`, every agent that has a model brings it along.
     #[oai(path = "/", method = "get", operation_id = "list_agents")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_agents(
@@ -57,16 +58,18 @@ impl AgentsApi {
         updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<AgentInclude>>,
+        /// What to sort by; `id` where it is not given.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Agent>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = AgentFilter {
             status: status.0,
             model_id: model_id.0,

@@ -11,8 +11,16 @@ use sea_orm::{
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
+    page::Page,
     search,
+    sort::{self, Sortable, SortedRequest},
+};
+
+const SORTABLE: Sortable<agent::Column> = Sortable {
+    id: agent::Column::Id,
+    name: agent::Column::Name,
+    created_at: agent::Column::CreatedAt,
+    updated_at: agent::Column::UpdatedAt,
 };
 
 /// Which agents a list shows.
@@ -34,7 +42,7 @@ fn live() -> Select<agent::Entity> {
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: AgentFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<agent::Model>, Error> {
     let AgentFilter {
         status,
@@ -76,10 +84,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(agent::Column::UpdatedAt, since))
         });
-    page::fetch(db, query, agent::Column::Id, page, |row: &agent::Model| {
-        row.id
-    })
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &agent::Model| row).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {

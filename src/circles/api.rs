@@ -18,7 +18,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag},
-    page::PageRequest,
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct CirclesApi;
@@ -27,8 +27,8 @@ pub(crate) struct CirclesApi;
 impl CirclesApi {
     /// List circles
     ///
-    /// In the order of their ids. Deleted circles are not shown. With `include=members`, every
-    /// circle brings its active members along, as the roster shows them.
+    /// In the order of their ids, or as `sort` says. Deleted circles are not shown. With
+    /// `include=members`, every circle brings its active members along, as the roster shows them.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_circles(
@@ -43,16 +43,18 @@ impl CirclesApi {
         updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<CircleInclude>>,
+        /// What to sort by; `id` where it is not given.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Circle>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = CircleFilter {
             status: status.0,
             q: q.0,

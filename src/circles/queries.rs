@@ -22,6 +22,7 @@ use crate::{
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 /// A circle and how many active members it has.
@@ -31,6 +32,13 @@ pub(crate) struct CircleRow {
     pub(crate) circle: circle::Model,
     pub(crate) member_count: i64,
 }
+
+const SORTABLE: Sortable<circle::Column> = Sortable {
+    id: circle::Column::Id,
+    name: circle::Column::Name,
+    created_at: circle::Column::CreatedAt,
+    updated_at: circle::Column::UpdatedAt,
+};
 
 /// Which circles a list shows.
 #[derive(Debug, Default)]
@@ -65,7 +73,7 @@ fn active_members() -> SimpleExpr {
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: CircleFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<CircleRow>, Error> {
     let CircleFilter {
         status,
@@ -84,10 +92,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(circle::Column::UpdatedAt, since))
         });
-    page::fetch(db, query, circle::Column::Id, page, |row: &CircleRow| {
-        row.circle.id
-    })
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &CircleRow| &row.circle).await
 }
 
 /// The live circles that an agent is an active member of.

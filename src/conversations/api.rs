@@ -17,7 +17,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag},
-    page::PageRequest,
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct ConversationsApi;
@@ -26,7 +26,8 @@ pub(crate) struct ConversationsApi;
 impl ConversationsApi {
     /// List conversations
     ///
-    /// In the order of their ids. Three statements at most, whatever is included.
+    /// In the order of their ids, or as `sort` says. Three statements at most, whatever is
+    /// included.
     #[oai(path = "/", method = "get", operation_id = "list_conversations")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_conversations(
@@ -51,16 +52,18 @@ impl ConversationsApi {
             pattern = "^(participants|last_message)(,(participants|last_message))*$"
         ))]
         include: Query<Option<String>>,
+        /// What to sort by; `id` where it is not given. `name` is the topic.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Conversation>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ConversationFilter {
             status: status.0,
             circle_id: circle_id.0,

@@ -20,8 +20,9 @@ use crate::{
     circles,
     database::Database,
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
+    page::Page,
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 /// A conversation, with its last message where that was asked for.
@@ -42,6 +43,13 @@ impl FromQueryResult for ConversationRow {
     }
 }
 
+const SORTABLE: Sortable<conversation::Column> = Sortable {
+    id: conversation::Column::Id,
+    name: conversation::Column::Topic,
+    created_at: conversation::Column::CreatedAt,
+    updated_at: conversation::Column::UpdatedAt,
+};
+
 /// Which conversations a list shows.
 #[derive(Debug, Default)]
 pub(crate) struct ConversationFilter {
@@ -58,7 +66,7 @@ pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ConversationFilter,
     with_last_message: bool,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<ConversationRow>, Error> {
     let ConversationFilter {
         status,
@@ -87,13 +95,9 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(conversation::Column::UpdatedAt, since))
         });
-    page::fetch(
-        db,
-        query,
-        conversation::Column::Id,
-        page,
-        |row: &ConversationRow| row.conversation.id,
-    )
+    sort::fetch(db, query, SORTABLE, page, |row: &ConversationRow| {
+        &row.conversation
+    })
     .await
 }
 

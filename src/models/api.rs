@@ -19,6 +19,7 @@ use crate::{
     http::{Body, Created, NoContent, PageBody, Tag},
     page::PageRequest,
     providers::{self, dto::Provider},
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct ModelsApi;
@@ -27,8 +28,8 @@ pub(crate) struct ModelsApi;
 impl ModelsApi {
     /// List models
     ///
-    /// In the order of their ids. With `include=provider`, every model brings its provider along,
-    /// for one more statement whatever the size of the page.
+    /// In the order of their ids, or as `sort` says. With `include=provider`, every model brings its
+    /// provider along.
     #[oai(path = "/", method = "get", operation_id = "list_models")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_models(
@@ -49,16 +50,18 @@ impl ModelsApi {
         updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<ModelInclude>>,
+        /// What to sort by; `id` where it is not given. `name` is the model_name.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Model>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ModelFilter {
             provider_id: provider_id.0,
             mode: mode.0,
@@ -176,7 +179,7 @@ impl ModelsApi {
             model_id: Some(id.0),
             ..AgentFilter::default()
         };
-        let rows = agents::queries::list(db, its, page).await?;
+        let rows = agents::queries::list(db, its, page.into()).await?;
         Ok(Body(rows.into()))
     }
 }

@@ -12,11 +12,19 @@ use sea_orm::{
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
+    page::Page,
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 const IN_USE: &str = "model_in_use";
+
+const SORTABLE: Sortable<model::Column> = Sortable {
+    id: model::Column::Id,
+    name: model::Column::ModelName,
+    created_at: model::Column::CreatedAt,
+    updated_at: model::Column::UpdatedAt,
+};
 
 /// Which models a list shows.
 #[derive(Debug, Default)]
@@ -31,7 +39,7 @@ pub(crate) struct ModelFilter {
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ModelFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<model::Model>, Error> {
     let ModelFilter {
         provider_id,
@@ -58,10 +66,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(model::Column::UpdatedAt, since))
         });
-    page::fetch(db, query, model::Column::Id, page, |row: &model::Model| {
-        row.id
-    })
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &model::Model| row).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {

@@ -18,6 +18,7 @@ use crate::{
     http::{Body, Created, NoContent, PageBody, Tag},
     models::{self, dto::Model, queries::ModelFilter},
     page::PageRequest,
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct ProvidersApi;
@@ -26,7 +27,7 @@ pub(crate) struct ProvidersApi;
 impl ProvidersApi {
     /// List providers
     ///
-    /// In the order of their ids.
+    /// In the order of their ids, or as `sort` says.
     #[oai(path = "/", method = "get", operation_id = "list_providers")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_providers(
@@ -39,16 +40,18 @@ impl ProvidersApi {
         is_local: Query<Option<bool>>,
         /// Only those that were changed at this moment or later.
         updated_since: Query<Option<DateTime<Utc>>>,
+        /// What to sort by; `id` where it is not given.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Provider>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ProviderFilter {
             q: q.0,
             is_local: is_local.0,
@@ -155,7 +158,7 @@ impl ProvidersApi {
             provider_id: Some(id.0),
             ..ModelFilter::default()
         };
-        let rows = models::queries::list(db, its, page).await?;
+        let rows = models::queries::list(db, its, page.into()).await?;
         Ok(Body(rows.into()))
     }
 }

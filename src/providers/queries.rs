@@ -13,11 +13,19 @@ use crate::{
     database::Database,
     error::{Error, OnConstraint},
     models,
-    page::{self, Page, PageRequest},
+    page::Page,
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 const IN_USE: &str = "provider_in_use";
+
+const SORTABLE: Sortable<provider::Column> = Sortable {
+    id: provider::Column::Id,
+    name: provider::Column::Name,
+    created_at: provider::Column::CreatedAt,
+    updated_at: provider::Column::UpdatedAt,
+};
 
 /// Which providers a list shows.
 #[derive(Debug, Default)]
@@ -30,7 +38,7 @@ pub(crate) struct ProviderFilter {
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ProviderFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<provider::Model>, Error> {
     let ProviderFilter {
         q,
@@ -49,14 +57,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(provider::Column::UpdatedAt, since))
         });
-    page::fetch(
-        db,
-        query,
-        provider::Column::Id,
-        page,
-        |row: &provider::Model| row.id,
-    )
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &provider::Model| row).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<provider::Model, Error> {
