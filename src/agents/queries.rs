@@ -151,21 +151,18 @@ pub(crate) async fn delete(database: &Database, id: i64) -> Result<(), Error> {
 /// Makes a deleted agent live again, in one statement where it was deleted. Its memberships stay
 /// ended.
 pub(crate) async fn restore(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
-    let restored = agent::Entity::update_many()
+    let mut restored = agent::Entity::update_many()
         .col_expr(agent::Column::IsActive, Expr::value(true))
         .col_expr(agent::Column::UpdatedAt, Expr::value(now()))
         .filter(agent::Column::Id.eq(id))
         .filter(agent::Column::IsActive.eq(false))
         .exec_with_returning(db)
-        .await?
-        .pop();
-    match restored {
-        Some(row) => Ok(row),
-        None => {
-            get(db, id).await?;
-            Err(Error::not_deleted("agent", id.to_string()))
-        }
+        .await?;
+    if let Some(row) = restored.pop() {
+        return Ok(row);
     }
+    get(db, id).await?;
+    Err(Error::not_deleted("agent", id.to_string()))
 }
 
 pub(crate) fn unknown(id: i64) -> Error {

@@ -144,7 +144,9 @@ async fn a_restored_circle_is_stopped_and_has_the_members_it_had() {
         app.delete(TEAM).await.no_content();
         app.delete(&format!("/v1/agents/{gone}")).await.no_content();
 
-        let restored = restore(app, TEAM).await.ok();
+        let (answer, statements) = app.statements(restore(app, TEAM)).await;
+        let restored = answer.ok();
+        assert_eq!(statements, 3);
         assert_holds(&restored, &body);
         let expected = json!({
             "id": before["id"], "status": "stopped", "is_active": true, "member_count": 1,
