@@ -1,6 +1,8 @@
 //! What can go wrong, in the words of the domain. There is no HTTP in here; the one place that
 //! turns these into answers is `http::problem`.
 
+use std::fmt;
+
 use sea_orm::{
     DbErr, RuntimeErr, SqlxError, SqlxSqliteError,
     sqlx::error::{DatabaseError, Error as Sqlx},
@@ -67,6 +69,11 @@ impl Error {
             code,
             detail: detail.into(),
         }
+    }
+
+    /// What is to be restored is live.
+    pub fn not_deleted(resource: &'static str, key: impl fmt::Display) -> Self {
+        Self::conflict("not_deleted", format!("{resource} {key} is not deleted"))
     }
 
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {

@@ -18,6 +18,7 @@ mod patch;
 mod revision;
 mod rows;
 mod search;
+pub mod sort;
 
 pub mod http;
 

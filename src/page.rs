@@ -1,4 +1,5 @@
-//! Pages by keyset: every list is in the order of its rows' ids, and a cursor is the last id seen.
+//! Pages by keyset: a list is in the order of its rows' ids, and a cursor is the last id seen. Lists
+//! that have other orders too are in `sort`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
@@ -54,15 +55,25 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Makes a page of rows that were fetched with one more than the limit.
     pub fn cut(
-        mut rows: Vec<T>,
+        rows: Vec<T>,
         request: PageRequest,
         total: Option<u64>,
         id: impl Fn(&T) -> i64,
     ) -> Self {
+        Self::cut_with(rows, request, total, |row| encode(id(row)))
+    }
+
+    /// The same for a list with cursors of its own.
+    pub(crate) fn cut_with(
+        mut rows: Vec<T>,
+        request: PageRequest,
+        total: Option<u64>,
+        cursor: impl Fn(&T) -> String,
+    ) -> Self {
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).map(|row| encode(id(row)));
+        let next_cursor = rows.last().filter(|_| more).map(cursor);
         Self {
             rows,
             next_cursor,
@@ -95,11 +106,7 @@ where
     E::Model: Sync,
     R: FromQueryResult,
 {
-    let total = if request.count {
-        Some(query.clone().count(db).await?)
-    } else {
-        None
-    };
+    let total = total(db, &query, request).await?;
     let mut query = query.order_by_asc(id).limit(request.limit + 1);
     if let Some(after) = request.after {
         query = query.filter(id.gt(after));
@@ -108,10 +115,27 @@ where
     Ok(Page::cut(rows, request, total, id_of))
 }
 
-/// The version is part of a cursor, so that a later kind can be told from this one.
+/// How many rows the whole list has, where that was asked for.
+pub(crate) async fn total<E>(
+    db: &impl ConnectionTrait,
+    query: &Select<E>,
+    request: PageRequest,
+) -> Result<Option<u64>, Error>
+where
+    E: EntityTrait,
+    E::Model: Sync,
+{
+    if request.count {
+        Ok(Some(query.clone().count(db).await?))
+    } else {
+        Ok(None)
+    }
+}
+
+/// The version is part of a cursor, so that other kinds can be told from this one.
 const VERSION: u8 = 1;
 
-fn encode(id: i64) -> String {
+pub(crate) fn encode(id: i64) -> String {
     let mut bytes = [VERSION; 9];
     bytes[1..].copy_from_slice(&id.to_be_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -123,7 +147,12 @@ fn decode(cursor: &str) -> Result<i64, Error> {
         Some((&VERSION, id)) => id.try_into().ok().map(i64::from_be_bytes),
         _ => None,
     }
-    .ok_or_else(|| Error::invalid("query/cursor", "is not a cursor that this service gave out"))
+    .ok_or_else(foreign_cursor)
+}
+
+pub(crate) fn foreign_cursor() -> Error {
+    let detail = "is not a cursor that this service gave out for this list and this sort";
+    Error::invalid("query/cursor", detail)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Conditions that the two databases write differently, and a look at what a condition finds.
 
+use chrono::{DateTime, SubsecRound, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr,
     PaginatorTrait, QueryOrder, QuerySelect, Select,
@@ -45,6 +46,26 @@ pub(crate) fn list_holds<C: ColumnTrait>(backend: DbBackend, column: C, item: &s
             ],
         ),
     }
+}
+
+/// One of these ids, however many, as one value: the text of the statement stays the same.
+pub(crate) fn among<C: ColumnTrait>(
+    backend: DbBackend,
+    column: C,
+    ids: impl IntoIterator<Item = i64>,
+) -> SimpleExpr {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    let ids = ids.join(",");
+    let (text, ids) = match backend {
+        DbBackend::Sqlite => ("? IN (SELECT value FROM json_each(?))", format!("[{ids}]")),
+        _ => ("$1 = ANY(CAST($2 AS bigint[]))", format!("{{{ids}}}")),
+    };
+    Expr::cust_with_exprs(text, [column.into_simple_expr(), ids.into()])
+}
+
+/// This moment or later, by the microseconds that both databases keep.
+pub(crate) fn since<C: ColumnTrait>(column: C, moment: DateTime<Utc>) -> SimpleExpr {
+    column.gte(moment.trunc_subsecs(6))
 }
 
 /// The first few rows of `query` by name, and how many there are: "a, b, c and 4 more"; `None`

@@ -21,6 +21,7 @@ mod m20261123_000008_create_conversations;
 mod m20261123_000009_create_participants;
 mod m20261123_000010_create_messages;
 mod m20261123_000011_add_revisions;
+mod m20261123_000012_index_sorts;
 mod m20261123_000013_create_idempotency_keys;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000009_create_participants::Migration),
             Box::new(m20261123_000010_create_messages::Migration),
             Box::new(m20261123_000011_add_revisions::Migration),
+            Box::new(m20261123_000012_index_sorts::Migration),
             Box::new(m20261123_000013_create_idempotency_keys::Migration),
         ]
     }

@@ -1,5 +1,6 @@
 //! `/v1/agents`
 
+use chrono::{DateTime, Utc};
 use entity::values::AgentStatus;
 use poem::web::Data;
 use poem_openapi::{
@@ -9,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Agent, AgentCircle, AgentPatch, NewAgent},
+    dto::{Agent, AgentCircle, AgentInclude, AgentPatch, NewAgent},
     queries::{self, AgentFilter},
 };
 use crate::{
@@ -18,8 +19,10 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     idempotency::{Attempt, Once},
+    models::{self, dto::Model},
     page::PageRequest,
     revision::{Expected, etag},
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct AgentsApi;
@@ -28,7 +31,8 @@ pub(crate) struct AgentsApi;
 impl AgentsApi {
     /// List agents
     ///
-    /// In the order of their ids. Deleted agents are not shown.
+    /// In the order of their ids, or as `sort` says. Deleted agents are not shown. With
+    /// `include=model`, every agent that has a model brings it along.
     #[oai(path = "/", method = "get", operation_id = "list_agents")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_agents(
@@ -48,25 +52,47 @@ impl AgentsApi {
         /// Text anywhere in the name; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those of these ids, at most 200, with a comma in between. An id that no agent has is
+        /// no error; its agent is not in the list.
+        #[oai(validator(max_length = 3999, pattern = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
+        ids: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
+        /// What to bring along.
+        include: Query<Option<AgentInclude>>,
+        /// What to sort by; `id` where it is not given.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Agent>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = AgentFilter {
             status: status.0,
             model_id: model_id.0,
             skill: skill.0,
             competency: competency.0,
             q: q.0,
+            ids: ids.0.as_deref().map(parse_ids).transpose()?,
+            updated_since: updated_since.0,
         };
-        let rows = queries::list(database.connection(), filter, page).await?;
-        Ok(Body(rows.into()))
+        let db = database.connection();
+        let rows = queries::list(db, filter, page).await?;
+        let mut body: PageBody<Agent> = rows.into();
+        if include.0 == Some(AgentInclude::Model) {
+            let ids = body.data.iter().filter_map(|agent| agent.model_id);
+            let models = models::queries::by_id(db, ids).await?;
+            for agent in &mut body.data {
+                let model_row = agent.model_id.and_then(|id| models.get(&id));
+                agent.model = model_row.cloned().map(Model::from);
+            }
+        }
+        Ok(Body(body))
     }
 
     /// Create an agent
@@ -147,6 +173,29 @@ impl AgentsApi {
         Ok(NoContent::Done)
     }
 
+    /// Restore a deleted agent
+    ///
+    /// It is as it was, without the memberships that its deletion ended (add it to its circles
+    /// again), and without a model that was deleted since. Fails with 404 `not_found` where there
+    /// never was one of that id, and 409 `not_deleted` where it is live.
+    #[oai(path = "/:id/restore", method = "post", operation_id = "restore_agent")]
+    async fn restore_agent(
+        &self,
+        Data(database): Data<&Database>,
+        once: Once,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Tagged<Agent>, Error> {
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::restore(effect.db(), id.0).await?;
+        let etag = etag(row.id, row.revision);
+        effect.answer(Tagged::with(&Agent::from(row), etag)?).await
+    }
+
     /// List an agent's circles
     ///
     /// The live circles it is an active member of, in the order of its memberships' ids. Fails
@@ -177,4 +226,14 @@ impl AgentsApi {
         let rows = circles::queries::list_of_agent(db, id.0, page).await?;
         Ok(Body(rows.into()))
     }
+}
+
+/// The ids of a list of them; one that is too large for an id is no agent's.
+fn parse_ids(list: &str) -> Result<Vec<i64>, Error> {
+    const AT_MOST: usize = 200;
+    if list.split(',').count() > AT_MOST {
+        let detail = format!("must have at most {AT_MOST} ids");
+        return Err(Error::invalid("query/ids", detail));
+    }
+    Ok(list.split(',').filter_map(|id| id.parse().ok()).collect())
 }

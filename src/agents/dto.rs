@@ -5,14 +5,14 @@ use entity::{
     agent,
     values::{AgentStatus, JsonObject, StringList, now},
 };
-use poem_openapi::{Object, types::MaybeUndefined};
+use poem_openapi::{Enum, Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
 };
 use serde::Serialize;
 
-use crate::{circles::dto::Circle, members::dto::Member, patch::Patch};
+use crate::{circles::dto::Circle, members::dto::Member, models::dto::Model, patch::Patch};
 
 /// An agent: a prompt, skills and a model under one name.
 #[derive(Debug, Object, Serialize)]
@@ -62,6 +62,19 @@ pub(crate) struct Agent {
     pub(crate) created_at: DateTime<Utc>,
     /// When it was last changed (UTC).
     pub(crate) updated_at: DateTime<Utc>,
+    /// The model it runs on; only in lists with `include=model`, and absent there too for an agent
+    /// without one.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<Model>,
+}
+
+/// What a list of agents can bring along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum AgentInclude {
+    /// The model of every agent that has one.
+    Model,
 }
 
 impl From<agent::Model> for Agent {
@@ -108,6 +121,7 @@ impl From<agent::Model> for Agent {
             metadata,
             created_at,
             updated_at,
+            model: None,
         }
     }
 }

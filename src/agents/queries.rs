@@ -1,6 +1,7 @@
 //! Reads and writes of agents. A deleted agent keeps its row, so that it can be told who once was
 //! in a circle; every read here looks past it.
 
+use chrono::{DateTime, Utc};
 use entity::{agent, circle, member, values::now};
 use sea_orm::{
     ActiveModelTrait,
@@ -13,9 +14,17 @@ use sea_orm::{
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
+    page::Page,
     revision::Expected,
     search,
+    sort::{self, Sortable, SortedRequest},
+};
+
+const SORTABLE: Sortable<agent::Column> = Sortable {
+    id: agent::Column::Id,
+    name: agent::Column::Name,
+    created_at: agent::Column::CreatedAt,
+    updated_at: agent::Column::UpdatedAt,
 };
 
 /// Which agents a list shows.
@@ -26,6 +35,8 @@ pub(crate) struct AgentFilter {
     pub(crate) skill: Option<String>,
     pub(crate) competency: Option<String>,
     pub(crate) q: Option<String>,
+    pub(crate) ids: Option<Vec<i64>>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 fn live() -> Select<agent::Entity> {
@@ -35,7 +46,7 @@ fn live() -> Select<agent::Entity> {
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: AgentFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<agent::Model>, Error> {
     let AgentFilter {
         status,
@@ -43,6 +54,8 @@ pub(crate) async fn list(
         skill,
         competency,
         q,
+        ids,
+        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = live()
@@ -68,11 +81,14 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &[agent::Column::Name], &q))
+        })
+        .apply_if(ids, |query, ids| {
+            query.filter(search::among(backend, agent::Column::Id, ids))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(agent::Column::UpdatedAt, since))
         });
-    page::fetch(db, query, agent::Column::Id, page, |row: &agent::Model| {
-        row.id
-    })
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &agent::Model| row).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
@@ -164,6 +180,27 @@ async fn hold_circles(db: &impl ConnectionTrait, agent_id: i64) -> Result<(), Er
         .all(db)
         .await?;
     Ok(())
+}
+
+/// Makes a deleted agent live again, in one statement where it was deleted. Its memberships stay
+/// ended.
+pub(crate) async fn restore(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
+    let mut restored = agent::Entity::update_many()
+        .col_expr(agent::Column::IsActive, Expr::value(true))
+        .col_expr(agent::Column::UpdatedAt, Expr::value(now()))
+        .col_expr(
+            agent::Column::Revision,
+            Expr::col(agent::Column::Revision).add(1),
+        )
+        .filter(agent::Column::Id.eq(id))
+        .filter(agent::Column::IsActive.eq(false))
+        .exec_with_returning(db)
+        .await?;
+    if let Some(row) = restored.pop() {
+        return Ok(row);
+    }
+    get(db, id).await?;
+    Err(Error::not_deleted("agent", id.to_string()))
 }
 
 pub(crate) fn unknown(id: i64) -> Error {

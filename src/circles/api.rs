@@ -1,5 +1,6 @@
 //! `/v1/circles`
 
+use chrono::{DateTime, Utc};
 use entity::values::CircleStatus;
 use poem::{
     IntoResponse, Response,
@@ -23,8 +24,8 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     idempotency::{Attempt, Once},
-    page::PageRequest,
     revision::{Expected, etag, is_named},
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct CirclesApi;
@@ -33,8 +34,8 @@ pub(crate) struct CirclesApi;
 impl CirclesApi {
     /// List circles
     ///
-    /// In the order of their ids. Deleted circles are not shown. With `include=members`, every
-    /// circle brings its active members along, as the roster shows them.
+    /// In the order of their ids, or as `sort` says. Deleted circles are not shown. With
+    /// `include=members`, every circle brings its active members along, as the roster shows them.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_circles(
@@ -45,21 +46,26 @@ impl CirclesApi {
         /// Text anywhere in the name or display name; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<CircleInclude>>,
+        /// What to sort by; `id` where it is not given.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Circle>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
+            updated_since: updated_since.0,
         };
         let db = database.connection();
         let rows = queries::list(db, filter, page).await?;
@@ -155,8 +161,8 @@ impl CirclesApi {
 
     /// Delete a circle
     ///
-    /// It stops, and its name is free again. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
+    /// It stops, and its name is free again. `restore_circle` brings it back. Fails with 404
+    /// `not_found` where there is no live circle of that name.
     #[oai(path = "/:name", method = "delete", operation_id = "delete_circle")]
     async fn delete_circle(
         &self,
@@ -170,6 +176,34 @@ impl CirclesApi {
         let expected = Expected::parse(if_match.as_deref());
         queries::delete(database, &name.0, &expected).await?;
         Ok(NoContent::Done)
+    }
+
+    /// Restore a deleted circle
+    ///
+    /// The one of that name that was deleted last; give it another name, and the one deleted
+    /// before it can be restored in turn. It comes back stopped, with the members it had, except
+    /// for agents that were deleted since. Fails with 404 `not_found` where there never was a
+    /// circle of that name, 409 `circle_name_taken` where a live circle has taken the name since,
+    /// and 409 `not_deleted` where the live circle is the only one there ever was.
+    #[oai(
+        path = "/:name/restore",
+        method = "post",
+        operation_id = "restore_circle"
+    )]
+    async fn restore_circle(
+        &self,
+        Data(database): Data<&Database>,
+        once: Once,
+        /// The circle's name when it was deleted.
+        name: Path<String>,
+    ) -> Result<Tagged<Circle>, Error> {
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let row = queries::restore(effect.db(), &name.0).await?;
+        let etag = etag(row.circle.id, row.circle.revision);
+        effect.answer(Tagged::with(&Circle::from(row), etag)?).await
     }
 
     /// Start a circle

@@ -11,8 +11,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{self, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr, SubQueryStatement},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     page::{self, Page, PageRequest},
     revision::{Expected, etag},
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 /// A circle and how many active members it has.
@@ -33,11 +34,19 @@ pub(crate) struct CircleRow {
     pub(crate) member_count: i64,
 }
 
+const SORTABLE: Sortable<circle::Column> = Sortable {
+    id: circle::Column::Id,
+    name: circle::Column::Name,
+    created_at: circle::Column::CreatedAt,
+    updated_at: circle::Column::UpdatedAt,
+};
+
 /// Which circles a list shows.
 #[derive(Debug, Default)]
 pub(crate) struct CircleFilter {
     pub(crate) status: Option<CircleStatus>,
     pub(crate) q: Option<String>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 fn live() -> Select<circle::Entity> {
@@ -65,9 +74,13 @@ fn active_members() -> SimpleExpr {
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: CircleFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<CircleRow>, Error> {
-    let CircleFilter { status, q } = filter;
+    let CircleFilter {
+        status,
+        q,
+        updated_since,
+    } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
     let query = live_with_count()
@@ -76,11 +89,11 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(circle::Column::UpdatedAt, since))
         });
-    page::fetch(db, query, circle::Column::Id, page, |row: &CircleRow| {
-        row.circle.id
-    })
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &CircleRow| &row.circle).await
 }
 
 /// The live circles that an agent is an active member of.
@@ -272,6 +285,39 @@ pub(crate) async fn delete(
     changes.update(&transaction).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Makes the circle of that name that was deleted last live again.
+pub(crate) async fn restore(db: &impl ConnectionTrait, name: &str) -> Result<CircleRow, Error> {
+    let Some(before) = last_deleted(db, name).await? else {
+        get(db, name).await?;
+        return Err(Error::not_deleted("circle", name));
+    };
+    let changes = circle::ActiveModel {
+        id: ActiveValue::Unchanged(before.id),
+        is_active: Set(true),
+        updated_at: Set(now()),
+        revision: Set(before.revision + 1),
+        ..ActiveModelTrait::default()
+    };
+    let circle_row = changes.update(db).await.on_unique(name_taken)?;
+    with_count(db, circle_row).await
+}
+
+/// Held against others until the transaction ends. Nothing changes a deleted circle, so that it was
+/// last changed when it was deleted.
+async fn last_deleted(
+    db: &impl ConnectionTrait,
+    name: &str,
+) -> Result<Option<circle::Model>, Error> {
+    Ok(circle::Entity::find()
+        .filter(circle::Column::Name.eq(name))
+        .filter(circle::Column::IsActive.eq(false))
+        .order_by_desc(circle::Column::UpdatedAt)
+        .order_by_desc(circle::Column::Id)
+        .lock_exclusive()
+        .one(db)
+        .await?)
 }
 
 pub(crate) fn unknown(name: &str) -> Error {

@@ -1,5 +1,6 @@
 //! `/v1/conversations`
 
+use chrono::{DateTime, Utc};
 use entity::values::ConversationStatus;
 use poem::web::Data;
 use poem_openapi::{
@@ -17,8 +18,8 @@ use crate::{
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     idempotency::{Attempt, Once},
-    page::PageRequest,
     revision::{Expected, etag},
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct ConversationsApi;
@@ -27,7 +28,8 @@ pub(crate) struct ConversationsApi;
 impl ConversationsApi {
     /// List conversations
     ///
-    /// In the order of their ids. Three statements at most, whatever is included.
+    /// In the order of their ids, or as `sort` says. Three statements at most, whatever is
+    /// included.
     #[oai(path = "/", method = "get", operation_id = "list_conversations")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_conversations(
@@ -44,27 +46,32 @@ impl ConversationsApi {
         /// Text anywhere in the topic; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along: `participants`, `last_message` or both, with a comma in between.
         #[oai(validator(
             max_length = 64,
             pattern = "^(participants|last_message)(,(participants|last_message))*$"
         ))]
         include: Query<Option<String>>,
+        /// What to sort by; `id` where it is not given. `name` is the topic.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Conversation>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ConversationFilter {
             status: status.0,
             circle_id: circle_id.0,
             agent_id: agent_id.0,
             q: q.0,
+            updated_since: updated_since.0,
         };
         let include = include.0.unwrap_or_default();
         let included = |what: &str| include.split(',').any(|part| part == what);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use entity::{
     agent, conversation, member, message, participant,
     values::{ConversationStatus, IdList, TurnStrategy, now},
@@ -19,9 +20,10 @@ use crate::{
     circles,
     database::Database,
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
+    page::Page,
     revision::Expected,
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 /// A conversation, with its last message where that was asked for.
@@ -42,6 +44,13 @@ impl FromQueryResult for ConversationRow {
     }
 }
 
+const SORTABLE: Sortable<conversation::Column> = Sortable {
+    id: conversation::Column::Id,
+    name: conversation::Column::Topic,
+    created_at: conversation::Column::CreatedAt,
+    updated_at: conversation::Column::UpdatedAt,
+};
+
 /// Which conversations a list shows.
 #[derive(Debug, Default)]
 pub(crate) struct ConversationFilter {
@@ -49,6 +58,7 @@ pub(crate) struct ConversationFilter {
     pub(crate) circle_id: Option<i64>,
     pub(crate) agent_id: Option<i64>,
     pub(crate) q: Option<String>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 /// A page of conversations, in one statement with or without their last messages: the number of a
@@ -57,13 +67,14 @@ pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ConversationFilter,
     with_last_message: bool,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<ConversationRow>, Error> {
     let ConversationFilter {
         status,
         circle_id,
         agent_id,
         q,
+        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = conversation::Entity::find()
@@ -81,14 +92,13 @@ pub(crate) async fn list(
         })
         .apply_if(with_last_message.then_some(()), |query, ()| {
             join_last_message(query)
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(conversation::Column::UpdatedAt, since))
         });
-    page::fetch(
-        db,
-        query,
-        conversation::Column::Id,
-        page,
-        |row: &ConversationRow| row.conversation.id,
-    )
+    sort::fetch(db, query, SORTABLE, page, |row: &ConversationRow| {
+        &row.conversation
+    })
     .await
 }
 

@@ -78,10 +78,10 @@ pub(super) fn resolve(
     ]);
     let provenance = Provenance {
         system_prompt: parts,
-        temperature: layer(&temperature),
-        max_tokens: layer(&max_tokens),
-        competencies: layer(&competencies),
-        can_review: layer(&can_review),
+        temperature: layer(temperature.as_ref()),
+        max_tokens: layer(max_tokens.as_ref()),
+        competencies: layer(competencies.as_ref()),
+        can_review: layer(can_review.as_ref()),
     };
     let mut handle = Handle {
         agent_id: agent.id,
@@ -151,8 +151,8 @@ fn said(list: &StringList) -> Option<StringList> {
     (!list.0.is_empty()).then(|| list.clone())
 }
 
-fn layer<T>(said: &Said<T>) -> Option<Layer> {
-    said.as_ref().map(|(layer, _)| *layer)
+fn layer<T>(said: Option<&(Layer, T)>) -> Option<Layer> {
+    said.map(|(layer, _)| *layer)
 }
 
 fn value<T>(said: Said<T>) -> Option<T> {

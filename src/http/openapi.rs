@@ -18,8 +18,8 @@ Keeps teams (\"circles\") of LLM agents: who is in which circle, in which role, 
 and skills, on which model of which provider. An agent runtime asks for a circle and builds a \
 handle for every member from the one answer.
 
-**Lists** come in pages in the order of their ids: `limit` sets the size, `next_cursor` of one page \
-is the `cursor` of the next, `count=true` adds the `total`.
+**Lists** come in pages in the order of their ids, or as `sort` says: `limit` sets the size, \
+`next_cursor` of one page is the `cursor` of the next, `count=true` adds the `total`.
 
 **Updates** are PATCH: an absent field stays as it is, `null` clears a field that may be null.
 

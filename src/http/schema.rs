@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike, NaiveDate};
 use regex::Regex;
 use serde_json::Value;
 
@@ -43,12 +43,19 @@ struct Range<T> {
     max: T,
 }
 
+/// What a text has to be.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Date,
+    DateTime,
+}
+
 #[derive(Debug)]
 struct Text {
     min_length: usize,
     max_length: usize,
     pattern: Option<Regex>,
-    is_date: bool,
+    format: Option<Format>,
 }
 
 impl Schema {
@@ -182,7 +189,7 @@ impl Kind {
                 pattern: schema["pattern"]
                     .as_str()
                     .map(|pattern| Regex::new(pattern).expect("a regular expression")),
-                is_date: schema["format"] == "date",
+                format: Format::compile(&schema["format"]),
             }),
             Some("array") => Self::List {
                 item: Box::new(Schema::compile(&schema["items"], description)),
@@ -239,8 +246,37 @@ impl Text {
             && !pattern.is_match(text)
         {
             wrong(format!("must match {pattern}"));
-        } else if self.is_date && !is_full_date(text) {
-            wrong("must be a date, as 2026-01-31".to_owned());
+        } else if let Some(format) = self.format
+            && !format.is_met_by(text)
+        {
+            wrong(format!("must be {}", format.name()));
+        }
+    }
+}
+
+impl Format {
+    fn compile(format: &Value) -> Option<Self> {
+        match format.as_str() {
+            Some("date") => Some(Self::Date),
+            Some("date-time") => Some(Self::DateTime),
+            _ => None,
+        }
+    }
+
+    fn is_met_by(self, text: &str) -> bool {
+        match self {
+            Self::Date => is_full_date(text),
+            Self::DateTime => is_date_time(text),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Date => "a date, as 2026-01-31",
+            Self::DateTime => {
+                "a date and time with its offset, as 2026-01-31T12:00:00Z \
+                 (in a query, + is written %2B)"
+            }
         }
     }
 }
@@ -249,6 +285,14 @@ impl Text {
 fn is_full_date(text: &str) -> bool {
     text.len() == 10
         && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok_and(|date| date.to_string() == text)
+}
+
+/// RFC 3339's date-time, of which chrono alone takes the letters in either case and a blank for the
+/// T. In UTC too its year has four digits: SQLite compares moments as texts.
+fn is_date_time(text: &str) -> bool {
+    text.as_bytes().get(10) == Some(&b'T')
+        && DateTime::parse_from_rfc3339(text)
+            .is_ok_and(|moment| (0..=9999).contains(&moment.to_utc().year()))
 }
 
 #[cfg(test)]
@@ -314,6 +358,30 @@ mod tests {
                 "#/size: must be a 64-bit integer"
             ]
         );
+    }
+
+    #[test]
+    fn a_moment_has_a_time_and_an_offset() {
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00.123456+02:00",
+            "0000-01-01T00:00:00Z",
+        ] {
+            assert!(is_date_time(text), "{text}");
+        }
+        for text in [
+            "2026-01-31",
+            "2026-01-31T12:00:00",
+            "2026-01-31T12:00:00 02:00",
+            "2026-01-31 12:00:00Z",
+            "2026-02-30T12:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00+01:00",
+            "1767225600",
+            "",
+        ] {
+            assert!(!is_date_time(text), "{text}");
+        }
     }
 
     #[test]

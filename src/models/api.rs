@@ -1,5 +1,6 @@
 //! `/v1/models`
 
+use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -8,16 +9,19 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Model, ModelPatch, NewModel},
+    dto::{Model, ModelInclude, ModelPatch, NewModel},
     queries::{self, ModelFilter},
 };
 use crate::{
+    agents::{self, dto::Agent, queries::AgentFilter},
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     idempotency::{Attempt, Once},
     page::PageRequest,
+    providers::{self, dto::Provider},
     revision::{Expected, etag},
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct ModelsApi;
@@ -26,7 +30,8 @@ pub(crate) struct ModelsApi;
 impl ModelsApi {
     /// List models
     ///
-    /// In the order of their ids.
+    /// In the order of their ids, or as `sort` says. With `include=provider`, every model brings its
+    /// provider along.
     #[oai(path = "/", method = "get", operation_id = "list_models")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_models(
@@ -43,24 +48,41 @@ impl ModelsApi {
         /// Text anywhere in the name or alias; ASCII letters match in either case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
+        /// What to bring along.
+        include: Query<Option<ModelInclude>>,
+        /// What to sort by; `id` where it is not given. `name` is the model_name.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Model>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ModelFilter {
             provider_id: provider_id.0,
             mode: mode.0,
             is_deprecated: is_deprecated.0,
             q: q.0,
+            updated_since: updated_since.0,
         };
-        let rows = queries::list(database.connection(), filter, page).await?;
-        Ok(Body(rows.into()))
+        let db = database.connection();
+        let rows = queries::list(db, filter, page).await?;
+        let mut body: PageBody<Model> = rows.into();
+        if include.0 == Some(ModelInclude::Provider) {
+            let ids = body.data.iter().map(|model| model.provider_id);
+            let providers = providers::queries::by_id(db, ids).await?;
+            for model in &mut body.data {
+                let provider_row = providers.get(&model.provider_id);
+                model.provider = provider_row.cloned().map(Provider::from);
+            }
+        }
+        Ok(Body(body))
     }
 
     /// Create a model
@@ -141,5 +163,42 @@ impl ModelsApi {
         let expected = Expected::parse(if_match.as_deref());
         queries::delete(database, id.0, &expected).await?;
         Ok(NoContent::Done)
+    }
+
+    /// List the agents that run on a model
+    ///
+    /// In the order of their ids, without the deleted ones: what is in the way of deleting the
+    /// model. `GET /v1/agents?model_id=…` is the same list with filters and other orders, and is
+    /// empty for a model that does not exist. Fails with 404 `not_found` where there is no model
+    /// of that id.
+    #[oai(
+        path = "/:id/agents",
+        method = "get",
+        operation_id = "list_model_agents"
+    )]
+    async fn list_model_agents(
+        &self,
+        Data(database): Data<&Database>,
+        /// The model's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Agent>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let db = database.connection();
+        queries::get(db, id.0).await?;
+        let its = AgentFilter {
+            model_id: Some(id.0),
+            ..AgentFilter::default()
+        };
+        let rows = agents::queries::list(db, its, page.into()).await?;
+        Ok(Body(rows.into()))
     }
 }

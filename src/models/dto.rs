@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use entity::{model, price::Price, values::now};
-use poem_openapi::{Object, types::MaybeUndefined};
+use poem_openapi::{Enum, Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
 };
 use serde::Serialize;
 
-use crate::patch::Patch;
+use crate::{patch::Patch, providers::dto::Provider};
 
 /// A model: what a provider's API can be asked to run, and what it costs.
 #[derive(Debug, Object, Serialize)]
@@ -67,6 +67,18 @@ pub(crate) struct Model {
     pub(crate) created_at: DateTime<Utc>,
     /// When it was last changed (UTC).
     pub(crate) updated_at: DateTime<Utc>,
+    /// The provider that serves it; only in lists with `include=provider`.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provider: Option<Provider>,
+}
+
+/// What a list of models can bring along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum ModelInclude {
+    /// The provider of every model.
+    Provider,
 }
 
 impl From<model::Model> for Model {
@@ -117,6 +129,7 @@ impl From<model::Model> for Model {
             is_deprecated,
             created_at,
             updated_at,
+            provider: None,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Reads and writes of models.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use entity::{agent, model, values::now};
 use sea_orm::{
     ActiveModelTrait,
@@ -11,12 +14,20 @@ use sea_orm::{
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
+    page::Page,
     revision::Expected,
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 const IN_USE: &str = "model_in_use";
+
+const SORTABLE: Sortable<model::Column> = Sortable {
+    id: model::Column::Id,
+    name: model::Column::ModelName,
+    created_at: model::Column::CreatedAt,
+    updated_at: model::Column::UpdatedAt,
+};
 
 /// Which models a list shows.
 #[derive(Debug, Default)]
@@ -25,18 +36,20 @@ pub(crate) struct ModelFilter {
     pub(crate) mode: Option<String>,
     pub(crate) is_deprecated: Option<bool>,
     pub(crate) q: Option<String>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ModelFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<model::Model>, Error> {
     let ModelFilter {
         provider_id,
         mode,
         is_deprecated,
         q,
+        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let names = [model::Column::ModelName, model::Column::ModelAlias];
@@ -52,11 +65,11 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(model::Column::UpdatedAt, since))
         });
-    page::fetch(db, query, model::Column::Id, page, |row: &model::Model| {
-        row.id
-    })
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &model::Model| row).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
@@ -64,6 +77,16 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Mod
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
+}
+
+/// Those of these ids, in one statement.
+pub(crate) async fn by_id(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<HashMap<i64, model::Model>, Error> {
+    let among = search::among(db.get_database_backend(), model::Column::Id, ids);
+    let rows = model::Entity::find().filter(among).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub(crate) async fn create(

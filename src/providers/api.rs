@@ -1,5 +1,6 @@
 //! `/v1/providers`
 
+use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -16,8 +17,10 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     idempotency::{Attempt, Once},
+    models::{self, dto::Model, queries::ModelFilter},
     page::PageRequest,
     revision::{Expected, etag},
+    sort::{Sort, SortedRequest},
 };
 
 pub(crate) struct ProvidersApi;
@@ -26,8 +29,9 @@ pub(crate) struct ProvidersApi;
 impl ProvidersApi {
     /// List providers
     ///
-    /// In the order of their ids.
+    /// In the order of their ids, or as `sort` says.
     #[oai(path = "/", method = "get", operation_id = "list_providers")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_providers(
         &self,
         Data(database): Data<&Database>,
@@ -36,19 +40,24 @@ impl ProvidersApi {
         q: Query<Option<String>>,
         /// Only those that run on the caller's own machines, or only the others.
         is_local: Query<Option<bool>>,
+        /// Only those that were changed at this moment or later.
+        updated_since: Query<Option<DateTime<Utc>>>,
+        /// What to sort by; `id` where it is not given.
+        sort: Query<Option<Sort>>,
         /// Rows in the page; 50 where it is not given.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
+        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
+        #[oai(validator(max_length = 4096))]
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
     ) -> Result<Body<PageBody<Provider>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ProviderFilter {
             q: q.0,
             is_local: is_local.0,
+            updated_since: updated_since.0,
         };
         let rows = queries::list(database.connection(), filter, page).await?;
         Ok(Body(rows.into()))
@@ -134,5 +143,41 @@ impl ProvidersApi {
         let expected = Expected::parse(if_match.as_deref());
         queries::delete(database, id.0, &expected, cascade.0.unwrap_or(false)).await?;
         Ok(NoContent::Done)
+    }
+
+    /// List a provider's models
+    ///
+    /// In the order of their ids. `GET /v1/models?provider_id=…` is the same list with filters and
+    /// other orders, and is empty for a provider that does not exist. Fails with 404 `not_found`
+    /// where there is no provider of that id.
+    #[oai(
+        path = "/:id/models",
+        method = "get",
+        operation_id = "list_provider_models"
+    )]
+    async fn list_provider_models(
+        &self,
+        Data(database): Data<&Database>,
+        /// The provider's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Model>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let db = database.connection();
+        queries::get(db, id.0).await?;
+        let its = ModelFilter {
+            provider_id: Some(id.0),
+            ..ModelFilter::default()
+        };
+        let rows = models::queries::list(db, its, page.into()).await?;
+        Ok(Body(rows.into()))
     }
 }

@@ -1,5 +1,8 @@
 //! Reads and writes of providers.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use entity::{model, provider, values::now};
 use sea_orm::{
     ActiveModelTrait,
@@ -12,26 +15,39 @@ use crate::{
     database::Database,
     error::{Error, OnConstraint},
     models,
-    page::{self, Page, PageRequest},
+    page::Page,
     revision::Expected,
     search,
+    sort::{self, Sortable, SortedRequest},
 };
 
 const IN_USE: &str = "provider_in_use";
+
+const SORTABLE: Sortable<provider::Column> = Sortable {
+    id: provider::Column::Id,
+    name: provider::Column::Name,
+    created_at: provider::Column::CreatedAt,
+    updated_at: provider::Column::UpdatedAt,
+};
 
 /// Which providers a list shows.
 #[derive(Debug, Default)]
 pub(crate) struct ProviderFilter {
     pub(crate) q: Option<String>,
     pub(crate) is_local: Option<bool>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ProviderFilter,
-    page: PageRequest,
+    page: SortedRequest,
 ) -> Result<Page<provider::Model>, Error> {
-    let ProviderFilter { q, is_local } = filter;
+    let ProviderFilter {
+        q,
+        is_local,
+        updated_since,
+    } = filter;
     let backend = db.get_database_backend();
     let names = [provider::Column::Name, provider::Column::DisplayName];
     let query = provider::Entity::find()
@@ -40,15 +56,11 @@ pub(crate) async fn list(
         })
         .apply_if(is_local, |query, is_local| {
             query.filter(provider::Column::IsLocal.eq(is_local))
+        })
+        .apply_if(updated_since, |query, since| {
+            query.filter(search::since(provider::Column::UpdatedAt, since))
         });
-    page::fetch(
-        db,
-        query,
-        provider::Column::Id,
-        page,
-        |row: &provider::Model| row.id,
-    )
-    .await
+    sort::fetch(db, query, SORTABLE, page, |row: &provider::Model| row).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<provider::Model, Error> {
@@ -64,6 +76,16 @@ async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<provider::
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
+}
+
+/// Those of these ids, in one statement.
+pub(crate) async fn by_id(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<HashMap<i64, provider::Model>, Error> {
+    let among = search::among(db.get_database_backend(), provider::Column::Id, ids);
+    let rows = provider::Entity::find().filter(among).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub(crate) async fn create(

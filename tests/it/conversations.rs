@@ -44,8 +44,8 @@ async fn a_conversation_is_created_read_updated_and_deleted() {
         assert_eq!((&created["status"], &created["turn_count"]), (&json!("active"), &json!(0)));
         assert_eq!(app.get(&path).await.ok(), created);
 
-        let patch = json!({"status": "completed", "summary": "Done.", "max_turns": null});
-        let updated = app.patch(&path, &patch).await.ok();
+        let changes = json!({"status": "completed", "summary": "Done.", "max_turns": null});
+        let updated = app.patch(&path, &changes).await.ok();
         assert_eq!((&updated["summary"], &updated["max_turns"]), (&json!("Done."), &Value::Null));
         assert_eq!(updated["topic"], "Release", "an absent field stays");
         assert_eq!(app.patch(&path, &json!({})).await.ok(), updated);

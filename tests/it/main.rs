@@ -18,4 +18,5 @@ mod models;
 mod openapi;
 mod pages;
 mod providers;
+mod reading;
 mod roster;

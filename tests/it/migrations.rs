@@ -206,10 +206,10 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
 }
 
 #[tokio::test]
-async fn every_foreign_key_and_filter_has_an_index_behind_it() {
+async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 14] = [
+    const EVERYWHERE: [&str; 28] = [
         "models (provider_id",
         "models (mode",
         "models (is_deprecated",
@@ -224,6 +224,20 @@ async fn every_foreign_key_and_filter_has_an_index_behind_it() {
         "participants (agent_id",
         "messages (conversation_id",
         "messages (agent_id",
+        "providers (name",
+        "providers (created_at",
+        "providers (updated_at",
+        "models (model_name",
+        "models (created_at",
+        "models (updated_at",
+        "agents (name",
+        "agents (created_at",
+        "agents (updated_at",
+        "circles (created_at",
+        "circles (updated_at",
+        "conversations (topic",
+        "conversations (created_at",
+        "conversations (updated_at",
     ];
     const POSTGRES_ONLY: [&str; 7] = [
         "agents (skill_names",

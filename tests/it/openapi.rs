@@ -47,6 +47,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
+            "restore",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -260,8 +261,12 @@ async fn what_is_answered_is_what_is_declared() {
             ("list_providers", "/v1/providers?count=true", 200),
             ("get_provider", "/v1/providers/1", 200),
             ("list_models", "/v1/models", 200),
+            ("list_models", "/v1/models?include=provider", 200),
             ("get_model", "/v1/models/1", 200),
+            ("list_model_agents", "/v1/models/1/agents", 200),
+            ("list_provider_models", "/v1/providers/1/models", 200),
             ("list_agents", "/v1/agents", 200),
+            ("list_agents", "/v1/agents?include=model", 200),
             ("get_agent", "/v1/agents/1", 200),
             ("list_agent_circles", "/v1/agents/1/circles", 200),
             ("list_circles", "/v1/circles?include=members", 200),
