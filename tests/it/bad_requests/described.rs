@@ -96,10 +96,7 @@ async fn an_unknown_field_is_refused_everywhere() {
                 asked += 1;
             }
         }
-        assert_eq!(
-            asked, 10,
-            "five resources, each with a create and an update"
-        );
+        assert!(asked >= 14, "{asked} operations take a body");
     })
     .await;
 }
