@@ -240,7 +240,7 @@ async fn a_request_that_finds_no_connection_in_time_is_told_so_and_counted() {
     on_both_databases(async |database| {
         let mut settings = database.settings();
         settings.database.db_pool_max = Some(1);
-        settings.database.db_acquire_timeout = Duration::from_millis(200);
+        settings.database.db_acquire_timeout = Duration::from_secs(1);
         let app = TestApp::start(database.backend, settings).await;
         let held = app
             .database

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::{factories::id, on_both};
+use crate::support::{
+    factories::{id, moment},
+    on_both,
+};
 
 #[tokio::test]
 async fn a_provider_is_created_read_updated_and_deleted() {
@@ -32,7 +35,7 @@ async fn a_provider_is_created_read_updated_and_deleted() {
             updated["base_url"], created["base_url"],
             "an absent field stays"
         );
-        assert!(updated["updated_at"].as_str() > created["updated_at"].as_str());
+        assert!(moment(&updated["updated_at"]) > moment(&created["updated_at"]));
         assert_eq!(app.patch(&location, &json!({})).await.ok(), updated);
 
         app.delete(&location).await.no_content();
