@@ -50,8 +50,8 @@ impl HealthApi {
     /// Answers 200 as long as the service answers at all. It does not look at the database: a
     /// restart of the service would not bring that back.
     #[oai(path = "/livez", method = "get", operation_id = "get_liveness")]
-    async fn get_liveness(&self) -> Body<Health> {
-        Body(ok())
+    async fn get_liveness(&self) -> Result<Body<Health>, Error> {
+        Ok(Body(ok()))
     }
 
     /// Should the service get requests?

@@ -186,6 +186,9 @@ fn header_names(node: &mut Map<String, Value>) {
 }
 
 fn capitalized(name: &str) -> String {
+    if name.eq_ignore_ascii_case("etag") {
+        return "ETag".to_owned();
+    }
     let words = name.split('-').map(|word| {
         let (first, rest) = word.split_at(word.len().min(1));
         first.to_ascii_uppercase() + &rest.to_ascii_lowercase()
@@ -239,7 +242,7 @@ fn offer_idempotency(description: &mut Value) {
         "required": false,
         "description": "A name of the caller's own for this request. Sent again with the same name \
             and body within 24 hours, it is answered again and not done again.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_LENGTH},
+        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_LENGTH, "pattern": "^[!-~]+$"},
     });
     let paths = description["paths"].as_object_mut().into_iter().flatten();
     for operation in paths.filter_map(|(_, item)| item.get_mut("post")) {

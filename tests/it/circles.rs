@@ -320,3 +320,25 @@ async fn the_member_count_is_of_active_members_everywhere() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn numbers_in_settings_come_back_as_they_were_sent_up_to_the_largest() {
+    on_both(async |app| {
+        app.a_circle("team").await;
+        for number in [
+            "1.7976931348623157e308",
+            "1.797e308",
+            "-0.1",
+            "5e-324",
+            "9007199254740993",
+        ] {
+            let settings: serde_json::Value = number.parse().expect("a number");
+            let body = json!({"settings": {"x": settings}});
+            let patched = app.patch("/v1/circles/team", &body).await.ok();
+            assert_eq!(patched["settings"], body["settings"], "{number}");
+            let roster = app.get("/v1/circles/team").await.ok();
+            assert_eq!(roster["settings"], body["settings"], "{number}");
+        }
+    })
+    .await;
+}
