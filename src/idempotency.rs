@@ -214,10 +214,10 @@ impl Effect {
     ///
     /// # Errors
     /// What the database reports; then nothing has happened.
-    pub(crate) async fn answer<T, const STATUS: u16>(
+    pub(crate) async fn answer<T, const STATUS: u16, const TAGGED: bool>(
         self,
-        answer: Answer<T, STATUS>,
-    ) -> Result<Answer<T, STATUS>, Error> {
+        answer: Answer<T, STATUS, TAGGED>,
+    ) -> Result<Answer<T, STATUS, TAGGED>, Error> {
         if let Some(key) = self.once.key {
             let now = now();
             idempotency_key::Entity::delete_many()
