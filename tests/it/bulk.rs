@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 const MEMBERS: &str = "/v1/circles/team/members";
-const EVER: &str = "/v1/circles/team/members?include_inactive=true&limit=200";
+const EVER: &str = "/v1/circles/team/members?include_inactive=true";
 const BATCH: &str = "/v1/circles/team/members:batch";
 const PARTIAL: &str = "/v1/circles/team/members:batch?partial=true";
 
@@ -430,7 +430,7 @@ async fn five_hundred_changes_take_as_many_statements_as_five() {
             counts.push((batched, replaced));
         }
         assert_eq!(counts[0], counts[1]);
-        assert!(counts[0] <= (8, 8), "{counts:?}");
+        assert_eq!(counts[0], (6, 5));
     })
     .await;
 }
@@ -439,19 +439,19 @@ async fn five_hundred_changes_take_as_many_statements_as_five() {
 async fn replacing_the_members_says_what_changed() {
     on_both(async |app| {
         let ids = agents(app, 5).await;
-        let [kept, changed, gone, back, new] = ids[..] else {
+        let [kept, other, gone, back, new] = ids[..] else {
             panic!("{ids:?}")
         };
-        a_team_of(app, &[kept, changed, gone, back]).await;
+        a_team_of(app, &[kept, other, gone, back]).await;
         let permissions = json!({"permissions": {"merge": true, "n": 1.5}, "max_tokens": 7});
         let path = format!("{MEMBERS}/{kept}");
         let before = app.patch(&path, &permissions).await.ok();
         app.delete(&format!("{MEMBERS}/{back}")).await.no_content();
-        let joined = app.get(&format!("{MEMBERS}/{changed}")).await.ok();
+        let joined = app.get(&format!("{MEMBERS}/{other}")).await.ok();
 
         let set = json!([
             {"agent_id": new, "role": "specialist"},
-            {"agent_id": changed, "role": "lead", "temperature": 0},
+            {"agent_id": other, "role": "lead", "temperature": 0},
             {"agent_id": back},
             {"agent_id": kept, "permissions": {"n": 1.5, "merge": true}, "max_tokens": 7},
         ]);
@@ -459,12 +459,12 @@ async fn replacing_the_members_says_what_changed() {
         assert_eq!(
             changes,
             json!({
-                "added": [new], "revived": [back], "updated": [changed], "removed": [gone],
+                "added": [new], "revived": [back], "updated": [other], "removed": [gone],
                 "unchanged": [kept]
             })
         );
         assert_eq!(app.get(&path).await.ok(), before);
-        let after = app.get(&format!("{MEMBERS}/{changed}")).await.ok();
+        let after = app.get(&format!("{MEMBERS}/{other}")).await.ok();
         let expected = json!({
             "role": "lead", "temperature": 0.0, "joined_at": joined["joined_at"],
             "id": joined["id"]
@@ -473,7 +473,7 @@ async fn replacing_the_members_says_what_changed() {
         let members = app.get(EVER).await.ok();
         assert_eq!(
             app.listed(MEMBERS, "agent_id").await,
-            [kept, changed, back, new]
+            [kept, other, back, new]
         );
 
         let changes = replace(app, set).await.ok();
@@ -481,13 +481,13 @@ async fn replacing_the_members_says_what_changed() {
             changes,
             json!({
                 "added": [], "revived": [], "updated": [], "removed": [],
-                "unchanged": [new, changed, back, kept]
+                "unchanged": [new, other, back, kept]
             })
         );
         assert_eq!(app.get(EVER).await.ok(), members, "nothing is written");
 
         let changes = replace(app, json!([])).await.ok();
-        assert_eq!(changes["removed"], json!([kept, changed, back, new]));
+        assert_eq!(changes["removed"], json!([kept, other, back, new]));
         assert_eq!(app.total(MEMBERS).await, 0);
         assert_eq!(app.total(EVER).await, 5);
         let changes = replace(app, json!([])).await.ok();
@@ -559,14 +559,15 @@ async fn batches_at_the_same_time_never_pass_the_limit() {
                 in_the_way(answer);
             }
         }
-        assert!((6..=7).contains(&added), "{added}");
+        assert_eq!(added, 7);
         assert_eq!(app.total(MEMBERS).await, added);
 
         let sets = join_all(ids.chunks(5).map(|ids| replace(app, plain(ids)))).await;
         for set in sets {
             set.ok();
         }
-        let members = app.listed(MEMBERS, "agent_id").await;
+        let mut members = app.listed(MEMBERS, "agent_id").await;
+        members.sort_by_key(Value::as_i64);
         assert!(ids.chunks(5).any(|set| *members == *set), "{members:?}");
     })
     .await;
