@@ -28,6 +28,9 @@ pub enum Error {
     /// The request is at fault, in these places.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
+    /// A batch that is all or nothing, with everything that is in its way.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    BatchFailed(Vec<FieldError>),
     /// The service is up, but not in a state to serve.
     #[error("{detail}")]
     NotReady {

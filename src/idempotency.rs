@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use chrono::TimeDelta;
 use entity::{idempotency_key, values::now};
 use poem::{FromRequest, Request, RequestBody};
@@ -35,14 +36,13 @@ const KEPT: TimeDelta = TimeDelta::hours(24);
 /// Until callers are told apart, there is one.
 const CALLER: &str = "anyone";
 
-/// The digest of a request's body, noted where the body is read.
+/// The SHA-256 of a request's body in Base64, noted where the body is read.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyDigest(String);
 
 impl BodyDigest {
     pub(crate) fn of(body: &[u8]) -> Self {
-        let digest = Sha256::digest(body);
-        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(BASE64_STANDARD_NO_PAD.encode(Sha256::digest(body)))
     }
 }
 
@@ -214,10 +214,10 @@ impl Effect {
     ///
     /// # Errors
     /// What the database reports; then nothing has happened.
-    pub(crate) async fn answer<T, const STATUS: u16>(
+    pub(crate) async fn answer<T, const STATUS: u16, const TAGGED: bool>(
         self,
-        answer: Answer<T, STATUS>,
-    ) -> Result<Answer<T, STATUS>, Error> {
+        answer: Answer<T, STATUS, TAGGED>,
+    ) -> Result<Answer<T, STATUS, TAGGED>, Error> {
         if let Some(key) = self.once.key {
             let now = now();
             idempotency_key::Entity::delete_many()

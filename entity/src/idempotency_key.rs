@@ -13,7 +13,7 @@ pub struct Model {
     pub method: String,
     pub path: String,
     pub key: String,
-    /// SHA-256 of the body, in hexadecimal.
+    /// SHA-256 of the body, in Base64.
     pub digest: String,
     pub status: i32,
     pub location: Option<String>,

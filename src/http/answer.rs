@@ -26,32 +26,35 @@ pub(crate) struct Kept {
     pub(crate) replayed: bool,
 }
 
-/// An answer that tells of one thing and names its state.
+/// An answer that tells of one thing and, where it is tagged, names its state.
 #[derive(Debug)]
-pub(crate) struct Answer<T, const STATUS: u16> {
+pub(crate) struct Answer<T, const STATUS: u16, const TAGGED: bool> {
     pub(crate) kept: Kept,
     declared: PhantomData<fn() -> T>,
 }
 
 /// The answer to a create.
-pub(crate) type Created<T> = Answer<T, 201>;
+pub(crate) type Created<T> = Answer<T, 201, true>;
 
 /// The answer to anything else.
-pub(crate) type Tagged<T> = Answer<T, 200>;
+pub(crate) type Tagged<T> = Answer<T, 200, true>;
 
-impl<T: Serialize, const STATUS: u16> Answer<T, STATUS> {
-    fn new(thing: &T, etag: String, location: Option<String>) -> Result<Self, Error> {
+/// The answer that tells of what has no state, as of what was done to many things.
+pub(crate) type Untagged<T> = Answer<T, 200, false>;
+
+impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
+    fn new(thing: &T, etag: Option<String>, location: Option<String>) -> Result<Self, Error> {
         let body = serde_json::to_string(thing).map_err(|error| DbErr::Json(error.to_string()))?;
         Ok(Self::again(Kept {
             body,
-            etag: Some(etag),
+            etag,
             location,
             replayed: false,
         }))
     }
 }
 
-impl<T, const STATUS: u16> Answer<T, STATUS> {
+impl<T, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
     /// What was answered before.
     pub(crate) fn again(kept: Kept) -> Self {
         Self {
@@ -63,19 +66,25 @@ impl<T, const STATUS: u16> Answer<T, STATUS> {
 
 impl<T: Serialize> Created<T> {
     pub(crate) fn at(location: String, thing: &T, etag: String) -> Result<Self, Error> {
-        Self::new(thing, etag, Some(location))
+        Self::new(thing, Some(etag), Some(location))
     }
 }
 
 impl<T: Serialize> Tagged<T> {
     pub(crate) fn with(thing: &T, etag: String) -> Result<Self, Error> {
-        Self::new(thing, etag, None)
+        Self::new(thing, Some(etag), None)
+    }
+}
+
+impl<T: Serialize> Untagged<T> {
+    pub(crate) fn of(thing: &T) -> Result<Self, Error> {
+        Self::new(thing, None, None)
     }
 }
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-impl<T: Send, const STATUS: u16> IntoResponse for Answer<T, STATUS> {
+impl<T: Send, const STATUS: u16, const TAGGED: bool> IntoResponse for Answer<T, STATUS, TAGGED> {
     fn into_response(self) -> Response {
         let Kept {
             body,
@@ -99,7 +108,7 @@ impl<T: Send, const STATUS: u16> IntoResponse for Answer<T, STATUS> {
     }
 }
 
-impl<T: Type, const STATUS: u16> ApiResponse for Answer<T, STATUS> {
+impl<T: Type, const STATUS: u16, const TAGGED: bool> ApiResponse for Answer<T, STATUS, TAGGED> {
     fn meta() -> MetaResponses {
         let header = |name: &str, description: &str| MetaHeader {
             name: name.to_owned(),
@@ -117,7 +126,8 @@ impl<T: Type, const STATUS: u16> ApiResponse for Answer<T, STATUS> {
                 let location = header("Location", "Path of the new resource");
                 ("Created", vec![location, etag])
             }
-            _ => ("What was asked for", vec![etag]),
+            _ if TAGGED => ("What was asked for", vec![etag]),
+            _ => ("What was asked for", vec![]),
         };
         MetaResponses {
             responses: vec![MetaResponse {

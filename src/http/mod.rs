@@ -20,7 +20,7 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub(crate) use answer::{Answer, Created, Kept, Tagged};
+pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;

@@ -269,17 +269,34 @@ fn require_nullable(schema: &mut Value) {
     schema["required"] = required.into();
 }
 
-/// The names of the schemas that are sent.
+/// The names of the objects that are sent, by themselves or inside others.
 fn request_schemas(description: &mut Value) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+    let mut found = Vec::new();
     walk(&mut description["paths"], &mut |node| {
-        if let Some(body) = node.get("requestBody")
-            && let Some(reference) = body
-                .pointer("/content/application~1json/schema/$ref")
-                .and_then(Value::as_str)
+        if let Some(body) = node.get_mut("requestBody") {
+            found.extend(references(body));
+        }
+    });
+    let schemas = &mut description["components"]["schemas"];
+    let mut names = BTreeSet::new();
+    while let Some(name) = found.pop() {
+        let schema = &mut schemas[&name];
+        if schema["type"] == "object" && !names.contains(&name) {
+            found.extend(references(schema));
+            names.insert(name);
+        }
+    }
+    names
+}
+
+/// The names of the schemas that are referred to from here.
+fn references(value: &mut Value) -> Vec<String> {
+    let mut names = Vec::new();
+    walk(value, &mut |node| {
+        if let Some(reference) = node.get("$ref").and_then(Value::as_str)
             && let Some((_, name)) = reference.rsplit_once('/')
         {
-            names.insert(name.to_owned());
+            names.push(name.to_owned());
         }
     });
     names

@@ -132,6 +132,14 @@ fn outline(error: &Error) -> Outline<'_> {
                 "The request was understood, but parts of it can't be accepted.",
             )
         },
+        Error::BatchFailed(errors) => Outline {
+            errors: Some(errors),
+            ..Outline::new(
+                StatusCode::CONFLICT,
+                "batch_failed",
+                "Nothing was changed, because parts of the batch can't be done.",
+            )
+        },
         Error::NotReady { code, detail } => {
             Outline::new(StatusCode::SERVICE_UNAVAILABLE, code, *detail)
         }

@@ -28,6 +28,7 @@ enum Kind {
     Text(Text),
     List {
         item: Box<Schema>,
+        min_items: usize,
         max_items: usize,
     },
     Object {
@@ -108,8 +109,17 @@ impl Schema {
                 }
             }
             (Kind::Text(bounds), Value::String(text)) => bounds.check(text, wrong),
-            (Kind::List { item, max_items }, Value::Array(items)) => {
-                if items.len() > *max_items {
+            (
+                Kind::List {
+                    item,
+                    min_items,
+                    max_items,
+                },
+                Value::Array(items),
+            ) => {
+                if items.len() < *min_items {
+                    wrong(format!("must have at least {min_items} items"));
+                } else if items.len() > *max_items {
                     wrong(format!("must have at most {max_items} items"));
                 }
                 for (index, value) in items.iter().enumerate() {
@@ -193,6 +203,7 @@ impl Kind {
             }),
             Some("array") => Self::List {
                 item: Box::new(Schema::compile(&schema["items"], description)),
+                min_items: count("minItems").unwrap_or(0),
                 max_items: count("maxItems").unwrap_or(usize::MAX),
             },
             Some("object") => Self::Object {
@@ -315,6 +326,7 @@ mod tests {
                 "name": {"type": "string", "minLength": 1, "maxLength": 3, "pattern": "^[a-z]+$"},
                 "size": {"type": "integer", "minimum": 1, "maximum": 9},
                 "tags": {"type": "array", "maxItems": 1, "items": {"type": "string"}},
+                "parts": {"type": "array", "minItems": 1, "items": {"type": "string"}},
                 "day": {"type": "string", "format": "date"},
                 "role": {"type": "string", "enum": ["a", "b"]},
                 "note": {"type": "string", "nullable": true},
@@ -332,7 +344,7 @@ mod tests {
             faults(
                 &schema,
                 &json!({
-                    "name": "AB", "tags": ["x", 2], "day": "2026-02-30", "role": "c",
+                    "name": "AB", "tags": ["x", 2], "parts": [], "day": "2026-02-30", "role": "c",
                     "free": [], "extra": 1
                 })
             ),
@@ -341,6 +353,7 @@ mod tests {
                 "#/name: must match ^[a-z]+$",
                 "#/tags: must have at most 1 items",
                 "#/tags/1: must be a string",
+                "#/parts: must have at least 1 items",
                 "#/day: must be a date, as 2026-01-31",
                 "#/role: must be one of \"a\", \"b\"",
                 "#/free: must be an object",

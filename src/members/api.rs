@@ -9,13 +9,17 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Member, MemberPatch, NewMember},
+    batch,
+    dto::{
+        Member, MemberBatch, MemberBatchResult, MemberChanges, MemberPatch, NewMember, NewMemberSet,
+    },
     queries::{self, MemberFilter},
+    replace,
 };
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged, Untagged},
     idempotency::{Attempt, Once},
     page::PageRequest,
     revision::{Expected, etag},
@@ -84,6 +88,63 @@ impl MembersApi {
         let etag = etag(row.id, row.revision);
         let created = Created::at(location, &Member::from(row), etag)?;
         effect.answer(created).await
+    }
+
+    /// Replace a circle's members
+    ///
+    /// Makes exactly these agents the members: adds or revives those that are missing, updates
+    /// those that differ, ends the memberships of all others, and leaves the rest alone. An absent
+    /// field means its usual value, as when a member is added. All or nothing. Fails with 404
+    /// `not_found` where there is no live circle of that name, 422 `invalid_request` where there is
+    /// no such agent or one is named twice, and 409 `circle_full` where somebody new would come in
+    /// and the set has more than `max_members`.
+    #[oai(
+        path = "/:name/members",
+        method = "put",
+        operation_id = "replace_members"
+    )]
+    async fn replace_members(
+        &self,
+        Data(database): Data<&Database>,
+        /// The circle's name.
+        name: Path<String>,
+        members: Json<NewMemberSet>,
+    ) -> Result<Body<MemberChanges>, Error> {
+        let changes = replace::run(database, &name.0, members.0).await?;
+        Ok(Body(changes))
+    }
+
+    /// Change many members at once
+    ///
+    /// Up to 500 additions, updates and removals, in one step. All or nothing: where one of them
+    /// can't be done, nothing is, and the batch fails with 409 `batch_failed`, whose `errors` point
+    /// at every one that is in the way. With `partial=true` those that can be done are done, and
+    /// the result of each of the others says why not. Against `max_members` counts what the circle
+    /// has in the end: removals free places, wherever in the batch they stand, and additions take
+    /// them in order. Fails with 404 `not_found` where there is no live circle of that name, and
+    /// 422 `invalid_request` where an agent is named twice or a removal has other fields.
+    #[oai(
+        path = "/:name/members:batch",
+        method = "post",
+        operation_id = "batch_members"
+    )]
+    async fn batch_members(
+        &self,
+        Data(database): Data<&Database>,
+        once: Once,
+        /// The circle's name.
+        name: Path<String>,
+        /// Whether to do what can be done where not all of it can.
+        partial: Query<Option<bool>>,
+        batch: Json<MemberBatch>,
+    ) -> Result<Untagged<MemberBatchResult>, Error> {
+        let effect = match once.begin(database).await? {
+            Attempt::Done(kept) => return Ok(Untagged::again(kept)),
+            Attempt::New(effect) => effect,
+        };
+        let partial = partial.0.unwrap_or(false);
+        let result = batch::run(effect.db(), &name.0, batch.0, partial).await?;
+        effect.answer(Untagged::of(&result)?).await
     }
 
     /// Get a member

@@ -5,10 +5,11 @@ use entity::{
     member,
     values::{JsonObject, MemberRole, StringList, now},
 };
-use poem_openapi::{Object, types::MaybeUndefined};
+use poem_openapi::{Enum, Object, types::MaybeUndefined};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
+    Iterable,
 };
 use serde::Serialize;
 
@@ -81,7 +82,7 @@ impl From<member::Model> for Member {
 }
 
 /// An agent to add to a circle.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
 pub(crate) struct NewMember {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]
@@ -180,4 +181,158 @@ impl From<MemberPatch> for member::ActiveModel {
         max_tokens.apply_to(&mut row.max_tokens);
         row
     }
+}
+
+/// What to do with an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum MemberOperationKind {
+    /// Add it to the circle.
+    Add,
+    /// Change its membership.
+    Update,
+    /// End its membership.
+    Remove,
+}
+
+/// One change of a batch. Where `op` is `add`, an absent field gets its usual value; where it is
+/// `update`, an absent field stays and `null` clears; `remove` takes no field but the agent.
+#[derive(Debug, Object)]
+pub(crate) struct MemberOperation {
+    /// What to do.
+    pub(crate) op: MemberOperationKind,
+    /// The agent; each at most once in a batch.
+    #[oai(validator(minimum(value = "1")))]
+    pub(crate) agent_id: i64,
+    #[oai(flatten)]
+    fields: MemberPatch,
+}
+
+impl MemberOperation {
+    /// The columns that are to be set.
+    pub(crate) fn into_row(self) -> member::ActiveModel {
+        let said = member::ActiveModel::from(self.fields);
+        match self.op {
+            MemberOperationKind::Add => {
+                let usual = NewMember {
+                    agent_id: self.agent_id,
+                    ..NewMember::default()
+                };
+                lay_over(usual.into(), &said)
+            }
+            MemberOperationKind::Update | MemberOperationKind::Remove => said,
+        }
+    }
+}
+
+/// `row` with what `said` sets; a column that has the value already does not count as set.
+pub(crate) fn lay_over(
+    mut row: member::ActiveModel,
+    said: &member::ActiveModel,
+) -> member::ActiveModel {
+    for column in member::Column::iter() {
+        if let Set(value) = said.get(column) {
+            row.set_if_not_equals(column, value);
+        }
+    }
+    row
+}
+
+/// Changes of a circle's members, to be made in one step.
+#[derive(Debug, Object)]
+pub(crate) struct MemberBatch {
+    /// The changes.
+    #[oai(validator(min_items = 1, max_items = 500))]
+    pub(crate) operations: Vec<MemberOperation>,
+}
+
+/// What became of one change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum MemberOutcome {
+    /// The agent is in the circle for the first time.
+    Added,
+    /// The agent is back in the circle, in its old membership.
+    Revived,
+    /// The membership is as it was asked for.
+    Updated,
+    /// The membership has ended.
+    Removed,
+    /// Nothing was done; `error` says why.
+    Failed,
+}
+
+/// Why a change can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum MemberFailureCode {
+    /// There is no such agent, or it is not in the circle.
+    NotFound,
+    /// The agent is in the circle already.
+    MemberExists,
+    /// The circle has `max_members`.
+    CircleFull,
+}
+
+/// Why a change could not be made.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct MemberFailure {
+    /// What is in the way, for programs: `not_found` where there is no such agent or it is not in
+    /// the circle, `member_exists` where it is in it already, `circle_full` where the circle has
+    /// `max_members`.
+    pub(crate) code: MemberFailureCode,
+    /// What is in the way, for people.
+    pub(crate) detail: String,
+}
+
+/// What became of one change of a batch.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct MemberResult {
+    /// The agent.
+    pub(crate) agent_id: i64,
+    /// What was asked for.
+    pub(crate) op: MemberOperationKind,
+    /// What became of it; `revived` is an agent that was in the circle before.
+    pub(crate) status: MemberOutcome,
+    /// The membership as it is now; only where the change was made.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) member: Option<Member>,
+    /// Why it could not be made; only where `status` is `failed`.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<MemberFailure>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct MemberBatchResult {
+    /// One result for each change, in the order of the request.
+    pub(crate) results: Vec<MemberResult>,
+}
+
+/// The members that a circle is to have.
+#[derive(Debug, Object)]
+pub(crate) struct NewMemberSet {
+    /// All of them, each agent once; none ends every membership.
+    #[oai(validator(max_items = 500))]
+    pub(crate) members: Vec<NewMember>,
+}
+
+/// What replacing the members of a circle changed: the agents, by what became of them.
+#[derive(Debug, Default, Object, Serialize)]
+pub(crate) struct MemberChanges {
+    /// In the circle for the first time.
+    pub(crate) added: Vec<i64>,
+    /// Back in the circle, in their old memberships.
+    pub(crate) revived: Vec<i64>,
+    /// In the circle before and now, with other fields.
+    pub(crate) updated: Vec<i64>,
+    /// No longer in the circle.
+    pub(crate) removed: Vec<i64>,
+    /// In the circle before and now, with the same fields.
+    pub(crate) unchanged: Vec<i64>,
 }

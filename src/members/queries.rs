@@ -1,6 +1,8 @@
 //! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
 //! an agent has one row in a circle for good.
 
+use std::collections::{BTreeSet, HashSet};
+
 use entity::{
     agent, circle, member, model, provider,
     values::{MemberRole, now},
@@ -8,8 +10,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
 };
 
 use crate::{
@@ -55,7 +57,7 @@ pub(crate) async fn list(
     .await
 }
 
-fn of_circle(circle_id: i64) -> Select<member::Entity> {
+pub(super) fn of_circle(circle_id: i64) -> Select<member::Entity> {
     member::Entity::find().filter(member::Column::CircleId.eq(circle_id))
 }
 
@@ -91,9 +93,11 @@ pub(crate) async fn add(
     agent_id: i64,
     mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let held = hold_agent(db, agent_id).await;
+    let held = hold_agents(db, &[agent_id]).await;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
-    held?;
+    if !held?.contains(&agent_id) {
+        return Err(Error::invalid("#/agent_id", "there is no such agent"));
+    }
     let before = of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
         .one(db)
@@ -117,22 +121,36 @@ pub(crate) async fn add(
     Ok(added)
 }
 
-/// Holds an agent, its model and its provider against changes by others: what is added shows them.
-async fn hold_agent(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
-    let agent_row = agent::Entity::find_by_id(id)
+/// Holds agents, their models and providers against changes by others: what is added shows them.
+/// Answers which of the agents exist.
+pub(super) async fn hold_agents(
+    db: &impl ConnectionTrait,
+    ids: &[i64],
+) -> Result<HashSet<i64>, Error> {
+    let held: Vec<(i64, Option<i64>)> = agent::Entity::find()
+        .select_only()
+        .columns([agent::Column::Id, agent::Column::ModelId])
+        .filter(agent::Column::Id.is_in(ids.iter().copied()))
         .filter(agent::Column::IsActive.eq(true))
+        .order_by_asc(agent::Column::Id)
         .lock_shared()
-        .one(db)
-        .await?
-        .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;
-    if let Some(model_id) = agent_row.model_id {
-        model::Entity::find_by_id(model_id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let models: BTreeSet<i64> = held.iter().filter_map(|(_, model_id)| *model_id).collect();
+    if !models.is_empty() {
+        model::Entity::find()
+            .select_only()
+            .column(model::Column::Id)
             .inner_join(provider::Entity)
+            .filter(model::Column::Id.is_in(models))
+            .order_by_asc(model::Column::Id)
             .lock_shared()
-            .one(db)
+            .into_tuple::<i64>()
+            .all(db)
             .await?;
     }
-    Ok(())
+    Ok(held.into_iter().map(|(id, _)| id).collect())
 }
 
 async fn refuse_if_full(
@@ -145,10 +163,7 @@ async fn refuse_if_full(
     if count_active(db, circle_row.id).await? < i64::from(limit) {
         return Ok(());
     }
-    Err(Error::conflict(
-        "circle_full",
-        format!("circle {} has all of its {limit} members", circle_row.name),
-    ))
+    Err(full(circle_row, limit))
 }
 
 /// Changes the columns that are set.
@@ -174,13 +189,17 @@ pub(crate) async fn remove(
     agent_id: i64,
     expected: &Expected,
 ) -> Result<(), Error> {
-    let ended = member::ActiveModel {
+    change_active(database, circle, agent_id, expected, ended()).await?;
+    Ok(())
+}
+
+/// What changes when a membership ends.
+pub(super) fn ended() -> member::ActiveModel {
+    member::ActiveModel {
         is_active: Set(false),
         left_at: Set(Some(now())),
         ..ActiveModelTrait::default()
-    };
-    change_active(database, circle, agent_id, expected, ended).await?;
-    Ok(())
+    }
 }
 
 /// The circle is held first, as by everyone who writes members, so that no two wait for each other.
@@ -202,13 +221,20 @@ async fn change_active(
     Ok(after)
 }
 
-fn unknown(circle: &str, agent_id: i64) -> Error {
+pub(super) fn unknown(circle: &str, agent_id: i64) -> Error {
     Error::not_found("member", format!("{agent_id} of circle {circle}"))
 }
 
-fn exists(circle: &str, agent_id: i64) -> Error {
+pub(super) fn exists(circle: &str, agent_id: i64) -> Error {
     Error::conflict(
         "member_exists",
         format!("agent {agent_id} is a member of circle {circle} already"),
+    )
+}
+
+pub(super) fn full(circle_row: &circle::Model, limit: i32) -> Error {
+    Error::conflict(
+        "circle_full",
+        format!("circle {} has all of its {limit} members", circle_row.name),
     )
 }

@@ -332,7 +332,7 @@ async fn numbers_in_settings_come_back_as_they_were_sent_up_to_the_largest() {
             "5e-324",
             "9007199254740993",
         ] {
-            let settings: serde_json::Value = number.parse().expect("a number");
+            let settings: Value = number.parse().expect("a number");
             let body = json!({"settings": {"x": settings}});
             let patched = app.patch("/v1/circles/team", &body).await.ok();
             assert_eq!(patched["settings"], body["settings"], "{number}");

@@ -30,6 +30,10 @@ fn posts() -> Vec<(&'static str, Option<Value>)> {
         ("/v1/agents", Some(json!({"name": "a", "model_id": 1}))),
         ("/v1/circles", Some(json!({"name": "team"}))),
         ("/v1/circles/team/members", Some(json!({"agent_id": 1}))),
+        (
+            "/v1/circles/team/members:batch",
+            Some(json!({"operations": [{"op": "remove", "agent_id": 1}]})),
+        ),
         ("/v1/circles/team/start", None),
         ("/v1/circles/team/stop", None),
         ("/v1/conversations", Some(json!({"topic": "t"}))),

@@ -4,6 +4,7 @@ mod support;
 
 mod agents;
 mod bad_requests;
+mod bulk;
 mod catalog;
 mod circles;
 mod command_line;

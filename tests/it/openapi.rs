@@ -47,7 +47,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
-            "restore",
+            "restore", "batch", "replace",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -102,6 +102,14 @@ fn every_operation_is_described_for_people_and_for_generators() {
     assert_eq!(ids.len(), count, "operation ids are unique");
 }
 
+/// Whether a schema is of what is sent, by its name.
+fn is_request(name: &str) -> bool {
+    name.starts_with("New")
+        || ["Patch", "Batch", "Operation"]
+            .iter()
+            .any(|kind| name.ends_with(kind))
+}
+
 #[test]
 fn every_schema_and_field_is_described_and_requests_are_closed() {
     let description = committed();
@@ -116,10 +124,9 @@ fn every_schema_and_field_is_described_and_requests_are_closed() {
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
             assert!(property["description"].is_string(), "{name}.{field}");
         }
-        let is_request = name.starts_with("New") || name.ends_with("Patch");
         assert_eq!(
             schema["additionalProperties"] == false,
-            is_request,
+            is_request(name),
             "{name}"
         );
     }
@@ -141,6 +148,8 @@ fn every_object_has_an_example_that_is_true_to_it() {
                 "Provenance",
                 "PromptPart",
                 "ParticipantList",
+                "MemberResult",
+                "MemberFailure",
             ]
             .contains(&name.as_str());
         if schema["type"] == "object" && !made_of_others {
@@ -157,7 +166,7 @@ fn every_field_of_a_request_has_a_bound() {
         .as_object()
         .expect("schemas");
     for (name, schema) in schemas {
-        if !(name.starts_with("New") || name.ends_with("Patch")) {
+        if !is_request(name) {
             continue;
         }
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
