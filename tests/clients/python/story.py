@@ -1,0 +1,132 @@
+"""The story, told with the package that openapi-python-client writes. Argument: the server's address."""
+
+import sys
+from http import HTTPStatus
+
+from circle_registry_client import Client
+from circle_registry_client.api.agents import create_agent, get_agent, update_agent
+from circle_registry_client.api.circles import create_circle, get_circle
+from circle_registry_client.api.members import add_member, list_members
+from circle_registry_client.api.models import create_model
+from circle_registry_client.api.providers import create_provider
+from circle_registry_client.models import (
+    AgentPatch,
+    CircleStatus,
+    MemberRole,
+    NewAgent,
+    NewCircle,
+    NewMember,
+    NewModel,
+    NewProvider,
+    Problem,
+)
+from circle_registry_client.types import UNSET
+
+TEAM = "python-team"
+
+client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True)
+
+
+def created(answer):
+    return answered(answer, HTTPStatus.CREATED)
+
+
+def found(answer):
+    return answered(answer, HTTPStatus.OK)
+
+
+def answered(answer, status):
+    assert answer.status_code == status, answer.content
+    assert not isinstance(answer.parsed, Problem), answer.content
+    return answer.parsed
+
+
+def refused(answer, status):
+    assert answer.status_code == status, answer.content
+    assert isinstance(answer.parsed, Problem), answer.content
+    assert answer.parsed.status == status
+    return answer.parsed
+
+
+acme = created(
+    create_provider.sync_detailed(
+        client=client,
+        body=NewProvider(
+            name="python-acme", api_type="openai", base_url="https://api.acme.example"
+        ),
+    )
+)
+assert acme.name == "python-acme"
+large = created(
+    create_model.sync_detailed(
+        client=client,
+        body=NewModel(provider_id=acme.id, model_name="acme-large", mode="chat", input_price="2.5"),
+    )
+)
+assert large.input_price == "2.5000000000"
+
+agents = [
+    created(
+        create_agent.sync_detailed(
+            client=client, body=NewAgent(name=name, model_id=large.id, skill_names=["review"])
+        )
+    ).id
+    for name in ["Ada", "Linus", "Grace"]
+]
+ada, linus, grace = agents
+
+team = created(create_circle.sync_detailed(client=client, body=NewCircle(name=TEAM)))
+assert team.status is CircleStatus.STOPPED
+assert team.member_count == 0
+for agent_id, role in [
+    (ada, MemberRole.LEAD),
+    (linus, MemberRole.REVIEWER),
+    (grace, MemberRole.MEMBER),
+]:
+    body = NewMember(agent_id=agent_id, role=role)
+    assert created(add_member.sync_detailed(TEAM, client=client, body=body)).role is role
+
+# Page through the members, two at a time: every one comes once.
+seen, sizes, cursor = [], [], UNSET
+while cursor is not None:
+    page = found(
+        list_members.sync_detailed(TEAM, client=client, limit=2, count=True, cursor=cursor)
+    )
+    assert page.total == 3
+    sizes.append(len(page.data))
+    seen += [member.agent_id for member in page.data]
+    cursor = page.next_cursor
+assert sizes == [2, 1]
+assert seen == agents
+
+# Clear a field that may be null; what is not named stays.
+cleared = found(update_agent.sync_detailed(grace, client=client, body=AgentPatch(model_id=None)))
+assert cleared.model_id is None
+read = found(get_agent.sync_detailed(grace, client=client))
+assert read.model_id is None
+assert read.skill_names == ["review"]
+
+# The roster, by rank: who, on which model of which provider.
+roster = found(get_circle.sync_detailed(TEAM, client=client))
+assert roster.member_count == 3
+assert [
+    (member.role, member.agent_name, member.model_name, member.provider_name)
+    for member in roster.members
+] == [
+    (MemberRole.LEAD, "Ada", "acme-large", "python-acme"),
+    (MemberRole.MEMBER, "Grace", None, None),
+    (MemberRole.REVIEWER, "Linus", "acme-large", "python-acme"),
+]
+
+missing = refused(get_circle.sync_detailed("nobody", client=client), HTTPStatus.NOT_FOUND)
+assert missing.code == "not_found"
+taken = refused(
+    create_circle.sync_detailed(client=client, body=NewCircle(name=TEAM)), HTTPStatus.CONFLICT
+)
+assert taken.code == "circle_name_taken"
+invalid = refused(
+    add_member.sync_detailed(TEAM, client=client, body=NewMember(agent_id=999_999)),
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+assert invalid.code == "invalid_request"
+assert [error.pointer for error in invalid.errors] == ["#/agent_id"]

@@ -1,0 +1,33 @@
+//! Writes the client from the committed description.
+
+use std::{env, error::Error, fs, iter, path::Path};
+
+use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle};
+use serde_json::Value;
+
+const DESCRIPTION: &str = "../../../openapi.json";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={DESCRIPTION}");
+    // progenitor decodes `application/json` and hands any other media type over as bytes.
+    let text =
+        fs::read_to_string(DESCRIPTION)?.replace("application/problem+json", "application/json");
+
+    let mut settings = GenerationSettings::default();
+    settings.with_interface(InterfaceStyle::Builder);
+    // It writes a field that may be absent or null as one `Option`, and never sends a null. So a
+    // patch is JSON as it is.
+    let description: Value = serde_json::from_str(&text)?;
+    let schemas = description["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    for (name, _) in schemas.filter(|(name, _)| name.ends_with("Patch")) {
+        settings.with_replacement(name, "::serde_json::Value", iter::empty());
+    }
+
+    let client = Generator::new(&settings).generate_tokens(&serde_json::from_str(&text)?)?;
+    let code = prettyplease::unparse(&syn::parse2(client)?);
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("client.rs"), code)?;
+    Ok(())
+}
