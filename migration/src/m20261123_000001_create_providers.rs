@@ -29,7 +29,10 @@ impl MigrationTrait for Migration {
             .await?;
         ddl::run(
             manager,
-            &["CREATE UNIQUE INDEX providers_name_unique ON providers (lower(name))"],
+            &[
+                "CREATE UNIQUE INDEX providers_name_unique ON providers (lower(name))",
+                "CREATE INDEX providers_local ON providers (is_local, id)",
+            ],
         )
         .await
     }

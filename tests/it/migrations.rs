@@ -209,7 +209,8 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 28] = [
+    const EVERYWHERE: [&str; 29] = [
+        "providers (is_local",
         "models (provider_id",
         "models (mode",
         "models (is_deprecated",

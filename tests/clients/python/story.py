@@ -6,7 +6,10 @@ from http import HTTPStatus
 from circle_registry_client import Client
 from circle_registry_client.api.agents import create_agent, get_agent, update_agent
 from circle_registry_client.api.circles import create_circle, get_circle
+from circle_registry_client.api.conversations import create_conversation
+from circle_registry_client.api.handles import get_circle_handles
 from circle_registry_client.api.members import add_member, list_members
+from circle_registry_client.api.messages import create_message, list_messages
 from circle_registry_client.api.models import create_model
 from circle_registry_client.api.providers import create_provider
 from circle_registry_client.models import (
@@ -15,10 +18,14 @@ from circle_registry_client.models import (
     MemberRole,
     NewAgent,
     NewCircle,
+    NewConversation,
     NewMember,
+    NewMessage,
     NewModel,
     NewProvider,
     Problem,
+    TurnStrategy,
+    WarningCode,
 )
 from circle_registry_client.types import UNSET
 
@@ -117,6 +124,25 @@ assert [
     (MemberRole.MEMBER, "Grace", None, None),
     (MemberRole.REVIEWER, "Linus", "acme-large", "python-acme"),
 ]
+
+# What a runtime starts a member from, and the team talking.
+handles = found(get_circle_handles.sync_detailed(TEAM, client=client)).handles
+assert [handle.model for handle in handles] == ["acme-large", None, "acme-large"]
+assert [warning.code for warning in handles[1].warnings] == [WarningCode.NO_MODEL]
+talk = created(
+    create_conversation.sync_detailed(
+        client=client,
+        body=NewConversation(topic="Release", circle=TEAM, turn_strategy=TurnStrategy.ROUND_ROBIN),
+    )
+)
+turn = NewMessage(agent_id=ada, content="Ready?")
+said = created(create_message.sync_detailed(talk.id, client=client, body=turn))
+assert (said.number, said.author_name) == (1, "Ada")
+again = refused(
+    create_message.sync_detailed(talk.id, client=client, body=turn), HTTPStatus.CONFLICT
+)
+assert again.code == "not_its_turn"
+assert len(found(list_messages.sync_detailed(talk.id, client=client)).data) == 1
 
 missing = refused(get_circle.sync_detailed("nobody", client=client), HTTPStatus.NOT_FOUND)
 assert missing.code == "not_found"

@@ -75,6 +75,25 @@ assert.deepEqual(
   ],
 );
 
+// What a runtime starts a member from, and the team talking.
+const { handles } = found(await client.GET("/v1/circles/{name}/handles", circle));
+assert.deepEqual(handles.map((handle) => handle.model), ["acme-large", null, "acme-large"]);
+assert.deepEqual(handles[1]?.warnings.map((warning) => warning.code), ["no_model"]);
+const talk = created(
+  await client.POST("/v1/conversations", {
+    body: { topic: "Release", circle: "typescript-team", turn_strategy: "round_robin" },
+  }),
+);
+const turn = { params: { path: { id: talk.id } }, body: { agent_id: ada, content: "Ready?" } };
+const said = created(await client.POST("/v1/conversations/{id}/messages", turn));
+assert.deepEqual([said.number, said.author_name], [1, "Ada"]);
+const again = refused(await client.POST("/v1/conversations/{id}/messages", turn), 409);
+assert.equal(again.code, "not_its_turn");
+const page = found(
+  await client.GET("/v1/conversations/{id}/messages", { params: { path: { id: talk.id } } }),
+);
+assert.equal(page.data.length, 1);
+
 const missing = refused(
   await client.GET("/v1/circles/{name}", { params: { path: { name: "nobody" } } }),
   404,

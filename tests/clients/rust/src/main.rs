@@ -5,8 +5,9 @@ use std::{env, error::Error, fmt::Debug, num::NonZeroU64};
 use client::{
     Client, ResponseValue,
     types::{
-        CircleStatus, MemberRole, NewAgent, NewCircle, NewMember, NewModel, NewModelInputPrice,
-        NewProvider, Problem,
+        CircleStatus, MemberRole, NewAgent, NewCircle, NewConversation, NewConversationCircle,
+        NewMember, NewMessage, NewModel, NewModelInputPrice, NewProvider, Problem, TurnStrategy,
+        WarningCode,
     },
 };
 use serde_json::json;
@@ -107,6 +108,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
             (MemberRole::Reviewer, "Linus", model, provider),
         ]
     );
+
+    // What a runtime starts a member from, and the team talking.
+    let circle = found(client.get_circle_handles().name(TEAM).send().await);
+    let handles: Vec<_> = circle.handles.iter().collect();
+    assert_eq!(handles[0].model.as_deref(), model);
+    assert_eq!(handles[1].warnings[0].code, WarningCode::NoModel);
+    let body = NewConversation::builder()
+        .topic("Release")
+        .circle(NewConversationCircle::try_from(TEAM)?)
+        .turn_strategy(TurnStrategy::RoundRobin);
+    let talk = id(created(client.create_conversation().body(body).send().await).id);
+    let says = || NewMessage::builder().agent_id(ada).content("Ready?");
+    let said = created(client.create_message().id(talk).body(says()).send().await);
+    assert_eq!((said.number, &*said.author_name), (1, "Ada"));
+    let again = refused(client.create_message().id(talk).body(says()).send().await, 409);
+    assert_eq!(again.code, "not_its_turn");
+    let page = found(client.list_messages().id(talk).send().await);
+    assert_eq!(page.data.len(), 1);
 
     let missing = refused(client.get_circle().name("nobody").send().await, 404);
     assert_eq!(missing.code, "not_found");
