@@ -49,6 +49,8 @@ def bounds_are_published(ctx, response, case):
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     assert response.status_code not in (400, 405, 413, 415), "a sound request was refused"
+    if "None" in map(str, (case.path_parameters or {}).values()):
+        return  # a null of an answer, as a roster's model_id, that was taken for an id
     if response.status_code == 422:
         errors = response.json().get("errors", [])
         assert errors, "a refusal without its reasons"
