@@ -1,9 +1,8 @@
 //! From start to stop: the real service, told to stop, killed, and without its database.
 
 use std::{
-    io::Read,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::{Client, StatusCode};
@@ -14,39 +13,15 @@ use tokio::{
 };
 
 use crate::support::{
-    Answer, TestApp, TestDatabase,
+    TestApp, TestDatabase,
     binary::{self, Server},
     on_both_databases, postgres,
 };
 
-/// Waits until `path` answers with this status.
-async fn wait_for(server: &Server, path: &str, status: StatusCode) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Ok(answer) = reqwest::get(server.url(path)).await
-            && answer.status() == status
-        {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{path} does not answer {status}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// What the process logged, and its exit code.
-fn end_of(mut server: Server) -> (Option<i32>, String) {
-    let status = server.child.wait().expect("the process ends");
-    let mut log = String::new();
-    let mut pipe = server.child.stderr.take().expect("the log");
-    pipe.read_to_string(&mut log).expect("text");
-    (status.code(), log)
-}
-
 #[tokio::test]
 async fn told_to_stop_it_is_unready_finishes_what_is_in_flight_and_closes_the_pool() {
     on_both_databases(async |database| {
-        let server = Server::start(&database.url, &["--shutdown-delay", "1s"]).await;
-        wait_for(&server, "/readyz", StatusCode::OK).await;
+        let server = Server::start_ready(&database.url, &["--shutdown-delay", "1s"]).await;
         let body = r#"{"name":"late","api_type":"openai"}"#;
         let mut slow = TcpStream::connect(server.address).await.expect("a connection");
         let head = format!(
@@ -58,8 +33,8 @@ async fn told_to_stop_it_is_unready_finishes_what_is_in_flight_and_closes_the_po
         tokio::time::sleep(Duration::from_millis(100)).await;
 
         server.signal("-TERM");
-        wait_for(&server, "/readyz", StatusCode::SERVICE_UNAVAILABLE).await;
-        let answer = Answer::to(Client::new().get(server.url("/readyz"))).await;
+        server.wait_for("/readyz", StatusCode::SERVICE_UNAVAILABLE).await;
+        let answer = server.get("/readyz").await;
         assert!(!answer.header("retry-after").is_empty());
         answer.problem(503, "draining");
         tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -69,7 +44,7 @@ async fn told_to_stop_it_is_unready_finishes_what_is_in_flight_and_closes_the_po
         let mut answer = String::new();
         slow.read_to_string(&mut answer).await.expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-        let (code, log) = end_of(server);
+        let (code, log) = server.end().await;
         assert_eq!(code, Some(0), "{log}");
         for line in ["database pool opened", "database pool closed"] {
             assert!(log.contains(line), "{log}");
@@ -83,14 +58,14 @@ async fn every_write_that_was_answered_survives_a_kill() {
     on_both_databases(async |database| {
         let mut expected = 0;
         for round in 0..3 {
-            let server = Server::start(&database.url, &[]).await;
-            wait_for(&server, "/readyz", StatusCode::OK).await;
+            let server = Server::start_ready(&database.url, &[]).await;
             let answered = Arc::new(Mutex::new(Vec::new()));
             let writers: Vec<_> = (0..8)
                 .map(|writer| {
                     let answered = Arc::clone(&answered);
                     let url = server.url("/v1/providers");
                     tokio::spawn(write_until_it_fails(
+                        server.client().clone(),
                         url,
                         format!("r{round}-w{writer}"),
                         answered,
@@ -109,15 +84,13 @@ async fn every_write_that_was_answered_survives_a_kill() {
                 .expect("it");
             assert!(!answered.is_empty(), "nothing was written before the kill");
 
-            let server = Server::start(&database.url, &[]).await;
-            wait_for(&server, "/readyz", StatusCode::OK).await;
+            let server = Server::start_ready(&database.url, &[]).await;
             for path in &answered {
-                let answer = Answer::to(Client::new().get(server.url(path))).await;
+                let answer = server.get(path).await;
                 assert_eq!(answer.status, 200, "{path} is lost");
             }
             expected += answered.len();
-            let list =
-                Answer::to(Client::new().get(server.url("/v1/providers?count=true&limit=1"))).await;
+            let list = server.get("/v1/providers?count=true&limit=1").await;
             let total = list.ok()["total"].as_u64().expect("a total");
             assert!(total >= expected as u64);
         }
@@ -126,8 +99,12 @@ async fn every_write_that_was_answered_survives_a_kill() {
 }
 
 /// Creates providers one after the other and notes those that were answered.
-async fn write_until_it_fails(url: String, name: String, answered: Arc<Mutex<Vec<String>>>) {
-    let client = Client::new();
+async fn write_until_it_fails(
+    client: Client,
+    url: String,
+    name: String,
+    answered: Arc<Mutex<Vec<String>>>,
+) {
     for number in 0.. {
         let body = json!({"name": format!("{name}-{number}"), "api_type": "openai"});
         let Ok(answer) = client.post(&url).json(&body).send().await else {
@@ -173,7 +150,7 @@ async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
     url.set_port(Some(port)).expect("a port");
 
     let server = Server::start(url.as_str(), &[]).await;
-    let get = async |path: &str| Answer::to(Client::new().get(server.url(path))).await;
+    let get = async |path: &str| server.get(path).await;
     assert_eq!(get("/livez").await.ok()["status"], "ok");
     get("/readyz").await.problem(503, "starting");
     let answer = get("/v1/circles").await;
@@ -182,7 +159,7 @@ async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
     assert_eq!(get("/v1/pool").await.ok()["backend"], "postgresql");
 
     open_way(port, to).await;
-    wait_for(&server, "/readyz", StatusCode::OK).await;
+    server.wait_for("/readyz", StatusCode::OK).await;
     assert_eq!(get("/v1/circles").await.ok()["data"], json!([]));
     assert!(
         get("/v1/pool").await.ok()["open"].as_u64() >= Some(4),
@@ -190,7 +167,7 @@ async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
     );
 
     server.signal("-TERM");
-    let (code, log) = end_of(server);
+    let (code, log) = server.end().await;
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("the database is not there yet"), "{log}");
     postgres::drop_database(&name).await;
@@ -212,12 +189,9 @@ async fn a_database_that_says_no_ends_the_start_with_one_line() {
 async fn no_secret_of_the_database_url_is_logged() {
     let url = "postgres://someone:hunter2@127.0.0.1:1/teams";
     let server = Server::start(url, &["--log", "trace"]).await;
-    let answer = reqwest::get(server.url("/readyz"))
-        .await
-        .expect("an answer");
-    assert!(!answer.text().await.expect("a body").contains("hunter2"));
+    assert!(!server.get("/readyz").await.text.contains("hunter2"));
     server.signal("-TERM");
-    let (_, log) = end_of(server);
+    let (_, log) = server.end().await;
     assert!(
         log.contains("database pool opened") && log.contains("teams"),
         "{log}"

@@ -17,6 +17,10 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use answer::Answer;
 
+/// How long a test may take on one database; one that hangs fails and says so. The property of the
+/// roster's tag can be asked for on many more writes than usual.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -218,7 +222,11 @@ pub(crate) async fn on_both(test: impl AsyncFn(&TestApp)) {
 pub(crate) async fn on_both_databases(test: impl AsyncFn(&TestDatabase)) {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::create(backend).await;
-        let outcome = AssertUnwindSafe(test(&database)).catch_unwind().await;
+        let patient = async {
+            let test = tokio::time::timeout(PATIENCE, test(&database));
+            assert!(test.await.is_ok(), "not done after {PATIENCE:?}");
+        };
+        let outcome = AssertUnwindSafe(patient).catch_unwind().await;
         database.remove().await;
         if let Err(panic) = outcome {
             #[expect(
