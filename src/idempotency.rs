@@ -22,6 +22,7 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    caller::Caller,
     database::Database,
     error::Error,
     http::{Answer, Kept},
@@ -33,8 +34,6 @@ pub(crate) const HEADER: &str = "Idempotency-Key";
 pub(crate) const MAX_LENGTH: usize = 255;
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(24);
-/// Until callers are told apart, there is one.
-const CALLER: &str = "anyone";
 
 /// The SHA-256 of a request's body in Base64, noted where the body is read.
 #[derive(Clone, Debug)]
@@ -50,6 +49,7 @@ impl BodyDigest {
 #[derive(Clone, Debug)]
 pub(crate) struct Once {
     key: Option<String>,
+    caller: Caller,
     method: String,
     path: String,
     digest: String,
@@ -64,6 +64,7 @@ impl<'a> FromRequest<'a> for Once {
         let digest = request.data::<BodyDigest>().cloned();
         Ok(Self {
             key,
+            caller: Caller::of(request),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             digest: digest.unwrap_or_else(|| BodyDigest::of(b"")).0,
@@ -138,8 +139,8 @@ impl Once {
         let entered = match &self.key {
             None => None,
             Some(key) => {
-                let name = format!("{CALLER} {} {} {key}", self.method, self.path);
-                Some(database.running().enter(name).ok_or_else(in_progress)?)
+                let entered = database.running().enter(self.name_of(key));
+                Some(entered.ok_or_else(in_progress)?)
             }
         };
         let transaction = database.begin_write().await?;
@@ -156,6 +157,10 @@ impl Once {
         }))
     }
 
+    fn name_of(&self, key: &str) -> String {
+        format!("{} {} {} {key}", self.caller, self.method, self.path)
+    }
+
     /// Against other instances on the same PostgreSQL. On SQLite there is one writer anyway.
     async fn reserve(&self, db: &DatabaseTransaction, key: &str) -> Result<(), Error> {
         if db.get_database_backend() != DbBackend::Postgres {
@@ -164,7 +169,7 @@ impl Once {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
-            [format!("{CALLER} {} {} {key}", self.method, self.path).into()],
+            [self.name_of(key).into()],
         );
         let row = db.query_one_raw(statement).await?;
         match row.map(|row| row.try_get_by_index::<bool>(0)).transpose()? {
@@ -179,7 +184,7 @@ impl Once {
         key: &str,
     ) -> Result<Option<idempotency_key::Model>, DbErr> {
         idempotency_key::Entity::find()
-            .filter(idempotency_key::Column::Caller.eq(CALLER))
+            .filter(idempotency_key::Column::Caller.eq(self.caller.to_string()))
             .filter(idempotency_key::Column::Method.eq(self.method.as_str()))
             .filter(idempotency_key::Column::Path.eq(self.path.as_str()))
             .filter(idempotency_key::Column::Key.eq(key))
@@ -226,7 +231,7 @@ impl Effect {
                 .await?;
             let row = idempotency_key::ActiveModel {
                 id: NotSet,
-                caller: Set(CALLER.to_owned()),
+                caller: Set(self.once.caller.to_string()),
                 method: Set(self.once.method),
                 path: Set(self.once.path),
                 key: Set(key),

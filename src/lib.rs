@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod app;
 pub mod lifecycle;
 
+mod caller;
 pub mod error;
 mod idempotency;
 pub mod page;

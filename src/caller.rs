@@ -1,0 +1,32 @@
+//! Who sent a request.
+
+use std::fmt;
+
+use poem::Request;
+
+/// Whoever a request is served for: what is kept for one caller is not shown to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// Someone who showed no key, where none is needed.
+    #[default]
+    Anyone,
+    /// The owner of the API key of this id.
+    #[expect(dead_code, reason = "there are no keys yet")]
+    Key(i64),
+}
+
+impl Caller {
+    /// Who sent this request, as was found out before it came here.
+    pub(crate) fn of(request: &Request) -> Self {
+        request.data::<Self>().copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anyone => f.write_str("anyone"),
+            Self::Key(id) => write!(f, "key {id}"),
+        }
+    }
+}
