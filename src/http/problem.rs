@@ -70,6 +70,8 @@ pub(crate) enum Rejection {
     TooLarge,
     #[error("the body could not be read to its end")]
     Incomplete,
+    #[error("the body came too slowly")]
+    TooSlow,
     #[error("the body must be sent as application/json")]
     ContentType,
     #[error("this path has no such method")]
@@ -185,6 +187,11 @@ fn outline_rejection(rejection: &Rejection) -> Outline<'_> {
         Rejection::Incomplete => Outline::new(
             StatusCode::BAD_REQUEST,
             "incomplete_body",
+            sentence(rejection),
+        ),
+        Rejection::TooSlow => Outline::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
             sentence(rejection),
         ),
         Rejection::ContentType => Outline::new(
