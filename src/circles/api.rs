@@ -121,8 +121,10 @@ impl CirclesApi {
     ) -> Result<RosterAnswer, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
-            let (roster, _) = roster::get(db, &name.0, true).await?;
-            return Ok(RosterAnswer::Untagged(Body(roster)));
+            let (roster, revision) = roster::get(db, &name.0, true).await?;
+            return Ok(RosterAnswer::Whole(Tagged::with_view(
+                &roster, roster.id, revision,
+            )?));
         }
         let named = headers
             .get(header::IF_NONE_MATCH)
@@ -135,7 +137,7 @@ impl CirclesApi {
         }
         let (roster, revision) = roster::get(db, &name.0, false).await?;
         let etag = etag(roster.id, revision);
-        Ok(RosterAnswer::Tagged(Body(roster), etag))
+        Ok(RosterAnswer::Whole(Tagged::with(&roster, etag)?))
     }
 
     /// Update a circle
@@ -251,17 +253,14 @@ impl CirclesApi {
 
 /// The answer to a request for a roster.
 enum RosterAnswer {
-    Tagged(Body<Roster>, String),
-    /// With the memberships that ended; the tag says nothing about those.
-    Untagged(Body<Roster>),
+    Whole(Tagged<Roster>),
     NotModified(String),
 }
 
 impl IntoResponse for RosterAnswer {
     fn into_response(self) -> Response {
         match self {
-            Self::Tagged(body, etag) => body.with_header(header::ETAG, etag).into_response(),
-            Self::Untagged(body) => body.into_response(),
+            Self::Whole(answer) => answer.into_response(),
             Self::NotModified(etag) => StatusCode::NOT_MODIFIED
                 .with_header(header::ETAG, etag)
                 .into_response(),
@@ -273,13 +272,7 @@ impl IntoResponse for RosterAnswer {
 /// beside a 200, it makes some generators fail.
 impl ApiResponse for RosterAnswer {
     fn meta() -> MetaResponses {
-        let mut meta = Tagged::<Roster>::meta();
-        let headers = meta
-            .responses
-            .iter_mut()
-            .flat_map(|response| &mut response.headers);
-        headers.for_each(|header| header.required = false);
-        meta
+        Tagged::<Roster>::meta()
     }
 
     fn register(registry: &mut Registry) {

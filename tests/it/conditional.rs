@@ -125,6 +125,40 @@ async fn an_unchanged_roster_takes_one_small_statement() {
 }
 
 #[tokio::test]
+async fn a_roster_with_memberships_that_ended_has_a_tag_of_its_own() {
+    on_both(async |app| {
+        app.a_circle("team").await;
+        let (stays, left) = (app.an_agent("stays").await, app.an_agent("left").await);
+        for agent in [stays, left] {
+            app.a_member("team", agent).await;
+        }
+        let member = format!("/v1/circles/team/members/{left}");
+        app.delete(&member).await.no_content();
+        let path = "/v1/circles/team?include_inactive=true";
+        let tag = app.get(path).await.header("etag").to_owned();
+        assert_ne!(tag, app.get("/v1/circles/team").await.header("etag"));
+        assert_eq!(get_unless(app, path, &tag).await.status, 304);
+
+        // The circle's revision does not count what happens to those who left.
+        let agent = format!("/v1/agents/{left}");
+        app.patch(&agent, &json!({"role": "gone"})).await.ok();
+        let changed = get_unless(app, path, &tag).await;
+        let new_tag = changed.header("etag").to_owned();
+        assert_ne!(new_tag, tag);
+        assert_eq!(changed.ok()["members"][1]["agent_role"], "gone");
+
+        let change = json!({"description": "d"});
+        patch_if(app, "/v1/circles/team", &new_tag, change.clone())
+            .await
+            .ok();
+        patch_if(app, "/v1/circles/team", &new_tag, change)
+            .await
+            .problem(412, "outdated");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_change_from_an_old_state_is_refused_and_changes_nothing() {
     on_both(async |app| {
         for (path, change) in one_of_everything(app).await {
