@@ -7,6 +7,7 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
 
 use crate::{
+    circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
@@ -102,7 +103,8 @@ impl Application {
             tracing::info!(%address, "listening");
         }
         let acceptor = TcpAcceptor::from_tokio(listener)?;
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone());
+        let rosters = RosterCache::new(settings.roster_cache);
+        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
         let mut refused = None;
         let stopped = async {
             tokio::select! {
