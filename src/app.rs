@@ -6,6 +6,7 @@ use migration::runner::MigrateError;
 use tokio::net::TcpListener;
 
 use crate::{
+    circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
@@ -101,7 +102,8 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone());
+        let rosters = RosterCache::new(settings.roster_cache);
+        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
         let mut refused = None;
         let stopped = async {
             tokio::select! {

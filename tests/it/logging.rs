@@ -34,10 +34,10 @@ async fn a_log_that_nobody_reads_stalls_nobody() {
         while let Some(client) = clients.join_next().await {
             client.expect("answers");
         }
-        let served = started.elapsed();
+        let elapsed = started.elapsed();
         server.signal("-TERM");
         let (code, _) = server.end().await;
-        assert_eq!(code, Some(0), "after {served:?}");
+        assert_eq!(code, Some(0), "after {elapsed:?}");
     })
     .await;
 }
