@@ -133,6 +133,11 @@ pub fn is_refused(error: &DbErr) -> bool {
     }
 }
 
+/// Whether it is the database that reports this error, and not the way to it.
+pub fn is_reported(error: &DbErr) -> bool {
+    matches!(driver_error(error), Some(Sqlx::Database(_)))
+}
+
 /// What an error that the database reports means for the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Seek},
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -33,7 +34,39 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 
 /// Runs the program to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().expect("the program runs")
+    finish(&mut command(arguments))
+}
+
+/// Runs a command to its end, which it must come to.
+pub(crate) fn finish(command: &mut Command) -> Output {
+    let (stdout, stderr) = (tempfile::tempfile(), tempfile::tempfile());
+    let (mut stdout, mut stderr) = (stdout.expect("a file"), stderr.expect("a file"));
+    let mut child = command
+        .stdout(stdout.try_clone().expect("the file"))
+        .stderr(stderr.try_clone().expect("the file"))
+        .spawn()
+        .expect("the program runs");
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the process") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let read = |file: &mut fs::File| {
+        let mut text = Vec::new();
+        file.rewind().expect("its start");
+        file.read_to_end(&mut text).expect("what it said");
+        text
+    };
+    Output {
+        status,
+        stdout: read(&mut stdout),
+        stderr: read(&mut stderr),
+    }
 }
 
 /// What a run that went well printed.
