@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// Milliseconds of load before something is killed.
-const LOAD: Range<u64> = 50..400;
+const LOAD: Range<u64> = 0..300;
 
 #[tokio::test]
 async fn every_write_that_was_answered_survives_a_kill_on_sqlite() {
@@ -33,6 +33,7 @@ async fn survive_kills(url: &str, rounds: u32) {
     let mut ledger = Ledger::prepare(&server).await;
     for _ in 0..rounds {
         let writers = Writers::start(&server, &ledger);
+        writers.under_way().await;
         tokio::time::sleep(random_moment(LOAD)).await;
         server.signal("-KILL");
         ledger.note(writers.ended().await);
@@ -52,11 +53,12 @@ async fn every_write_that_was_answered_survives_a_crash_of_postgresql() {
     let rounds = rounds(3, 20);
     for _ in 0..rounds {
         let writers = Writers::start(&server, &ledger);
+        writers.under_way().await;
         tokio::time::sleep(random_moment(LOAD)).await;
         postgres.stop_immediately();
         tokio::time::sleep(Duration::from_millis(100)).await;
         postgres.start_ready().await;
-        tokio::time::sleep(random_moment(LOAD)).await;
+        writers.under_way().await;
         ledger.note(writers.stop().await);
         ledger.check(&server).await;
     }

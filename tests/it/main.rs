@@ -16,6 +16,7 @@ mod kills;
 mod lifecycle;
 mod members;
 mod migrations;
+mod migrators;
 mod models;
 mod openapi;
 mod pages;

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reqwest::Client;
@@ -181,26 +181,32 @@ impl Ledger {
 #[derive(Debug)]
 pub(crate) struct Writers {
     tasks: JoinSet<Vec<Write>>,
+    answered: Arc<AtomicU64>,
     enough: Arc<AtomicBool>,
 }
 
 impl Writers {
     pub(crate) fn start(server: &Server, ledger: &Ledger) -> Self {
+        let answered = Arc::new(AtomicU64::new(0));
         let enough = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for kind in WORK {
             let (path, body) = ledger.request(kind);
             let (client, url) = (server.client().clone(), server.url(&path));
             let (next, enough) = (Arc::clone(&ledger.next), Arc::clone(&enough));
+            let count = Arc::clone(&answered);
             tasks.spawn(async move {
                 let mut writes = Vec::new();
                 while !enough.load(Ordering::Relaxed) {
                     let serial = next.fetch_add(1, Ordering::Relaxed);
-                    let answered = post(&client, &url, &body(serial)).await;
-                    let away = answered.is_none();
-                    let answer = answered.flatten();
-                    if answer.is_none() {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    let heard = post(&client, &url, &body(serial)).await;
+                    let away = heard.is_none();
+                    let answer = heard.flatten();
+                    match answer {
+                        Some(_) => {
+                            count.fetch_add(1, Ordering::Relaxed);
+                        }
+                        None => tokio::time::sleep(Duration::from_millis(10)).await,
                     }
                     writes.push(Write {
                         kind,
@@ -214,7 +220,21 @@ impl Writers {
                 writes
             });
         }
-        Self { tasks, enough }
+        Self {
+            tasks,
+            answered,
+            enough,
+        }
+    }
+
+    /// Waits until they have all had the time to write, from now on.
+    pub(crate) async fn under_way(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let enough = self.answered.load(Ordering::Relaxed) + WORK.len() as u64;
+        while self.answered.load(Ordering::Relaxed) < enough {
+            assert!(Instant::now() < deadline, "nothing is written");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// What they wrote until the server went away.
