@@ -23,4 +23,5 @@ mod pages;
 mod providers;
 mod reading;
 mod roster;
+mod sqlite;
 mod starts;

@@ -16,9 +16,17 @@ use super::{Answer, postgres::free_port};
 /// How long a server may take to start, to answer or to end before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_circle-registry");
+
 /// The program with these arguments and nothing of this process's settings.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_circle-registry"));
+    command_under(&[], arguments)
+}
+
+/// The same, run by another program that becomes it.
+fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let words = [wrapper, &[PROGRAM], arguments].concat();
+    let mut command = Command::new(words[0]);
     for name in [
         "DATABASE_URL",
         "DB_HOST",
@@ -28,7 +36,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.args(arguments).stdin(Stdio::null());
+    command.args(&words[1..]).stdin(Stdio::null());
     command
 }
 
@@ -91,12 +99,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it answers, ready or not.
     pub(crate) async fn start(database_url: &str, more: &[&str]) -> Self {
+        Self::start_under(&[], database_url, more).await
+    }
+
+    /// The same, run by another program that becomes it.
+    pub(crate) async fn start_under(wrapper: &[&str], database_url: &str, more: &[&str]) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let bind = address.to_string();
         let mut arguments = vec!["serve", "--bind", &bind, "--database-url", database_url];
         arguments.extend(more);
         let log = NamedTempFile::new().expect("a file");
-        let child = command(&arguments)
+        let child = command_under(wrapper, &arguments)
             .stdout(Stdio::null())
             .stderr(log.reopen().expect("the file"))
             .spawn()
@@ -163,6 +176,10 @@ impl Server {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
