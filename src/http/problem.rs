@@ -158,7 +158,7 @@ fn outline(error: &Error) -> Outline<'_> {
         ),
         Error::OutOfSpace(_) => Outline::new(
             StatusCode::INSUFFICIENT_STORAGE,
-            "storage_full",
+            "insufficient_storage",
             "The database has no space left, so nothing can be written.",
         ),
         Error::Database(_) => internal(),

@@ -90,30 +90,6 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
 }
 
 #[tokio::test]
-async fn eight_migrators_at_once_apply_every_migration_once() {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        let database = TestDatabase::create_empty(backend).await;
-        let mut pools = Vec::new();
-        for _ in 0..8 {
-            pools.push(connect(&database, PoolSize::ONE).await);
-        }
-        let runs = pools.iter().map(|db| runner::up(db, None));
-        let mut applied = Vec::new();
-        for run in futures_util::future::join_all(runs).await {
-            applied.extend(run.expect("no migrator fails"));
-        }
-        let status = runner::status(&pools[0]).await.expect("a status");
-        applied.sort();
-        assert_eq!(applied, status.applied);
-        assert!(status.pending.is_empty() && status.unknown.is_empty());
-        for db in pools {
-            db.close().await.expect("closed");
-        }
-        database.remove().await;
-    }
-}
-
-#[tokio::test]
 async fn a_schema_newer_than_the_program_is_refused() {
     on_both_databases(async |database| {
         let db = connect(database, PoolSize::ONE).await;

@@ -1,9 +1,48 @@
-//! What tests of faults have in common.
+//! How hard the tests of faults try. In the usual run they are short; with `FAULTS=full` in the
+//! environment they go through every round and hold the service to its exact times.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use reqwest::Client;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Whether to do it all.
+pub(crate) fn full() -> bool {
+    std::env::var_os("FAULTS").is_some_and(|wanted| wanted == "full")
+}
+
+/// How often to do it: in the usual run, and in full.
+pub(crate) fn rounds(short: u32, all: u32) -> u32 {
+    if full() { all } else { short }
+}
+
+/// The time that is promised, or, in the usual run, one that a busy machine can keep.
+pub(crate) fn within(promised: Duration) -> Duration {
+    if full() {
+        promised
+    } else {
+        promised.saturating_mul(5)
+    }
+}
+
+/// A random number of milliseconds.
+pub(crate) fn random_moment(milliseconds: Range<u64>) -> Duration {
+    let random = RandomState::new().hash_one(());
+    let span = milliseconds.end - milliseconds.start;
+    Duration::from_millis(milliseconds.start + random % span)
+}
+
+/// Tells a figure; `cargo test` shows it with `--nocapture`.
+pub(crate) fn figure(what: &str) {
+    #[expect(clippy::print_stderr, reason = "figures are for whoever runs the test")]
+    {
+        eprintln!("figure: {what}");
+    }
+}
 
 /// The usual number, or with `FAULTS=full` the one that the README tells of.
 pub(crate) fn usually_or_in_full<T>(usual: T, full: T) -> T {
