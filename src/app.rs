@@ -112,7 +112,7 @@ impl Application {
             tracing::info!(%address, "listening");
         }
         let rosters = RosterCache::new(settings.roster_cache);
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
+        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters, &settings);
         let mut refused = None;
         let stopped = async {
             tokio::select! {

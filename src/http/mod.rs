@@ -12,6 +12,7 @@ mod not_modified;
 mod openapi;
 mod payload;
 mod problem;
+mod repeat;
 mod request_id;
 mod schema;
 mod written;
@@ -30,6 +31,7 @@ pub(crate) use written::Written;
 use crate::{
     agents::AgentsApi,
     circles::{CirclesApi, RosterCache},
+    config::ServerSettings,
     conversations::ConversationsApi,
     database::Database,
     handles::HandlesApi,
@@ -102,7 +104,8 @@ pub(crate) fn endpoint(
     database: Database,
     lifecycle: Lifecycle,
     rosters: RosterCache,
-) -> impl Endpoint<Output = Response> {
+    settings: &ServerSettings,
+) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let documents = openapi::Documents::of(&service);
     let contract = contract::Contract::new(&documents.description);
@@ -127,7 +130,11 @@ pub(crate) fn endpoint(
         .nest("/", service)
         .into_endpoint()
         .with(not_modified::NotModified)
-        .with(detach::Detach)
+        .with(repeat::Repeat)
+        .with(detach::Detach::new(
+            settings.request_timeout,
+            settings.max_requests,
+        ))
         .with(contract)
         .with(gate::Gate)
         .with(problem::Problems)
@@ -139,6 +146,8 @@ pub(crate) fn endpoint(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use poem::{Request, endpoint::make, http::Method};
 
     use super::*;
@@ -150,7 +159,7 @@ mod tests {
             Ok::<(), poem::Error>(())
         });
         let endpoint = operation
-            .with(detach::Detach)
+            .with(detach::Detach::new(Duration::from_secs(10), 1))
             .with(problem::Problems)
             .with(request_id::RequestIds);
         let request = Request::builder().method(method).finish();
