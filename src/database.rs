@@ -25,7 +25,7 @@ use tracing::Instrument;
 
 /// How long a transaction may take to begin. What is there to wait for has limits of its own, so
 /// that only a database that is silent for good lets it come to this.
-const BEGIN_LIMIT: Duration = Duration::from_secs(60);
+const BEGIN_LIMIT: Duration = Duration::from_mins(1);
 
 /// The pool of connections, with what it counts. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -159,13 +159,11 @@ impl Database {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             }));
-            match tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
-                Ok(begun) => begun,
-                Err(_) => {
-                    database.suspect();
-                    Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
-                }
+            if let Ok(begun) = tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
+                return begun;
             }
+            database.suspect();
+            Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
         };
         tokio::spawn(beginning.in_current_span())
             .await

@@ -116,13 +116,11 @@ async fn finish_within(
 ) -> poem::Result<Response> {
     let database = request.data::<Database>().cloned();
     let mut work = pin!(inner.call(request));
-    match timeout(limit, work.as_mut()).await {
-        Ok(answered) => answered.map(IntoResponse::into_response),
-        Err(_) => {
-            if let Some(database) = database {
-                database.suspect();
-            }
-            Err(Rejection::TimedOut.into())
-        }
+    if let Ok(answered) = timeout(limit, work.as_mut()).await {
+        return answered.map(IntoResponse::into_response);
     }
+    if let Some(database) = database {
+        database.suspect();
+    }
+    Err(Rejection::TimedOut.into())
 }

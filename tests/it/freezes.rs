@@ -22,7 +22,7 @@ use crate::support::{
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long a fault may take to be over before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Connections in the pool. To open one takes a debug build a tenth of a second of processor time,
 /// so that many at once would be a fault of their own.
 const CONNECTIONS: usize = 6;

@@ -31,7 +31,7 @@ use crate::support::{
     on_both_databases, texts_of,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
