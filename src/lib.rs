@@ -33,3 +33,4 @@ pub(crate) mod models;
 pub(crate) mod providers;
 
 pub mod catalog;
+pub mod doctor;

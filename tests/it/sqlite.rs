@@ -5,7 +5,6 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,7 +18,7 @@ use crate::support::{
     Answer, Backend, TestDatabase,
     binary::{self, Server},
     connect_to,
-    faults::{figure, full},
+    faults::{figure, full, small_disk},
 };
 
 /// Waiting for one another is what these tests are about, so no request is turned away for it.
@@ -139,12 +138,10 @@ async fn a_database_that_may_not_grow_answers_507_to_writes_and_goes_on_reading(
 async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     let folder = TempDir::new().expect("a folder");
     let place = folder.path().to_str().expect("a path");
-    let mount = r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#;
-    let Some(unshare) = unshare(place, mount) else {
+    let Some(wrapper) = small_disk(place) else {
         figure("a full disk: NOT RUN, mounting a small one is not permitted here");
         return;
     };
-    let wrapper: Vec<&str> = unshare.iter().map(String::as_str).collect();
     let url = format!("sqlite:{place}/test.db");
     let server = Server::start_under(&wrapper, &url, &[]).await;
     server.wait_for("/readyz", StatusCode::OK).await;
@@ -163,25 +160,6 @@ async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     reads_go_on(&server, &written).await;
     check_integrity(&format!("sqlite:{}", inside.join("test.db").display())).await;
     drop(server);
-}
-
-/// The words that run a program in a mount namespace of its own, where that is permitted.
-fn unshare(place: &str, script: &str) -> Option<Vec<String>> {
-    ["-m", "-rm"]
-        .map(|how| {
-            ["unshare", how, "sh", "-c", script, place]
-                .map(str::to_owned)
-                .to_vec()
-        })
-        .into_iter()
-        .find(|words| {
-            let tried = Command::new(&words[0])
-                .args(&words[1..])
-                .arg("true")
-                .stderr(Stdio::null())
-                .status();
-            tried.is_ok_and(|status| status.success())
-        })
 }
 
 fn fill(filler: &Path) {
