@@ -3,16 +3,17 @@
 use std::{fmt, io, net::SocketAddr, pin::Pin, time::Duration};
 
 use migration::runner::MigrateError;
-use poem::{Server, listener::TcpAcceptor};
 use sea_orm::DbErr;
 use tokio::net::TcpListener;
 
 use crate::{
+    circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
     http,
     lifecycle::{Lifecycle, Phase},
+    server::Server,
 };
 
 /// How long to wait between looks at a database that is down.
@@ -98,7 +99,7 @@ impl Application {
     /// their time, the pool closes.
     ///
     /// # Errors
-    /// A listener that fails, or a database that came up with a schema this program can't use.
+    /// A database that came up with a schema this program can't use.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self {
             settings,
@@ -110,8 +111,8 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let acceptor = TcpAcceptor::from_tokio(listener)?;
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone());
+        let rosters = RosterCache::new(settings.roster_cache);
+        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
         let mut refused = None;
         let stopped = async {
             tokio::select! {
@@ -125,11 +126,10 @@ impl Application {
             tracing::info!("stopping: no longer ready");
             tokio::time::sleep(settings.shutdown_delay).await;
         };
-        let served = Server::new_with_acceptor(acceptor)
-            .run_with_graceful_shutdown(endpoint, stopped, Some(settings.shutdown_timeout))
+        Server::new(endpoint, &settings)
+            .run(listener, stopped, settings.shutdown_timeout)
             .await;
         database.close(settings.pool_close_timeout).await;
-        served?;
         refused.map_or(Ok(()), |cause| Err(cause.into()))
     }
 }
@@ -139,8 +139,6 @@ impl Application {
 pub enum RunError {
     #[error(transparent)]
     Refused(#[from] StartError),
-    #[error(transparent)]
-    Listener(#[from] io::Error),
 }
 
 /// Brings the database to where it can be served from, as soon as it is there. It is polled from

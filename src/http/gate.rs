@@ -20,6 +20,9 @@ pub(crate) fn check(phase: Phase) -> Result<(), Error> {
     })
 }
 
+/// What is answered without the database.
+const FIGURES: [&str; 2] = ["/v1/pool", "/v1/cache"];
+
 pub(crate) struct Gate;
 
 impl<E: Endpoint> Middleware<E> for Gate {
@@ -38,7 +41,7 @@ impl<E: Endpoint> Endpoint for GateEndpoint<E> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let path = request.uri().path();
         if path.starts_with("/v1/")
-            && path != "/v1/pool"
+            && !FIGURES.contains(&path)
             && let Some(lifecycle) = request.data::<Lifecycle>()
         {
             check(lifecycle.phase())?;

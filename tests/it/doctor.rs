@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     binary, connect_to,
-    faults::{figure, small_disk},
+    faults::{report, small_disk},
     on_both_databases,
     postgres_server::{Durability, PASSWORD, PostgresServer},
 };
@@ -138,7 +138,10 @@ async fn the_doctor_finds_what_is_wrong_with_a_sqlite_file() {
     Diagnosis::of(&url("odd.db"), &[]).fails("file", "not a database");
     let place = folder.path().to_str().expect("a path");
     match small_disk(place) {
-        None => figure("a small disk: NOT RUN, mounting one is not permitted here"),
+        None => report(
+            "a small disk",
+            "NOT RUN, mounting one is not permitted here",
+        ),
         Some(wrapper) => {
             let arguments = ["doctor", "--database-url", &url("other.db")];
             let output = binary::finish(&mut binary::command_under(&wrapper, &arguments));

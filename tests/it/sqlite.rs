@@ -18,7 +18,7 @@ use crate::support::{
     Answer, Backend, TestDatabase,
     binary::{self, Server},
     connect_to,
-    faults::{figure, full, small_disk},
+    faults::{in_full, report, small_disk},
 };
 
 /// Waiting for one another is what these tests are about, so no request is turned away for it.
@@ -50,7 +50,7 @@ async fn contend(servers: &[&Server]) {
     let request = servers[0].client().post(servers[0].url("/v1/providers"));
     let path = Answer::to(request.json(&counter)).await;
     let path = path.header("location").to_owned();
-    let end = Instant::now() + Duration::from_secs(if full() { 30 } else { 5 });
+    let end = Instant::now() + Duration::from_secs(if in_full() { 30 } else { 5 });
     let writers = (0..8).map(|n| count_up(servers[n % servers.len()], &path, n, end));
     let readers = (0..8).map(|n| read(servers[n % servers.len()], &path, end));
     let (written, read) = join(join_all(writers), join_all(readers)).await;
@@ -62,10 +62,13 @@ async fn contend(servers: &[&Server]) {
         assert_eq!(list["total"], counted, "a row is lost");
     }
     assert!(counted > 0 && read > 0);
-    figure(&format!(
-        "SQLite, {} process(es), 8 writers and 8 readers: {counted} counted writes and {read} reads, no error",
-        servers.len()
-    ));
+    report(
+        &format!(
+            "8 writers and 8 readers, processes on the file: {}",
+            servers.len()
+        ),
+        &format!("{counted} counted writes and {read} reads, no error"),
+    );
 }
 
 /// Counts up until `end`; how often.
@@ -139,7 +142,10 @@ async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     let folder = TempDir::new().expect("a folder");
     let place = folder.path().to_str().expect("a path");
     let Some(wrapper) = small_disk(place) else {
-        figure("a full disk: NOT RUN, mounting a small one is not permitted here");
+        report(
+            "a full disk",
+            "NOT RUN, mounting a small one is not permitted here",
+        );
         return;
     };
     let url = format!("sqlite:{place}/test.db");
@@ -153,10 +159,13 @@ async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     fs::remove_file(inside.join("filler")).expect("space");
     let recovered = Instant::now();
     assert_eq!(write(&server).await.status, 201, "{}", server.log());
-    figure(&format!(
-        "a full disk: 507, and the first write after there was space again took {:?}",
-        recovered.elapsed()
-    ));
+    report(
+        "a full disk",
+        &format!(
+            "507; the first write with space again took {:?}",
+            recovered.elapsed()
+        ),
+    );
     reads_go_on(&server, &written).await;
     check_integrity(&format!("sqlite:{}", inside.join("test.db").display())).await;
     drop(server);

@@ -21,7 +21,7 @@ use crate::support::{
     Backend, TestDatabase,
     binary::Server,
     connect_to,
-    faults::{figure, full, random_moment, rounds},
+    faults::{in_full, random_moment, report, usually_or_in_full},
     on_both_databases,
 };
 
@@ -31,12 +31,12 @@ const QUICK: [&str; 4] = ["--shutdown-delay", "2s", "--shutdown-timeout", "5s"];
 
 #[tokio::test]
 async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
-    let rounds = rounds(1, 25);
+    let rounds = usually_or_in_full(1, 25);
     on_both_databases(async |database| {
         let (mut served, mut longest) = (0, Duration::ZERO);
         for round in 0..rounds {
             // One round in full is as long as the settings' defaults allow.
-            let quick = !full() || round > 0;
+            let quick = !in_full() || round > 0;
             let settings: &[&str] = if quick { &QUICK } else { &[] };
             let settings = [settings, &["--db-acquire-timeout", "30s"]].concat();
             let server = Server::start_ready(&database.url, &settings).await;
@@ -45,10 +45,10 @@ async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
             longest = longest.max(time);
             assert_no_session_is_left(database).await;
         }
-        figure(&format!(
-            "{:?}: told to stop {rounds} times, {served} requests, none failed; the longest stop took {longest:?}",
-            database.backend
-        ));
+        report(
+            &format!("told to stop under load on {:?}", database.backend),
+            &format!("{rounds} times, {served} requests, none failed; at most {longest:?}"),
+        );
     })
     .await;
 }
