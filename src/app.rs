@@ -7,6 +7,7 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
 
 use crate::{
+    auth::{self, Exposed},
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
@@ -33,6 +34,8 @@ pub enum StartError {
     Database(#[from] OpenError),
     #[error("{0}")]
     Schema(#[from] MigrateError),
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     #[error("can't listen on {address}: {cause}")]
     Listen {
         address: SocketAddr,
@@ -54,12 +57,12 @@ impl Application {
         } = settings;
         let database = Database::open(&database).await?;
         let lifecycle = Lifecycle::default();
-        match database.prepare(!settings.no_migrate).await {
+        match prepare(&database, &settings).await {
             Ok(()) => lifecycle.ready(),
             Err(cause) if passes(&cause) => {
                 tracing::warn!(%cause, "the database is not there yet; serving 503 until it is");
             }
-            Err(cause) => return Err(cause.into()),
+            Err(cause) => return Err(cause),
         }
         let address = settings.bind;
         let listener = TcpListener::bind(address)
@@ -102,12 +105,12 @@ impl Application {
             tracing::info!(%address, "listening");
         }
         let acceptor = TcpAcceptor::from_tokio(listener)?;
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone());
+        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone());
         let mut refused = None;
         let stopped = async {
             tokio::select! {
                 () = stop => {}
-                cause = wait_for_database(&database, &lifecycle, !settings.no_migrate) => {
+                cause = wait_for_database(&database, &lifecycle, &settings) => {
                     refused = Some(cause);
                 }
             }
@@ -128,19 +131,26 @@ impl Application {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Schema(#[from] MigrateError),
+    Refused(#[from] StartError),
     #[error(transparent)]
     Listener(#[from] io::Error),
 }
 
-/// Brings the schema up to date once the database is there; returns only where that can't be.
+/// Brings the schema up to date, and sees to it that others are asked for a key.
+async fn prepare(database: &Database, settings: &ServerSettings) -> Result<(), StartError> {
+    database.prepare(!settings.no_migrate).await?;
+    let checked = auth::check_exposure(settings, database).await;
+    Ok(checked.map_err(MigrateError::from)??)
+}
+
+/// Prepares the database once it is there; returns only where that can't be.
 async fn wait_for_database(
     database: &Database,
     lifecycle: &Lifecycle,
-    migrate: bool,
-) -> MigrateError {
+    settings: &ServerSettings,
+) -> StartError {
     while lifecycle.phase() == Phase::Waiting {
-        match database.prepare(migrate).await {
+        match prepare(database, settings).await {
             Ok(()) => {
                 lifecycle.ready();
                 tracing::info!("the database is there; ready");
@@ -153,15 +163,15 @@ async fn wait_for_database(
 }
 
 /// Whether a failure may pass by itself: the database is down, not wrong.
-fn passes(cause: &MigrateError) -> bool {
+fn passes(cause: &StartError) -> bool {
     match cause {
-        MigrateError::Database(cause) => {
+        StartError::Schema(MigrateError::Database(cause)) => {
             matches!(
                 Error::from(cause.clone()),
                 Error::PoolExhausted(_) | Error::Unavailable(_)
             ) && !error::is_refused(cause)
         }
-        MigrateError::Locked => true,
-        MigrateError::Newer(_) | MigrateError::Pending(_) => false,
+        StartError::Schema(MigrateError::Locked) => true,
+        _ => false,
     }
 }

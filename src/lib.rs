@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod app;
 pub mod lifecycle;
 
+pub mod auth;
 mod caller;
 pub mod error;
 mod idempotency;
@@ -27,6 +28,7 @@ pub(crate) mod agents;
 pub(crate) mod circles;
 pub(crate) mod conversations;
 pub mod handles;
+pub mod keys;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod models;

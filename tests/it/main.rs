@@ -2,6 +2,7 @@
 
 mod support;
 
+mod access;
 mod agents;
 mod bad_requests;
 mod bulk;
@@ -10,8 +11,10 @@ mod circles;
 mod command_line;
 mod conditional;
 mod conversations;
+mod exposure;
 mod handles;
 mod idempotency;
+mod keys;
 mod lifecycle;
 mod members;
 mod migrations;

@@ -58,12 +58,24 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it answers, ready or not.
     pub(crate) async fn start(database_url: &str, more: &[&str]) -> Self {
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let bind = address.to_string();
-        let mut arguments = vec!["serve", "--bind", &bind, "--database-url", database_url];
+        let mut arguments = vec!["serve", "--database-url", database_url];
         arguments.extend(more);
+        Self::run(command(&arguments), "127.0.0.1").await
+    }
+
+    /// The same, on an address that others reach too.
+    pub(crate) async fn start_for_all(database_url: &str, more: &[&str]) -> Self {
+        let mut arguments = vec!["serve", "--database-url", database_url];
+        arguments.extend(more);
+        Self::run(command(&arguments), "0.0.0.0").await
+    }
+
+    /// Runs a command that serves, on any port of this host.
+    pub(crate) async fn run(mut command: Command, host: &str) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let log = NamedTempFile::new().expect("a file");
-        let child = command(&arguments)
+        let child = command
+            .env("BIND", format!("{host}:{}", address.port()))
             .stdout(Stdio::null())
             .stderr(log.reopen().expect("the file"))
             .spawn()
