@@ -45,6 +45,8 @@ pub enum Error {
     Unavailable(DbErr),
     #[error("the database is out of space: {0}")]
     OutOfSpace(DbErr),
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
     #[error("{0}")]
     Database(DbErr),
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod access;
 mod agents;
 mod bad_requests;
 mod bulk;
@@ -11,8 +12,10 @@ mod clients;
 mod command_line;
 mod conditional;
 mod conversations;
+mod exposure;
 mod handles;
 mod idempotency;
+mod keys;
 mod kills;
 mod lifecycle;
 mod logging;
