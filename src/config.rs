@@ -73,6 +73,17 @@ pub struct ServerSettings {
     )]
     pub no_migrate: bool,
 
+    /// How many MiB of rosters to keep, to be sent again while nothing in them has changed; 0 for none
+    #[arg(
+        long,
+        global = true,
+        env = "ROSTER_CACHE",
+        value_name = "MIB",
+        default_value = "16",
+        value_parser = clap::value_parser!(u64).range(..=65_536)
+    )]
+    pub roster_cache: u64,
+
     /// How long, once told to stop, the server goes on accepting while /readyz says 503
     #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     pub shutdown_delay: Duration,

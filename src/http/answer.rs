@@ -14,7 +14,7 @@ use poem_openapi::{
 use sea_orm::DbErr;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{error::Error, revision::view_etag};
 
 /// What was answered, without its type: as it is sent, and as it is kept for an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,13 @@ impl<T: Serialize> Created<T> {
 impl<T: Serialize> Tagged<T> {
     pub(crate) fn with(thing: &T, etag: String) -> Result<Self, Error> {
         Self::new(thing, Some(etag), None)
+    }
+
+    /// Shows more of a thing than its revision speaks of.
+    pub(crate) fn with_view(thing: &T, id: i64, revision: i64) -> Result<Self, Error> {
+        let mut answer = Self::new(thing, None, None)?;
+        answer.kept.etag = Some(view_etag(id, revision, &answer.kept.body));
+        Ok(answer)
     }
 }
 

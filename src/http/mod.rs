@@ -15,6 +15,7 @@ mod payload;
 mod problem;
 mod request_id;
 mod schema;
+mod written;
 
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync, middleware::AddData,
@@ -23,15 +24,17 @@ use poem_openapi::{OpenApiService, Tags};
 
 pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
 pub(crate) use contract::{Contract, read_away};
+pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::Rejection;
+pub(crate) use written::Written;
 
 use crate::{
     agents::AgentsApi,
     auth::{Auth, Keyring},
-    circles::CirclesApi,
+    circles::{CirclesApi, RosterCache},
     config::ServerSettings,
     conversations::ConversationsApi,
     database::Database,
@@ -106,7 +109,7 @@ fn service() -> OpenApiService<Api, ()> {
 }
 
 /// Everything the server answers.
-pub fn endpoint(
+pub(crate) fn endpoint(
     settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
@@ -146,6 +149,7 @@ pub fn endpoint(
         .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
+        .with(AddData::new(RosterCache::new(settings.roster_cache)))
 }
 
 #[cfg(test)]

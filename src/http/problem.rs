@@ -135,8 +135,9 @@ impl<'a> Outline<'a> {
     }
 }
 
+pub(super) const AWAY: &str = "The database can't be reached at the moment. Try again shortly.";
+
 fn outline(error: &Error) -> Outline<'_> {
-    const AWAY: &str = "The database can't be reached at the moment. Try again shortly.";
     match error {
         Error::NotFound { .. } => Outline::new(StatusCode::NOT_FOUND, "not_found", sentence(error)),
         Error::Conflict { code, .. } => Outline::new(StatusCode::CONFLICT, code, sentence(error)),
