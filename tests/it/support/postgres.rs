@@ -29,6 +29,9 @@ const HELP: &str = "the tests need PostgreSQL 15 or later: install it (on Debian
     apt-get install postgresql) or set TEST_DATABASE_URL to a server on which databases may be \
     created, as postgres://user:password@localhost/postgres";
 
+/// It is asked for, so that a test can have a wrong one.
+const PASSWORD: &str = "hunter2-of-the-tests";
+
 /// The server's own database, from which others are created.
 fn admin_url() -> &'static Url {
     static ADMIN: OnceLock<Url> = OnceLock::new();
@@ -115,10 +118,14 @@ fn start() -> String {
         command.args(&unprivileged[1..]).arg(program);
         command
     };
+    let password = data.join("password");
+    fs::write(&password, PASSWORD).expect("a file");
     let made = run(&binaries.join("initdb"))
+        .arg("--pwfile")
+        .arg(password)
         .args([
             "--username=test",
-            "--auth=trust",
+            "--auth=password",
             "--encoding=UTF8",
             "--locale=C.UTF-8",
         ])
@@ -161,7 +168,7 @@ fn start() -> String {
         .spawn()
         .expect("the server starts");
     std::mem::forget(child.stdin);
-    format!("postgres://test@127.0.0.1:{port}/postgres")
+    format!("postgres://test:{PASSWORD}@127.0.0.1:{port}/postgres")
 }
 
 pub(crate) fn free_port() -> u16 {
