@@ -21,6 +21,7 @@ mod patch;
 mod revision;
 mod rows;
 mod search;
+mod secrets;
 pub mod sort;
 
 pub mod http;

@@ -20,6 +20,7 @@ use crate::{
     error::{Error, FieldError},
     http::{MAX_BODY, json, problem::Rejection, schema::Schema},
     idempotency::BodyDigest,
+    secrets,
 };
 
 /// What can be read beside the operations of the description.
@@ -100,7 +101,9 @@ impl Contract {
         operation.check_query(request.uri().query().unwrap_or_default(), &mut errors);
         if let Some(schema) = &operation.body {
             let text = read_body(request).await?;
-            schema.check(&json::parse(&text)?, "#", &mut errors);
+            let body = json::parse(&text)?;
+            schema.check(&body, "#", &mut errors);
+            secrets::check(&body, "#", &mut errors);
             request.set_data(BodyDigest::of(&text));
             request.set_body(Body::from_vec(text));
         }

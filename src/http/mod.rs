@@ -24,6 +24,7 @@ use poem_openapi::{OpenApiService, Tags};
 
 pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
 pub(crate) use contract::{Contract, read_away};
+pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
@@ -149,7 +150,7 @@ pub(crate) fn endpoint(
         .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
-        .with(AddData::new(rosters))
+        .with(AddData::new(RosterCache::new(settings.roster_cache)))
 }
 
 #[cfg(test)]
