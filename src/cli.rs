@@ -17,8 +17,9 @@ use similar::TextDiff;
 use crate::{
     app::{Application, RunError, StartError},
     catalog::{self, ImportOptions},
-    config::Settings,
+    config::{LogFormat, Settings},
     database::Database,
+    doctor::{self, Level},
     handles::{self, Lint},
     http,
     keys::{self, command::KeysCommand},
@@ -57,6 +58,16 @@ enum Command {
     /// Look at circles
     #[command(subcommand)]
     Circle(CircleCommand),
+    /// Look at the settings, the database and the machine, and say what is wrong with them; changes
+    /// nothing, and fails where the service can't work
+    Doctor {
+        /// How many instances of the service share the database
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        instances: u32,
+        /// How to say it
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: LogFormat,
+    },
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -160,6 +171,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             keys::command::run(&settings, command, &mut io::stdout(), &mut io::stderr()).await?;
         }
         Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
+        Command::Doctor { instances, format } => {
+            return examine(&settings, instances, format).await;
+        }
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());
@@ -219,6 +233,22 @@ async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
+}
+
+async fn examine(
+    settings: &Settings,
+    instances: u32,
+    format: LogFormat,
+) -> Result<ExitCode, Failure> {
+    let report = doctor::examine(settings, instances).await;
+    match format {
+        LogFormat::Text => print(&report.to_string())?,
+        LogFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
+    }
+    Ok(match report.worst() {
+        Level::Ok | Level::Warning => ExitCode::SUCCESS,
+        Level::Error => ExitCode::FAILURE,
+    })
 }
 
 fn check(file: &PathBuf) -> Result<ExitCode, Failure> {

@@ -151,7 +151,10 @@ impl Database {
 
     /// Looks whether the database lets us in, and whether it may be written. This goes past the
     /// pool, which tries again and again until its time is up and then tells no reason.
-    async fn reach(&self) -> Result<(), DbErr> {
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) async fn reach(&self) -> Result<(), DbErr> {
         if self.target.is_in_memory() {
             return Ok(());
         }

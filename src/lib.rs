@@ -37,3 +37,4 @@ pub(crate) mod models;
 pub(crate) mod providers;
 
 pub mod catalog;
+pub mod doctor;

@@ -24,7 +24,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 }
 
 /// The same, run by another program that becomes it.
-fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
+pub(crate) fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
     let words = [wrapper, &[PROGRAM], arguments].concat();
     let mut command = Command::new(words[0]);
     for name in [
