@@ -13,6 +13,7 @@ mod not_modified;
 mod openapi;
 mod payload;
 mod problem;
+mod repeat;
 mod request_id;
 mod schema;
 mod written;
@@ -141,7 +142,11 @@ pub(crate) fn endpoint(
         .nest("/", service)
         .into_endpoint()
         .with(not_modified::NotModified)
-        .with(detach::Detach)
+        .with(repeat::Repeat)
+        .with(detach::Detach::new(
+            settings.request_timeout,
+            settings.max_requests,
+        ))
         .with(contract)
         .with(auth)
         .with(gate::Gate)
@@ -155,6 +160,8 @@ pub(crate) fn endpoint(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use poem::{Request, endpoint::make, http::Method};
 
     use super::*;
@@ -166,7 +173,7 @@ mod tests {
             Ok::<(), poem::Error>(())
         });
         let endpoint = operation
-            .with(detach::Detach)
+            .with(detach::Detach::new(Duration::from_secs(10), 1))
             .with(problem::Problems)
             .with(request_id::RequestIds);
         let request = Request::builder().method(method).finish();
