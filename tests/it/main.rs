@@ -22,6 +22,7 @@ mod migrators;
 mod models;
 mod openapi;
 mod pages;
+mod plans;
 mod providers;
 mod reading;
 mod roster;
