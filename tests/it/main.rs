@@ -29,6 +29,7 @@ mod models;
 mod openapi;
 mod overload;
 mod pages;
+mod plans;
 mod providers;
 mod reading;
 mod resets;
