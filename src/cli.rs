@@ -15,13 +15,15 @@ use migration::{
 use similar::TextDiff;
 
 use crate::{
-    app::Application,
+    app::{Application, RunError, StartError},
     catalog::{self, ImportOptions},
     config::{LogFormat, Settings},
     database::Database,
     doctor::{self, Level},
     handles::{self, Lint},
-    http, telemetry,
+    http,
+    keys::{self, command::KeysCommand},
+    telemetry,
 };
 
 /// Keeps teams ("circles") of LLM agents and answers who is in them, on which model
@@ -50,6 +52,9 @@ enum Command {
     /// Fill the catalogue of providers and models
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look at circles
     #[command(subcommand)]
     Circle(CircleCommand),
@@ -117,8 +122,20 @@ pub async fn run() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "error: {failure}");
-            ExitCode::FAILURE
+            exit_code(&failure)
         }
+    }
+}
+
+/// 78 (`EX_CONFIG`) where the service would be open to others: a supervisor need not try again.
+fn exit_code(failure: &Failure) -> ExitCode {
+    let refused = match failure.downcast_ref() {
+        Some(RunError::Refused(refused)) => Some(refused),
+        _ => failure.downcast_ref(),
+    };
+    match refused {
+        Some(StartError::Exposed(_)) => ExitCode::from(78),
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -149,6 +166,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             };
             let summary = catalog::import(&settings, file.as_deref(), &options).await?;
             print(&summary.to_string())?;
+        }
+        Command::Keys(command) => {
+            keys::command::run(&settings, command, &mut io::stdout(), &mut io::stderr()).await?;
         }
         Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
         Command::Doctor { instances, format } => {

@@ -7,7 +7,8 @@ use entity::{agent, model, values::now};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -16,6 +17,7 @@ use crate::{
     error::{Error, OnConstraint},
     page::Page,
     revision::Expected,
+    rows::Columns,
     search,
     sort::{self, Sortable, SortedRequest},
 };
@@ -28,6 +30,40 @@ const SORTABLE: Sortable<model::Column> = Sortable {
     created_at: model::Column::CreatedAt,
     updated_at: model::Column::UpdatedAt,
 };
+
+/// A row of a list, by position: the entity's columns, which SeaORM selects in their order.
+#[derive(Debug)]
+struct ModelRow(model::Model);
+
+impl FromQueryResult for ModelRow {
+    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
+        let mut column = Columns::of(row);
+        Ok(Self(model::Model {
+            id: column.next()?,
+            provider_id: column.next()?,
+            model_name: column.next()?,
+            model_alias: column.maybe()?,
+            mode: column.maybe()?,
+            input_price: column.maybe()?,
+            output_price: column.maybe()?,
+            cache_read_price: column.maybe()?,
+            cache_write_price: column.maybe()?,
+            context_window: column.maybe()?,
+            max_output: column.maybe()?,
+            default_temperature: column.maybe()?,
+            supports_vision: column.next()?,
+            supports_tools: column.next()?,
+            supports_streaming: column.next()?,
+            supports_reasoning: column.next()?,
+            release_date: column.maybe()?,
+            deprecation_date: column.maybe()?,
+            is_deprecated: column.next()?,
+            created_at: column.next()?,
+            updated_at: column.next()?,
+            revision: column.next()?,
+        }))
+    }
+}
 
 /// Which models a list shows.
 #[derive(Debug, Default)]
@@ -69,7 +105,8 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(model::Column::UpdatedAt, since))
         });
-    sort::fetch(db, query, SORTABLE, page, |row: &model::Model| row).await
+    let page = sort::fetch(db, query, SORTABLE, page, |row: &ModelRow| &row.0).await?;
+    Ok(page.map(|row| row.0))
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
