@@ -78,7 +78,9 @@ async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
 #[tokio::test]
 async fn a_wrong_password_ends_the_start_at_once_and_later() {
     let mut postgres = PostgresServer::create(Durability::Off);
-    let wrong = postgres.url_of("postgres").replace(PASSWORD, "wrong-one");
+    let wrong = postgres
+        .url_of("postgres")
+        .replace(&format!("test:{PASSWORD}"), "stranger:wrong-one");
     let server = Server::start(&wrong, &["--shutdown-delay", "0s"]).await;
     server.get("/readyz").await.problem(503, "starting");
     postgres.start_ready().await;
