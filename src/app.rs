@@ -158,7 +158,7 @@ fn passes(cause: &MigrateError) -> bool {
         MigrateError::Database(cause) => {
             matches!(
                 Error::from(cause.clone()),
-                Error::PoolExhausted(_) | Error::Unavailable(_)
+                Error::PoolExhausted(_) | Error::Contended(_) | Error::Unavailable(_)
             ) && !error::is_refused(cause)
         }
         MigrateError::Locked => true,

@@ -20,10 +20,12 @@ mod revision;
 mod rows;
 mod search;
 pub mod sort;
+mod write;
 
 pub mod http;
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod circles;
 pub(crate) mod conversations;
 pub mod handles;

@@ -20,15 +20,16 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
+pub(crate) use answer::{Created, Kept, Repeatable, Tagged, Untagged};
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
+pub(crate) use request_id::RequestId;
 
 use crate::{
-    agents::AgentsApi, circles::CirclesApi, conversations::ConversationsApi, database::Database,
-    handles::HandlesApi, lifecycle::Lifecycle, members::MembersApi, messages::MessagesApi,
-    models::ModelsApi, providers::ProvidersApi,
+    agents::AgentsApi, audit::AuditApi, circles::CirclesApi, conversations::ConversationsApi,
+    database::Database, handles::HandlesApi, lifecycle::Lifecycle, members::MembersApi,
+    messages::MessagesApi, models::ModelsApi, providers::ProvidersApi,
 };
 
 /// The largest request body, in bytes: 1 MiB.
@@ -53,6 +54,8 @@ pub(crate) enum Tag {
     Conversations,
     /// What is said in conversations.
     Messages,
+    /// Who changed what, and when.
+    Audit,
     /// Probes and figures for operators.
     Operations,
 }
@@ -66,6 +69,7 @@ type Api = (
     ProvidersApi,
     ConversationsApi,
     MessagesApi,
+    AuditApi,
     health::HealthApi,
 );
 
@@ -79,6 +83,7 @@ fn service() -> OpenApiService<Api, ()> {
         ProvidersApi,
         ConversationsApi,
         MessagesApi,
+        AuditApi,
         health::HealthApi,
     );
     openapi::introduce(OpenApiService::new(

@@ -3,12 +3,14 @@
 mod support;
 
 mod agents;
+mod audit;
 mod bad_requests;
 mod bulk;
 mod catalog;
 mod circles;
 mod command_line;
 mod conditional;
+mod contention;
 mod conversations;
 mod handles;
 mod idempotency;
