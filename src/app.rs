@@ -3,15 +3,16 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use migration::runner::MigrateError;
-use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
 
 use crate::{
+    circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
     http,
     lifecycle::{Lifecycle, Phase},
+    server::Server,
 };
 
 /// How long to wait between looks at a database that is down.
@@ -90,7 +91,7 @@ impl Application {
     /// their time, the pool closes.
     ///
     /// # Errors
-    /// A listener that fails, or a database that came up with a schema this program can't use.
+    /// A database that came up with a schema this program can't use.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self {
             settings,
@@ -101,8 +102,8 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let acceptor = TcpAcceptor::from_tokio(listener)?;
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone());
+        let rosters = RosterCache::new(settings.roster_cache);
+        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
         let mut refused = None;
         let stopped = async {
             tokio::select! {
@@ -115,11 +116,10 @@ impl Application {
             tracing::info!("stopping: no longer ready");
             tokio::time::sleep(settings.shutdown_delay).await;
         };
-        let served = Server::new_with_acceptor(acceptor)
-            .run_with_graceful_shutdown(endpoint, stopped, Some(settings.shutdown_timeout))
+        Server::new(endpoint, &settings)
+            .run(listener, stopped, settings.shutdown_timeout)
             .await;
         database.close(settings.pool_close_timeout).await;
-        served?;
         refused.map_or(Ok(()), |cause| Err(cause.into()))
     }
 }
@@ -129,8 +129,6 @@ impl Application {
 pub enum RunError {
     #[error(transparent)]
     Schema(#[from] MigrateError),
-    #[error(transparent)]
-    Listener(#[from] io::Error),
 }
 
 /// Brings the schema up to date once the database is there; returns only where that can't be.

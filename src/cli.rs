@@ -115,7 +115,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { settings, command } = cli;
     match command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            telemetry::start(&settings.log)?;
+            let _log = telemetry::start(&settings.log)?;
             serve(settings).await?;
         }
         Command::Migrate(command) => {

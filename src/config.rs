@@ -45,6 +45,38 @@ pub struct ServerSettings {
     )]
     pub no_migrate: bool,
 
+    /// Connections at most; one beyond it is closed at once
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 10_000
+    )]
+    pub max_connections: usize,
+
+    /// How long a client may take for the head of a request
+    #[arg(long, global = true, env = "HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub header_timeout: Duration,
+
+    /// How long a client may take for the body of a request; a second more for each 10 kB of it
+    #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub body_timeout: Duration,
+
+    /// How long a connection may stay open between requests
+    #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]
+    pub keep_alive_timeout: Duration,
+    /// How many MiB of rosters to keep, to be sent again while nothing in them has changed; 0 for none
+    #[arg(
+        long,
+        global = true,
+        env = "ROSTER_CACHE",
+        value_name = "MIB",
+        default_value = "16",
+        value_parser = clap::value_parser!(u64).range(..=65_536)
+    )]
+    pub roster_cache: u64,
+
     /// How long, once told to stop, the server goes on accepting while /readyz says 503
     #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     pub shutdown_delay: Duration,

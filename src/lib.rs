@@ -10,6 +10,7 @@ pub mod telemetry;
 
 pub mod app;
 pub mod lifecycle;
+mod server;
 
 mod caller;
 pub mod error;

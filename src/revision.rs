@@ -1,16 +1,25 @@
 //! Revisions: how a client says from which state of a thing its change starts.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{agent, conversation, member, model, provider, values::now};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, UpdateMany,
     sea_query::{Expr, ExprTrait},
 };
+use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
 /// The entity tag of a thing in one state: strong, because a revision names its bytes.
 pub(crate) fn etag(id: i64, revision: i64) -> String {
     format!("\"{id}-{revision}\"")
+}
+
+/// The entity tag of an answer that shows more than the revision speaks of: it names the very bytes.
+/// A change can be tied to it as to any other; then it speaks of the thing itself.
+pub(crate) fn view_etag(id: i64, revision: i64, body: &str) -> String {
+    let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]);
+    format!("\"{id}-{revision}-{digest}\"")
 }
 
 /// A row whose state has a name.
@@ -124,12 +133,9 @@ impl Expected {
 }
 
 fn own_tag(tag: &str) -> Option<(i64, i64)> {
-    let (id, revision) = tag
-        .trim()
-        .strip_prefix('"')?
-        .strip_suffix('"')?
-        .split_once('-')?;
-    Some((id.parse().ok()?, revision.parse().ok()?))
+    let tag = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+    let mut parts = tag.splitn(3, '-');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Whether an `If-None-Match` names this tag (RFC 9110, section 13.1.2: compared weakly).
@@ -155,6 +161,7 @@ mod tests {
             (Some("*"), true),
             (Some(tag.as_str()), true),
             (Some("\"7-2\", \"7-3\""), true),
+            (Some(view_etag(7, 3, "a body").as_str()), true),
             (Some("\"7-2\""), false),
             (Some("\"8-3\""), false),
             (Some("W/\"7-3\""), false),

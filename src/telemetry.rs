@@ -1,10 +1,17 @@
 //! Logging.
+//!
+//! Whoever reads the log may be slow, or stuck: a full pipe must not stop the service. So lines go
+//! to a thread of their own, through a buffer; where that is full, lines are dropped and counted.
 
 use std::io::{self, IsTerminal};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
+
+/// Lines that may wait to be written: some megabytes.
+const WAITING_LINES: usize = 16_384;
 
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -15,19 +22,47 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
-/// Sends log lines to standard error for the rest of the process.
+/// The log; when it is dropped, the lines that still wait are written, for a second at most.
+#[must_use = "what is logged after it is dropped is lost"]
+#[derive(Debug)]
+pub struct Log {
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let lines = self.dropped.dropped_lines();
+        if lines > 0 {
+            tracing::warn!(lines, "log lines were dropped: nobody read them in time");
+        }
+    }
+}
+
+/// Sends log lines to standard error for as long as the result lives.
 ///
 /// # Errors
 /// A filter that can't be read, or logging that was started before.
-pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
+pub fn start(settings: &LogSettings) -> Result<Log, TelemetryError> {
     let filter = EnvFilter::try_new(&settings.log)?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
+    let log = Log {
+        dropped: writer.error_counter(),
+        _writer: guard,
+    };
     let lines = fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
-    Ok(())
+    // The usual hook writes to standard error by itself, and would wait for it.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
+    Ok(log)
 }

@@ -15,6 +15,7 @@ use poem_openapi::{
 };
 
 use super::{
+    cache::RosterCache,
     dto::{Circle, CircleInclude, CirclePatch, NewCircle, Roster},
     queries::{self, CircleFilter},
     roster,
@@ -22,8 +23,8 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
-    revision::{Expected, etag, is_named},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged, Written},
+    revision::{Expected, is_named},
     sort::{Sort, SortedRequest},
     write::Write,
 };
@@ -111,6 +112,7 @@ impl CirclesApi {
     async fn get_circle(
         &self,
         Data(database): Data<&Database>,
+        Data(cache): Data<&RosterCache>,
         /// The circle's name.
         name: Path<String>,
         /// Whether to show memberships that ended too.
@@ -119,21 +121,31 @@ impl CirclesApi {
     ) -> Result<RosterAnswer, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
-            let (roster, _) = roster::get(db, &name.0, true).await?;
-            return Ok(RosterAnswer::Untagged(Body(roster)));
+            let (roster, state) = roster::get(db, &name.0, true).await?;
+            let answer = Tagged::with_view(&roster, state.id, state.revision)?;
+            return Ok(RosterAnswer::View(answer));
         }
         let named = headers
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok());
-        if let Some(named) = named {
-            let etag = queries::get_etag(db, &name.0).await?;
-            if is_named(named, &etag) {
-                return Ok(RosterAnswer::NotModified(etag));
+        let kept = cache.find(&name.0);
+        if named.is_some() || kept.is_some() {
+            let state = queries::get_state(db, &name.0).await?;
+            if named.is_some_and(|named| is_named(named, &state.etag())) {
+                return Ok(RosterAnswer::NotModified(state.etag()));
+            }
+            if let Some((kept_state, written)) = kept
+                && kept_state == state
+            {
+                cache.count(true);
+                return Ok(RosterAnswer::Whole(written));
             }
         }
-        let (roster, revision) = roster::get(db, &name.0, false).await?;
-        let etag = etag(roster.id, revision);
-        Ok(RosterAnswer::Tagged(Body(roster), etag))
+        let (roster, state) = roster::get(db, &name.0, false).await?;
+        let written = Written::of(&roster, state.etag())?;
+        cache.count(false);
+        cache.keep(name.0, state, written.clone());
+        Ok(RosterAnswer::Whole(written))
     }
 
     /// Update a circle
@@ -258,17 +270,17 @@ impl CirclesApi {
 
 /// The answer to a request for a roster.
 enum RosterAnswer {
-    Tagged(Body<Roster>, String),
-    /// With the memberships that ended; the tag says nothing about those.
-    Untagged(Body<Roster>),
+    Whole(Written),
+    /// With the memberships that ended.
+    View(Tagged<Roster>),
     NotModified(String),
 }
 
 impl IntoResponse for RosterAnswer {
     fn into_response(self) -> Response {
         match self {
-            Self::Tagged(body, etag) => body.with_header(header::ETAG, etag).into_response(),
-            Self::Untagged(body) => body.into_response(),
+            Self::Whole(written) => written.into_response(),
+            Self::View(answer) => answer.into_response(),
             Self::NotModified(etag) => StatusCode::NOT_MODIFIED
                 .with_header(header::ETAG, etag)
                 .into_response(),
@@ -280,13 +292,7 @@ impl IntoResponse for RosterAnswer {
 /// beside a 200, it makes some generators fail.
 impl ApiResponse for RosterAnswer {
     fn meta() -> MetaResponses {
-        let mut meta = Tagged::<Roster>::meta();
-        let headers = meta
-            .responses
-            .iter_mut()
-            .flat_map(|response| &mut response.headers);
-        headers.for_each(|header| header.required = false);
-        meta
+        Tagged::<Roster>::meta()
     }
 
     fn register(registry: &mut Registry) {

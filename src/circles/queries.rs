@@ -161,8 +161,21 @@ pub(crate) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<circle:
         .ok_or_else(|| unknown(name))
 }
 
-/// The tag of a circle's roster, by a look at the circle's row alone.
-pub(crate) async fn get_etag(db: &impl ConnectionTrait, name: &str) -> Result<String, Error> {
+/// Names a circle's roster as it is at a moment: the same state is the same roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) id: i64,
+    pub(crate) revision: i64,
+}
+
+impl State {
+    pub(crate) fn etag(self) -> String {
+        etag(self.id, self.revision)
+    }
+}
+
+/// The state of a circle's roster, by a look at the circle's row alone.
+pub(crate) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<State, Error> {
     let (id, revision) = live()
         .filter(circle::Column::Name.eq(name))
         .select_only()
@@ -171,7 +184,7 @@ pub(crate) async fn get_etag(db: &impl ConnectionTrait, name: &str) -> Result<St
         .one(db)
         .await?
         .ok_or_else(|| unknown(name))?;
-    Ok(etag(id, revision))
+    Ok(State { id, revision })
 }
 
 /// The circle, held against changes by others until the transaction ends.

@@ -17,7 +17,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use super::{
     dto::{Roster, RosterMember},
-    queries::unknown,
+    queries::{State, unknown},
 };
 use crate::{error::Error, rows::Columns};
 
@@ -25,7 +25,7 @@ const CIRCLE_COLUMNS: &str = "c.id, c.name, c.display_name, c.description, c.sta
     c.require_review, c.auto_route, c.max_members, CAST(c.settings AS text), c.project_context, c.is_active, \
     c.started_at, c.stopped_at, c.created_at, c.updated_at, c.revision";
 
-fn circle(column: &mut Columns<'_>) -> Result<(Roster, i64), DbErr> {
+fn circle(column: &mut Columns<'_>) -> Result<(Roster, State), DbErr> {
     let roster = Roster {
         id: column.next()?,
         name: column.next()?,
@@ -45,7 +45,11 @@ fn circle(column: &mut Columns<'_>) -> Result<(Roster, i64), DbErr> {
         member_count: 0,
         members: Vec::new(),
     };
-    Ok((roster, column.next()?))
+    let state = State {
+        id: roster.id,
+        revision: column.next()?,
+    };
+    Ok((roster, state))
 }
 
 const MEMBER_COLUMNS: &str = "m.id, m.agent_id, m.role, m.is_active, m.joined_at, \
@@ -107,12 +111,12 @@ fn of_circles(among: &str) -> String {
     )
 }
 
-/// The circle of that name with its members and its revision, in one statement.
+/// The circle of that name with its members, and its state, in one statement.
 pub(crate) async fn get(
     db: &impl ConnectionTrait,
     name: &str,
     include_inactive: bool,
-) -> Result<(Roster, i64), Error> {
+) -> Result<(Roster, State), Error> {
     let text = if include_inactive {
         &WITH_INACTIVE
     } else {
@@ -121,7 +125,7 @@ pub(crate) async fn get(
     let rows = query(db, text, name.into()).await?;
     let first = rows.first().ok_or_else(|| unknown(name))?;
     let mut columns = Columns::of(first);
-    let (mut roster, revision) = circle(&mut columns)?;
+    let (mut roster, state) = circle(&mut columns)?;
     let after_circle = columns.index();
     if columns.next::<Option<i64>>()?.is_some() {
         roster.members = rows
@@ -135,7 +139,7 @@ pub(crate) async fn get(
         .iter()
         .map(|member| i64::from(member.is_active))
         .sum();
-    Ok((roster, revision))
+    Ok((roster, state))
 }
 
 /// The active members of these circles by circle, in one statement.

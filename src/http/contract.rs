@@ -4,7 +4,7 @@
 //! So a bound is written once, beside the field it is for; what is published is what is enforced,
 //! and a client learns everything that is wrong with its request at once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use poem::{
@@ -119,7 +119,10 @@ async fn read_body(request: &mut Request) -> poem::Result<Vec<u8>> {
     let mut parts = Box::pin(request.take_body().into_bytes_stream());
     let mut text = Vec::new();
     while let Some(part) = parts.next().await {
-        let part = part.map_err(|_| Rejection::Incomplete)?;
+        let part = part.map_err(|cause| match cause.kind() {
+            io::ErrorKind::TimedOut => Rejection::TooSlow,
+            _ => Rejection::Incomplete,
+        })?;
         if text.len() + part.len() > MAX_BODY {
             request.set_body(Body::from_bytes_stream(parts));
             return Err(Rejection::TooLarge.into());

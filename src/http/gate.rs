@@ -15,6 +15,9 @@ pub(crate) fn starting() -> Error {
     }
 }
 
+/// What is answered without the database.
+const FIGURES: [&str; 2] = ["/v1/pool", "/v1/cache"];
+
 pub(crate) struct Gate;
 
 impl<E: Endpoint> Middleware<E> for Gate {
@@ -35,7 +38,7 @@ impl<E: Endpoint> Endpoint for GateEndpoint<E> {
             .data::<Lifecycle>()
             .is_some_and(|lifecycle| lifecycle.phase() == Phase::Waiting);
         let path = request.uri().path();
-        if waiting && path.starts_with("/v1/") && path != "/v1/pool" {
+        if waiting && path.starts_with("/v1/") && !FIGURES.contains(&path) {
             return Err(starting().into());
         }
         self.0.call(request).await.map(IntoResponse::into_response)

@@ -6,6 +6,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 
 use crate::{
+    circles::{CacheStatistics, RosterCache},
     database::{Database, Statistics},
     error::Error,
     http::{Body, Tag, gate},
@@ -38,6 +39,19 @@ pub(crate) struct Pool {
     timed_out: u64,
     /// Statements sent to the database, since the service started.
     statements: u64,
+}
+
+/// The cache of rosters, at this moment.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct RosterCacheFigures {
+    /// Rosters that are kept.
+    rosters: u64,
+    /// Bytes that they take.
+    bytes: u64,
+    /// Rosters answered from the cache, since the service started.
+    hits: u64,
+    /// Rosters read from the database, since the service started.
+    misses: u64,
 }
 
 pub(crate) struct HealthApi;
@@ -103,6 +117,29 @@ impl HealthApi {
             in_use,
             timed_out,
             statements,
+        }))
+    }
+
+    /// The cache of rosters
+    ///
+    /// How many rosters are kept and how often one could be sent again. A kept roster is sent only
+    /// after a look at the circle's revision, so that no answer is older than the question.
+    #[oai(path = "/v1/cache", method = "get", operation_id = "get_cache")]
+    async fn get_cache(
+        &self,
+        Data(cache): Data<&RosterCache>,
+    ) -> Result<Body<RosterCacheFigures>, Error> {
+        let CacheStatistics {
+            rosters,
+            bytes,
+            hits,
+            misses,
+        } = cache.statistics();
+        Ok(Body(RosterCacheFigures {
+            rosters,
+            bytes,
+            hits,
+            misses,
         }))
     }
 }

@@ -14,6 +14,7 @@ mod payload;
 mod problem;
 mod request_id;
 mod schema;
+mod written;
 
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync, middleware::AddData,
@@ -25,11 +26,20 @@ pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use request_id::RequestId;
+pub(crate) use written::Written;
 
 use crate::{
-    agents::AgentsApi, audit::AuditApi, circles::CirclesApi, conversations::ConversationsApi,
-    database::Database, handles::HandlesApi, lifecycle::Lifecycle, members::MembersApi,
-    messages::MessagesApi, models::ModelsApi, providers::ProvidersApi,
+    agents::AgentsApi,
+    audit::AuditApi,
+    circles::{CirclesApi, RosterCache},
+    conversations::ConversationsApi,
+    database::Database,
+    handles::HandlesApi,
+    lifecycle::Lifecycle,
+    members::MembersApi,
+    messages::MessagesApi,
+    models::ModelsApi,
+    providers::ProvidersApi,
 };
 
 /// The largest request body, in bytes: 1 MiB.
@@ -94,7 +104,11 @@ fn service() -> OpenApiService<Api, ()> {
 }
 
 /// Everything the server answers.
-pub fn endpoint(database: Database, lifecycle: Lifecycle) -> impl Endpoint<Output = Response> {
+pub(crate) fn endpoint(
+    database: Database,
+    lifecycle: Lifecycle,
+    rosters: RosterCache,
+) -> impl Endpoint<Output = Response> {
     let service = service();
     let documents = openapi::Documents::of(&service);
     let contract = contract::Contract::new(&documents.description);
@@ -126,6 +140,7 @@ pub fn endpoint(database: Database, lifecycle: Lifecycle) -> impl Endpoint<Outpu
         .with(request_id::RequestIds)
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
+        .with(AddData::new(rosters))
 }
 
 #[cfg(test)]

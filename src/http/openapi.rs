@@ -86,6 +86,7 @@ fn finish(description: &mut Value) {
         standard_format(node);
         whole_bounds(node);
         header_names(node);
+        example_of_5xx(node);
         generic_names(node);
     });
     tags_in_order(description);
@@ -173,6 +174,20 @@ fn whole_bounds(node: &mut Map<String, Value>) {
 fn whole(bound: &Value) -> Option<Value> {
     let text = format!("{:.0}", bound.as_f64()?);
     text.parse::<i64>().ok().map(Value::from)
+}
+
+/// A problem's example is one of the client's making, which a 5XX is not.
+fn example_of_5xx(node: &mut Map<String, Value>) {
+    if let Some(content) = node.get_mut("5XX").and_then(|it| it.get_mut("content")) {
+        content[super::PROBLEM_MEDIA_TYPE]["example"] = json!({
+            "type": "about:blank",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": super::problem::AWAY,
+            "code": "database_unavailable",
+            "request_id": "01a209f4-75f3-732d-93e6-33f6d14a14a3",
+        });
+    }
 }
 
 /// Header names as people write them; poem-openapi shouts them.

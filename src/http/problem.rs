@@ -70,6 +70,8 @@ pub(crate) enum Rejection {
     TooLarge,
     #[error("the body could not be read to its end")]
     Incomplete,
+    #[error("the body came too slowly")]
+    TooSlow,
     #[error("the body must be sent as application/json")]
     ContentType,
     #[error("this path has no such method")]
@@ -109,8 +111,9 @@ impl<'a> Outline<'a> {
     }
 }
 
+pub(super) const AWAY: &str = "The database can't be reached at the moment. Try again shortly.";
+
 fn outline(error: &Error) -> Outline<'_> {
-    const AWAY: &str = "The database can't be reached at the moment. Try again shortly.";
     match error {
         Error::NotFound { .. } => Outline::new(StatusCode::NOT_FOUND, "not_found", sentence(error)),
         Error::Conflict { code, .. } => Outline::new(StatusCode::CONFLICT, code, sentence(error)),
@@ -190,6 +193,11 @@ fn outline_rejection(rejection: &Rejection) -> Outline<'_> {
         Rejection::Incomplete => Outline::new(
             StatusCode::BAD_REQUEST,
             "incomplete_body",
+            sentence(rejection),
+        ),
+        Rejection::TooSlow => Outline::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
             sentence(rejection),
         ),
         Rejection::ContentType => Outline::new(

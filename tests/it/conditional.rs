@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use circle_registry::config::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, factories::id, on_both};
+use crate::support::{Answer, TestApp, TestDatabase, factories::id, on_both, on_both_databases};
 
 async fn with_header(
     app: &TestApp,
@@ -115,11 +116,45 @@ async fn an_unchanged_roster_takes_one_small_statement() {
             .await;
         assert_eq!(
             (answer.ok()["member_count"].clone(), statements),
-            (json!(20), 2)
+            (json!(20), 1)
         );
         get_unless(app, "/v1/circles/none", &tag)
             .await
             .problem(404, "not_found");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_roster_with_memberships_that_ended_has_a_tag_of_its_own() {
+    on_both(async |app| {
+        app.a_circle("team").await;
+        let (stays, left) = (app.an_agent("stays").await, app.an_agent("left").await);
+        for agent in [stays, left] {
+            app.a_member("team", agent).await;
+        }
+        let member = format!("/v1/circles/team/members/{left}");
+        app.delete(&member).await.no_content();
+        let path = "/v1/circles/team?include_inactive=true";
+        let tag = app.get(path).await.header("etag").to_owned();
+        assert_ne!(tag, app.get("/v1/circles/team").await.header("etag"));
+        assert_eq!(get_unless(app, path, &tag).await.status, 304);
+
+        // The circle's revision does not count what happens to those who left.
+        let agent = format!("/v1/agents/{left}");
+        app.patch(&agent, &json!({"role": "gone"})).await.ok();
+        let changed = get_unless(app, path, &tag).await;
+        let new_tag = changed.header("etag").to_owned();
+        assert_ne!(new_tag, tag);
+        assert_eq!(changed.ok()["members"][1]["agent_role"], "gone");
+
+        let change = json!({"description": "d"});
+        patch_if(app, "/v1/circles/team", &new_tag, change.clone())
+            .await
+            .ok();
+        patch_if(app, "/v1/circles/team", &new_tag, change)
+            .await
+            .problem(412, "outdated");
     })
     .await;
 }
@@ -224,17 +259,16 @@ fn writes() -> u64 {
 /// tags of two rosters against their bodies after every write.
 #[tokio::test]
 async fn a_roster_s_tag_changes_exactly_when_its_body_does() {
-    on_both(async |app| {
-        let world = World::create(app).await;
+    on_both_databases(async |database| {
+        let app = TestApp::start(database.backend, without_cache(database)).await;
+        let world = World::create(&app).await;
         let mut numbers = Numbers(2026);
         let mut seen: HashMap<&str, (String, String)> = HashMap::new();
         let (mut changes, mut same) = (0, 0);
         for write in 0..writes() {
-            let what = world.write(app, &mut numbers, write).await;
+            let what = world.write(&app, &mut numbers, write).await;
             for circle in ["one", "two"] {
-                let answer = app.get(&format!("/v1/circles/{circle}")).await;
-                assert_eq!(answer.status, 200, "{}", answer.text);
-                let now = (answer.header("etag").to_owned(), answer.text);
+                let now = roster_of(&app, circle).await;
                 if let Some(before) = seen.insert(circle, now.clone()) {
                     let tag_changed = before.0 != now.0;
                     assert_eq!(
@@ -252,6 +286,74 @@ async fn a_roster_s_tag_changes_exactly_when_its_body_does() {
             changes > writes() / 4 && same > writes() / 4,
             "{changes} changes, {same} not"
         );
+        app.stop().await;
+    })
+    .await;
+}
+
+fn without_cache(database: &TestDatabase) -> Settings {
+    let mut settings = database.settings();
+    settings.server.roster_cache = 0;
+    settings
+}
+
+/// The tag and the body of a roster.
+async fn roster_of(app: &TestApp, circle: &str) -> (String, String) {
+    let answer = app.get(&format!("/v1/circles/{circle}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    (answer.header("etag").to_owned(), answer.text)
+}
+
+/// Two services on one database, of which one keeps no rosters: whichever of them writes, both
+/// show the same at once.
+#[tokio::test]
+async fn a_kept_roster_is_never_older_than_the_question() {
+    on_both_databases(async |database| {
+        let keeping = TestApp::start(database.backend, database.settings()).await;
+        let reading = TestApp::start(database.backend, without_cache(database)).await;
+        let world = World::create(&keeping).await;
+        let mut numbers = Numbers(7);
+        for write in 0..200 {
+            let writing = if write % 2 == 0 { &keeping } else { &reading };
+            let what = world.write(writing, &mut numbers, write).await;
+            for circle in ["one", "two"] {
+                let kept = roster_of(&keeping, circle).await;
+                assert_eq!(kept, roster_of(&reading, circle).await, "{what}");
+            }
+        }
+        let figures = keeping.get("/v1/cache").await.ok();
+        assert!(figures["hits"].as_u64() > Some(50), "{figures}");
+        assert!(figures["misses"].as_u64() > Some(50), "{figures}");
+        assert_eq!(figures["rosters"], 2);
+        let figures = reading.get("/v1/cache").await.ok();
+        assert_eq!(
+            (&figures["hits"], &figures["rosters"]),
+            (&json!(0), &json!(0))
+        );
+        keeping.stop().await;
+        reading.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_roster_that_is_kept_takes_one_small_statement_and_goes_with_its_circle() {
+    on_both(async |app| {
+        app.a_circle("team").await;
+        let agent = app.an_agent("a").await;
+        app.a_member("team", agent).await;
+        for expected in [1, 1, 1] {
+            let (answer, statements) = app.statements(app.get("/v1/circles/team")).await;
+            assert_eq!(
+                (answer.ok()["member_count"].clone(), statements),
+                (json!(1), expected)
+            );
+        }
+        assert_eq!(app.get("/v1/cache").await.ok()["hits"], 2);
+        app.delete("/v1/circles/team").await.no_content();
+        app.get("/v1/circles/team").await.problem(404, "not_found");
+        app.a_circle("team").await;
+        assert_eq!(app.get("/v1/circles/team").await.ok()["member_count"], 0);
     })
     .await;
 }

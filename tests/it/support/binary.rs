@@ -31,6 +31,21 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same, with no more than so many file descriptors.
+pub(crate) fn command_limited(descriptors: u32) -> Command {
+    let program = command(&[]);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n \"$0\" && exec \"$@\""])
+        .arg(descriptors.to_string())
+        .arg(program.get_program())
+        .stdin(Stdio::null());
+    for (name, _) in program.get_envs() {
+        limited.env_remove(name);
+    }
+    limited
+}
+
 /// Runs the program to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the program runs")
@@ -58,14 +73,26 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it answers, ready or not.
     pub(crate) async fn start(database_url: &str, more: &[&str]) -> Self {
+        Self::launch(command(&[]), None, database_url, more).await
+    }
+
+    /// The same by another command, or with standard error elsewhere than in a file.
+    pub(crate) async fn launch(
+        mut command: Command,
+        stderr: Option<Stdio>,
+        database_url: &str,
+        more: &[&str],
+    ) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let bind = address.to_string();
         let mut arguments = vec!["serve", "--bind", &bind, "--database-url", database_url];
         arguments.extend(more);
         let log = NamedTempFile::new().expect("a file");
-        let child = command(&arguments)
+        let to_file = || log.reopen().expect("the file").into();
+        let child = command
+            .args(&arguments)
             .stdout(Stdio::null())
-            .stderr(log.reopen().expect("the file"))
+            .stderr(stderr.unwrap_or_else(to_file))
             .spawn()
             .expect("the server starts");
         let client = Client::builder().timeout(PATIENCE).build();
@@ -139,6 +166,11 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
+    /// The process, as the system sees it.
+    pub(crate) fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log.path()).expect("the log")
@@ -154,6 +186,36 @@ impl Server {
             assert!(Instant::now() < deadline, "it does not end: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// A process, as the system sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    /// The processor time it has used so far.
+    pub(crate) fn cpu(self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).expect("a process");
+        let (_, fields) = stat.rsplit_once(')').expect("the name's end");
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // utime and stime, the 14th and 15th of proc(5), in hundredths of a second.
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+            .sum();
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// The memory it has taken at most, in bytes.
+    pub(crate) fn peak_memory(self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("a process");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("its peak");
+        let kilobytes = peak.trim().trim_end_matches(" kB");
+        1024 * kilobytes.parse::<u64>().expect("kilobytes")
     }
 }
 

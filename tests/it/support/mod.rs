@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod binary;
 pub(crate) mod factories;
+pub(crate) mod faults;
 pub(crate) mod postgres;
 
 use std::{fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
