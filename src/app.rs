@@ -1,11 +1,13 @@
 //! The application: it owns the pool from start to shutdown.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, pin::Pin, time::Duration};
 
 use migration::runner::MigrateError;
+use sea_orm::DbErr;
 use tokio::net::TcpListener;
 
 use crate::{
+    auth::{self, Exposed},
     circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
@@ -25,6 +27,7 @@ pub struct Application {
     database: Database,
     lifecycle: Lifecycle,
     listener: TcpListener,
+    refusal: Refusal,
 }
 
 /// Why the service can't start.
@@ -32,8 +35,12 @@ pub struct Application {
 pub enum StartError {
     #[error(transparent)]
     Database(#[from] OpenError),
-    #[error("{0}")]
-    Schema(#[from] MigrateError),
+    #[error("the database {database} can't be used: {cause}")]
+    Refused { database: String, cause: DbErr },
+    #[error(transparent)]
+    Schema(MigrateError),
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     #[error("can't listen on {address}: {cause}")]
     Listen {
         address: SocketAddr,
@@ -42,11 +49,13 @@ pub enum StartError {
 }
 
 impl Application {
-    /// Opens the pool, brings the schema up to date and takes the address. Where the database is
-    /// down, it says so and goes on: [`Application::run`] waits for it in the background.
+    /// Opens the pool, takes the address and looks at the database. Where that is down, or takes
+    /// its time, the service says so and goes on: [`Application::run`] waits for it in the
+    /// background.
     ///
     /// # Errors
-    /// Settings that can't work, a schema newer than this program, or an address in use.
+    /// Settings that can't work, a database that refuses, a schema newer than this program, or an
+    /// address in use.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let Settings {
             server: settings,
@@ -54,23 +63,25 @@ impl Application {
             log: _,
         } = settings;
         let database = Database::open(&database).await?;
-        let lifecycle = Lifecycle::default();
-        match database.prepare(!settings.no_migrate).await {
-            Ok(()) => lifecycle.ready(),
-            Err(cause) if passes(&cause) => {
-                tracing::warn!(%cause, "the database is not there yet; serving 503 until it is");
-            }
-            Err(cause) => return Err(cause.into()),
-        }
         let address = settings.bind;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|cause| StartError::Listen { address, cause })?;
+        let lifecycle = Lifecycle::default();
+        let mut refusal = Refusal::of(&database, &lifecycle, &settings);
+        tokio::select! {
+            cause = &mut refusal.0 => return Err(cause),
+            () = lifecycle.started() => {}
+            () = tokio::time::sleep(database.patience()) => {
+                tracing::warn!("the database is still being prepared; serving 503 until it is");
+            }
+        }
         Ok(Self {
             settings,
             database,
             lifecycle,
             listener,
+            refusal,
         })
     }
 
@@ -98,17 +109,19 @@ impl Application {
             database,
             lifecycle,
             listener,
+            refusal,
         } = self;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
         let rosters = RosterCache::new(settings.roster_cache);
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
+        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone(), rosters);
         let mut refused = None;
         let stopped = async {
             tokio::select! {
                 () = stop => {}
-                cause = wait_for_database(&database, &lifecycle, !settings.no_migrate) => {
+                cause = refusal.0 => {
+                    tracing::error!(%cause, "the database is there, but can't be used");
                     refused = Some(cause);
                 }
             }
@@ -128,38 +141,89 @@ impl Application {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Schema(#[from] MigrateError),
+    Refused(#[from] StartError),
 }
 
-/// Brings the schema up to date once the database is there; returns only where that can't be.
-async fn wait_for_database(
-    database: &Database,
-    lifecycle: &Lifecycle,
-    migrate: bool,
-) -> MigrateError {
-    while lifecycle.phase() == Phase::Waiting {
-        match database.prepare(migrate).await {
-            Ok(()) => {
-                lifecycle.ready();
-                tracing::info!("the database is there; ready");
-            }
-            Err(cause) if passes(&cause) => tokio::time::sleep(RETRY).await,
-            Err(cause) => return cause,
-        }
+/// Brings the database to where it can be served from, as soon as it is there. It is polled from
+/// the start on, and comes to an end only where the database refuses for good.
+struct Refusal(Pin<Box<dyn Future<Output = StartError> + Send>>);
+
+impl Refusal {
+    fn of(database: &Database, lifecycle: &Lifecycle, settings: &ServerSettings) -> Self {
+        Self(Box::pin(prepare(
+            database.clone(),
+            lifecycle.clone(),
+            settings.clone(),
+        )))
     }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refusal")
+    }
+}
+
+async fn prepare(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {
+    loop {
+        match try_to_prepare(&database, &settings).await {
+            Ok(Ok(())) => break,
+            Ok(Err(exposed)) => return exposed.into(),
+            Err(cause) => match passing(&cause) {
+                Some(reason) => report(&lifecycle, reason, &cause),
+                None => return refused(&database, cause),
+            },
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+    if lifecycle.phase() != Phase::Starting {
+        tracing::info!("the database is there; ready");
+    }
+    lifecycle.ready();
     std::future::pending().await
 }
 
-/// Whether a failure may pass by itself: the database is down, not wrong.
-fn passes(cause: &MigrateError) -> bool {
+/// Brings the schema up to date, and sees to it that others are asked for a key.
+async fn try_to_prepare(
+    database: &Database,
+    settings: &ServerSettings,
+) -> Result<Result<(), Exposed>, MigrateError> {
+    database.prepare(!settings.no_migrate).await?;
+    Ok(auth::check_exposure(settings, database).await?)
+}
+
+/// Each reason is logged when it comes up, not at every look.
+fn report(lifecycle: &Lifecycle, reason: &'static str, cause: &MigrateError) {
+    if lifecycle.phase() != Phase::Waiting(reason) {
+        tracing::warn!(%cause, "the database is not there yet; serving 503 until it is");
+    }
+    lifecycle.wait(reason);
+}
+
+fn refused(database: &Database, cause: MigrateError) -> StartError {
     match cause {
-        MigrateError::Database(cause) => {
-            matches!(
-                Error::from(cause.clone()),
-                Error::PoolExhausted(_) | Error::Contended(_) | Error::Unavailable(_)
-            ) && !error::is_refused(cause)
-        }
-        MigrateError::Locked => true,
-        MigrateError::Newer(_) | MigrateError::Pending(_) => false,
+        MigrateError::Database(cause) => StartError::Refused {
+            database: database.target().database().to_owned(),
+            cause,
+        },
+        schema => StartError::Schema(schema),
+    }
+}
+
+/// What the service waits for, where a failure may pass by itself: the database is down, not
+/// wrong.
+fn passing(cause: &MigrateError) -> Option<&'static str> {
+    const BUSY: &str = "The database is there, but too busy or not ready itself.";
+    match cause {
+        MigrateError::Database(cause) if error::is_refused(cause) => None,
+        MigrateError::Database(cause) => match Error::from(cause.clone()) {
+            Error::PoolExhausted(_) => Some("The database has no connection free yet."),
+            Error::Contended(_) => Some(BUSY),
+            Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
+            Error::Unavailable(_) => Some("The database can't be reached yet."),
+            _ => None,
+        },
+        MigrateError::Locked => Some("Another process has been migrating the database for long."),
+        MigrateError::Newer(_) | MigrateError::Pending(_) => None,
     }
 }

@@ -15,8 +15,9 @@ use migration::{
     settings::DatabaseSettings,
 };
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
+    sqlx::{self, ConnectOptions, Connection},
 };
 
 /// The pool of connections, with what it counts. Clones share one pool.
@@ -25,6 +26,7 @@ pub struct Database {
     connection: DatabaseConnection,
     target: Target,
     size: PoolSize,
+    patience: Duration,
     counters: Arc<Counters>,
     running: Running,
 }
@@ -60,10 +62,10 @@ pub enum OpenError {
 }
 
 impl Database {
-    /// Opens the pool that the settings describe. PostgreSQL is not contacted yet.
+    /// Opens the pool that the settings describe. The database is not touched yet.
     ///
     /// # Errors
-    /// Settings that name no database, or a SQLite file that can't be opened.
+    /// Settings that name no database.
     pub async fn open(settings: &DatabaseSettings) -> Result<Self, OpenError> {
         let target = Target::from_settings(settings)?;
         let size = PoolSize::from_settings(settings, &target);
@@ -90,6 +92,7 @@ impl Database {
             connection,
             target,
             size,
+            patience: settings.db_acquire_timeout,
             counters,
             running: Running::default(),
         })
@@ -98,6 +101,16 @@ impl Database {
     /// The idempotency keys in use.
     pub(crate) fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Which database it is.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// How long a request waits for a connection.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub fn connection(&self) -> &DatabaseConnection {
@@ -125,6 +138,7 @@ impl Database {
     /// A schema that is newer than this program, or older where migrating is off; a database that
     /// can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
+        self.reach().await?;
         if migrate {
             for name in runner::up(&self.connection, None).await? {
                 tracing::info!(migration = name, "migration applied");
@@ -133,6 +147,43 @@ impl Database {
         runner::status(&self.connection).await?.check_current()?;
         self.fill().await;
         Ok(())
+    }
+
+    /// Looks whether the database lets us in, and whether it may be written. This goes past the
+    /// pool, which tries again and again until its time is up and then tells no reason.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) async fn reach(&self) -> Result<(), DbErr> {
+        if self.target.is_in_memory() {
+            return Ok(());
+        }
+        if self.target.backend() == DbBackend::Sqlite {
+            let pool = self.connection.get_sqlite_connection_pool();
+            let mut connection = self.in_time(pool.connect_options().connect()).await?;
+            // SQLite takes a BEGIN IMMEDIATE on a file that is read-only, but no write.
+            let written = sqlx::raw_sql("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK")
+                .execute(&mut connection)
+                .await;
+            written.and(connection.close().await).map_err(failed)
+        } else {
+            let pool = self.connection.get_postgres_connection_pool();
+            let connection = self.in_time(pool.connect_options().connect()).await?;
+            connection.close().await.map_err(failed)
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        connected: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, DbErr> {
+        match tokio::time::timeout(self.patience, connected).await {
+            Ok(connected) => connected.map_err(failed),
+            Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
+                "no answer within {}",
+                humantime::format_duration(self.patience)
+            )))),
+        }
     }
 
     /// A lazy pool opens its minimum only in the course of time; this opens it now. A connection
@@ -192,6 +243,10 @@ impl Database {
             ),
         }
     }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
 fn backend_name(backend: DbBackend) -> &'static str {

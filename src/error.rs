@@ -49,6 +49,8 @@ pub enum Error {
     Unavailable(DbErr),
     #[error("the database is out of space: {0}")]
     OutOfSpace(DbErr),
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
     #[error("{0}")]
     Database(DbErr),
 }
@@ -138,6 +140,11 @@ pub fn is_refused(error: &DbErr) -> bool {
     }
 }
 
+/// Whether it is the database that reports this error, and not the way to it.
+pub fn is_reported(error: &DbErr) -> bool {
+    matches!(driver_error(error), Some(Sqlx::Database(_)))
+}
+
 /// What an error that the database reports means for the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
@@ -183,6 +190,10 @@ impl Class {
         const BUSY: i32 = 5;
         const LOCKED: i32 = 6;
         const FULL: i32 = 13;
+        // A limit of its own, as a quota, is in the way of a write (the disk's end is FULL), or of
+        // the file that readers and writers share.
+        const WRITE_REFUSED: i32 = 778;
+        const SHARED_REFUSED: i32 = 4874;
         const TOO_BIG: i32 = 18;
         const CHECK: i32 = 275;
         const FOREIGN_KEY: i32 = 787;
@@ -193,6 +204,7 @@ impl Class {
             CHECK | NOT_NULL => Self::BadValue,
             PRIMARY_KEY | UNIQUE => Self::Unique,
             FOREIGN_KEY => Self::ForeignKey,
+            WRITE_REFUSED | SHARED_REFUSED => Self::OutOfSpace,
             _ => match code & 0xff {
                 BUSY => Self::Contended,
                 LOCKED => Self::Unavailable,
@@ -262,6 +274,7 @@ mod tests {
             (517, Class::Contended),
             (6, Class::Unavailable),
             (13, Class::OutOfSpace),
+            (778, Class::OutOfSpace),
             (275, Class::BadValue),
             (787, Class::ForeignKey),
             (2067, Class::Unique),

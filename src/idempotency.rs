@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use chrono::TimeDelta;
 use entity::{idempotency_key, values::now};
-use poem::{Request, http::Method};
+use poem::{FromRequest, Request, RequestBody, http::Method};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -73,6 +73,25 @@ impl Once {
             path: request.uri().path().to_owned(),
             digest: digest.unwrap_or_else(|| BodyDigest::of(b"")).0,
         })
+    }
+}
+
+/// A POST that takes no key, because its answer may not be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NeverRepeated;
+
+impl NeverRepeated {
+    /// The operations that it is part of.
+    pub(crate) const OPERATIONS: [&str; 1] = ["create_key"];
+}
+
+impl<'a> FromRequest<'a> for NeverRepeated {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        if request.headers().contains_key(HEADER) {
+            let detail = "is not taken here: the answer holds a secret, so it can't be kept";
+            return Err(Error::invalid(format!("header/{HEADER}"), detail).into());
+        }
+        Ok(Self)
     }
 }
 

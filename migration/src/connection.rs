@@ -4,8 +4,12 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use sea_orm_migration::sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    SqlxSqliteConnector,
+    sqlx::{
+        ConnectOptions as _,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use url::Url;
 
@@ -186,11 +190,11 @@ impl PoolSize {
     pub const ONE: Self = Self { min: 1, max: 1 };
 }
 
-/// Opens a pool. PostgreSQL is not contacted before the first statement, so that a service can
+/// Opens a pool. The database is not touched before the first statement, so that a service can
 /// start while its database is still down.
 ///
 /// # Errors
-/// A SQLite file that can't be opened or created.
+/// Options that can't work.
 pub async fn open(
     settings: &DatabaseSettings,
     target: &Target,
@@ -211,23 +215,30 @@ pub async fn open(
             .idle_timeout(settings.db_idle_timeout)
             .max_lifetime(settings.db_max_lifetime);
     }
-    match target.backend {
-        DbBackend::Sqlite => sqlite_options(&mut options, settings),
-        _ => postgres_options(&mut options, settings, target),
+    if target.backend == DbBackend::Sqlite {
+        return open_sqlite(options, settings, target);
     }
+    postgres_options(&mut options, settings, target);
     Database::connect(options).await
 }
 
-fn sqlite_options(options: &mut ConnectOptions, settings: &DatabaseSettings) {
-    let busy_timeout = settings.db_lock_timeout;
-    options.map_sqlx_sqlite_opts(move |sqlite| {
-        sqlite
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(busy_timeout)
-    });
+/// SeaORM's own way to a SQLite pool asks for the library's version, which is ours, and so fails
+/// where the file is busy.
+fn open_sqlite(
+    options: ConnectOptions,
+    settings: &DatabaseSettings,
+    target: &Target,
+) -> Result<DatabaseConnection, DbErr> {
+    let sqlite = SqliteConnectOptions::from_str(&target.url)
+        .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(settings.db_lock_timeout)
+        .disable_statement_logging();
+    let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
 fn postgres_options(options: &mut ConnectOptions, settings: &DatabaseSettings, target: &Target) {

@@ -4,14 +4,17 @@
 //! and commits. So any number of instances may start at once: whoever gets the lock does the next
 //! step, the others find it done. A process that dies in a step leaves the step undone.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use sea_orm_migration::{
     MigratorTrait,
     prelude::*,
     sea_orm::{
-        DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, QueryOrder,
-        SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+        DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, QueryOrder, RuntimeErr,
+        SqliteTransactionMode, SqlxSqliteError, Statement, TransactionOptions, TransactionTrait,
     },
     seaql_migrations,
 };
@@ -21,7 +24,7 @@ use crate::Migrator;
 /// The advisory lock on PostgreSQL: "circle" in ASCII.
 const LOCK_KEY: i64 = 0x63_69_72_63_6c_65;
 const LOCK_POLL: Duration = Duration::from_millis(50);
-const LOCK_ATTEMPTS: u32 = 12_000;
+const LOCK_PATIENCE: Duration = Duration::from_mins(10);
 
 /// Why the schema could not be brought where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -174,8 +177,43 @@ enum Direction {
     Down,
 }
 
-/// One migration under the lock; `None` where there is nothing left to do.
+/// One migration under the lock; `None` where there is nothing left to do. SQLite's own patience
+/// with another writer may be shorter than that one's migration.
 async fn step(
+    db: &DatabaseConnection,
+    direction: Direction,
+) -> Result<Option<String>, MigrateError> {
+    let begun = Instant::now();
+    loop {
+        match try_step(db, direction).await {
+            Err(MigrateError::Database(cause)) if is_busy(&cause) => {
+                if begun.elapsed() > LOCK_PATIENCE {
+                    return Err(MigrateError::Locked);
+                }
+                tokio::time::sleep(LOCK_POLL).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether SQLite says that somebody else has the file.
+fn is_busy(error: &DbErr) -> bool {
+    const BUSY: i32 = 5;
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return false;
+    };
+    cause
+        .as_database_error()
+        .filter(|reported| reported.try_downcast_ref::<SqlxSqliteError>().is_some())
+        .and_then(|reported| reported.code()?.parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == BUSY)
+}
+
+async fn try_step(
     db: &DatabaseConnection,
     direction: Direction,
 ) -> Result<Option<String>, MigrateError> {
@@ -221,7 +259,8 @@ async fn locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, MigrateE
     transaction
         .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         .await?;
-    for _ in 0..LOCK_ATTEMPTS {
+    let begun = Instant::now();
+    while begun.elapsed() < LOCK_PATIENCE {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT pg_try_advisory_xact_lock($1) AS locked",

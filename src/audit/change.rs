@@ -13,6 +13,7 @@ pub(crate) enum Action {
     Restore,
     Start,
     Stop,
+    Revoke,
     Import,
 }
 
@@ -27,6 +28,7 @@ pub(crate) enum Resource {
     Conversation,
     Participant,
     Message,
+    Key,
     /// All providers and models.
     Catalog,
 }
@@ -40,6 +42,7 @@ impl Action {
             Self::Restore => "restore",
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::Revoke => "revoke",
             Self::Import => "import",
         }
     }
@@ -56,6 +59,7 @@ impl Resource {
             Self::Conversation => "conversation",
             Self::Participant => "participant",
             Self::Message => "message",
+            Self::Key => "key",
             Self::Catalog => "catalog",
         }
     }

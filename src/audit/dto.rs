@@ -16,18 +16,18 @@ pub(crate) struct AuditEntry {
     /// The API key that it was made with; null where no key was needed, and on the command line.
     #[oai(nullable)]
     pub(crate) key_id: Option<i64>,
-    /// What was done: `create`, `update`, `delete`, `restore`, `start`, `stop` or `import`. Others
-    /// may come. Members are created, deleted and restored where they are added, removed and added
+    /// What was done: `create`, `update`, `delete`, `restore`, `start`, `stop`, `revoke` or
+    /// `import`. Others may come. Members are created, deleted and restored where they are added, removed and added
     /// again.
     pub(crate) action: String,
     /// What kind of thing it was done with: `provider`, `model`, `agent`, `circle`, `member`,
-    /// `conversation`, `participant`, `message` or, for an import of many providers and models,
-    /// `catalog`. Others may come.
+    /// `conversation`, `participant`, `message`, `key` or, for an import of many providers and
+    /// models, `catalog`. Others may come.
     pub(crate) resource: String,
     /// The id of the thing; null for an import.
     #[oai(nullable)]
     pub(crate) resource_id: Option<i64>,
-    /// What it was called then: the name of a provider, model, agent or circle; for a member
+    /// What it was called then: the name of a provider, model, agent, circle or key; for a member
     /// `CIRCLE/AGENT_ID`, for a participant `CONVERSATION_ID/AGENT_ID`, for a message
     /// `CONVERSATION_ID/NUMBER`; null for a conversation and for an import.
     #[oai(nullable)]

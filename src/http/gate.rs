@@ -8,11 +8,16 @@ use crate::{
 };
 
 /// The answer until the database is there.
-pub(crate) fn starting() -> Error {
-    Error::NotReady {
+pub(crate) fn check(phase: Phase) -> Result<(), Error> {
+    let detail = match phase {
+        Phase::Starting => "The service is starting and brings its database up to date.",
+        Phase::Waiting(reason) => reason,
+        Phase::Ready | Phase::Draining => return Ok(()),
+    };
+    Err(Error::NotReady {
         code: "starting",
-        detail: "The service is up, but its database is not there yet.",
-    }
+        detail,
+    })
 }
 
 /// What is answered without the database.
@@ -34,12 +39,12 @@ impl<E: Endpoint> Endpoint for GateEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let waiting = request
-            .data::<Lifecycle>()
-            .is_some_and(|lifecycle| lifecycle.phase() == Phase::Waiting);
         let path = request.uri().path();
-        if waiting && path.starts_with("/v1/") && !FIGURES.contains(&path) {
-            return Err(starting().into());
+        if path.starts_with("/v1/")
+            && !FIGURES.contains(&path)
+            && let Some(lifecycle) = request.data::<Lifecycle>()
+        {
+            check(lifecycle.phase())?;
         }
         self.0.call(request).await.map(IntoResponse::into_response)
     }

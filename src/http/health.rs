@@ -71,25 +71,25 @@ impl HealthApi {
     /// Should the service get requests?
     ///
     /// Answers 200 when the database can be reached and its schema is the one this release knows,
-    /// else 503 with the reason as `code`: `starting`, `database_unavailable`, `pool_exhausted`,
-    /// `schema_not_current`, or `draining` from the moment the service is told to stop.
+    /// else 503 with the reason as `code`: `starting` (`detail` says what it waits for),
+    /// `database_unavailable`, `pool_exhausted`, `schema_not_current`, or `draining` from the moment
+    /// the service is told to stop.
     #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]
     async fn get_readiness(
         &self,
         Data(database): Data<&Database>,
         Data(lifecycle): Data<&Lifecycle>,
     ) -> Result<Body<Health>, Error> {
-        match lifecycle.phase() {
-            Phase::Waiting => Err(gate::starting()),
-            Phase::Draining => Err(Error::NotReady {
+        let phase = lifecycle.phase();
+        if phase == Phase::Draining {
+            return Err(Error::NotReady {
                 code: "draining",
                 detail: "The service has been told to stop.",
-            }),
-            Phase::Ready => {
-                database.check().await.map_err(unready)?;
-                Ok(Body(ok()))
-            }
+            });
         }
+        gate::check(phase)?;
+        database.check().await.map_err(unready)?;
+        Ok(Body(ok()))
     }
 
     /// The connection pool

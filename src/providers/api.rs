@@ -65,7 +65,8 @@ impl ProvidersApi {
 
     /// Create a provider
     ///
-    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case.
+    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case, and with 422
+    /// `invalid_request` where a provider that is not local has a `base_url` without https.
     #[oai(path = "/", method = "post", operation_id = "create_provider")]
     async fn create_provider(
         &self,
@@ -99,7 +100,8 @@ impl ProvidersApi {
     /// Update a provider
     ///
     /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, and 409 `provider_name_taken`.
+    /// where there is none of that id, with 409 `provider_name_taken`, and with 422
+    /// `invalid_request` where it would come to be not local with a `base_url` without https.
     #[oai(path = "/:id", method = "patch", operation_id = "update_provider")]
     async fn update_provider(
         &self,

@@ -9,6 +9,7 @@ use sea_orm::{
     QueryTrait,
 };
 
+use super::base_url;
 use crate::{
     audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
@@ -103,12 +104,13 @@ pub(crate) async fn create(
     work: &Work,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    let row = row.insert(work.db()).await.on_unique(name_taken)?;
+    let row = reachable(row.insert(work.db()).await.on_unique(name_taken)?)?;
     work.note(change(Action::Create, &row).revision(row.revision));
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an expected state.
+/// Changes the columns that are set, in one statement, where the row is in an expected state. What it
+/// changed may turn out to make no sense together.
 pub(crate) async fn update(
     work: &Work,
     id: i64,
@@ -122,14 +124,26 @@ pub(crate) async fn update(
         expected.check(id, row.revision)?;
         return Ok(row);
     }
+    let moves = changes.base_url.is_set() || changes.is_local.is_set();
     let rows = provider::Entity::update_many();
     let after = REVISED.update(db, rows, id, expected, changes).await;
-    let Some(row) = after.on_unique(name_taken)? else {
+    let Some(mut row) = after.on_unique(name_taken)? else {
         return Err(expected.why_missed(get(db, id).await));
     };
+    if moves {
+        row = reachable(row)?;
+    }
     let change = change(Action::Update, &row).revision(row.revision);
     work.note(change.fields(fields));
     Ok(row)
+}
+
+/// Holds what has just been written against where a provider may be.
+fn reachable(row: provider::Model) -> Result<provider::Model, Error> {
+    match base_url::check(row.base_url.as_deref(), row.is_local) {
+        Ok(()) => Ok(row),
+        Err(detail) => Err(Error::invalid("#/base_url", detail)),
+    }
 }
 
 /// Deletes a provider; with `cascade`, its models too.

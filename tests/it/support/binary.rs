@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Seek},
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -15,9 +16,17 @@ use super::{Answer, postgres::free_port};
 /// How long a server may take to start, to answer or to end before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_circle-registry");
+
 /// The program with these arguments and nothing of this process's settings.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_circle-registry"));
+    command_under(&[], arguments)
+}
+
+/// The same, run by another program that becomes it.
+pub(crate) fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let words = [wrapper, &[PROGRAM], arguments].concat();
+    let mut command = Command::new(words[0]);
     for name in [
         "DATABASE_URL",
         "DB_HOST",
@@ -27,7 +36,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.args(arguments).stdin(Stdio::null());
+    command.args(&words[1..]).stdin(Stdio::null());
     command
 }
 
@@ -48,7 +57,39 @@ pub(crate) fn command_limited(descriptors: u32) -> Command {
 
 /// Runs the program to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().expect("the program runs")
+    finish(&mut command(arguments))
+}
+
+/// Runs a command to its end, which it must come to.
+pub(crate) fn finish(command: &mut Command) -> Output {
+    let (stdout, stderr) = (tempfile::tempfile(), tempfile::tempfile());
+    let (mut stdout, mut stderr) = (stdout.expect("a file"), stderr.expect("a file"));
+    let mut child = command
+        .stdout(stdout.try_clone().expect("the file"))
+        .stderr(stderr.try_clone().expect("the file"))
+        .spawn()
+        .expect("the program runs");
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the process") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let read = |file: &mut fs::File| {
+        let mut text = Vec::new();
+        file.rewind().expect("its start");
+        file.read_to_end(&mut text).expect("what it said");
+        text
+    };
+    Output {
+        status,
+        stdout: read(&mut stdout),
+        stderr: read(&mut stderr),
+    }
 }
 
 /// What a run that went well printed.
@@ -70,10 +111,25 @@ pub(crate) struct Server {
     log: NamedTempFile,
 }
 
+fn serve<'a>(database_url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["serve", "--database-url", database_url], more].concat()
+}
+
 impl Server {
     /// Starts a server and waits until it answers, ready or not.
     pub(crate) async fn start(database_url: &str, more: &[&str]) -> Self {
-        Self::launch(command(&[]), None, database_url, more).await
+        Self::run(command(&serve(database_url, more)), "127.0.0.1").await
+    }
+
+    /// The same, on an address that others reach too.
+    pub(crate) async fn start_for_all(database_url: &str, more: &[&str]) -> Self {
+        Self::run(command(&serve(database_url, more)), "0.0.0.0").await
+    }
+
+    /// The same, run by another program that becomes it.
+    pub(crate) async fn start_under(wrapper: &[&str], database_url: &str, more: &[&str]) -> Self {
+        let arguments = serve(database_url, more);
+        Self::run(command_under(wrapper, &arguments), "127.0.0.1").await
     }
 
     /// The same by another command, or with standard error elsewhere than in a file.
@@ -83,14 +139,21 @@ impl Server {
         database_url: &str,
         more: &[&str],
     ) -> Self {
+        command.args(serve(database_url, more));
+        Self::spawn(command, "127.0.0.1", stderr).await
+    }
+
+    /// Runs a command that serves, on any port of this host.
+    pub(crate) async fn run(command: Command, host: &str) -> Self {
+        Self::spawn(command, host, None).await
+    }
+
+    async fn spawn(mut command: Command, host: &str, stderr: Option<Stdio>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let bind = address.to_string();
-        let mut arguments = vec!["serve", "--bind", &bind, "--database-url", database_url];
-        arguments.extend(more);
         let log = NamedTempFile::new().expect("a file");
         let to_file = || log.reopen().expect("the file").into();
         let child = command
-            .args(&arguments)
+            .env("BIND", format!("{host}:{}", address.port()))
             .stdout(Stdio::null())
             .stderr(stderr.unwrap_or_else(to_file))
             .spawn()
@@ -157,6 +220,10 @@ impl Server {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {

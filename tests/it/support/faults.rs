@@ -1,6 +1,11 @@
 //! What tests of faults have in common.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use reqwest::Client;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -51,4 +56,34 @@ pub(crate) async fn time_answers(client: &Client, url: &str, during: Duration) -
 /// The time within which that many per cent of the answers came.
 pub(crate) fn percentile(times: &[Duration], percent: usize) -> Duration {
     times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+/// The time that is promised, or, in the usual run, one that a busy machine can keep.
+pub(crate) fn within(promised: Duration) -> Duration {
+    if in_full() {
+        promised
+    } else {
+        promised.saturating_mul(5)
+    }
+}
+
+/// A random number of milliseconds.
+pub(crate) fn random_moment(milliseconds: Range<u64>) -> Duration {
+    let random = RandomState::new().hash_one(());
+    let span = milliseconds.end - milliseconds.start;
+    Duration::from_millis(milliseconds.start + random % span)
+}
+
+/// The words that run a program with a disk of four megabytes at `place`, which nobody else sees,
+/// where that is permitted.
+pub(crate) fn small_disk(place: &str) -> Option<[&str; 6]> {
+    const MOUNT: &str = r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#;
+    ["-m", "-rm"]
+        .map(|how| ["unshare", how, "sh", "-c", MOUNT, place])
+        .into_iter()
+        .find(|words| {
+            let mut tried = Command::new(words[0]);
+            tried.args(&words[1..]).arg("true").stderr(Stdio::null());
+            tried.status().is_ok_and(|status| status.success())
+        })
 }

@@ -4,14 +4,19 @@ mod answer;
 pub(crate) mod binary;
 pub(crate) mod factories;
 pub(crate) mod faults;
+pub(crate) mod keys;
 pub(crate) mod postgres;
+pub(crate) mod postgres_server;
+pub(crate) mod writers;
 
 use std::{fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use circle_registry::{app::Application, config::Settings, database::Database};
 use clap::Parser;
 use futures_util::FutureExt;
+use migration::connection::{self, PoolSize, Target};
 use reqwest::{Client, Method};
+use sea_orm::DatabaseConnection;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -89,6 +94,15 @@ impl TestDatabase {
     }
 }
 
+/// One connection to a database.
+pub(crate) async fn connect_to(url: &str) -> DatabaseConnection {
+    let settings = settings_for(url).database;
+    let target = Target::from_settings(&settings).expect("a target");
+    connection::open(&settings, &target, PoolSize::ONE)
+        .await
+        .expect("a connection")
+}
+
 /// The service's settings for a database, else as they are by default; any free port, and patience
 /// with a machine that is busy with other tests.
 pub(crate) fn settings_for(url: &str) -> Settings {
@@ -105,6 +119,9 @@ pub(crate) fn settings_for(url: &str) -> Settings {
         "0s",
         "--db-acquire-timeout",
         "30s",
+        // A look for keys now and then would be counted among the statements of a request.
+        "--key-check-interval",
+        "1h",
         "--database-url",
         url,
     ];
@@ -135,14 +152,18 @@ impl TestApp {
             };
             application.run(stop).await.expect("the service runs");
         });
-        Self {
+        let app = Self {
             backend,
             base: format!("http://{address}"),
             database,
             client: Client::new(),
             stop,
             running,
+        };
+        while app.get("/readyz").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        app
     }
 
     pub(crate) async fn stop(self) {
