@@ -91,6 +91,20 @@ pub struct ServerSettings {
     #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
 
+    /// Requests that may be at work at once; one beyond it is told to come again
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_REQUESTS",
+        value_name = "N",
+        default_value_t = 256
+    )]
+    pub max_requests: usize,
+
+    /// How long a client is made to wait for an answer
+    #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub request_timeout: Duration,
+
     /// How long a connection may stay open between requests
     #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]
     pub keep_alive_timeout: Duration,

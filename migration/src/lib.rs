@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod connection;
 mod ddl;
+pub mod hooks;
 pub mod runner;
 pub mod settings;
 

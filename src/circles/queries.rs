@@ -11,8 +11,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{self, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr, SubQueryStatement},
 };
 
@@ -22,17 +22,45 @@ use crate::{
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
     revision::{Expected, Stated, etag},
+    rows::Columns,
     search,
     sort::{self, Sortable, SortedRequest},
     write::Work,
 };
 
 /// A circle and how many active members it has.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub(crate) struct CircleRow {
-    #[sea_orm(nested)]
     pub(crate) circle: circle::Model,
     pub(crate) member_count: i64,
+}
+
+/// By position: the entity's columns, which SeaORM selects in their order, then the count.
+impl FromQueryResult for CircleRow {
+    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
+        let mut column = Columns::of(row);
+        Ok(Self {
+            circle: circle::Model {
+                id: column.next()?,
+                name: column.next()?,
+                display_name: column.maybe()?,
+                description: column.maybe()?,
+                status: column.next()?,
+                require_review: column.next()?,
+                auto_route: column.next()?,
+                max_members: column.maybe()?,
+                settings: column.next()?,
+                project_context: column.maybe()?,
+                is_active: column.next()?,
+                started_at: column.maybe()?,
+                stopped_at: column.maybe()?,
+                created_at: column.next()?,
+                updated_at: column.next()?,
+                revision: column.next()?,
+            },
+            member_count: column.next()?,
+        })
+    }
 }
 
 impl Stated for CircleRow {

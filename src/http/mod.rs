@@ -13,6 +13,7 @@ mod not_modified;
 mod openapi;
 mod payload;
 mod problem;
+mod repeat;
 mod request_id;
 mod schema;
 mod written;
@@ -147,7 +148,11 @@ pub(crate) fn endpoint(
         .nest("/", service)
         .into_endpoint()
         .with(not_modified::NotModified)
-        .with(detach::Detach)
+        .with(repeat::Repeat)
+        .with(detach::Detach::new(
+            settings.request_timeout,
+            settings.max_requests,
+        ))
         .with(contract)
         .with(auth)
         .with(gate::Gate)
@@ -156,11 +161,13 @@ pub(crate) fn endpoint(
         .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
-        .with(AddData::new(RosterCache::new(settings.roster_cache)))
+        .with(AddData::new(rosters))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use poem::{Request, endpoint::make, http::Method};
 
     use super::*;
@@ -172,7 +179,7 @@ mod tests {
             Ok::<(), poem::Error>(())
         });
         let endpoint = operation
-            .with(detach::Detach)
+            .with(detach::Detach::new(Duration::from_secs(10), 1))
             .with(problem::Problems)
             .with(request_id::RequestIds);
         let request = Request::builder().method(method).finish();

@@ -75,6 +75,8 @@ pub(crate) enum Rejection {
     TooSlow,
     #[error("the body must be sent as application/json")]
     ContentType,
+    #[error("the database has not answered in time")]
+    TimedOut,
     #[error("this path has no such method")]
     Method { allow: String },
     #[error("an API key is needed, as `Authorization: Bearer crk_…`")]
@@ -230,6 +232,12 @@ fn outline_rejection(rejection: &Rejection) -> Outline<'_> {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
             sentence(rejection),
+        ),
+        Rejection::TimedOut => Outline::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timed_out",
+            "The database has not answered in time. A change may still be made: with an \
+             Idempotency-Key it can safely be sent again.",
         ),
         Rejection::Method { .. } => Outline::new(
             StatusCode::METHOD_NOT_ALLOWED,

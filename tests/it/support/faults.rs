@@ -12,12 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The usual number, or with `FAULTS=full` the one that the README tells of.
 pub(crate) fn usually_or_in_full<T>(usual: T, full: T) -> T {
-    if in_full() { full } else { usual }
-}
-
-/// Whether the faults are to be injected in full.
-pub(crate) fn in_full() -> bool {
-    std::env::var_os("FAULTS").is_some_and(|form| form == "full")
+    if self::full() { full } else { usual }
 }
 
 /// Lets this process open as many files as it may.
@@ -30,10 +25,9 @@ pub(crate) fn raise_descriptors() {
     setrlimit(Resource::Nofile, raised).expect("the limit is raised");
 }
 
-/// Figures for the README's table of faults; shown with `--nocapture`.
-#[expect(clippy::print_stderr, reason = "tests print")]
+/// Tells the figures of a fault.
 pub(crate) fn report(fault: &str, figures: &str) {
-    eprintln!("{fault}: {figures}");
+    figure(&format!("{fault}: {figures}"));
 }
 
 /// Asks for a path over and over for this long, a pause between, and says how long each answer

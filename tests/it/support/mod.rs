@@ -7,6 +7,7 @@ pub(crate) mod faults;
 pub(crate) mod keys;
 pub(crate) mod postgres;
 pub(crate) mod postgres_server;
+pub(crate) mod proxy;
 pub(crate) mod writers;
 
 use std::{fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -16,7 +17,7 @@ use clap::Parser;
 use futures_util::FutureExt;
 use migration::connection::{self, PoolSize, Target};
 use reqwest::{Client, Method};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -101,6 +102,17 @@ pub(crate) async fn connect_to(url: &str) -> DatabaseConnection {
     connection::open(&settings, &target, PoolSize::ONE)
         .await
         .expect("a connection")
+}
+
+/// The texts that a query answers, past the service.
+pub(crate) async fn texts_of(url: &str, sql: &str) -> Vec<String> {
+    let db = connect_to(url).await;
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let rows = db.query_all_raw(statement).await.expect(sql);
+    db.close().await.expect("closed");
+    rows.iter()
+        .map(|row| row.try_get_by_index(0).expect("a text"))
+        .collect()
 }
 
 /// The service's settings for a database, else as they are by default; any free port, and patience
