@@ -8,7 +8,6 @@ use tokio::net::TcpListener;
 
 use crate::{
     auth::{self, Exposed},
-    circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
@@ -114,8 +113,7 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let rosters = RosterCache::new(settings.roster_cache);
-        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone(), rosters);
+        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone());
         let mut refused = None;
         let stopped = async {
             tokio::select! {

@@ -120,7 +120,6 @@ pub(crate) fn endpoint(
     settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
-    rosters: RosterCache,
 ) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let documents = openapi::Documents::of(&service);
