@@ -7,6 +7,7 @@ use sea_orm::DbErr;
 use tokio::net::TcpListener;
 
 use crate::{
+    auth::{self, Exposed},
     circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
@@ -38,6 +39,8 @@ pub enum StartError {
     Refused { database: String, cause: DbErr },
     #[error(transparent)]
     Schema(MigrateError),
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     #[error("can't listen on {address}: {cause}")]
     Listen {
         address: SocketAddr,
@@ -65,7 +68,7 @@ impl Application {
             .await
             .map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
-        let mut refusal = Refusal::of(&database, &lifecycle, !settings.no_migrate);
+        let mut refusal = Refusal::of(&database, &lifecycle, &settings);
         tokio::select! {
             cause = &mut refusal.0 => return Err(cause),
             () = lifecycle.started() => {}
@@ -112,7 +115,7 @@ impl Application {
             tracing::info!(%address, "listening");
         }
         let rosters = RosterCache::new(settings.roster_cache);
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters);
+        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone(), rosters);
         let mut refused = None;
         let stopped = async {
             tokio::select! {
@@ -146,11 +149,11 @@ pub enum RunError {
 struct Refusal(Pin<Box<dyn Future<Output = StartError> + Send>>);
 
 impl Refusal {
-    fn of(database: &Database, lifecycle: &Lifecycle, migrate: bool) -> Self {
+    fn of(database: &Database, lifecycle: &Lifecycle, settings: &ServerSettings) -> Self {
         Self(Box::pin(prepare(
             database.clone(),
             lifecycle.clone(),
-            migrate,
+            settings.clone(),
         )))
     }
 }
@@ -161,10 +164,11 @@ impl fmt::Debug for Refusal {
     }
 }
 
-async fn prepare(database: Database, lifecycle: Lifecycle, migrate: bool) -> StartError {
+async fn prepare(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {
     loop {
-        match database.prepare(migrate).await {
-            Ok(()) => break,
+        match try_to_prepare(&database, &settings).await {
+            Ok(Ok(())) => break,
+            Ok(Err(exposed)) => return exposed.into(),
             Err(cause) => match passing(&cause) {
                 Some(reason) => report(&lifecycle, reason, &cause),
                 None => return refused(&database, cause),
@@ -177,6 +181,15 @@ async fn prepare(database: Database, lifecycle: Lifecycle, migrate: bool) -> Sta
     }
     lifecycle.ready();
     std::future::pending().await
+}
+
+/// Brings the schema up to date, and sees to it that others are asked for a key.
+async fn try_to_prepare(
+    database: &Database,
+    settings: &ServerSettings,
+) -> Result<Result<(), Exposed>, MigrateError> {
+    database.prepare(!settings.no_migrate).await?;
+    Ok(auth::check_exposure(settings, database).await?)
 }
 
 /// Each reason is logged when it comes up, not at every look.

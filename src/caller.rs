@@ -11,7 +11,6 @@ pub(crate) enum Caller {
     #[default]
     Anyone,
     /// The owner of the API key of this id.
-    #[expect(dead_code, reason = "there are no keys yet")]
     Key(i64),
 }
 

@@ -32,6 +32,34 @@ pub struct ServerSettings {
     )]
     pub bind: SocketAddr,
 
+    /// Start on an address that others can reach though there is no usable API key
+    #[arg(
+        long,
+        global = true,
+        env = "INSECURE",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub insecure: bool,
+
+    /// A further name of the host, by which a service without keys answers beside 127.0.0.1 and
+    /// localhost; can be given more than once
+    #[arg(
+        long,
+        global = true,
+        env = "ALLOWED_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub allowed_host: Vec<String>,
+
+    /// How long to believe that there are no API keys, after none were found
+    #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub key_check_interval: Duration,
+
     /// Refuse to start on an old schema, in place of bringing it up to date
     #[arg(
         long,
@@ -62,6 +90,20 @@ pub struct ServerSettings {
     /// How long a client may take for the body of a request; a second more for each 10 kB of it
     #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
+
+    /// Requests that may be at work at once; one beyond it is told to come again
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_REQUESTS",
+        value_name = "N",
+        default_value_t = 256
+    )]
+    pub max_requests: usize,
+
+    /// How long a client is made to wait for an answer
+    #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub request_timeout: Duration,
 
     /// How long a connection may stay open between requests
     #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]

@@ -1,6 +1,7 @@
 //! The pool: open, use, count, close.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -8,17 +9,23 @@ use std::{
     time::Duration,
 };
 
-use crate::idempotency::Running;
+use crate::{error, idempotency::Running};
 use migration::{
     connection::{self, PoolSize, Target, TargetError},
+    hooks::Suspicion,
     runner::{self, MigrateError},
     settings::DatabaseSettings,
 };
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{self, ConnectOptions, Connection},
 };
+use tracing::Instrument;
+
+/// How long a transaction may take to begin. What is there to wait for has limits of its own, so
+/// that only a database that is silent for good lets it come to this.
+const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 
 /// The pool of connections, with what it counts. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -27,6 +34,7 @@ pub struct Database {
     target: Arc<Target>,
     size: PoolSize,
     patience: Duration,
+    suspicion: Suspicion,
     counters: Arc<Counters>,
     running: Running,
 }
@@ -69,7 +77,8 @@ impl Database {
     pub async fn open(settings: &DatabaseSettings) -> Result<Self, OpenError> {
         let target = Target::from_settings(settings)?;
         let size = PoolSize::from_settings(settings, &target);
-        let mut connection = connection::open(settings, &target, size)
+        let suspicion = Suspicion::default();
+        let mut connection = connection::open_watched(settings, &target, size, &suspicion)
             .await
             .map_err(|cause| OpenError::Refused {
                 database: target.database().to_owned(),
@@ -100,6 +109,7 @@ impl Database {
             target: Arc::new(target),
             size,
             patience: settings.db_acquire_timeout,
+            suspicion,
             counters,
             running: Running::default(),
         })
@@ -124,18 +134,49 @@ impl Database {
         &self.connection
     }
 
+    /// A connection proved dead, or was given up in the middle of something: the pool looks closer
+    /// at the others for a while.
+    pub(crate) fn suspect(&self) {
+        self.suspicion.raise();
+    }
+
     /// Begins a transaction that will write. On SQLite it takes the one writer's place at once: a
     /// transaction that reads first and writes later fails when another one wrote in between.
     ///
     /// # Errors
     /// No connection to be had, or no writer's place within the lock timeout.
     pub async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.connection
-            .begin_with_options(TransactionOptions {
+        match self.begin().await {
+            // Nothing has been done yet, so that another connection can do it all.
+            Err(cause) if error::is_lost(&cause) => {
+                self.suspect();
+                self.begin().await
+            }
+            begun => begun,
+        }
+    }
+
+    /// Begins in a task of its own. Were the future of a `begin` dropped before its answer is there,
+    /// the session would go back to the pool inside a transaction that nobody knows of, and would
+    /// swallow what others write by it.
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let database = self.clone();
+        let beginning = async move {
+            let mut begun = pin!(database.connection.begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
-            })
+            }));
+            match tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
+                Ok(begun) => begun,
+                Err(_) => {
+                    database.suspect();
+                    Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+                }
+            }
+        };
+        tokio::spawn(beginning.in_current_span())
             .await
+            .unwrap_or_else(|lost| Err(DbErr::Custom(lost.to_string())))
     }
 
     /// Brings the schema up to date, or, with `migrate` off, only checks it. Then fills the pool
@@ -158,7 +199,10 @@ impl Database {
 
     /// Looks whether the database lets us in, and whether it may be written. This goes past the
     /// pool, which tries again and again until its time is up and then tells no reason.
-    async fn reach(&self) -> Result<(), DbErr> {
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) async fn reach(&self) -> Result<(), DbErr> {
         if self.target.is_in_memory() {
             return Ok(());
         }

@@ -45,6 +45,8 @@ pub enum Error {
     Unavailable(DbErr),
     #[error("the database is out of space: {0}")]
     OutOfSpace(DbErr),
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
     #[error("{0}")]
     Database(DbErr),
 }
@@ -136,6 +138,18 @@ pub fn is_refused(error: &DbErr) -> bool {
 /// Whether it is the database that reports this error, and not the way to it.
 pub fn is_reported(error: &DbErr) -> bool {
     matches!(driver_error(error), Some(Sqlx::Database(_)))
+}
+
+/// Whether the connection proved dead, so that the statement may go well on another one.
+pub(crate) fn is_lost(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Io(_)) => true,
+        // The server ended the session: told to, after a crash of another one, or for its sake.
+        Some(Sqlx::Database(reported)) => reported.code().is_some_and(|code| {
+            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P05" | "25P03")
+        }),
+        _ => false,
+    }
 }
 
 /// What an error that the database reports means for the request.

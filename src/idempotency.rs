@@ -72,6 +72,25 @@ impl<'a> FromRequest<'a> for Once {
     }
 }
 
+/// A POST that takes no key, because its answer may not be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NeverRepeated;
+
+impl NeverRepeated {
+    /// The operations that it is part of.
+    pub(crate) const OPERATIONS: [&str; 1] = ["create_key"];
+}
+
+impl<'a> FromRequest<'a> for NeverRepeated {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        if request.headers().contains_key(HEADER) {
+            let detail = "is not taken here: the answer holds a secret, so it can't be kept";
+            return Err(Error::invalid(format!("header/{HEADER}"), detail).into());
+        }
+        Ok(Self)
+    }
+}
+
 fn sound_key(value: &[u8]) -> Option<String> {
     let sound = (1..=MAX_LENGTH).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
     sound.then(|| String::from_utf8_lossy(value).into_owned())

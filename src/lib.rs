@@ -12,6 +12,7 @@ pub mod app;
 pub mod lifecycle;
 mod server;
 
+pub mod auth;
 mod caller;
 pub mod error;
 mod idempotency;
@@ -20,6 +21,7 @@ mod patch;
 mod revision;
 mod rows;
 mod search;
+mod secrets;
 pub mod sort;
 
 pub mod http;
@@ -28,9 +30,11 @@ pub(crate) mod agents;
 pub(crate) mod circles;
 pub(crate) mod conversations;
 pub mod handles;
+pub mod keys;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod providers;
 
 pub mod catalog;
+pub mod doctor;

@@ -13,7 +13,10 @@ use sea_orm_migration::sea_orm::{
 };
 use url::Url;
 
-use crate::settings::DatabaseSettings;
+use crate::{
+    hooks::{self, Suspicion},
+    settings::DatabaseSettings,
+};
 
 const DEFAULT_URL: &str = "sqlite:circle-registry.db";
 
@@ -200,6 +203,19 @@ pub async fn open(
     target: &Target,
     size: PoolSize,
 ) -> Result<DatabaseConnection, DbErr> {
+    open_watched(settings, target, size, &Suspicion::default()).await
+}
+
+/// Opens a pool as [`open`] does, which looks closer at its sessions after suspicion was raised.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_watched(
+    settings: &DatabaseSettings,
+    target: &Target,
+    size: PoolSize,
+    suspicion: &Suspicion,
+) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(&target.url);
     options
         .min_connections(size.min)
@@ -219,6 +235,8 @@ pub async fn open(
         return open_sqlite(options, settings, target);
     }
     postgres_options(&mut options, settings, target);
+    let suspicion = suspicion.clone();
+    options.map_sqlx_postgres_pool_opts(move |pool| hooks::watch(pool, &suspicion));
     Database::connect(options).await
 }
 

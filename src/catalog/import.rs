@@ -26,13 +26,14 @@ use sea_orm::{
 
 use super::{
     builtin::{self, KnownProvider},
-    price_list::{ListedModel, PriceList},
+    price_list::{ListedModel, PriceList, Skipped},
     summary::{Summary, Tally},
 };
 use crate::{
     config::Settings,
     database::{Database, OpenError},
     error::Error,
+    providers::base_url,
 };
 
 /// Rows in one statement. A model has 20 columns and SQLite takes 32,766 values.
@@ -263,6 +264,7 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
         .map(|row| (row.name.to_lowercase(), row))
         .collect();
     let mut changes = Changes::default();
+    let mut skipped = Vec::new();
     for known in builtin::PROVIDERS {
         match rows.remove(known.name) {
             None => changes
@@ -271,6 +273,13 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
             Some(before) => {
                 let mut after = before.clone();
                 fill_in(&mut after, known);
+                if let Err(wrong) = base_url::check(after.base_url.as_deref(), after.is_local) {
+                    skipped.push(Skipped {
+                        key: after.name,
+                        reason: format!("its base_url {wrong}"),
+                    });
+                    continue;
+                }
                 changes.compare(&before, after, |row| {
                     row.updated_at = now;
                     row.revision += 1;
@@ -280,6 +289,7 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
     }
     Ok(Summary {
         providers: changes.write(db, "providers").await?,
+        skipped,
         ..Summary::default()
     })
 }

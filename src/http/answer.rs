@@ -89,6 +89,13 @@ impl<T: Serialize> Untagged<T> {
     }
 }
 
+impl<T: Serialize> Answer<T, 201, false> {
+    /// The answer to the create of what has no state.
+    pub(crate) fn untagged_at(location: String, thing: &T) -> Result<Self, Error> {
+        Self::new(thing, None, Some(location))
+    }
+}
+
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 impl<T: Send, const STATUS: u16, const TAGGED: bool> IntoResponse for Answer<T, STATUS, TAGGED> {
@@ -128,14 +135,15 @@ impl<T: Type, const STATUS: u16, const TAGGED: bool> ApiResponse for Answer<T, S
             "ETag",
             "Names this state of it, for `If-Match` and `If-None-Match`",
         );
-        let (description, headers) = match STATUS {
-            201 => {
-                let location = header("Location", "Path of the new resource");
-                ("Created", vec![location, etag])
-            }
-            _ if TAGGED => ("What was asked for", vec![etag]),
-            _ => ("What was asked for", vec![]),
-        };
+        let mut headers = Vec::new();
+        let mut description = "What was asked for";
+        if STATUS == 201 {
+            description = "Created";
+            headers.push(header("Location", "Path of the new resource"));
+        }
+        if TAGGED {
+            headers.push(etag);
+        }
         MetaResponses {
             responses: vec![MetaResponse {
                 description,

@@ -1,6 +1,7 @@
 //! The HTTP layer: what is around the resources. From the outside in, a request passes
 //! `request_id` (its name and its log line), `problem` (the one place where errors become
-//! answers), `contract` (nothing undeclared gets in), and `detach` (a write runs to its end).
+//! answers), `auth` (who is asking, and whether they may), `contract` (nothing undeclared gets in),
+//! and `detach` (a write runs to its end).
 
 mod answer;
 mod contract;
@@ -12,6 +13,7 @@ mod not_modified;
 mod openapi;
 mod payload;
 mod problem;
+mod repeat;
 mod request_id;
 mod schema;
 mod written;
@@ -22,17 +24,23 @@ use poem::{
 use poem_openapi::{OpenApiService, Tags};
 
 pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
+pub(crate) use contract::{Contract, read_away};
+pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
+pub(crate) use problem::Rejection;
 pub(crate) use written::Written;
 
 use crate::{
     agents::AgentsApi,
+    auth::{Auth, Keyring},
     circles::{CirclesApi, RosterCache},
+    config::ServerSettings,
     conversations::ConversationsApi,
     database::Database,
     handles::HandlesApi,
+    keys::KeysApi,
     lifecycle::Lifecycle,
     members::MembersApi,
     messages::MessagesApi,
@@ -62,6 +70,8 @@ pub(crate) enum Tag {
     Conversations,
     /// What is said in conversations.
     Messages,
+    /// Who may ask, for what, and until when.
+    Keys,
     /// Probes and figures for operators.
     Operations,
 }
@@ -75,6 +85,7 @@ type Api = (
     ProvidersApi,
     ConversationsApi,
     MessagesApi,
+    KeysApi,
     health::HealthApi,
 );
 
@@ -88,6 +99,7 @@ fn service() -> OpenApiService<Api, ()> {
         ProvidersApi,
         ConversationsApi,
         MessagesApi,
+        KeysApi,
         health::HealthApi,
     );
     openapi::introduce(OpenApiService::new(
@@ -99,13 +111,16 @@ fn service() -> OpenApiService<Api, ()> {
 
 /// Everything the server answers.
 pub(crate) fn endpoint(
+    settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
     rosters: RosterCache,
-) -> impl Endpoint<Output = Response> {
+) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let documents = openapi::Documents::of(&service);
-    let contract = contract::Contract::new(&documents.description);
+    let contract = Contract::new(&documents.description);
+    let keyring = Keyring::new(settings.key_check_interval);
+    let auth = Auth::new(settings, keyring.clone(), contract.clone());
     let text = documents.text;
     Route::new()
         .at(
@@ -127,18 +142,26 @@ pub(crate) fn endpoint(
         .nest("/", service)
         .into_endpoint()
         .with(not_modified::NotModified)
-        .with(detach::Detach)
+        .with(repeat::Repeat)
+        .with(detach::Detach::new(
+            settings.request_timeout,
+            settings.max_requests,
+        ))
         .with(contract)
+        .with(auth)
         .with(gate::Gate)
         .with(problem::Problems)
         .with(request_id::RequestIds)
+        .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
-        .with(AddData::new(rosters))
+        .with(AddData::new(RosterCache::new(settings.roster_cache)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use poem::{Request, endpoint::make, http::Method};
 
     use super::*;
@@ -150,7 +173,7 @@ mod tests {
             Ok::<(), poem::Error>(())
         });
         let endpoint = operation
-            .with(detach::Detach)
+            .with(detach::Detach::new(Duration::from_secs(10), 1))
             .with(problem::Problems)
             .with(request_id::RequestIds);
         let request = Request::builder().method(method).finish();

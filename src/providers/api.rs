@@ -65,7 +65,8 @@ impl ProvidersApi {
 
     /// Create a provider
     ///
-    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case.
+    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case, and with 422
+    /// `invalid_request` where a provider that is not local has a `base_url` without https.
     #[oai(path = "/", method = "post", operation_id = "create_provider")]
     async fn create_provider(
         &self,
@@ -103,7 +104,8 @@ impl ProvidersApi {
     /// Update a provider
     ///
     /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, and 409 `provider_name_taken`.
+    /// where there is none of that id, with 409 `provider_name_taken`, and with 422
+    /// `invalid_request` where it would come to be not local with a `base_url` without https.
     #[oai(path = "/:id", method = "patch", operation_id = "update_provider")]
     async fn update_provider(
         &self,
@@ -117,7 +119,9 @@ impl ProvidersApi {
         patch: Json<ProviderPatch>,
     ) -> Result<Tagged<Provider>, Error> {
         let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
+        let transaction = database.begin_write().await?;
+        let row = queries::update(&transaction, id.0, &expected, patch.0.into()).await?;
+        transaction.commit().await?;
         let etag = etag(row.id, row.revision);
         Tagged::with(&Provider::from(row), etag)
     }

@@ -7,10 +7,12 @@ use entity::{model, provider, values::now};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait,
     sea_query::{Expr, ExprTrait},
 };
 
+use super::base_url;
 use crate::{
     database::Database,
     error::{Error, OnConstraint},
@@ -92,12 +94,13 @@ pub(crate) async fn create(
     db: &impl ConnectionTrait,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    row.insert(db).await.on_unique(name_taken)
+    reachable(row.insert(db).await.on_unique(name_taken)?)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an expected state.
+/// Changes the columns that are set, in one statement, where the row is in an expected state. In a
+/// transaction, because what it changed may turn out to make no sense together.
 pub(crate) async fn update(
-    db: &impl ConnectionTrait,
+    db: &DatabaseTransaction,
     id: i64,
     expected: &Expected,
     mut row: provider::ActiveModel,
@@ -107,6 +110,7 @@ pub(crate) async fn update(
         expected.check(id, row.revision)?;
         return Ok(row);
     }
+    let moves = row.base_url.is_set() || row.is_local.is_set();
     row.updated_at = Set(now());
     let changed = provider::Entity::update_many()
         .set(row)
@@ -123,8 +127,17 @@ pub(crate) async fn update(
         .on_unique(name_taken)?
         .pop();
     match changed {
+        Some(row) if moves => reachable(row),
         Some(row) => Ok(row),
         None => Err(expected.why_missed(get(db, id).await)),
+    }
+}
+
+/// Holds what has just been written against where a provider may be.
+fn reachable(row: provider::Model) -> Result<provider::Model, Error> {
+    match base_url::check(row.base_url.as_deref(), row.is_local) {
+        Ok(()) => Ok(row),
+        Err(detail) => Err(Error::invalid("#/base_url", detail)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The schema and how a database gets to it.
 
 use circle_registry::app::{Application, StartError};
-use entity::{agent, circle, conversation, member, message, model, participant, provider};
+use entity::{agent, api_key, circle, conversation, member, message, model, participant, provider};
 use migration::{
     connection::{self, PoolSize, Target},
     runner::{self, MigrateError},
@@ -33,6 +33,7 @@ async fn insert_rows(db: &DatabaseConnection) {
          SELECT c.id, a.id, $now FROM conversations c, agents a",
         "INSERT INTO messages (conversation_id, number, author, agent_id, author_name, content, created_at) \
          SELECT conversation_id, 1, 'agent', agent_id, 'a', 'hello', $now FROM participants",
+        "INSERT INTO api_keys (name, scopes, secret_hash, created_at) VALUES ('k', '[\"read\"]', 'x', $now)",
     ] {
         db.execute_unprepared(&sql.replace("$now", NOW))
             .await
@@ -42,7 +43,7 @@ async fn insert_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 8] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 9] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -55,6 +56,7 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 8] {
         count::<conversation::Entity>(db).await,
         count::<participant::Entity>(db).await,
         count::<message::Entity>(db).await,
+        count::<api_key::Entity>(db).await,
     ]
 }
 
@@ -64,16 +66,16 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         let database = TestDatabase::create_empty(backend).await;
         let db = connect(&database, PoolSize::ONE).await;
         let applied = runner::up(&db, None).await.expect("up");
-        assert_eq!(read_rows(&db).await, [0; 8]);
+        assert_eq!(read_rows(&db).await, [0; 9]);
         insert_rows(&db).await;
-        assert_eq!(read_rows(&db).await, [1; 8]);
+        assert_eq!(read_rows(&db).await, [1; 9]);
         for name in applied.iter().rev() {
             let undone = runner::down(&db, Some(1)).await.expect("down");
             assert_eq!(undone, std::slice::from_ref(name));
         }
         assert!(runner::down(&db, None).await.expect("down").is_empty());
         assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
-        assert_eq!(read_rows(&db).await, [0; 8]);
+        assert_eq!(read_rows(&db).await, [0; 9]);
         insert_rows(&db).await;
         runner::drop_all(&db).await.expect("everything goes");
         assert_eq!(
@@ -157,6 +159,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
             "UPDATE conversations SET max_turns = 0",
             "UPDATE messages SET number = 0",
             "UPDATE messages SET author = 'nobody'",
+            "UPDATE api_keys SET name = ''",
             "INSERT INTO messages (conversation_id, number, author, author_name, content, created_at) SELECT conversation_id, number, author, author_name, content, created_at FROM messages",
             "INSERT INTO participants (conversation_id, agent_id, joined_at) SELECT conversation_id, agent_id, joined_at FROM participants",
             "DELETE FROM models",
@@ -167,7 +170,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 8]);
+        assert_eq!(read_rows(&db).await, [1; 9]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -175,7 +178,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1], "members go with their circle, conversations stay");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1, 1], "members go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;

@@ -4,8 +4,10 @@ mod answer;
 pub(crate) mod binary;
 pub(crate) mod factories;
 pub(crate) mod faults;
+pub(crate) mod keys;
 pub(crate) mod postgres;
 pub(crate) mod postgres_server;
+pub(crate) mod proxy;
 pub(crate) mod writers;
 
 use std::{fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -15,7 +17,7 @@ use clap::Parser;
 use futures_util::FutureExt;
 use migration::connection::{self, PoolSize, Target};
 use reqwest::{Client, Method};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -102,6 +104,17 @@ pub(crate) async fn connect_to(url: &str) -> DatabaseConnection {
         .expect("a connection")
 }
 
+/// The texts that a query answers, past the service.
+pub(crate) async fn texts_of(url: &str, sql: &str) -> Vec<String> {
+    let db = connect_to(url).await;
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let rows = db.query_all_raw(statement).await.expect(sql);
+    db.close().await.expect("closed");
+    rows.iter()
+        .map(|row| row.try_get_by_index(0).expect("a text"))
+        .collect()
+}
+
 /// The service's settings for a database, else as they are by default; any free port, and patience
 /// with a machine that is busy with other tests.
 pub(crate) fn settings_for(url: &str) -> Settings {
@@ -118,6 +131,9 @@ pub(crate) fn settings_for(url: &str) -> Settings {
         "0s",
         "--db-acquire-timeout",
         "30s",
+        // A look for keys now and then would be counted among the statements of a request.
+        "--key-check-interval",
+        "1h",
         "--database-url",
         url,
     ];

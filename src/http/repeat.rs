@@ -1,0 +1,59 @@
+//! A read that was given a dead connection to the database is done again, on a sound one: that a
+//! connection died while it lay unused is nothing a client should hear of.
+
+use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+
+use crate::{
+    database::Database,
+    error::{self, Error},
+};
+
+pub(crate) struct Repeat;
+
+impl<E: Endpoint> Middleware<E> for Repeat {
+    type Output = RepeatEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        RepeatEndpoint(inner)
+    }
+}
+
+pub(crate) struct RepeatEndpoint<E>(E);
+
+impl<E: Endpoint> Endpoint for RepeatEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let again = request.method().is_safe().then(|| copy(&request));
+        let answered = self.0.call(request).await.map(IntoResponse::into_response);
+        match (answered, again) {
+            (Err(failed), Some(again)) if is_lost(&failed) => {
+                if let Some(database) = again.data::<Database>() {
+                    database.suspect();
+                }
+                tracing::info!(cause = %failed, "a connection was dead; reading again");
+                self.0.call(again).await.map(IntoResponse::into_response)
+            }
+            (answered, _) => answered,
+        }
+    }
+}
+
+fn is_lost(failed: &poem::Error) -> bool {
+    match failed.downcast_ref() {
+        Some(Error::Unavailable(cause)) => error::is_lost(cause),
+        _ => false,
+    }
+}
+
+/// The same request; those that only read have no body.
+fn copy(request: &Request) -> Request {
+    let mut copy = Request::builder()
+        .method(request.method().clone())
+        .uri(request.uri().clone())
+        .version(request.version())
+        .finish();
+    copy.headers_mut().clone_from(request.headers());
+    copy.extensions_mut().clone_from(request.extensions());
+    copy
+}

@@ -1,0 +1,102 @@
+//! A way to a server that can be frozen: nothing gets through, and nobody is told.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use reqwest::Url;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::watch,
+};
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    frozen: bool,
+    /// Connections of an earlier generation are dead.
+    generation: u64,
+}
+
+/// The way; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    state: Arc<watch::Sender<State>>,
+}
+
+impl Proxy {
+    /// Opens a way to the server of a PostgreSQL URL.
+    pub(crate) async fn to(url: &str) -> Self {
+        let url = Url::parse(url).expect("a URL");
+        let host = url.host_str().expect("a host").to_owned();
+        let server = (host, url.port().unwrap_or(5432));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let state = Arc::new(watch::Sender::new(State::default()));
+        let watched = Arc::downgrade(&state);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Some(state) = watched.upgrade() else {
+                    return;
+                };
+                tokio::spawn(carry(client, server.clone(), state.subscribe()));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// The same database by this way.
+    pub(crate) fn url_of(&self, url: &str) -> String {
+        let mut url = Url::parse(url).expect("a URL");
+        url.set_host(Some("127.0.0.1")).expect("a host");
+        url.set_port(Some(self.address.port())).expect("a port");
+        url.to_string()
+    }
+
+    /// From now on nothing gets through.
+    pub(crate) fn freeze(&self) {
+        self.state.send_modify(|state| state.frozen = true);
+    }
+
+    /// All that was held back gets through.
+    pub(crate) fn thaw(&self) {
+        self.state.send_modify(|state| state.frozen = false);
+    }
+
+    /// New connections get through; what was held back is lost, and so are the old connections.
+    pub(crate) fn thaw_without_the_old(&self) {
+        self.state.send_modify(|state| {
+            state.frozen = false;
+            state.generation += 1;
+        });
+    }
+}
+
+async fn carry(client: TcpStream, server: (String, u16), mut state: watch::Receiver<State>) {
+    let born = state.borrow().generation;
+    if state.wait_for(|state| !state.frozen).await.is_err() {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let (there, back) = (state.clone(), state.clone());
+    tokio::select! {
+        () = pump(from_client, to_server, there) => {}
+        () = pump(from_server, to_client, back) => {}
+        _ = state.wait_for(|state| state.generation > born) => {}
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) {
+    let mut part = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = from.read(&mut part).await {
+        if state.wait_for(|state| !state.frozen).await.is_err()
+            || to.write_all(&part[..length]).await.is_err()
+        {
+            return;
+        }
+    }
+}
