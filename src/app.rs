@@ -8,7 +8,6 @@ use tokio::net::TcpListener;
 
 use crate::{
     auth::{self, Exposed},
-    circles::RosterCache,
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
@@ -18,7 +17,7 @@ use crate::{
 };
 
 /// How long to wait between looks at a database that is down.
-const RETRY: Duration = Duration::from_millis(200);
+const RETRY: Duration = Duration::from_millis(100);
 
 /// A service that is ready to run. There are no globals: each has its own pool.
 #[derive(Debug)]
@@ -114,8 +113,7 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let rosters = RosterCache::new(settings.roster_cache);
-        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone(), rosters);
+        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone());
         let mut refused = None;
         let stopped = async {
             tokio::select! {
@@ -213,13 +211,13 @@ fn refused(database: &Database, cause: MigrateError) -> StartError {
 /// What the service waits for, where a failure may pass by itself: the database is down, not
 /// wrong.
 fn passing(cause: &MigrateError) -> Option<&'static str> {
+    const BUSY: &str = "The database is there, but too busy or not ready itself.";
     match cause {
         MigrateError::Database(cause) if error::is_refused(cause) => None,
         MigrateError::Database(cause) => match Error::from(cause.clone()) {
             Error::PoolExhausted(_) => Some("The database has no connection free yet."),
-            Error::Unavailable(cause) if error::is_reported(&cause) => {
-                Some("The database is there, but too busy or not ready itself.")
-            }
+            Error::Contended(_) => Some(BUSY),
+            Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
             Error::Unavailable(_) => Some("The database can't be reached yet."),
             _ => None,
         },

@@ -23,17 +23,19 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
+pub(crate) use answer::{Answer, Created, Kept, Repeatable, Tagged, Untagged};
 pub(crate) use contract::{Contract, read_away};
 pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::Rejection;
+pub(crate) use request_id::RequestId;
 pub(crate) use written::Written;
 
 use crate::{
     agents::AgentsApi,
+    audit::AuditApi,
     auth::{Auth, Keyring},
     circles::{CirclesApi, RosterCache},
     config::ServerSettings,
@@ -70,6 +72,8 @@ pub(crate) enum Tag {
     Conversations,
     /// What is said in conversations.
     Messages,
+    /// Who changed what, and when.
+    Audit,
     /// Who may ask, for what, and until when.
     Keys,
     /// Probes and figures for operators.
@@ -85,6 +89,7 @@ type Api = (
     ProvidersApi,
     ConversationsApi,
     MessagesApi,
+    AuditApi,
     KeysApi,
     health::HealthApi,
 );
@@ -99,6 +104,7 @@ fn service() -> OpenApiService<Api, ()> {
         ProvidersApi,
         ConversationsApi,
         MessagesApi,
+        AuditApi,
         KeysApi,
         health::HealthApi,
     );
@@ -114,7 +120,6 @@ pub(crate) fn endpoint(
     settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
-    rosters: RosterCache,
 ) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let documents = openapi::Documents::of(&service);
@@ -155,7 +160,7 @@ pub(crate) fn endpoint(
         .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
-        .with(AddData::new(RosterCache::new(settings.roster_cache)))
+        .with(AddData::new(rosters))
 }
 
 #[cfg(test)]

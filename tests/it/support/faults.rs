@@ -1,4 +1,5 @@
-//! What tests of faults have in common.
+//! What tests of faults have in common. In the usual run they are short; with `FAULTS=full` in the
+//! environment they go through every round and hold the service to its exact times.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -10,9 +11,14 @@ use std::{
 use reqwest::Client;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The usual number, or with `FAULTS=full` the one that the README tells of.
+/// Whether every round is gone through: `FAULTS=full`.
+pub(crate) fn in_full() -> bool {
+    std::env::var_os("FAULTS").is_some_and(|form| form == "full")
+}
+
+/// The usual number, or the one in full.
 pub(crate) fn usually_or_in_full<T>(usual: T, full: T) -> T {
-    if self::full() { full } else { usual }
+    if in_full() { full } else { usual }
 }
 
 /// Lets this process open as many files as it may.
@@ -25,9 +31,10 @@ pub(crate) fn raise_descriptors() {
     setrlimit(Resource::Nofile, raised).expect("the limit is raised");
 }
 
-/// Tells the figures of a fault.
+/// Tells the figures of a fault; `cargo test` shows them with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "figures are for whoever runs the test")]
 pub(crate) fn report(fault: &str, figures: &str) {
-    figure(&format!("{fault}: {figures}"));
+    eprintln!("{fault}: {figures}");
 }
 
 /// Asks for a path over and over for this long, a pause between, and says how long each answer
