@@ -211,13 +211,13 @@ fn refused(database: &Database, cause: MigrateError) -> StartError {
 /// What the service waits for, where a failure may pass by itself: the database is down, not
 /// wrong.
 fn passing(cause: &MigrateError) -> Option<&'static str> {
+    const BUSY: &str = "The database is there, but too busy or not ready itself.";
     match cause {
         MigrateError::Database(cause) if error::is_refused(cause) => None,
         MigrateError::Database(cause) => match Error::from(cause.clone()) {
             Error::PoolExhausted(_) => Some("The database has no connection free yet."),
-            Error::Unavailable(cause) if error::is_reported(&cause) => {
-                Some("The database is there, but too busy or not ready itself.")
-            }
+            Error::Contended(_) => Some(BUSY),
+            Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
             Error::Unavailable(_) => Some("The database can't be reached yet."),
             _ => None,
         },

@@ -19,6 +19,14 @@ impl Caller {
     pub(crate) fn of(request: &Request) -> Self {
         request.data::<Self>().copied().unwrap_or_default()
     }
+
+    /// The id of the API key, where there is one.
+    pub(crate) fn key_id(self) -> Option<i64> {
+        match self {
+            Self::Anyone => None,
+            Self::Key(id) => Some(id),
+        }
+    }
 }
 
 impl fmt::Display for Caller {

@@ -23,10 +23,12 @@ mod rows;
 mod search;
 mod secrets;
 pub mod sort;
+mod write;
 
 pub mod http;
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod circles;
 pub(crate) mod conversations;
 pub mod handles;

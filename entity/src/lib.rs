@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod api_key;
+pub mod audit_entry;
 pub mod circle;
 pub mod conversation;
 pub mod idempotency_key;

@@ -224,7 +224,7 @@ pub(crate) struct RosterMember {
 }
 
 /// A circle to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewCircle {
     /// Stable handle, unique among live circles: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
@@ -293,7 +293,7 @@ impl From<NewCircle> for circle::ActiveModel {
 }
 
 /// What to change of a circle.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct CirclePatch {
     /// Stable handle, unique among live circles. A new one moves the circle's path.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]

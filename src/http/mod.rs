@@ -23,17 +23,20 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
+pub(crate) use answer::{Answer, Created, Kept, Repeatable, Tagged, Untagged};
 pub(crate) use contract::{Contract, read_away};
+pub(crate) use detach::overloaded;
 pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::Rejection;
+pub(crate) use request_id::RequestId;
 pub(crate) use written::Written;
 
 use crate::{
     agents::AgentsApi,
+    audit::AuditApi,
     auth::{Auth, Keyring},
     circles::{CirclesApi, RosterCache},
     config::ServerSettings,
@@ -70,6 +73,8 @@ pub(crate) enum Tag {
     Conversations,
     /// What is said in conversations.
     Messages,
+    /// Who changed what, and when.
+    Audit,
     /// Who may ask, for what, and until when.
     Keys,
     /// Probes and figures for operators.
@@ -85,6 +90,7 @@ type Api = (
     ProvidersApi,
     ConversationsApi,
     MessagesApi,
+    AuditApi,
     KeysApi,
     health::HealthApi,
 );
@@ -99,6 +105,7 @@ fn service() -> OpenApiService<Api, ()> {
         ProvidersApi,
         ConversationsApi,
         MessagesApi,
+        AuditApi,
         KeysApi,
         health::HealthApi,
     );

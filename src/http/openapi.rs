@@ -45,8 +45,8 @@ done again. The same key with another body is refused with 422, and with 409 \
 never changes its meaning; `errors` points at the parts of the request that are at fault. Beside \
 what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` or \
 `incomplete_body`, 413 `body_too_large` (over 1 MiB), 415 `unsupported_media_type`, 422 \
-`invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable` or `pool_exhausted` \
-(with `Retry-After`), and 507 `insufficient_storage`.
+`invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable`, `pool_exhausted` \
+or `contended` (with `Retry-After`), and 507 `insufficient_storage`.
 
 **Every answer** carries `X-Request-Id`: the caller's own, or a new one.";
 

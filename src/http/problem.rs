@@ -179,6 +179,11 @@ fn outline(error: &Error) -> Outline<'_> {
             "pool_exhausted",
             "No database connection was free in time. Try again shortly.",
         ),
+        Error::Contended(_) => Outline::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "contended",
+            "Other changes were in the way each time this one was tried. Try again shortly.",
+        ),
         Error::Unavailable(_) => Outline::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "database_unavailable",

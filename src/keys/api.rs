@@ -18,6 +18,7 @@ use crate::{
     http::{Answer, Body, NoContent, PageBody, Tag},
     idempotency::NeverRepeated,
     page::PageRequest,
+    write::Write,
 };
 
 pub(crate) struct KeysApi;
@@ -58,13 +59,16 @@ impl KeysApi {
         Data(database): Data<&Database>,
         Data(keyring): Data<&Keyring>,
         _once: NeverRepeated,
+        write: Write,
         new: Json<NewKey>,
     ) -> Result<Answer<CreatedKey, 201, false>, Error> {
-        let transaction = database.begin_write().await?;
-        let (row, token) = queries::create(&transaction, new.0.into()).await?;
-        let location = format!("/v1/keys/{}", row.id);
-        let created = Answer::untagged_at(location, &CreatedKey::new(row, &token))?;
-        transaction.commit().await?;
+        let new = &new.0;
+        let created = write.run(database, |work| async move {
+            let (row, token) = queries::create(&work, new.clone().into()).await?;
+            let location = format!("/v1/keys/{}", row.id);
+            Answer::untagged_at(location, &CreatedKey::new(row, &token))
+        });
+        let created = created.await?;
         keyring.has_keys();
         Ok(created)
     }
@@ -94,13 +98,16 @@ impl KeysApi {
     async fn revoke_key(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The key's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<NoContent, Error> {
-        let transaction = database.begin_write().await?;
-        queries::revoke(&transaction, id.0).await?;
-        transaction.commit().await?;
-        Ok(NoContent::Done)
+        write
+            .run(database, |work| async move {
+                queries::revoke(&work, id.0).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 }

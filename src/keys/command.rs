@@ -10,13 +10,13 @@ use entity::{
     values::{Scope, now},
 };
 use migration::runner::MigrateError;
-use sea_orm::DbErr;
 
 use super::queries::{self, Draft};
 use crate::{
     config::Settings,
     database::{Database, OpenError},
     error::Error,
+    write::{self, Origin},
 };
 
 /// What to do with API keys.
@@ -100,12 +100,6 @@ pub enum KeysError {
     Output(#[from] io::Error),
 }
 
-impl From<DbErr> for KeysError {
-    fn from(error: DbErr) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
 /// Does it, and writes what was asked for to `out`, and what else is to be said to `aside`.
 ///
 /// # Errors
@@ -140,14 +134,16 @@ async fn create(
         scopes,
         expires,
     } = new;
-    let draft = Draft {
+    let draft = &Draft {
         name,
         scopes,
         expires_at: expires.map(|Expiry(moment)| moment),
     };
-    let transaction = database.begin_write().await?;
-    let (row, token) = queries::create(&transaction, draft).await?;
-    transaction.commit().await?;
+    let by_hand = Origin::default();
+    let created = write::run(database, &by_hand, |work| async move {
+        queries::create(&work, draft.clone()).await
+    });
+    let (row, token) = created.await?;
     let api_key::Model { id, scopes, .. } = &row;
     writeln!(aside, "key {id} ({scopes}); its token is shown this once:")?;
     writeln!(out, "{}", token.reveal())?;
@@ -225,9 +221,11 @@ impl fmt::Display for State {
 
 async fn revoke(database: &Database, id: i64, aside: &mut impl io::Write) -> Result<(), KeysError> {
     database.check().await?;
-    let transaction = database.begin_write().await?;
-    queries::revoke(&transaction, id).await?;
-    transaction.commit().await?;
+    let by_hand = Origin::default();
+    let revoked = write::run(database, &by_hand, |work| async move {
+        queries::revoke(&work, id).await
+    });
+    revoked.await?;
     writeln!(aside, "key {id} is revoked")?;
     Ok(())
 }

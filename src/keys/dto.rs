@@ -73,7 +73,7 @@ impl CreatedKey {
 }
 
 /// A key to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewKey {
     /// What it is for, for people; need not be unique.
     #[oai(validator(min_length = 1, max_length = 200))]

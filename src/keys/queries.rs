@@ -13,9 +13,17 @@ use sea_orm::{
 
 use super::token::{Secret, Token};
 use crate::{
+    audit::{Action, Change, Resource},
     error::Error,
     page::{self, Page, PageRequest},
+    write::Work,
 };
+
+fn change(action: Action, row: &api_key::Model) -> Change {
+    Change::new(action, Resource::Key)
+        .id(row.id)
+        .name(&row.name)
+}
 
 /// How often the last use of a key is written at most.
 pub(crate) const USE_NOTED: TimeDelta = TimeDelta::minutes(1);
@@ -61,10 +69,7 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<api_key::M
 }
 
 /// Makes a key. Its token is nowhere but in what this returns.
-pub(crate) async fn create(
-    db: &impl ConnectionTrait,
-    draft: Draft,
-) -> Result<(api_key::Model, Token), Error> {
+pub(crate) async fn create(work: &Work, draft: Draft) -> Result<(api_key::Model, Token), Error> {
     let Draft {
         name,
         scopes,
@@ -85,7 +90,8 @@ pub(crate) async fn create(
         revoked_at: Set(None),
         last_used_at: Set(None),
     };
-    let row = row.insert(db).await?;
+    let row = row.insert(work.db()).await?;
+    work.note(change(Action::Create, &row));
     let token = secret.of_key(row.id);
     Ok((row, token))
 }
@@ -98,7 +104,7 @@ fn each_once(scopes: &[Scope]) -> ScopeList {
 }
 
 /// Revokes a key, where that has not been done before.
-pub(crate) async fn revoke(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
+pub(crate) async fn revoke(work: &Work, id: i64) -> Result<(), Error> {
     let revoked = api_key::Entity::update_many()
         .set(api_key::ActiveModel {
             revoked_at: Set(Some(now())),
@@ -106,11 +112,12 @@ pub(crate) async fn revoke(db: &impl ConnectionTrait, id: i64) -> Result<(), Err
         })
         .filter(api_key::Column::Id.eq(id))
         .filter(api_key::Column::RevokedAt.is_null())
-        .exec(db)
+        .exec_with_returning(work.db())
         .await?;
-    if revoked.rows_affected == 0 {
-        get(db, id).await?;
+    if revoked.is_empty() {
+        get(work.db(), id).await?;
     }
+    work.note_all(revoked.iter().map(|row| change(Action::Revoke, row)));
     Ok(())
 }
 

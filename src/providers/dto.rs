@@ -71,7 +71,7 @@ impl From<provider::Model> for Provider {
 }
 
 /// A provider to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewProvider {
     /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
@@ -137,7 +137,7 @@ impl From<NewProvider> for provider::ActiveModel {
 }
 
 /// What to change of a provider.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct ProviderPatch {
     /// Stable handle, unique regardless of case.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]

@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod agents;
+mod audit;
 mod bad_requests;
 mod bulk;
 mod canary;
@@ -12,6 +13,7 @@ mod circles;
 mod clients;
 mod command_line;
 mod conditional;
+mod contention;
 mod conversations;
 mod doctor;
 mod exposure;

@@ -152,7 +152,7 @@ async fn stall(server: &Server) -> Vec<TcpStream> {
 
 fn head(method: &str, length: usize) -> String {
     format!(
-        "{method} /v1/providers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        "{method} /v1/providers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n"
     )
 }
