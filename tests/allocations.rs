@@ -35,7 +35,7 @@ impl Client {
     async fn new(address: SocketAddr, path: &str) -> Self {
         Self {
             stream: TcpStream::connect(address).await.expect("a connection"),
-            request: format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").into_bytes(),
+            request: format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes(),
             answer: vec![0; 1 << 17],
         }
     }

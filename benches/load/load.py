@@ -96,7 +96,7 @@ class Requests:
         return [("GET", f"{path}/handles", "", "") for _, path, _, _ in self.roster(server)]
 
     def add(self, _):
-        pairs = ((circle, agent) for circle in range(1, WRITTEN + 1) for agent in range(1, 2001))
+        pairs = ((circle, agent) for circle in range(1, WRITTEN + 1) for agent in range(1, 601))
         return [("POST", f"/v1/circles/write-{circle}/members", "", f'{{"agent_id": {agent}, "role": "reviewer"}}')
                 for circle, agent in pairs]
 

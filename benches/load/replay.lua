@@ -1,5 +1,8 @@
 -- Replays a file of requests: each of wrk's threads walks through it in order, thread k of 2 from the
 -- k-th half on. A line is METHOD<TAB>path<TAB>If-None-Match<TAB>body.
+--
+-- wrk starts its first thread before it prepares the second, and its clock when all have started: so
+-- that little happens in between, lines become requests only when it is their turn.
 local threads = 0
 
 function setup(thread)
@@ -8,19 +11,24 @@ function setup(thread)
 end
 
 function init(args)
-  requests, n = {}, 0
+  lines, requests = {}, {}
   for line in io.lines(args[1]) do
-    local method, path, tag, body = line:match("^(%S+)\t(%S+)\t(%S*)\t(.*)$")
-    local headers = {}
-    if tag ~= "" then headers["If-None-Match"] = tag end
-    if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
-    n = n + 1
-    requests[n] = wrk.format(method, path, headers, body)
+    lines[#lines + 1] = line
   end
-  at = math.floor(n * (index % 2) / 2)
+  at = math.floor(#lines * (index % 2) / 2)
+end
+
+local function format(line)
+  local method, path, tag, body = line:match("^(%S+)\t(%S+)\t(%S*)\t(.*)$")
+  local headers = {}
+  if tag ~= "" then headers["If-None-Match"] = tag end
+  if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
+  return wrk.format(method, path, headers, body)
 end
 
 function request()
-  at = at % n + 1
-  return requests[at]
+  at = at % #lines + 1
+  local made = requests[at] or format(lines[at])
+  requests[at] = made
+  return made
 end

@@ -161,7 +161,7 @@ pub(crate) fn endpoint(
         .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
-        .with(AddData::new(rosters))
+        .with(AddData::new(RosterCache::new(settings.roster_cache)))
 }
 
 #[cfg(test)]
