@@ -7,7 +7,7 @@ use sea_orm::DbErr;
 use tokio::net::TcpListener;
 
 use crate::{
-    circles::RosterCache,
+    auth::{self, Exposed},
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long to wait between looks at a database that is down.
-const RETRY: Duration = Duration::from_millis(200);
+const RETRY: Duration = Duration::from_millis(100);
 
 /// A service that is ready to run. There are no globals: each has its own pool.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub enum StartError {
     Refused { database: String, cause: DbErr },
     #[error(transparent)]
     Schema(MigrateError),
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     #[error("can't listen on {address}: {cause}")]
     Listen {
         address: SocketAddr,
@@ -65,7 +67,7 @@ impl Application {
             .await
             .map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
-        let mut refusal = Refusal::of(&database, &lifecycle, !settings.no_migrate);
+        let mut refusal = Refusal::of(&database, &lifecycle, &settings);
         tokio::select! {
             cause = &mut refusal.0 => return Err(cause),
             () = lifecycle.started() => {}
@@ -111,8 +113,7 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let rosters = RosterCache::new(settings.roster_cache);
-        let endpoint = http::endpoint(database.clone(), lifecycle.clone(), rosters, &settings);
+        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone());
         let mut refused = None;
         let stopped = async {
             tokio::select! {
@@ -146,11 +147,11 @@ pub enum RunError {
 struct Refusal(Pin<Box<dyn Future<Output = StartError> + Send>>);
 
 impl Refusal {
-    fn of(database: &Database, lifecycle: &Lifecycle, migrate: bool) -> Self {
+    fn of(database: &Database, lifecycle: &Lifecycle, settings: &ServerSettings) -> Self {
         Self(Box::pin(prepare(
             database.clone(),
             lifecycle.clone(),
-            migrate,
+            settings.clone(),
         )))
     }
 }
@@ -161,10 +162,11 @@ impl fmt::Debug for Refusal {
     }
 }
 
-async fn prepare(database: Database, lifecycle: Lifecycle, migrate: bool) -> StartError {
+async fn prepare(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {
     loop {
-        match database.prepare(migrate).await {
-            Ok(()) => break,
+        match try_to_prepare(&database, &settings).await {
+            Ok(Ok(())) => break,
+            Ok(Err(exposed)) => return exposed.into(),
             Err(cause) => match passing(&cause) {
                 Some(reason) => report(&lifecycle, reason, &cause),
                 None => return refused(&database, cause),
@@ -177,6 +179,15 @@ async fn prepare(database: Database, lifecycle: Lifecycle, migrate: bool) -> Sta
     }
     lifecycle.ready();
     std::future::pending().await
+}
+
+/// Brings the schema up to date, and sees to it that others are asked for a key.
+async fn try_to_prepare(
+    database: &Database,
+    settings: &ServerSettings,
+) -> Result<Result<(), Exposed>, MigrateError> {
+    database.prepare(!settings.no_migrate).await?;
+    Ok(auth::check_exposure(settings, database).await?)
 }
 
 /// Each reason is logged when it comes up, not at every look.
@@ -200,13 +211,13 @@ fn refused(database: &Database, cause: MigrateError) -> StartError {
 /// What the service waits for, where a failure may pass by itself: the database is down, not
 /// wrong.
 fn passing(cause: &MigrateError) -> Option<&'static str> {
+    const BUSY: &str = "The database is there, but too busy or not ready itself.";
     match cause {
         MigrateError::Database(cause) if error::is_refused(cause) => None,
         MigrateError::Database(cause) => match Error::from(cause.clone()) {
             Error::PoolExhausted(_) => Some("The database has no connection free yet."),
-            Error::Unavailable(cause) if error::is_reported(&cause) => {
-                Some("The database is there, but too busy or not ready itself.")
-            }
+            Error::Contended(_) => Some(BUSY),
+            Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
             Error::Unavailable(_) => Some("The database can't be reached yet."),
             _ => None,
         },

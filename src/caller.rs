@@ -11,7 +11,6 @@ pub(crate) enum Caller {
     #[default]
     Anyone,
     /// The owner of the API key of this id.
-    #[expect(dead_code, reason = "there are no keys yet")]
     Key(i64),
 }
 
@@ -19,6 +18,14 @@ impl Caller {
     /// Who sent this request, as was found out before it came here.
     pub(crate) fn of(request: &Request) -> Self {
         request.data::<Self>().copied().unwrap_or_default()
+    }
+
+    /// The id of the API key, where there is one.
+    pub(crate) fn key_id(self) -> Option<i64> {
+        match self {
+            Self::Anyone => None,
+            Self::Key(id) => Some(id),
+        }
     }
 }
 

@@ -15,12 +15,15 @@ use migration::{
 use similar::TextDiff;
 
 use crate::{
-    app::Application,
+    app::{Application, RunError, StartError},
     catalog::{self, ImportOptions},
-    config::Settings,
+    config::{LogFormat, Settings},
     database::Database,
+    doctor::{self, Level},
     handles::{self, Lint},
-    http, telemetry,
+    http,
+    keys::{self, command::KeysCommand},
+    telemetry,
 };
 
 /// Keeps teams ("circles") of LLM agents and answers who is in them, on which model
@@ -49,9 +52,22 @@ enum Command {
     /// Fill the catalogue of providers and models
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look at circles
     #[command(subcommand)]
     Circle(CircleCommand),
+    /// Look at the settings, the database and the machine, and say what is wrong with them; changes
+    /// nothing, and fails where the service can't work
+    Doctor {
+        /// How many instances of the service share the database
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        instances: u32,
+        /// How to say it
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: LogFormat,
+    },
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -106,8 +122,20 @@ pub async fn run() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "error: {failure}");
-            ExitCode::FAILURE
+            exit_code(&failure)
         }
+    }
+}
+
+/// 78 (`EX_CONFIG`) where the service would be open to others: a supervisor need not try again.
+fn exit_code(failure: &Failure) -> ExitCode {
+    let refused = match failure.downcast_ref() {
+        Some(RunError::Refused(refused)) => Some(refused),
+        _ => failure.downcast_ref(),
+    };
+    match refused {
+        Some(StartError::Exposed(_)) => ExitCode::from(78),
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -139,7 +167,13 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             let summary = catalog::import(&settings, file.as_deref(), &options).await?;
             print(&summary.to_string())?;
         }
+        Command::Keys(command) => {
+            keys::command::run(&settings, command, &mut io::stdout(), &mut io::stderr()).await?;
+        }
         Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
+        Command::Doctor { instances, format } => {
+            return examine(&settings, instances, format).await;
+        }
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());
@@ -199,6 +233,22 @@ async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
+}
+
+async fn examine(
+    settings: &Settings,
+    instances: u32,
+    format: LogFormat,
+) -> Result<ExitCode, Failure> {
+    let report = doctor::examine(settings, instances).await;
+    match format {
+        LogFormat::Text => print(&report.to_string())?,
+        LogFormat::Json => print(&format!("{}\n", serde_json::to_string(&report)?))?,
+    }
+    Ok(match report.worst() {
+        Level::Ok | Level::Warning => ExitCode::SUCCESS,
+        Level::Error => ExitCode::FAILURE,
+    })
 }
 
 fn check(file: &PathBuf) -> Result<ExitCode, Failure> {

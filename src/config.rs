@@ -32,6 +32,34 @@ pub struct ServerSettings {
     )]
     pub bind: SocketAddr,
 
+    /// Start on an address that others can reach though there is no usable API key
+    #[arg(
+        long,
+        global = true,
+        env = "INSECURE",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub insecure: bool,
+
+    /// A further name of the host, by which a service without keys answers beside 127.0.0.1 and
+    /// localhost; can be given more than once
+    #[arg(
+        long,
+        global = true,
+        env = "ALLOWED_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub allowed_host: Vec<String>,
+
+    /// How long to believe that there are no API keys, after none were found
+    #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub key_check_interval: Duration,
+
     /// Refuse to start on an old schema, in place of bringing it up to date
     #[arg(
         long,

@@ -31,7 +31,7 @@ const BEGIN_LIMIT: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct Database {
     connection: DatabaseConnection,
-    target: Target,
+    target: Arc<Target>,
     size: PoolSize,
     patience: Duration,
     suspicion: Suspicion,
@@ -86,8 +86,15 @@ impl Database {
             })?;
         let counters = Arc::new(Counters::default());
         let counted = Arc::clone(&counters);
-        connection.set_metric_callback(move |_| {
+        connection.set_metric_callback(move |info| {
             counted.statements.fetch_add(1, Ordering::Relaxed);
+            // The values stay out of it.
+            tracing::trace!(
+                sql = info.statement.sql,
+                elapsed_us = info.elapsed.as_micros(),
+                failed = info.failed,
+                "statement"
+            );
         });
         tracing::info!(
             backend = backend_name(target.backend()),
@@ -99,7 +106,7 @@ impl Database {
         );
         Ok(Self {
             connection,
-            target,
+            target: Arc::new(target),
             size,
             patience: settings.db_acquire_timeout,
             suspicion,
@@ -190,7 +197,10 @@ impl Database {
 
     /// Looks whether the database lets us in, and whether it may be written. This goes past the
     /// pool, which tries again and again until its time is up and then tells no reason.
-    async fn reach(&self) -> Result<(), DbErr> {
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) async fn reach(&self) -> Result<(), DbErr> {
         if self.target.is_in_memory() {
             return Ok(());
         }

@@ -40,11 +40,17 @@ pub enum Error {
     /// No connection could be had in time.
     #[error("no database connection in time: {0}")]
     PoolExhausted(DbErr),
+    /// The database broke the transaction off, because another one was in its way; the same change
+    /// may go well at once.
+    #[error("another transaction was in the way: {0}")]
+    Contended(DbErr),
     /// The database is away, or too busy to answer; the same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),
     #[error("the database is out of space: {0}")]
     OutOfSpace(DbErr),
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
     #[error("{0}")]
     Database(DbErr),
 }
@@ -93,6 +99,7 @@ impl From<DbErr> for Error {
         match (&error, driver_error(&error)) {
             (DbErr::ConnectionAcquire(_), _) => Self::PoolExhausted(error),
             (_, Some(Sqlx::Database(reported))) => match Class::of(reported.as_ref()) {
+                Class::Contended => Self::Contended(error),
                 Class::Unavailable => Self::Unavailable(error),
                 Class::OutOfSpace => Self::OutOfSpace(error),
                 Class::BadValue => {
@@ -153,6 +160,7 @@ pub(crate) fn is_lost(error: &DbErr) -> bool {
 /// What an error that the database reports means for the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
+    Contended,
     Unavailable,
     OutOfSpace,
     BadValue,
@@ -174,9 +182,11 @@ impl Class {
     /// PostgreSQL's SQLSTATE, by "PostgreSQL Error Codes", appendix A of its manual.
     fn of_sqlstate(code: &str) -> Self {
         match code {
+            // Serialization failure, deadlock.
+            "40001" | "40P01" => Self::Contended,
             // Connection lost, shutting down, too many clients, cancelled by a timeout, no lock in
-            // time, serialization failure, deadlock.
-            "53300" | "57014" | "55P03" | "40001" | "40P01" => Self::Unavailable,
+            // time.
+            "53300" | "57014" | "55P03" => Self::Unavailable,
             _ if code.starts_with("08") || code.starts_with("57P0") => Self::Unavailable,
             "53100" => Self::OutOfSpace,
             // NUL in a text, out of range, broken JSON escape, null, check.
@@ -208,7 +218,8 @@ impl Class {
             FOREIGN_KEY => Self::ForeignKey,
             WRITE_REFUSED | SHARED_REFUSED => Self::OutOfSpace,
             _ => match code & 0xff {
-                BUSY | LOCKED => Self::Unavailable,
+                BUSY => Self::Contended,
+                LOCKED => Self::Unavailable,
                 FULL => Self::OutOfSpace,
                 TOO_BIG => Self::BadValue,
                 _ => Self::Other,
@@ -258,7 +269,9 @@ mod tests {
             ("08006", Class::Unavailable),
             ("57P01", Class::Unavailable),
             ("57014", Class::Unavailable),
-            ("40P01", Class::Unavailable),
+            ("40P01", Class::Contended),
+            ("40001", Class::Contended),
+            ("40003", Class::Other),
             ("53100", Class::OutOfSpace),
             ("22021", Class::BadValue),
             ("23514", Class::BadValue),
@@ -268,8 +281,10 @@ mod tests {
             assert_eq!(Class::of_sqlstate(code), class, "{code}");
         }
         for (code, class) in [
-            (5, Class::Unavailable),
-            (517, Class::Unavailable),
+            (5, Class::Contended),
+            (261, Class::Contended),
+            (517, Class::Contended),
+            (6, Class::Unavailable),
             (13, Class::OutOfSpace),
             (778, Class::OutOfSpace),
             (275, Class::BadValue),

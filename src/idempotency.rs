@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use chrono::TimeDelta;
 use entity::{idempotency_key, values::now};
-use poem::{FromRequest, Request, RequestBody};
+use poem::{FromRequest, Request, RequestBody, http::Method};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -23,9 +23,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     caller::Caller,
-    database::Database,
     error::Error,
-    http::{Answer, Kept},
+    http::{Kept, Repeatable},
 };
 
 /// Where a key comes in.
@@ -45,7 +44,8 @@ impl BodyDigest {
     }
 }
 
-/// A POST, with or without a key.
+/// What a request that is sent again is known by; without a key, as by everything but a POST, it is
+/// not.
 #[derive(Clone, Debug)]
 pub(crate) struct Once {
     key: Option<String>,
@@ -55,20 +55,43 @@ pub(crate) struct Once {
     digest: String,
 }
 
-impl<'a> FromRequest<'a> for Once {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+impl Once {
+    /// # Errors
+    /// A key that can't be one.
+    pub(crate) fn of(request: &Request, caller: Caller) -> Result<Self, Error> {
         let key = match request.headers().get(HEADER) {
-            None => None,
-            Some(value) => Some(sound_key(value.as_bytes()).ok_or_else(unsound_key)?),
+            Some(value) if request.method() == Method::POST => {
+                Some(sound_key(value.as_bytes()).ok_or_else(unsound_key)?)
+            }
+            _ => None,
         };
         let digest = request.data::<BodyDigest>().cloned();
         Ok(Self {
             key,
-            caller: Caller::of(request),
+            caller,
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             digest: digest.unwrap_or_else(|| BodyDigest::of(b"")).0,
         })
+    }
+}
+
+/// A POST that takes no key, because its answer may not be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NeverRepeated;
+
+impl NeverRepeated {
+    /// The operations that it is part of.
+    pub(crate) const OPERATIONS: [&str; 1] = ["create_key"];
+}
+
+impl<'a> FromRequest<'a> for NeverRepeated {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        if request.headers().contains_key(HEADER) {
+            let detail = "is not taken here: the answer holds a secret, so it can't be kept";
+            return Err(Error::invalid(format!("header/{HEADER}"), detail).into());
+        }
+        Ok(Self)
     }
 }
 
@@ -100,7 +123,7 @@ impl Running {
 
 /// A key in use; free again when dropped.
 #[derive(Debug)]
-struct Entered {
+pub(crate) struct Entered {
     running: Running,
     name: String,
 }
@@ -114,51 +137,48 @@ impl Drop for Entered {
     }
 }
 
-/// How a POST goes on.
-pub(crate) enum Attempt {
-    /// It was done before; this was the answer.
-    Done(Kept),
-    /// It is to be done, in this transaction.
-    New(Effect),
-}
-
-/// The transaction of a POST, and what its answer is kept under.
-pub(crate) struct Effect {
-    transaction: DatabaseTransaction,
-    once: Once,
-    _entered: Option<Entered>,
-}
-
 impl Once {
-    /// Opens the transaction of the effect, unless that was had before.
+    /// Takes the key for as long as the request is being served.
     ///
     /// # Errors
-    /// Another request with the key is being served (409), the key was used with another body
-    /// (422), or what the database reports.
-    pub(crate) async fn begin(self, database: &Database) -> Result<Attempt, Error> {
-        let entered = match &self.key {
-            None => None,
-            Some(key) => {
-                let entered = database.running().enter(self.name_of(key));
-                Some(entered.ok_or_else(in_progress)?)
-            }
+    /// Another request with it is being served by this process (409).
+    pub(crate) fn enter(&self, running: &Running) -> Result<Option<Entered>, Error> {
+        let Some(key) = &self.key else {
+            return Ok(None);
         };
-        let transaction = database.begin_write().await?;
-        if let Some(key) = &self.key {
-            self.reserve(&transaction, key).await?;
-            if let Some(row) = self.find(&transaction, key).await? {
-                return self.replay(row);
-            }
-        }
-        Ok(Attempt::New(Effect {
-            transaction,
-            once: self,
-            _entered: entered,
-        }))
+        let entered = running.enter(self.name_of(key));
+        entered.map(Some).ok_or_else(in_progress)
     }
 
     fn name_of(&self, key: &str) -> String {
         format!("{} {} {} {key}", self.caller, self.method, self.path)
+    }
+
+    /// What was answered before. Until the transaction ends, nobody else can use the key.
+    ///
+    /// # Errors
+    /// Another request with the key is being served (409), the key was used with another body
+    /// (422), or what the database reports.
+    pub(crate) async fn answered(&self, db: &DatabaseTransaction) -> Result<Option<Kept>, Error> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        self.reserve(db, key).await?;
+        let Some(row) = self.find(db, key).await? else {
+            return Ok(None);
+        };
+        if row.digest != self.digest {
+            return Err(Error::invalid(
+                format!("header/{HEADER}"),
+                "was used with another body",
+            ));
+        }
+        Ok(Some(Kept {
+            body: row.body,
+            etag: row.etag,
+            location: row.location,
+            replayed: true,
+        }))
     }
 
     /// Against other instances on the same PostgreSQL. On SQLite there is one writer anyway.
@@ -193,59 +213,44 @@ impl Once {
             .await
     }
 
-    fn replay(&self, row: idempotency_key::Model) -> Result<Attempt, Error> {
-        if row.digest != self.digest {
-            return Err(Error::invalid(
-                format!("header/{HEADER}"),
-                "was used with another body",
-            ));
-        }
-        Ok(Attempt::Done(Kept {
-            body: row.body,
-            etag: row.etag,
-            location: row.location,
-            replayed: true,
-        }))
-    }
-}
-
-impl Effect {
-    /// Where the effect happens.
-    pub(crate) fn db(&self) -> &DatabaseTransaction {
-        &self.transaction
-    }
-
-    /// Keeps the answer, where there is a key, and makes the effect final.
+    /// Keeps the answer, where there is a key.
     ///
     /// # Errors
-    /// What the database reports; then nothing has happened.
-    pub(crate) async fn answer<T, const STATUS: u16, const TAGGED: bool>(
-        self,
-        answer: Answer<T, STATUS, TAGGED>,
-    ) -> Result<Answer<T, STATUS, TAGGED>, Error> {
-        if let Some(key) = self.once.key {
-            let now = now();
-            idempotency_key::Entity::delete_many()
-                .filter(idempotency_key::Column::CreatedAt.lte(now - KEPT))
-                .exec(&self.transaction)
-                .await?;
-            let row = idempotency_key::ActiveModel {
-                id: NotSet,
-                caller: Set(self.once.caller.to_string()),
-                method: Set(self.once.method),
-                path: Set(self.once.path),
-                key: Set(key),
-                digest: Set(self.once.digest),
-                status: Set(i32::from(STATUS)),
-                location: Set(answer.kept.location.clone()),
-                etag: Set(answer.kept.etag.clone()),
-                body: Set(answer.kept.body.clone()),
-                created_at: Set(now),
-            };
-            row.insert(&self.transaction).await?;
-        }
-        self.transaction.commit().await?;
-        Ok(answer)
+    /// What the database reports.
+    pub(crate) async fn keep<A: Repeatable>(
+        &self,
+        db: &DatabaseTransaction,
+        answer: &A,
+    ) -> Result<(), Error> {
+        let Some(key) = &self.key else {
+            return Ok(());
+        };
+        let now = now();
+        idempotency_key::Entity::delete_many()
+            .filter(idempotency_key::Column::CreatedAt.lte(now - KEPT))
+            .exec(db)
+            .await?;
+        let Kept {
+            body,
+            etag,
+            location,
+            replayed: _,
+        } = answer.kept();
+        let row = idempotency_key::ActiveModel {
+            id: NotSet,
+            caller: Set(self.caller.to_string()),
+            method: Set(self.method.clone()),
+            path: Set(self.path.clone()),
+            key: Set(key.clone()),
+            digest: Set(self.digest.clone()),
+            status: Set(i32::from(A::STATUS)),
+            location: Set(location),
+            etag: Set(etag),
+            body: Set(body),
+            created_at: Set(now),
+        };
+        row.insert(db).await?;
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod app;
 pub mod lifecycle;
 mod server;
 
+pub mod auth;
 mod caller;
 pub mod error;
 mod idempotency;
@@ -20,17 +21,22 @@ mod patch;
 mod revision;
 mod rows;
 mod search;
+mod secrets;
 pub mod sort;
+mod write;
 
 pub mod http;
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod circles;
 pub(crate) mod conversations;
 pub mod handles;
+pub mod keys;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod providers;
 
 pub mod catalog;
+pub mod doctor;

@@ -3,7 +3,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Select,
 };
 
@@ -106,11 +106,35 @@ where
     E::Model: Sync,
     R: FromQueryResult,
 {
+    fetch_in(db, query, id, Order::Asc, request, id_of).await
+}
+
+/// The same, in either order.
+///
+/// # Errors
+/// What the database reports.
+pub(crate) async fn fetch_in<E, R>(
+    db: &impl ConnectionTrait,
+    query: Select<E>,
+    id: E::Column,
+    order: Order,
+    request: PageRequest,
+    id_of: impl Fn(&R) -> i64,
+) -> Result<Page<R>, Error>
+where
+    E: EntityTrait,
+    E::Model: Sync,
+    R: FromQueryResult,
+{
     let total = total(db, &query, request).await?;
-    let mut query = query.order_by_asc(id).limit(request.limit + 1);
+    let mut query = query.limit(request.limit + 1);
     if let Some(after) = request.after {
-        query = query.filter(id.gt(after));
+        query = query.filter(match order {
+            Order::Desc => id.lt(after),
+            _ => id.gt(after),
+        });
     }
+    let query = query.order_by(id, order);
     let rows = query.into_model::<R>().all(db).await?;
     Ok(Page::cut(rows, request, total, id_of))
 }

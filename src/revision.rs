@@ -1,7 +1,11 @@
 //! Revisions: how a client says from which state of a thing its change starts.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use sea_orm::DbErr;
+use entity::{agent, conversation, member, model, provider, values::now};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, UpdateMany,
+    sea_query::{Expr, ExprTrait},
+};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -16,6 +20,65 @@ pub(crate) fn etag(id: i64, revision: i64) -> String {
 pub(crate) fn view_etag(id: i64, revision: i64, body: &str) -> String {
     let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]);
     format!("\"{id}-{revision}-{digest}\"")
+}
+
+/// A row whose state has a name.
+pub(crate) trait Stated {
+    fn etag(&self) -> String;
+}
+
+macro_rules! stated {
+    ($($row:ty),*) => {$(
+        impl Stated for $row {
+            fn etag(&self) -> String {
+                etag(self.id, self.revision)
+            }
+        }
+    )*};
+}
+
+stated!(
+    provider::Model,
+    model::Model,
+    agent::Model,
+    member::Model,
+    conversation::Model
+);
+
+/// The columns by which a table keeps states.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Revised<C> {
+    pub(crate) id: C,
+    pub(crate) updated_at: C,
+    pub(crate) revision: C,
+}
+
+impl<C: ColumnTrait> Revised<C> {
+    /// Changes the columns that are set of one of `rows`, in one statement, where it is in an
+    /// expected state: the row as it is then, or `None` where there is none to change.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(crate) async fn update<E: EntityTrait<Column = C>>(
+        self,
+        db: &impl ConnectionTrait,
+        rows: UpdateMany<E>,
+        id: i64,
+        expected: &Expected,
+        changes: E::ActiveModel,
+    ) -> Result<Option<E::Model>, DbErr> {
+        let after = rows
+            .set(changes)
+            .col_expr(self.updated_at, Expr::value(now()))
+            .col_expr(self.revision, Expr::col(self.revision).add(1))
+            .apply_if(expected.revisions_of(id), |query, revisions| {
+                query.filter(self.revision.is_in(revisions))
+            })
+            .filter(self.id.eq(id))
+            .exec_with_returning(db)
+            .await?;
+        Ok(after.into_iter().next())
+    }
 }
 
 /// From which states a change may start: those of an `If-Match` (RFC 9110, section 13.1.1).

@@ -3,7 +3,7 @@
 //! Whoever reads the log may be slow, or stuck: a full pipe must not stop the service. So lines go
 //! to a thread of their own, through a buffer; where that is full, lines are dropped and counted.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
@@ -12,6 +12,9 @@ use crate::config::{LogFormat, LogSettings};
 
 /// Lines that may wait to be written: some megabytes.
 const WAITING_LINES: usize = 16_384;
+
+/// Lines that wait are written at once, up to so many bytes of them.
+const BATCH: usize = 1 << 16;
 
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,7 @@ pub fn start(settings: &LogSettings) -> Result<Log, TelemetryError> {
         .buffered_lines_limit(WAITING_LINES)
         .lossy(true)
         .thread_name("log")
-        .finish(io::stderr());
+        .finish(BufWriter::with_capacity(BATCH, io::stderr()));
     let log = Log {
         dropped: writer.error_counter(),
         _writer: guard,

@@ -12,6 +12,8 @@
 //! word "model" and SeaORM's `Model` would otherwise be hard to tell apart.
 
 pub mod agent;
+pub mod api_key;
+pub mod audit_entry;
 pub mod circle;
 pub mod conversation;
 pub mod idempotency_key;

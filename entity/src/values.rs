@@ -3,7 +3,7 @@
 //! The API shows these very types, so they carry their description for `openapi.json` too: a
 //! bound or a member that changes here changes there.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::{
@@ -131,6 +131,72 @@ pub enum MemberRole {
     Reviewer,
     /// Reads along; listed last.
     Observer,
+}
+
+/// What an API key is good for. `admin` includes `write` and `handles`, `write` includes `read`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Scope {
+    /// Read everything but handles, keys and the audit trail.
+    Read,
+    /// Also change agents, circles, members and conversations.
+    Write,
+    /// Also change the catalogue of providers and models, and manage keys.
+    Admin,
+    /// Read the handles of agents and circles, and nothing else: for runtimes.
+    Handles,
+}
+
+impl Scope {
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Handles];
+
+    /// Its name, as it is written everywhere.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+            Self::Handles => "handles",
+        }
+    }
+
+    /// Whether who has this scope may do what needs the other.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        match self {
+            Self::Read | Self::Handles => other == self,
+            Self::Write => matches!(other, Self::Read | Self::Write),
+            Self::Admin => true,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The scopes of a key: at most one of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct ScopeList(pub Vec<Scope>);
+
+impl ScopeList {
+    /// Whether any of them includes this one.
+    #[must_use]
+    pub fn include(&self, scope: Scope) -> bool {
+        self.0.iter().any(|own| own.includes(scope))
+    }
+}
+
+impl fmt::Display for ScopeList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|scope| scope.name()).collect();
+        f.write_str(&names.join(", "))
+    }
 }
 
 /// A list of short strings: at most 100, each of 1 to 200 characters.

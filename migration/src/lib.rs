@@ -24,6 +24,8 @@ mod m20261123_000010_create_messages;
 mod m20261123_000011_add_revisions;
 mod m20261123_000012_index_sorts;
 mod m20261123_000013_create_idempotency_keys;
+mod m20261124_000001_create_api_keys;
+mod m20261124_000002_create_audit_entries;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -48,6 +50,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000011_add_revisions::Migration),
             Box::new(m20261123_000012_index_sorts::Migration),
             Box::new(m20261123_000013_create_idempotency_keys::Migration),
+            Box::new(m20261124_000001_create_api_keys::Migration),
+            Box::new(m20261124_000002_create_audit_entries::Migration),
         ]
     }
 }

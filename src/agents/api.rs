@@ -18,11 +18,11 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
-    idempotency::{Attempt, Once},
     models::{self, dto::Model},
     page::PageRequest,
-    revision::{Expected, etag},
+    revision::Expected,
     sort::{Sort, SortedRequest},
+    write::Write,
 };
 
 pub(crate) struct AgentsApi;
@@ -102,18 +102,16 @@ impl AgentsApi {
     async fn create_agent(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         new: Json<NewAgent>,
     ) -> Result<Created<Agent>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::create(effect.db(), new.0.into()).await?;
-        let location = format!("/v1/agents/{}", row.id);
-        let etag = etag(row.id, row.revision);
-        let created = Created::at(location, &Agent::from(row), etag)?;
-        effect.answer(created).await
+        let new = &new.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::create(&work, new.clone().into()).await?;
+                Created::row(format!("/v1/agents/{}", row.id), row)
+            })
+            .await
     }
 
     /// Get an agent
@@ -127,9 +125,7 @@ impl AgentsApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Agent>, Error> {
-        let row = queries::get(database.connection(), id.0).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Agent::from(row), etag)
+        Tagged::row(queries::get(database.connection(), id.0).await?)
     }
 
     /// Update an agent
@@ -140,6 +136,7 @@ impl AgentsApi {
     async fn update_agent(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -148,10 +145,14 @@ impl AgentsApi {
         if_match: Header<Option<String>>,
         patch: Json<AgentPatch>,
     ) -> Result<Tagged<Agent>, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Agent::from(row), etag)
+        let expected = &Expected::parse(if_match.as_deref());
+        let patch = &patch.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                Tagged::row(row)
+            })
+            .await
     }
 
     /// Delete an agent
@@ -161,6 +162,7 @@ impl AgentsApi {
     async fn delete_agent(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -168,9 +170,13 @@ impl AgentsApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        queries::delete(database, id.0, &expected).await?;
-        Ok(NoContent::Done)
+        let expected = &Expected::parse(if_match.as_deref());
+        write
+            .run(database, |work| async move {
+                queries::delete(&work, id.0, expected).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 
     /// Restore a deleted agent
@@ -182,18 +188,16 @@ impl AgentsApi {
     async fn restore_agent(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Agent>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::restore(effect.db(), id.0).await?;
-        let etag = etag(row.id, row.revision);
-        effect.answer(Tagged::with(&Agent::from(row), etag)?).await
+        write
+            .run(database, |work| async move {
+                Tagged::row(queries::restore(&work, id.0).await?)
+            })
+            .await
     }
 
     /// List an agent's circles

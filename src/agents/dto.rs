@@ -127,7 +127,7 @@ impl From<agent::Model> for Agent {
 }
 
 /// An agent to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewAgent {
     /// Name for people; need not be unique.
     #[oai(validator(min_length = 1, max_length = 200))]
@@ -225,7 +225,7 @@ impl From<NewAgent> for agent::ActiveModel {
 }
 
 /// What to change of an agent. Lists and objects are replaced as a whole.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct AgentPatch {
     /// Name for people.
     #[oai(validator(min_length = 1, max_length = 200))]

@@ -12,12 +12,14 @@ use sea_orm::{
 };
 
 use crate::{
-    database::Database,
+    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
+    members,
     page::Page,
-    revision::Expected,
+    revision::{Expected, Revised},
     search,
     sort::{self, Sortable, SortedRequest},
+    write::Work,
 };
 
 const SORTABLE: Sortable<agent::Column> = Sortable {
@@ -26,6 +28,19 @@ const SORTABLE: Sortable<agent::Column> = Sortable {
     created_at: agent::Column::CreatedAt,
     updated_at: agent::Column::UpdatedAt,
 };
+
+const REVISED: Revised<agent::Column> = Revised {
+    id: agent::Column::Id,
+    updated_at: agent::Column::UpdatedAt,
+    revision: agent::Column::Revision,
+};
+
+fn change(action: Action, row: &agent::Model) -> Change {
+    Change::new(action, Resource::Agent)
+        .id(row.id)
+        .name(&row.name)
+        .revision(row.revision)
+}
 
 /// Which agents a list shows.
 #[derive(Debug, Default)]
@@ -99,58 +114,55 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Mod
         .ok_or_else(|| unknown(id))
 }
 
-pub(crate) async fn create(
-    db: &impl ConnectionTrait,
-    row: agent::ActiveModel,
-) -> Result<agent::Model, Error> {
-    row.insert(db).await.on_foreign_key(no_model)
+pub(crate) async fn create(work: &Work, row: agent::ActiveModel) -> Result<agent::Model, Error> {
+    let row = row.insert(work.db()).await.on_foreign_key(no_model)?;
+    work.note(change(Action::Create, &row));
+    Ok(row)
 }
 
 /// Changes the columns that are set, in one statement, where the row is in an expected state.
 pub(crate) async fn update(
-    db: &impl ConnectionTrait,
+    work: &Work,
     id: i64,
     expected: &Expected,
-    mut row: agent::ActiveModel,
+    changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    if !row.is_changed() {
-        let row = get(db, id).await?;
+    let fields = Fields::set_in(&changes);
+    if fields.is_empty() {
+        let row = get(work.db(), id).await?;
         expected.check(id, row.revision)?;
         return Ok(row);
     }
-    row.updated_at = Set(now());
-    let changed = agent::Entity::update_many()
-        .set(row)
-        .col_expr(
-            agent::Column::Revision,
-            Expr::col(agent::Column::Revision).add(1),
-        )
-        .apply_if(expected.revisions_of(id), |query, revisions| {
-            query.filter(agent::Column::Revision.is_in(revisions))
-        })
-        .filter(agent::Column::Id.eq(id))
-        .filter(agent::Column::IsActive.eq(true))
-        .exec_with_returning(db)
-        .await
-        .on_foreign_key(no_model)?
-        .pop();
-    match changed {
+    let row = change_live(work, id, expected, changes).await?;
+    work.note(change(Action::Update, &row).fields(fields));
+    Ok(row)
+}
+
+async fn change_live(
+    work: &Work,
+    id: i64,
+    expected: &Expected,
+    changes: agent::ActiveModel,
+) -> Result<agent::Model, Error> {
+    let live = agent::Entity::update_many().filter(agent::Column::IsActive.eq(true));
+    let after = REVISED.update(work.db(), live, id, expected, changes).await;
+    match after.on_foreign_key(no_model)? {
         Some(row) => Ok(row),
-        None => Err(expected.why_missed(get(db, id).await)),
+        None => Err(expected.why_missed(get(work.db(), id).await)),
     }
 }
 
 /// Deletes an agent and ends its memberships.
-pub(crate) async fn delete(database: &Database, id: i64, expected: &Expected) -> Result<(), Error> {
-    let transaction = database.begin_write().await?;
+pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<(), Error> {
     let gone = agent::ActiveModel {
         is_active: Set(false),
         ..ActiveModelTrait::default()
     };
-    update(&transaction, id, expected, gone).await?;
-    hold_circles(&transaction, id).await?;
+    let row = change_live(work, id, expected, gone).await?;
+    work.note(change(Action::Delete, &row));
+    let circles = hold_circles(work.db(), id).await?;
     let now = now();
-    member::Entity::update_many()
+    let ended = member::Entity::update_many()
         .col_expr(member::Column::IsActive, Expr::value(false))
         .col_expr(member::Column::LeftAt, Expr::value(now))
         .col_expr(
@@ -159,48 +171,50 @@ pub(crate) async fn delete(database: &Database, id: i64, expected: &Expected) ->
         )
         .filter(member::Column::AgentId.eq(id))
         .filter(member::Column::IsActive.eq(true))
-        .exec(&transaction)
+        .exec_with_returning(work.db())
         .await?;
-    transaction.commit().await?;
+    for member_row in &ended {
+        let circle_row = circles.iter().find(|row| row.id == member_row.circle_id);
+        let circle = circle_row.map_or("", |row| &row.name);
+        work.note(members::queries::change(Action::Delete, circle, member_row));
+    }
     Ok(())
 }
 
-/// The circles that an agent is in, in the order in which all writers take them.
-async fn hold_circles(db: &impl ConnectionTrait, agent_id: i64) -> Result<(), Error> {
+/// The circles that an agent is in, held in the order in which all writers take them.
+async fn hold_circles(
+    db: &impl ConnectionTrait,
+    agent_id: i64,
+) -> Result<Vec<circle::Model>, Error> {
     let its = member::Entity::find()
         .select_only()
         .column(member::Column::CircleId)
         .filter(member::Column::AgentId.eq(agent_id))
         .filter(member::Column::IsActive.eq(true))
         .into_query();
-    circle::Entity::find()
+    Ok(circle::Entity::find()
         .filter(circle::Column::Id.in_subquery(its))
         .order_by_asc(circle::Column::Id)
         .lock_exclusive()
         .all(db)
-        .await?;
-    Ok(())
+        .await?)
 }
 
 /// Makes a deleted agent live again, in one statement where it was deleted. Its memberships stay
 /// ended.
-pub(crate) async fn restore(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
-    let mut restored = agent::Entity::update_many()
-        .col_expr(agent::Column::IsActive, Expr::value(true))
-        .col_expr(agent::Column::UpdatedAt, Expr::value(now()))
-        .col_expr(
-            agent::Column::Revision,
-            Expr::col(agent::Column::Revision).add(1),
-        )
-        .filter(agent::Column::Id.eq(id))
-        .filter(agent::Column::IsActive.eq(false))
-        .exec_with_returning(db)
-        .await?;
-    if let Some(row) = restored.pop() {
-        return Ok(row);
-    }
-    get(db, id).await?;
-    Err(Error::not_deleted("agent", id.to_string()))
+pub(crate) async fn restore(work: &Work, id: i64) -> Result<agent::Model, Error> {
+    let live_again = agent::ActiveModel {
+        is_active: Set(true),
+        ..ActiveModelTrait::default()
+    };
+    let deleted = agent::Entity::update_many().filter(agent::Column::IsActive.eq(false));
+    let restored = REVISED.update(work.db(), deleted, id, &Expected::Any, live_again);
+    let Some(row) = restored.await? else {
+        get(work.db(), id).await?;
+        return Err(Error::not_deleted("agent", id.to_string()));
+    };
+    work.note(change(Action::Restore, &row));
+    Ok(row)
 }
 
 pub(crate) fn unknown(id: i64) -> Error {

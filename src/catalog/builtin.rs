@@ -215,3 +215,17 @@ pub(super) fn find(name: &str) -> Option<&'static KnownProvider> {
         .iter()
         .find(|known| known.name.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::base_url;
+
+    #[test]
+    fn the_well_known_providers_are_where_a_provider_may_be() {
+        for known in PROVIDERS {
+            let checked = base_url::check(known.base_url, known.is_local);
+            assert_eq!(checked, Ok(()), "{}", known.name);
+        }
+    }
+}

@@ -26,13 +26,16 @@ use sea_orm::{
 
 use super::{
     builtin::{self, KnownProvider},
-    price_list::{ListedModel, PriceList},
+    price_list::{ListedModel, PriceList, Skipped},
     summary::{Summary, Tally},
 };
 use crate::{
+    audit::{Action, Change, Fields, Resource},
     config::Settings,
     database::{Database, OpenError},
     error::Error,
+    providers::base_url,
+    write::{self, Origin},
 };
 
 /// Rows in one statement. A model has 20 columns and SQLite takes 32,766 values.
@@ -66,12 +69,6 @@ pub enum ImportError {
     Write(#[from] Error),
 }
 
-impl From<DbErr> for ImportError {
-    fn from(error: DbErr) -> Self {
-        Self::Write(error.into())
-    }
-}
-
 /// Imports a price list, or the well-known providers where no file is given.
 ///
 /// # Errors
@@ -94,18 +91,32 @@ async fn import_into(
     list: Option<PriceList>,
     options: &ImportOptions,
 ) -> Result<Summary, ImportError> {
-    let transaction = begin(database).await?;
-    let mut summary = match list {
-        Some(list) => import_list(&transaction, list, options).await?,
-        None => import_builtin(&transaction).await?,
-    };
-    summary.dry_run = options.dry_run;
-    if options.dry_run {
-        transaction.rollback().await?;
-    } else {
-        transaction.commit().await?;
-    }
-    Ok(summary)
+    let list = list.as_ref();
+    let by_hand = Origin::default();
+    let imported = write::run(database, &by_hand, |work| async move {
+        hold(work.db()).await?;
+        let mut summary = match list {
+            Some(list) => import_list(work.db(), list, options).await?,
+            None => import_builtin(work.db()).await?,
+        };
+        summary.dry_run = options.dry_run;
+        if options.dry_run {
+            work.undo();
+        } else {
+            work.note_all(change(&summary));
+        }
+        Ok(summary)
+    });
+    Ok(imported.await?)
+}
+
+/// One for all that is imported. The things themselves have the moment in their `updated_at`.
+fn change(summary: &Summary) -> Option<Change> {
+    let tallies = [("providers", summary.providers), ("models", summary.models)];
+    let changed = tallies.into_iter().filter(|(_, tally)| tally.writes() > 0);
+    let fields: Fields = changed.map(|(name, _)| name).collect();
+    let change = Change::new(Action::Import, Resource::Catalog);
+    (!fields.is_empty()).then(|| change.fields(fields))
 }
 
 fn read_list(path: &Path) -> Result<PriceList, ImportError> {
@@ -121,19 +132,17 @@ fn read_list(path: &Path) -> Result<PriceList, ImportError> {
 
 /// One writer at a time, so that what is read here is still true when it is written. SQLite has it
 /// so anyway; on PostgreSQL readers go on meanwhile.
-async fn begin(database: &Database) -> Result<DatabaseTransaction, DbErr> {
-    let transaction = database.begin_write().await?;
-    if transaction.get_database_backend() == DbBackend::Postgres {
-        transaction
-            .execute_unprepared("LOCK TABLE providers, models IN SHARE ROW EXCLUSIVE MODE")
+async fn hold(db: &DatabaseTransaction) -> Result<(), DbErr> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        db.execute_unprepared("LOCK TABLE providers, models IN SHARE ROW EXCLUSIVE MODE")
             .await?;
     }
-    Ok(transaction)
+    Ok(())
 }
 
 async fn import_list(
     db: &DatabaseTransaction,
-    list: PriceList,
+    list: &PriceList,
     options: &ImportOptions,
 ) -> Result<Summary, DbErr> {
     let PriceList {
@@ -142,19 +151,16 @@ async fn import_list(
         rounded,
     } = list;
     let all = models.len();
-    let models: Vec<ListedModel> = models
-        .into_iter()
-        .filter(|model| options.wants(model))
-        .collect();
+    let models: Vec<&ListedModel> = models.iter().filter(|model| options.wants(model)).collect();
     let filtered = all - models.len();
     let (ids, providers) = provide(db, &models).await?;
     let models = write_models(db, &models, &ids).await?;
     Ok(Summary {
         providers,
         models,
-        rounded,
+        rounded: *rounded,
         filtered,
-        skipped,
+        skipped: skipped.clone(),
         dry_run: false,
     })
 }
@@ -178,7 +184,7 @@ impl ImportOptions {
 /// Makes sure that every model's provider is there, and tells their ids by lower-case name.
 async fn provide(
     db: &DatabaseTransaction,
-    models: &[ListedModel],
+    models: &[&ListedModel],
 ) -> Result<(HashMap<String, i64>, Tally), DbErr> {
     let mut ids = provider_ids(db).await?;
     let mut seen = HashSet::new();
@@ -198,7 +204,7 @@ async fn provide(
         unchanged: named.len() - missing.len(),
     };
     if !missing.is_empty() {
-        write(db, missing, &ProgressBar::hidden()).await?;
+        save(db, missing, &ProgressBar::hidden()).await?;
         ids = provider_ids(db).await?;
     }
     Ok((ids, tally))
@@ -263,6 +269,7 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
         .map(|row| (row.name.to_lowercase(), row))
         .collect();
     let mut changes = Changes::default();
+    let mut skipped = Vec::new();
     for known in builtin::PROVIDERS {
         match rows.remove(known.name) {
             None => changes
@@ -271,6 +278,13 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
             Some(before) => {
                 let mut after = before.clone();
                 fill_in(&mut after, known);
+                if let Err(wrong) = base_url::check(after.base_url.as_deref(), after.is_local) {
+                    skipped.push(Skipped {
+                        key: after.name,
+                        reason: format!("its base_url {wrong}"),
+                    });
+                    continue;
+                }
                 changes.compare(&before, after, |row| {
                     row.updated_at = now;
                     row.revision += 1;
@@ -280,13 +294,14 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
     }
     Ok(Summary {
         providers: changes.write(db, "providers").await?,
+        skipped,
         ..Summary::default()
     })
 }
 
 async fn write_models(
     db: &DatabaseTransaction,
-    models: &[ListedModel],
+    models: &[&ListedModel],
     ids: &HashMap<String, i64>,
 ) -> Result<Tally, DbErr> {
     let now = now();
@@ -436,9 +451,9 @@ where
             changed: self.changed.len(),
             unchanged: self.unchanged,
         };
-        let progress = progress(tally.added + tally.changed, what);
-        write(db, self.added, &progress).await?;
-        write(db, self.changed, &progress).await?;
+        let progress = progress(tally.writes(), what);
+        save(db, self.added, &progress).await?;
+        save(db, self.changed, &progress).await?;
         progress.finish_and_clear();
         Ok(tally)
     }
@@ -458,7 +473,7 @@ where
 
 /// Inserts rows, or overwrites those that bring their id along, in as few statements as the
 /// databases allow.
-async fn write<A>(
+async fn save<A>(
     db: &DatabaseTransaction,
     rows: Vec<A>,
     progress: &ProgressBar,

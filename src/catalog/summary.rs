@@ -12,6 +12,13 @@ pub struct Tally {
     pub unchanged: usize,
 }
 
+impl Tally {
+    /// How many rows were written.
+    pub(super) fn writes(self) -> usize {
+        self.added + self.changed
+    }
+}
+
 /// What an import did, or would have done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {

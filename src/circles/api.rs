@@ -24,9 +24,9 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged, Written},
-    idempotency::{Attempt, Once},
-    revision::{Expected, etag, is_named},
+    revision::{Expected, is_named},
     sort::{Sort, SortedRequest},
+    write::Write,
 };
 
 pub(crate) struct CirclesApi;
@@ -89,18 +89,16 @@ impl CirclesApi {
     async fn create_circle(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         new: Json<NewCircle>,
     ) -> Result<Created<Circle>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::create(effect.db(), new.0.into()).await?;
-        let location = format!("/v1/circles/{}", row.circle.name);
-        let etag = etag(row.circle.id, row.circle.revision);
-        let created = Created::at(location, &Circle::from(row), etag)?;
-        effect.answer(created).await
+        let new = &new.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::create(&work, new.clone().into()).await?;
+                Created::row(format!("/v1/circles/{}", row.circle.name), row)
+            })
+            .await
     }
 
     /// Get a circle with its members: the roster
@@ -158,6 +156,7 @@ impl CirclesApi {
     async fn update_circle(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         /// Change it only in the state that this tag names.
@@ -165,10 +164,15 @@ impl CirclesApi {
         if_match: Header<Option<String>>,
         patch: Json<CirclePatch>,
     ) -> Result<Tagged<Circle>, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database, &name.0, &expected, patch.0.into()).await?;
-        let etag = etag(row.circle.id, row.circle.revision);
-        Tagged::with(&Circle::from(row), etag)
+        let expected = &Expected::parse(if_match.as_deref());
+        let patch = &patch.0;
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::update(&work, name, expected, patch.clone().into()).await?;
+                Tagged::row(row)
+            })
+            .await
     }
 
     /// Delete a circle
@@ -179,15 +183,21 @@ impl CirclesApi {
     async fn delete_circle(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        queries::delete(database, &name.0, &expected).await?;
-        Ok(NoContent::Done)
+        let expected = &Expected::parse(if_match.as_deref());
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                queries::delete(&work, name, expected).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 
     /// Restore a deleted circle
@@ -205,17 +215,16 @@ impl CirclesApi {
     async fn restore_circle(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The circle's name when it was deleted.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::restore(effect.db(), &name.0).await?;
-        let etag = etag(row.circle.id, row.circle.revision);
-        effect.answer(Tagged::with(&Circle::from(row), etag)?).await
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                Tagged::row(queries::restore(&work, name).await?)
+            })
+            .await
     }
 
     /// Start a circle
@@ -226,17 +235,16 @@ impl CirclesApi {
     async fn start_circle(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::set_status(effect.db(), &name.0, CircleStatus::Running).await?;
-        let etag = etag(row.circle.id, row.circle.revision);
-        effect.answer(Tagged::with(&Circle::from(row), etag)?).await
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                Tagged::row(queries::set_status(&work, name, CircleStatus::Running).await?)
+            })
+            .await
     }
 
     /// Stop a circle
@@ -247,17 +255,16 @@ impl CirclesApi {
     async fn stop_circle(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Tagged::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::set_status(effect.db(), &name.0, CircleStatus::Stopped).await?;
-        let etag = etag(row.circle.id, row.circle.revision);
-        effect.answer(Tagged::with(&Circle::from(row), etag)?).await
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                Tagged::row(queries::set_status(&work, name, CircleStatus::Stopped).await?)
+            })
+            .await
     }
 }
 

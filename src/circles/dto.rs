@@ -13,7 +13,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use super::queries::CircleRow;
-use crate::{http::RawJson, patch::Patch};
+use crate::{http::RawJson, patch::Patch, rows::Rows};
 
 /// A circle: a team of agents.
 #[derive(Debug, Object, Serialize)]
@@ -60,7 +60,7 @@ pub(crate) struct Circle {
     /// Its active members, in the roster's order; only with `include=members`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) members: Option<Vec<RosterMember>>,
+    pub(crate) members: Option<Rows<RosterMember>>,
 }
 
 impl From<CircleRow> for Circle {
@@ -160,11 +160,11 @@ pub(crate) struct Roster {
     pub(crate) member_count: i64,
     /// Its members: leads first, then members, specialists, reviewers and observers, each role in
     /// the order of joining.
-    pub(crate) members: Vec<RosterMember>,
+    pub(crate) members: Rows<RosterMember>,
 }
 
 /// One member of a circle, with its agent, that agent's model and the model's provider.
-#[derive(Debug, Object, Serialize)]
+#[derive(Debug, Object)]
 pub(crate) struct RosterMember {
     /// The membership.
     pub(crate) member_id: i64,
@@ -177,11 +177,11 @@ pub(crate) struct RosterMember {
     /// When it joined, or came back (UTC).
     pub(crate) joined_at: DateTime<Utc>,
     /// Fields it is good at, in this circle.
-    pub(crate) competencies: RawJson<StringList>,
+    pub(crate) competencies: StringList,
     /// Fields in which it may review, in this circle.
-    pub(crate) can_review: RawJson<StringList>,
+    pub(crate) can_review: StringList,
     /// What it may do in this circle, as the runtime understands it.
-    pub(crate) permissions: RawJson<JsonObject>,
+    pub(crate) permissions: JsonObject,
     /// The agent's name.
     pub(crate) agent_name: String,
     /// What the agent is, in its own words.
@@ -194,7 +194,7 @@ pub(crate) struct RosterMember {
     #[oai(nullable)]
     pub(crate) base_prompt: Option<String>,
     /// The agent's skills.
-    pub(crate) skill_names: RawJson<StringList>,
+    pub(crate) skill_names: StringList,
     /// What the agent is doing.
     pub(crate) agent_status: AgentStatus,
     /// Sampling temperature, from 0 to 2; null leaves it to the model.
@@ -224,7 +224,7 @@ pub(crate) struct RosterMember {
 }
 
 /// A circle to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewCircle {
     /// Stable handle, unique among live circles: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
@@ -293,7 +293,7 @@ impl From<NewCircle> for circle::ActiveModel {
 }
 
 /// What to change of a circle.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct CirclePatch {
     /// Stable handle, unique among live circles. A new one moves the circle's path.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]

@@ -11,27 +11,69 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{self, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select, Statement,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr, SubQueryStatement},
 };
 
 use crate::{
     agents::dto::AgentCircle,
-    database::Database,
+    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
-    revision::{Expected, etag},
+    revision::{Expected, Stated, etag},
+    rows::Columns,
     search,
     sort::{self, Sortable, SortedRequest},
+    write::Work,
 };
 
 /// A circle and how many active members it has.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub(crate) struct CircleRow {
-    #[sea_orm(nested)]
     pub(crate) circle: circle::Model,
     pub(crate) member_count: i64,
+}
+
+/// By position: the entity's columns, which SeaORM selects in their order, then the count.
+impl FromQueryResult for CircleRow {
+    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
+        let mut column = Columns::of(row);
+        Ok(Self {
+            circle: circle::Model {
+                id: column.next()?,
+                name: column.next()?,
+                display_name: column.maybe()?,
+                description: column.maybe()?,
+                status: column.next()?,
+                require_review: column.next()?,
+                auto_route: column.next()?,
+                max_members: column.maybe()?,
+                settings: column.next()?,
+                project_context: column.maybe()?,
+                is_active: column.next()?,
+                started_at: column.maybe()?,
+                stopped_at: column.maybe()?,
+                created_at: column.next()?,
+                updated_at: column.next()?,
+                revision: column.next()?,
+            },
+            member_count: column.next()?,
+        })
+    }
+}
+
+impl Stated for CircleRow {
+    fn etag(&self) -> String {
+        etag(self.circle.id, self.circle.revision)
+    }
+}
+
+fn change(action: Action, row: &circle::Model) -> Change {
+    Change::new(action, Resource::Circle)
+        .id(row.id)
+        .name(&row.name)
+        .revision(row.revision)
 }
 
 const SORTABLE: Sortable<circle::Column> = Sortable {
@@ -160,17 +202,19 @@ impl State {
     }
 }
 
-/// The state of a circle's roster, by a look at the circle's row alone.
+/// The state of a circle's roster, by a look at the circle's row alone. It is all that a roster costs
+/// that is sent again, so its text is not built anew for each.
 pub(crate) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<State, Error> {
-    let (id, revision) = live()
-        .filter(circle::Column::Name.eq(name))
-        .select_only()
-        .columns([circle::Column::Id, circle::Column::Revision])
-        .into_tuple()
-        .one(db)
-        .await?
-        .ok_or_else(|| unknown(name))?;
-    Ok(State { id, revision })
+    const TEXT: &str = "SELECT id, revision FROM circles WHERE name = $1 AND is_active";
+    let backend = db.get_database_backend();
+    let statement = Statement::from_sql_and_values(backend, TEXT, [name.into()]);
+    let row = db.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| unknown(name))?;
+    let mut column = Columns::of(&row);
+    Ok(State {
+        id: column.next()?,
+        revision: column.next()?,
+    })
 }
 
 /// The circle, held against changes by others until the transaction ends.
@@ -197,11 +241,9 @@ async fn with_count(
     })
 }
 
-pub(crate) async fn create(
-    db: &impl ConnectionTrait,
-    row: circle::ActiveModel,
-) -> Result<CircleRow, Error> {
-    let circle_row = row.insert(db).await.on_unique(name_taken)?;
+pub(crate) async fn create(work: &Work, row: circle::ActiveModel) -> Result<CircleRow, Error> {
+    let circle_row = row.insert(work.db()).await.on_unique(name_taken)?;
+    work.note(change(Action::Create, &circle_row));
     Ok(CircleRow {
         circle: circle_row,
         member_count: 0,
@@ -210,54 +252,58 @@ pub(crate) async fn create(
 
 /// Changes the columns that are set; a change of status leaves its mark in time.
 pub(crate) async fn update(
-    database: &Database,
+    work: &Work,
     name: &str,
     expected: &Expected,
-    mut changes: circle::ActiveModel,
+    changes: circle::ActiveModel,
 ) -> Result<CircleRow, Error> {
-    let transaction = database.begin_write().await?;
-    let before = get_for_update(&transaction, name).await?;
+    let before = get_for_update(work.db(), name).await?;
     expected.check(before.id, before.revision)?;
-    let now = now();
-    if let Set(status) = changes.status {
-        mark_status(&mut changes, before.status, status, now);
-    }
-    let circle_row = if changes.is_changed() {
-        changes.id = ActiveValue::Unchanged(before.id);
-        changes.updated_at = Set(now);
-        changes.revision = Set(before.revision + 1);
-        changes.update(&transaction).await.on_unique(name_taken)?
-    } else {
-        before
-    };
-    let row = with_count(&transaction, circle_row).await?;
-    transaction.commit().await?;
-    Ok(row)
+    let circle_row = save(work, Action::Update, before, changes).await?;
+    with_count(work.db(), circle_row).await
 }
 
 /// Moves a circle to `status`; one that is there already stays as it is.
 pub(crate) async fn set_status(
-    db: &impl ConnectionTrait,
+    work: &Work,
     name: &str,
     status: CircleStatus,
 ) -> Result<CircleRow, Error> {
-    let before = get_for_update(db, name).await?;
-    let circle_row = if before.status == status {
-        before
-    } else {
-        let now = now();
-        let mut changes = circle::ActiveModel {
-            id: ActiveValue::Unchanged(before.id),
-            status: Set(status),
-            updated_at: Set(now),
-            revision: Set(before.revision + 1),
-            ..ActiveModelTrait::default()
-        };
-        mark_status(&mut changes, before.status, status, now);
-        changes.update(db).await?
+    let before = get_for_update(work.db(), name).await?;
+    let mut changes = <circle::ActiveModel as ActiveModelTrait>::default();
+    if before.status != status {
+        changes.status = Set(status);
+    }
+    let action = match status {
+        CircleStatus::Running => Action::Start,
+        CircleStatus::Stopped => Action::Stop,
+        CircleStatus::Paused => Action::Update,
     };
-    let row = with_count(db, circle_row).await?;
-    Ok(row)
+    let circle_row = save(work, action, before, changes).await?;
+    with_count(work.db(), circle_row).await
+}
+
+/// Changes the columns that are set of a circle that is held.
+async fn save(
+    work: &Work,
+    action: Action,
+    before: circle::Model,
+    mut changes: circle::ActiveModel,
+) -> Result<circle::Model, Error> {
+    if !changes.is_changed() {
+        return Ok(before);
+    }
+    let now = now();
+    if let Set(status) = changes.status {
+        mark_status(&mut changes, before.status, status, now);
+    }
+    let fields = Fields::set_in(&changes);
+    changes.id = ActiveValue::Unchanged(before.id);
+    changes.updated_at = Set(now);
+    changes.revision = Set(before.revision + 1);
+    let after = changes.update(work.db()).await.on_unique(name_taken)?;
+    work.note(change(action, &after).fields(fields));
+    Ok(after)
 }
 
 fn mark_status(
@@ -277,43 +323,30 @@ fn mark_status(
 
 /// Deletes a circle: it stops, gives up its name and leaves every list. Its memberships stay as
 /// they are, as the record of who was in it.
-pub(crate) async fn delete(
-    database: &Database,
-    name: &str,
-    expected: &Expected,
-) -> Result<(), Error> {
-    let transaction = database.begin_write().await?;
-    let before = get_for_update(&transaction, name).await?;
+pub(crate) async fn delete(work: &Work, name: &str, expected: &Expected) -> Result<(), Error> {
+    let before = get_for_update(work.db(), name).await?;
     expected.check(before.id, before.revision)?;
-    let now = now();
-    let mut changes = circle::ActiveModel {
-        id: ActiveValue::Unchanged(before.id),
+    let changes = circle::ActiveModel {
         is_active: Set(false),
         status: Set(CircleStatus::Stopped),
-        updated_at: Set(now),
-        revision: Set(before.revision + 1),
         ..ActiveModelTrait::default()
     };
-    mark_status(&mut changes, before.status, CircleStatus::Stopped, now);
-    changes.update(&transaction).await?;
-    transaction.commit().await?;
+    save(work, Action::Delete, before, changes).await?;
     Ok(())
 }
 
 /// Makes the circle of that name that was deleted last live again.
-pub(crate) async fn restore(db: &impl ConnectionTrait, name: &str) -> Result<CircleRow, Error> {
+pub(crate) async fn restore(work: &Work, name: &str) -> Result<CircleRow, Error> {
+    let db = work.db();
     let Some(before) = last_deleted(db, name).await? else {
         get(db, name).await?;
         return Err(Error::not_deleted("circle", name));
     };
     let changes = circle::ActiveModel {
-        id: ActiveValue::Unchanged(before.id),
         is_active: Set(true),
-        updated_at: Set(now()),
-        revision: Set(before.revision + 1),
         ..ActiveModelTrait::default()
     };
-    let circle_row = changes.update(db).await.on_unique(name_taken)?;
+    let circle_row = save(work, Action::Restore, before, changes).await?;
     with_count(db, circle_row).await
 }
 

@@ -17,9 +17,9 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
-    idempotency::{Attempt, Once},
-    revision::{Expected, etag},
+    revision::Expected,
     sort::{Sort, SortedRequest},
+    write::Write,
 };
 
 pub(crate) struct ConversationsApi;
@@ -96,20 +96,18 @@ impl ConversationsApi {
     async fn create_conversation(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         new: Json<NewConversation>,
     ) -> Result<Created<Conversation>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let mut new = new.0;
-        let (circle, participants) = (new.circle.take(), new.participants.take());
-        let row = queries::create(effect.db(), circle, participants, new.into()).await?;
-        let location = format!("/v1/conversations/{}", row.id);
-        let etag = etag(row.id, row.revision);
-        let created = Created::at(location, &Conversation::from(row), etag)?;
-        effect.answer(created).await
+        let new = &new.0;
+        write
+            .run(database, |work| async move {
+                let mut new = new.clone();
+                let (circle, participants) = (new.circle.take(), new.participants.take());
+                let row = queries::create(&work, circle, participants, new.into()).await?;
+                Created::row(format!("/v1/conversations/{}", row.id), row)
+            })
+            .await
     }
 
     /// Get a conversation
@@ -123,9 +121,7 @@ impl ConversationsApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Conversation>, Error> {
-        let row = queries::get(database.connection(), id.0).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Conversation::from(row), etag)
+        Tagged::row(queries::get(database.connection(), id.0).await?)
     }
 
     /// Update a conversation
@@ -136,6 +132,7 @@ impl ConversationsApi {
     async fn update_conversation(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -144,10 +141,14 @@ impl ConversationsApi {
         if_match: Header<Option<String>>,
         patch: Json<ConversationPatch>,
     ) -> Result<Tagged<Conversation>, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database, id.0, &expected, patch.0.into()).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Conversation::from(row), etag)
+        let expected = &Expected::parse(if_match.as_deref());
+        let patch = &patch.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                Tagged::row(row)
+            })
+            .await
     }
 
     /// Delete a conversation
@@ -158,6 +159,7 @@ impl ConversationsApi {
     async fn delete_conversation(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -165,9 +167,13 @@ impl ConversationsApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        queries::delete(database.connection(), id.0, &expected).await?;
-        Ok(NoContent::Done)
+        let expected = &Expected::parse(if_match.as_deref());
+        write
+            .run(database, |work| async move {
+                queries::delete(&work, id.0, expected).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 
     /// List a conversation's participants
@@ -208,21 +214,19 @@ impl ConversationsApi {
     async fn add_participant(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         new: Json<NewParticipant>,
     ) -> Result<Created<Participant>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::add_participant(effect.db(), id.0, new.agent_id).await?;
-        let location = format!("/v1/conversations/{}/participants", id.0);
-        let etag = etag(row.0.id, 1);
-        let created = Created::at(location, &Participant::from(row), etag)?;
-        effect.answer(created).await
+        let agent_id = new.agent_id;
+        write
+            .run(database, |work| async move {
+                let row = queries::add_participant(&work, id.0, agent_id).await?;
+                Created::row(format!("/v1/conversations/{}/participants", id.0), row)
+            })
+            .await
     }
 
     /// Let an agent leave
@@ -237,6 +241,7 @@ impl ConversationsApi {
     async fn remove_participant(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -244,8 +249,12 @@ impl ConversationsApi {
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
     ) -> Result<NoContent, Error> {
-        queries::remove_participant(database, id.0, agent_id.0).await?;
-        Ok(NoContent::Done)
+        write
+            .run(database, |work| async move {
+                queries::remove_participant(&work, id.0, agent_id.0).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 }
 

@@ -12,6 +12,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
+use super::queries::ParticipantRow;
 use crate::{messages::dto::Message, patch::Patch};
 
 /// A conversation: agents talking about a topic, turn by turn. Every message is a turn.
@@ -102,8 +103,8 @@ pub(crate) struct Participant {
     pub(crate) joined_at: DateTime<Utc>,
 }
 
-impl From<(participant::Model, String)> for Participant {
-    fn from((row, agent_name): (participant::Model, String)) -> Self {
+impl From<ParticipantRow> for Participant {
+    fn from(ParticipantRow(row, agent_name): ParticipantRow) -> Self {
         let participant::Model {
             id: _,
             conversation_id: _,
@@ -119,7 +120,7 @@ impl From<(participant::Model, String)> for Participant {
 }
 
 /// A conversation to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewConversation {
     /// What it is about.
     #[oai(validator(min_length = 1, max_length = 500))]
@@ -173,7 +174,7 @@ impl From<NewConversation> for conversation::ActiveModel {
 }
 
 /// What to change of a conversation.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct ConversationPatch {
     /// What it is about.
     #[oai(validator(min_length = 1, max_length = 500))]
@@ -215,7 +216,7 @@ impl From<ConversationPatch> for conversation::ActiveModel {
 }
 
 /// An agent to let take part.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewParticipant {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]

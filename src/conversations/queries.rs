@@ -17,14 +17,19 @@ use sea_orm::{
 
 use super::turns;
 use crate::{
+    audit::{Action, Change, Fields, Resource},
     circles,
-    database::Database,
     error::{Error, OnConstraint},
     page::Page,
-    revision::Expected,
+    revision::{Expected, Stated, etag},
     search,
     sort::{self, Sortable, SortedRequest},
+    write::Work,
 };
+
+fn change(action: Action, row: &conversation::Model) -> Change {
+    Change::new(action, Resource::Conversation).id(row.id)
+}
 
 /// A conversation, with its last message where that was asked for.
 #[derive(Clone, Debug)]
@@ -150,7 +155,7 @@ pub(crate) async fn get_for_update(
 pub(crate) async fn participants_of(
     db: &impl ConnectionTrait,
     conversations: impl IntoIterator<Item = i64>,
-) -> Result<HashMap<i64, Vec<(participant::Model, String)>>, Error> {
+) -> Result<HashMap<i64, Vec<ParticipantRow>>, Error> {
     let rows = participant::Entity::find()
         .find_also_related(agent::Entity)
         .filter(participant::Column::ConversationId.is_in(conversations))
@@ -165,7 +170,7 @@ pub(crate) async fn participants_of(
         found
             .entry(participant_row.conversation_id)
             .or_default()
-            .push((participant_row, name));
+            .push(ParticipantRow(participant_row, name));
     }
     Ok(found)
 }
@@ -184,11 +189,12 @@ pub(crate) async fn participants(
 
 /// Creates a conversation with its participants: those given, or else the circle's members.
 pub(crate) async fn create(
-    db: &impl ConnectionTrait,
+    work: &Work,
     circle: Option<String>,
     given: Option<IdList>,
     mut row: conversation::ActiveModel,
 ) -> Result<conversation::Model, Error> {
+    let db = work.db();
     let circle_row = match circle {
         Some(name) => Some(find_circle(db, &name).await?),
         None => None,
@@ -203,6 +209,7 @@ pub(crate) async fn create(
     row.next_speakers = Set(turns::at_start(strategy, agents.iter().copied()));
     let created = row.insert(db).await?;
     add_all(db, created.id, &agents).await?;
+    work.note(change(Action::Create, &created).revision(created.revision));
     Ok(created)
 }
 
@@ -268,57 +275,73 @@ async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(
 
 /// Changes the columns that are set. Another strategy begins the order of turns anew.
 pub(crate) async fn update(
-    database: &Database,
+    work: &Work,
     id: i64,
     expected: &Expected,
     mut changes: conversation::ActiveModel,
 ) -> Result<conversation::Model, Error> {
-    let transaction = database.begin_write().await?;
-    let before = get_for_update(&transaction, id).await?;
+    let db = work.db();
+    let before = get_for_update(db, id).await?;
     expected.check(id, before.revision)?;
-    if !changes.is_changed() {
+    let fields = Fields::set_in(&changes);
+    if fields.is_empty() {
         return Ok(before);
     }
     if let Set(strategy) = changes.turn_strategy
         && strategy != before.turn_strategy
     {
-        let participants = participants(&transaction, id).await?;
+        let participants = participants(db, id).await?;
         let agents = participants.iter().map(|row| row.agent_id);
         changes.next_speakers = Set(turns::at_start(strategy, agents));
     }
     changes.id = Unchanged(id);
     changes.updated_at = Set(now());
     changes.revision = Set(before.revision + 1);
-    let after = changes.update(&transaction).await?;
-    transaction.commit().await?;
+    let after = changes.update(db).await?;
+    let change = change(Action::Update, &after).revision(after.revision);
+    work.note(change.fields(fields));
     Ok(after)
 }
 
 /// Deletes a conversation with all that was said in it.
-pub(crate) async fn delete(
-    db: &impl ConnectionTrait,
-    id: i64,
-    expected: &Expected,
-) -> Result<(), Error> {
+pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<(), Error> {
     let deleted = conversation::Entity::delete_many()
         .filter(conversation::Column::Id.eq(id))
         .apply_if(expected.revisions_of(id), |query, revisions| {
             query.filter(conversation::Column::Revision.is_in(revisions))
         })
-        .exec(db)
+        .exec_with_returning(work.db())
         .await?;
-    match deleted.rows_affected {
-        0 => Err(expected.why_missed(get(db, id).await)),
-        _ => Ok(()),
+    let Some(row) = deleted.first() else {
+        return Err(expected.why_missed(get(work.db(), id).await));
+    };
+    work.note(change(Action::Delete, row));
+    Ok(())
+}
+
+/// A participant with its agent's name.
+pub(crate) struct ParticipantRow(pub(crate) participant::Model, pub(crate) String);
+
+/// A participant is never changed.
+impl Stated for ParticipantRow {
+    fn etag(&self) -> String {
+        etag(self.0.id, 1)
     }
+}
+
+fn participant_change(action: Action, row: &participant::Model) -> Change {
+    Change::new(action, Resource::Participant)
+        .id(row.id)
+        .name(format!("{}/{}", row.conversation_id, row.agent_id))
 }
 
 /// Lets an agent take part, last in the order of turns.
 pub(crate) async fn add_participant(
-    db: &impl ConnectionTrait,
+    work: &Work,
     id: i64,
     agent_id: i64,
-) -> Result<(participant::Model, String), Error> {
+) -> Result<ParticipantRow, Error> {
+    let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
     let agent_row = agent::Entity::find_by_id(agent_id)
         .filter(agent::Column::IsActive.eq(true))
@@ -337,34 +360,27 @@ pub(crate) async fn add_participant(
             format!("agent {agent_id} takes part in conversation {id} already"),
         )
     })?;
+    work.note(participant_change(Action::Create, &row));
     let nobody_is_next = conversation_row.next_speakers.0.is_empty();
     if conversation_row.turn_strategy == TurnStrategy::RoundRobin && nobody_is_next {
         set_next(db, &conversation_row, IdList(vec![agent_id])).await?;
     }
-    Ok((row, agent_row.name))
+    Ok(ParticipantRow(row, agent_row.name))
 }
 
 /// Lets an agent leave; what it said stays.
-pub(crate) async fn remove_participant(
-    database: &Database,
-    id: i64,
-    agent_id: i64,
-) -> Result<(), Error> {
-    let transaction = database.begin_write().await?;
-    let conversation_row = get_for_update(&transaction, id).await?;
-    let participants = participants(&transaction, id).await?;
-    if !turns::takes_part(&participants, agent_id) {
+pub(crate) async fn remove_participant(work: &Work, id: i64, agent_id: i64) -> Result<(), Error> {
+    let db = work.db();
+    let conversation_row = get_for_update(db, id).await?;
+    let participants = participants(db, id).await?;
+    let Some(row) = participants.iter().find(|row| row.agent_id == agent_id) else {
         let key = format!("{agent_id} of conversation {id}");
         return Err(Error::not_found("participant", key));
-    }
+    };
     let next = turns::without(&conversation_row, &participants, agent_id);
-    participant::Entity::delete_many()
-        .filter(participant::Column::ConversationId.eq(id))
-        .filter(participant::Column::AgentId.eq(agent_id))
-        .exec(&transaction)
-        .await?;
-    set_next(&transaction, &conversation_row, next).await?;
-    transaction.commit().await?;
+    participant::Entity::delete_by_id(row.id).exec(db).await?;
+    set_next(db, &conversation_row, next).await?;
+    work.note(participant_change(Action::Delete, row));
     Ok(())
 }
 

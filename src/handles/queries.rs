@@ -35,9 +35,9 @@ impl CircleFacts {
             name: column.next()?,
             status: column.next()?,
             require_review: column.next()?,
-            max_members: column.next()?,
+            max_members: column.maybe()?,
             settings: column.next()?,
-            project_context: column.next()?,
+            project_context: column.maybe()?,
         })
     }
 }
@@ -67,8 +67,8 @@ impl MemberFacts {
             competencies: column.next()?,
             can_review: column.next()?,
             permissions: column.next()?,
-            temperature: column.next()?,
-            max_tokens: column.next()?,
+            temperature: column.maybe()?,
+            max_tokens: column.maybe()?,
         })
     }
 }
@@ -98,15 +98,15 @@ impl AgentFacts {
         Ok(Self {
             id: column.next()?,
             name: column.next()?,
-            role: column.next()?,
+            role: column.maybe()?,
             status: column.next()?,
-            system_prompt: column.next()?,
-            base_prompt: column.next()?,
+            system_prompt: column.maybe()?,
+            base_prompt: column.maybe()?,
             skill_names: column.next()?,
             competencies: column.next()?,
             can_review: column.next()?,
-            temperature: column.next()?,
-            max_tokens: column.next()?,
+            temperature: column.maybe()?,
+            max_tokens: column.maybe()?,
             model: ModelFacts::read(column)?,
         })
     }
@@ -136,14 +136,14 @@ const MODEL_COLUMNS: &str = "o.model_name, o.context_window, o.max_output, o.def
 impl ModelFacts {
     /// `None` where the join found no model.
     fn read(column: &mut Columns<'_>) -> Result<Option<Self>, DbErr> {
-        let Some(name) = column.next()? else {
+        let Some(name) = column.maybe()? else {
             return Ok(None);
         };
         Ok(Some(Self {
             name,
-            context_window: column.next()?,
-            max_output: column.next()?,
-            default_temperature: column.next()?,
+            context_window: column.maybe()?,
+            max_output: column.maybe()?,
+            default_temperature: column.maybe()?,
             capabilities: Capabilities {
                 vision: column.next()?,
                 tools: column.next()?,
@@ -151,12 +151,12 @@ impl ModelFacts {
                 reasoning: column.next()?,
             },
             is_deprecated: column.next()?,
-            deprecation_date: column.next()?,
+            deprecation_date: column.maybe()?,
             provider: column.next()?,
             api_type: column.next()?,
-            base_url: column.next()?,
+            base_url: column.maybe()?,
             is_local: column.next()?,
-            api_key_env: column.next()?,
+            api_key_env: column.maybe()?,
         }))
     }
 }
@@ -193,7 +193,7 @@ pub(super) async fn of_circle(
     let circle = CircleFacts::read(&mut columns)?;
     let after_circle = columns.index();
     let mut members = Vec::with_capacity(rows.len());
-    if columns.next::<Option<i64>>()?.is_some() {
+    if columns.maybe::<i64>()?.is_some() {
         for row in &rows {
             let mut columns = Columns::from(row, after_circle);
             let member = MemberFacts::read(&mut columns)?;

@@ -14,10 +14,13 @@ use poem_openapi::{
 use sea_orm::DbErr;
 use serde::Serialize;
 
-use crate::{error::Error, revision::view_etag};
+use crate::{
+    error::Error,
+    revision::{Stated, view_etag},
+};
 
 /// What was answered, without its type: as it is sent, and as it is kept for an idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) body: String,
     pub(crate) etag: Option<String>,
@@ -26,10 +29,20 @@ pub(crate) struct Kept {
     pub(crate) replayed: bool,
 }
 
+/// An answer that can be kept and given again.
+pub(crate) trait Repeatable: Sized {
+    const STATUS: u16;
+
+    fn kept(&self) -> Kept;
+
+    /// What was answered before.
+    fn again(kept: Kept) -> Self;
+}
+
 /// An answer that tells of one thing and, where it is tagged, names its state.
 #[derive(Debug)]
 pub(crate) struct Answer<T, const STATUS: u16, const TAGGED: bool> {
-    pub(crate) kept: Kept,
+    kept: Kept,
     declared: PhantomData<fn() -> T>,
 }
 
@@ -54,9 +67,14 @@ impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGG
     }
 }
 
-impl<T, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
-    /// What was answered before.
-    pub(crate) fn again(kept: Kept) -> Self {
+impl<T, const STATUS: u16, const TAGGED: bool> Repeatable for Answer<T, STATUS, TAGGED> {
+    const STATUS: u16 = STATUS;
+
+    fn kept(&self) -> Kept {
+        self.kept.clone()
+    }
+
+    fn again(kept: Kept) -> Self {
         Self {
             kept,
             declared: PhantomData,
@@ -65,14 +83,17 @@ impl<T, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
 }
 
 impl<T: Serialize> Created<T> {
-    pub(crate) fn at(location: String, thing: &T, etag: String) -> Result<Self, Error> {
-        Self::new(thing, Some(etag), Some(location))
+    /// A row that is new, and its path.
+    pub(crate) fn row(location: String, row: impl Stated + Into<T>) -> Result<Self, Error> {
+        let etag = row.etag();
+        Self::new(&row.into(), Some(etag), Some(location))
     }
 }
 
 impl<T: Serialize> Tagged<T> {
-    pub(crate) fn with(thing: &T, etag: String) -> Result<Self, Error> {
-        Self::new(thing, Some(etag), None)
+    pub(crate) fn row(row: impl Stated + Into<T>) -> Result<Self, Error> {
+        let etag = row.etag();
+        Self::new(&row.into(), Some(etag), None)
     }
 
     /// Shows more of a thing than its revision speaks of.
@@ -86,6 +107,13 @@ impl<T: Serialize> Tagged<T> {
 impl<T: Serialize> Untagged<T> {
     pub(crate) fn of(thing: &T) -> Result<Self, Error> {
         Self::new(thing, None, None)
+    }
+}
+
+impl<T: Serialize> Answer<T, 201, false> {
+    /// The answer to the create of what has no state.
+    pub(crate) fn untagged_at(location: String, thing: &T) -> Result<Self, Error> {
+        Self::new(thing, None, Some(location))
     }
 }
 
@@ -128,14 +156,15 @@ impl<T: Type, const STATUS: u16, const TAGGED: bool> ApiResponse for Answer<T, S
             "ETag",
             "Names this state of it, for `If-Match` and `If-None-Match`",
         );
-        let (description, headers) = match STATUS {
-            201 => {
-                let location = header("Location", "Path of the new resource");
-                ("Created", vec![location, etag])
-            }
-            _ if TAGGED => ("What was asked for", vec![etag]),
-            _ => ("What was asked for", vec![]),
-        };
+        let mut headers = Vec::new();
+        let mut description = "What was asked for";
+        if STATUS == 201 {
+            description = "Created";
+            headers.push(header("Location", "Path of the new resource"));
+        }
+        if TAGGED {
+            headers.push(etag);
+        }
         MetaResponses {
             responses: vec![MetaResponse {
                 description,

@@ -16,9 +16,11 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::{
+    auth::{Access, access_to},
     error::{Error, FieldError},
     http::{MAX_BODY, json, problem::Rejection, schema::Schema},
     idempotency::BodyDigest,
+    secrets,
 };
 
 /// What can be read beside the operations of the description.
@@ -30,6 +32,7 @@ pub(crate) struct Contract(Arc<Vec<Operation>>);
 
 #[derive(Debug)]
 struct Operation {
+    access: Access,
     method: Method,
     path: Vec<Segment>,
     query: BTreeMap<String, Schema>,
@@ -56,6 +59,13 @@ impl Contract {
             .iter()
             .map(|path| Operation::compile(path, "get", &Value::Null, description));
         Self(Arc::new(operations.chain(documents).collect()))
+    }
+
+    /// What the operation that a request is for needs of the caller. Where there is no such
+    /// operation, that is nothing: [`Contract`] says so to anyone.
+    pub(crate) fn access_to(&self, request: &Request) -> Access {
+        let found = self.find(request.method(), request.uri().path());
+        found.map_or(Access::Public, |operation| operation.access)
     }
 
     /// The operation that a request is for.
@@ -91,7 +101,9 @@ impl Contract {
         operation.check_query(request.uri().query().unwrap_or_default(), &mut errors);
         if let Some(schema) = &operation.body {
             let text = read_body(request).await?;
-            schema.check(&json::parse(&text)?, "#", &mut errors);
+            let body = json::parse(&text)?;
+            schema.check(&body, "#", &mut errors);
+            secrets::check(&body, "#", &mut errors);
             request.set_data(BodyDigest::of(&text));
             request.set_body(Body::from_vec(text));
         }
@@ -134,7 +146,7 @@ async fn read_body(request: &mut Request) -> poem::Result<Vec<u8>> {
 
 /// Reads what a client is still sending, within bounds: it would get a broken connection in place
 /// of an answer that comes before it is done. A client that asks first is told without.
-async fn read_away(request: &mut Request) {
+pub(crate) async fn read_away(request: &mut Request) {
     const AT_MOST: usize = 32 * MAX_BODY;
     const TIME: Duration = Duration::from_secs(5);
     if request.headers().contains_key(header::EXPECT) {
@@ -178,7 +190,12 @@ impl Operation {
             }
         });
         let body = operation.pointer("/requestBody/content/application~1json/schema");
+        let access = match operation["operationId"].as_str() {
+            Some(id) => access_to(id).expect("a declared access"),
+            None => Access::Public,
+        };
         Self {
+            access,
             method: method.to_uppercase().parse().expect("a method"),
             path: segments.collect(),
             query: parameters("query"),

@@ -1,6 +1,7 @@
 //! The HTTP layer: what is around the resources. From the outside in, a request passes
 //! `request_id` (its name and its log line), `problem` (the one place where errors become
-//! answers), `contract` (nothing undeclared gets in), and `detach` (a write runs to its end).
+//! answers), `auth` (who is asking, and whether they may), `contract` (nothing undeclared gets in),
+//! and `detach` (a write runs to its end).
 
 mod answer;
 mod contract;
@@ -22,19 +23,27 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub(crate) use answer::{Answer, Created, Kept, Tagged, Untagged};
+pub(crate) use answer::{Answer, Created, Kept, Repeatable, Tagged, Untagged};
+pub(crate) use contract::{Contract, read_away};
+pub(crate) use detach::overloaded;
+pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
+pub(crate) use problem::Rejection;
+pub(crate) use request_id::RequestId;
 pub(crate) use written::Written;
 
 use crate::{
     agents::AgentsApi,
+    audit::AuditApi,
+    auth::{Auth, Keyring},
     circles::{CirclesApi, RosterCache},
     config::ServerSettings,
     conversations::ConversationsApi,
     database::Database,
     handles::HandlesApi,
+    keys::KeysApi,
     lifecycle::Lifecycle,
     members::MembersApi,
     messages::MessagesApi,
@@ -64,6 +73,10 @@ pub(crate) enum Tag {
     Conversations,
     /// What is said in conversations.
     Messages,
+    /// Who changed what, and when.
+    Audit,
+    /// Who may ask, for what, and until when.
+    Keys,
     /// Probes and figures for operators.
     Operations,
 }
@@ -77,6 +90,8 @@ type Api = (
     ProvidersApi,
     ConversationsApi,
     MessagesApi,
+    AuditApi,
+    KeysApi,
     health::HealthApi,
 );
 
@@ -90,6 +105,8 @@ fn service() -> OpenApiService<Api, ()> {
         ProvidersApi,
         ConversationsApi,
         MessagesApi,
+        AuditApi,
+        KeysApi,
         health::HealthApi,
     );
     openapi::introduce(OpenApiService::new(
@@ -101,14 +118,15 @@ fn service() -> OpenApiService<Api, ()> {
 
 /// Everything the server answers.
 pub(crate) fn endpoint(
+    settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
-    rosters: RosterCache,
-    settings: &ServerSettings,
 ) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let documents = openapi::Documents::of(&service);
-    let contract = contract::Contract::new(&documents.description);
+    let contract = Contract::new(&documents.description);
+    let keyring = Keyring::new(settings.key_check_interval);
+    let auth = Auth::new(settings, keyring.clone(), contract.clone());
     let text = documents.text;
     Route::new()
         .at(
@@ -136,12 +154,14 @@ pub(crate) fn endpoint(
             settings.max_requests,
         ))
         .with(contract)
+        .with(auth)
         .with(gate::Gate)
         .with(problem::Problems)
         .with(request_id::RequestIds)
+        .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
         .with(AddData::new(database))
-        .with(AddData::new(rosters))
+        .with(AddData::new(RosterCache::new(settings.roster_cache)))
 }
 
 #[cfg(test)]

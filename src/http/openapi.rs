@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
-use crate::idempotency;
+use crate::{
+    auth::{Access, access_to},
+    idempotency::{self, NeverRepeated},
+};
 
 /// An example of what each schema describes, by the schema's name. A test holds them against the
 /// schemas.
@@ -17,6 +20,12 @@ const INTRODUCTION: &str = "\
 Keeps teams (\"circles\") of LLM agents: who is in which circle, in which role, with which prompt \
 and skills, on which model of which provider. An agent runtime asks for a circle and builds a \
 handle for every member from the one answer.
+
+**Keys** are sent as `Authorization: Bearer crk_…`. Each operation says which scope it needs: `admin` \
+includes `write` and `handles`, `write` includes `read`. Without a key that is good, the answer is 401 \
+`unauthenticated`; with one that lacks the scope, 403 `forbidden`. While there are no keys, a service \
+that only its own machine reaches needs none, and answers to no other host name (421 \
+`host_not_allowed`) and to no page of another site (403 `origin_not_allowed`).
 
 **Lists** come in pages in the order of their ids, or as `sort` says: `limit` sets the size, \
 `next_cursor` of one page is the `cursor` of the next, `count=true` adds the `total`.
@@ -36,8 +45,8 @@ done again. The same key with another body is refused with 422, and with 409 \
 never changes its meaning; `errors` points at the parts of the request that are at fault. Beside \
 what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` or \
 `incomplete_body`, 413 `body_too_large` (over 1 MiB), 415 `unsupported_media_type`, 422 \
-`invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable` or `pool_exhausted` \
-(with `Retry-After`), and 507 `insufficient_storage`.
+`invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable`, `pool_exhausted` \
+or `contended` (with `Retry-After`), and 507 `insufficient_storage`.
 
 **Every answer** carries `X-Request-Id`: the caller's own, or a new one.";
 
@@ -90,6 +99,7 @@ fn finish(description: &mut Value) {
         generic_names(node);
     });
     tags_in_order(description);
+    ask_for_keys(description);
     offer_idempotency(description);
     let requests = request_schemas(description);
     let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
@@ -249,7 +259,38 @@ fn tags_in_order(description: &mut Value) {
     }
 }
 
-/// Every POST takes an idempotency key.
+/// Says of every operation what it needs of its caller.
+fn ask_for_keys(description: &mut Value) {
+    description["components"]["securitySchemes"] = json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "crk_<id>_<secret>",
+            "description": "The token of an API key. None is needed while there are no keys and the \
+                service listens on this machine only.",
+        }
+    });
+    let paths = description["paths"].as_object_mut().into_iter().flatten();
+    let operations = paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten());
+    for (_, operation) in operations {
+        let access = operation["operationId"].as_str().and_then(access_to);
+        let Some(Access::Scope(scope)) = access else {
+            continue;
+        };
+        let text = operation["description"].as_str().unwrap_or_default();
+        operation["description"] = format!("{text}\n\nNeeds the scope `{scope}`.").into();
+        operation["x-required-scope"] = scope.name().into();
+        operation["security"] = json!([{"bearer": []}]);
+        operation["responses"]["4XX"]["headers"]["WWW-Authenticate"] = json!({
+            "description": "What kind of key is needed (with status 401 and 403)",
+            "required": false,
+            "deprecated": false,
+            "schema": {"type": "string"},
+        });
+    }
+}
+
+/// Every POST takes an idempotency key, but those whose answers can't be kept.
 fn offer_idempotency(description: &mut Value) {
     let parameter = json!({
         "name": idempotency::HEADER,
@@ -261,6 +302,12 @@ fn offer_idempotency(description: &mut Value) {
     });
     let paths = description["paths"].as_object_mut().into_iter().flatten();
     for operation in paths.filter_map(|(_, item)| item.get_mut("post")) {
+        if NeverRepeated::OPERATIONS
+            .iter()
+            .any(|id| operation["operationId"] == *id)
+        {
+            continue;
+        }
         match operation["parameters"].as_array_mut() {
             Some(parameters) => parameters.push(parameter.clone()),
             None => operation["parameters"] = json!([parameter]),

@@ -13,6 +13,7 @@ use poem_openapi::{
 use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
+use super::answer::{Kept, Repeatable};
 use crate::page::Page;
 
 /// A JSON answer with status 200. Its schema is the one that `T` declares, and a test holds what
@@ -73,6 +74,18 @@ pub(crate) enum NoContent {
     /// Done; there is nothing to say
     #[oai(status = 204)]
     Done,
+}
+
+impl Repeatable for NoContent {
+    const STATUS: u16 = 204;
+
+    fn kept(&self) -> Kept {
+        Kept::default()
+    }
+
+    fn again(_: Kept) -> Self {
+        Self::Done
+    }
 }
 
 /// One page of a list.

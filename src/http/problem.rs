@@ -3,6 +3,7 @@
 
 use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe};
 
+use entity::values::Scope;
 use futures_util::FutureExt;
 use poem::{
     Endpoint, IntoResponse, Middleware, Request, Response,
@@ -78,8 +79,33 @@ pub(crate) enum Rejection {
     TimedOut,
     #[error("this path has no such method")]
     Method { allow: String },
+    #[error("an API key is needed, as `Authorization: Bearer crk_…`")]
+    Unauthenticated,
+    #[error("the API key is not valid")]
+    InvalidToken,
+    #[error("the API key lacks the scope {scope}")]
+    Forbidden { scope: Scope },
+    #[error("the request is meant for another host; --allowed-host lists more names")]
+    Host,
+    #[error("the request comes from a page of another site")]
+    Origin,
     #[error("the operation panicked: {0}")]
     Panicked(String),
+}
+
+impl Rejection {
+    /// What a client has to show, by RFC 6750. It does not say what is wrong with a key.
+    fn challenge(&self) -> Option<String> {
+        const REALM: &str = "Bearer realm=\"circle-registry\"";
+        match self {
+            Self::Unauthenticated => Some(REALM.to_owned()),
+            Self::InvalidToken => Some(format!("{REALM}, error=\"invalid_token\"")),
+            Self::Forbidden { scope } => Some(format!(
+                "{REALM}, error=\"insufficient_scope\", scope=\"{scope}\""
+            )),
+            _ => None,
+        }
+    }
 }
 
 impl ResponseError for Rejection {
@@ -153,6 +179,11 @@ fn outline(error: &Error) -> Outline<'_> {
             "pool_exhausted",
             "No database connection was free in time. Try again shortly.",
         ),
+        Error::Contended(_) => Outline::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "contended",
+            "Other changes were in the way each time this one was tried. Try again shortly.",
+        ),
         Error::Unavailable(_) => Outline::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "database_unavailable",
@@ -163,7 +194,7 @@ fn outline(error: &Error) -> Outline<'_> {
             "insufficient_storage",
             "The database has no space left, so nothing can be written.",
         ),
-        Error::Database(_) => internal(),
+        Error::Randomness(_) | Error::Database(_) => internal(),
     }
 }
 
@@ -211,6 +242,24 @@ fn outline_rejection(rejection: &Rejection) -> Outline<'_> {
         Rejection::Method { .. } => Outline::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
+            sentence(rejection),
+        ),
+        Rejection::Unauthenticated | Rejection::InvalidToken => Outline::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            sentence(rejection),
+        ),
+        Rejection::Forbidden { .. } => {
+            Outline::new(StatusCode::FORBIDDEN, "forbidden", sentence(rejection))
+        }
+        Rejection::Host => Outline::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "host_not_allowed",
+            sentence(rejection),
+        ),
+        Rejection::Origin => Outline::new(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
             sentence(rejection),
         ),
         Rejection::Panicked(_) => internal(),
@@ -325,6 +374,12 @@ fn answer(error: &poem::Error, request_id: &RequestId, database: Option<&Databas
         && let Ok(allow) = HeaderValue::from_str(allow)
     {
         response.headers_mut().insert(header::ALLOW, allow);
+    }
+    if let Some(challenge) = rejection.and_then(Rejection::challenge)
+        && let Ok(challenge) = HeaderValue::try_from(challenge)
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     if unavailable {
         let soon = HeaderValue::from_static("1");

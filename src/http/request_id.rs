@@ -73,6 +73,7 @@ impl<E: Endpoint> Endpoint for RequestIdsEndpoint<E> {
             method = %request.method(),
             path = request.uri().path(),
             operation = field::Empty,
+            key = field::Empty,
         );
         let started = Instant::now();
         let mut response = async {

@@ -20,9 +20,9 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged, Untagged},
-    idempotency::{Attempt, Once},
     page::PageRequest,
-    revision::{Expected, etag},
+    revision::Expected,
+    write::Write,
 };
 
 pub(crate) struct MembersApi;
@@ -73,21 +73,20 @@ impl MembersApi {
     async fn add_member(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         new: Json<NewMember>,
     ) -> Result<Created<Member>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let agent_id = new.agent_id;
-        let row = queries::add(effect.db(), &name.0, agent_id, new.0.into()).await?;
-        let location = format!("/v1/circles/{}/members/{agent_id}", name.0);
-        let etag = etag(row.id, row.revision);
-        let created = Created::at(location, &Member::from(row), etag)?;
-        effect.answer(created).await
+        let (name, new) = (&name.0, &new.0);
+        write
+            .run(database, |work| async move {
+                let agent_id = new.agent_id;
+                let row = queries::add(&work, name, agent_id, new.clone().into()).await?;
+                let location = format!("/v1/circles/{name}/members/{agent_id}");
+                Created::row(location, row)
+            })
+            .await
     }
 
     /// Replace a circle's members
@@ -106,12 +105,18 @@ impl MembersApi {
     async fn replace_members(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         members: Json<NewMemberSet>,
-    ) -> Result<Body<MemberChanges>, Error> {
-        let changes = replace::run(database, &name.0, members.0).await?;
-        Ok(Body(changes))
+    ) -> Result<Untagged<MemberChanges>, Error> {
+        let (name, members) = (&name.0, &members.0);
+        write
+            .run(database, |work| async move {
+                let changes = replace::run(&work, name, members.clone()).await?;
+                Untagged::of(&changes)
+            })
+            .await
     }
 
     /// Change many members at once
@@ -131,20 +136,21 @@ impl MembersApi {
     async fn batch_members(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         /// Whether to do what can be done where not all of it can.
         partial: Query<Option<bool>>,
         batch: Json<MemberBatch>,
     ) -> Result<Untagged<MemberBatchResult>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Untagged::again(kept)),
-            Attempt::New(effect) => effect,
-        };
+        let (name, batch) = (&name.0, &batch.0);
         let partial = partial.0.unwrap_or(false);
-        let result = batch::run(effect.db(), &name.0, batch.0, partial).await?;
-        effect.answer(Untagged::of(&result)?).await
+        write
+            .run(database, |work| async move {
+                let result = batch::run(&work, name, batch.clone(), partial).await?;
+                Untagged::of(&result)
+            })
+            .await
     }
 
     /// Get a member
@@ -165,9 +171,7 @@ impl MembersApi {
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
     ) -> Result<Tagged<Member>, Error> {
-        let row = queries::get(database.connection(), &name.0, agent_id.0).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Member::from(row), etag)
+        Tagged::row(queries::get(database.connection(), &name.0, agent_id.0).await?)
     }
 
     /// Update a member
@@ -182,6 +186,7 @@ impl MembersApi {
     async fn update_member(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         /// The agent's id.
@@ -192,10 +197,16 @@ impl MembersApi {
         if_match: Header<Option<String>>,
         patch: Json<MemberPatch>,
     ) -> Result<Tagged<Member>, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database, &name.0, agent_id.0, &expected, patch.0.into()).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Member::from(row), etag)
+        let expected = &Expected::parse(if_match.as_deref());
+        let patch = &patch.0;
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                let changes = patch.clone().into();
+                let row = queries::update(&work, name, agent_id.0, expected, changes).await?;
+                Tagged::row(row)
+            })
+            .await
     }
 
     /// Remove a member
@@ -210,6 +221,7 @@ impl MembersApi {
     async fn remove_member(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The circle's name.
         name: Path<String>,
         /// The agent's id.
@@ -219,8 +231,13 @@ impl MembersApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        queries::remove(database, &name.0, agent_id.0, &expected).await?;
-        Ok(NoContent::Done)
+        let expected = &Expected::parse(if_match.as_deref());
+        let name = &name.0;
+        write
+            .run(database, |work| async move {
+                queries::remove(&work, name, agent_id.0, expected).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 }

@@ -2,10 +2,7 @@
 //! made stops the whole batch, or nothing but itself.
 
 use entity::member;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IdenStatic, IntoActiveModel,
-    Iterable,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, IdenStatic, IntoActiveModel, Iterable};
 
 use super::{
     bulk::{self, Held},
@@ -18,6 +15,7 @@ use super::{
 use crate::{
     agents,
     error::{Error, FieldError},
+    write::Work,
 };
 
 /// A change that is asked for.
@@ -45,14 +43,14 @@ enum Step {
 
 /// Makes the changes in one step: all of them, or with `partial` those that can be made.
 pub(crate) async fn run(
-    transaction: &DatabaseTransaction,
+    work: &Work,
     circle: &str,
     batch: MemberBatch,
     partial: bool,
 ) -> Result<MemberBatchResult, Error> {
     let operations = read(batch)?;
     let agents: Vec<i64> = operations.iter().map(|asked| asked.agent_id).collect();
-    let mut held = bulk::hold(transaction, circle, &agents).await?;
+    let mut held = bulk::hold(work, circle, &agents).await?;
     let mut judged: Vec<Judged> = operations
         .into_iter()
         .map(|operation| judge(&held, operation))
@@ -161,7 +159,7 @@ async fn give_places(held: &Held<'_>, judged: &mut [Judged]) -> Result<(), Error
     let Some(limit) = held.circle_row.max_members else {
         return Ok(());
     };
-    let before = queries::count_active(held.transaction, held.circle_row.id).await?;
+    let before = queries::count_active(held.work.db(), held.circle_row.id).await?;
     let freed: i64 = judged
         .iter()
         .map(|row| i64::from(row.frees_a_place()))

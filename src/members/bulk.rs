@@ -7,20 +7,22 @@ use entity::{circle, member};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, Iterable, QueryFilter,
+    ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
 use super::queries;
 use crate::{
+    audit::{Action, Fields},
     circles,
     error::{Error, FieldError},
+    write::Work,
 };
 
 /// A circle, some agents, and the memberships that they have or had in it, held against changes by
 /// others until the transaction ends.
 pub(super) struct Held<'t> {
-    pub(super) transaction: &'t DatabaseTransaction,
+    pub(super) work: &'t Work,
     pub(super) circle_row: circle::Model,
     /// Those of the agents that exist.
     pub(super) agents: HashSet<i64>,
@@ -31,18 +33,19 @@ pub(super) struct Held<'t> {
 /// Agents are held before the circle, as everywhere: who takes locks in one order never waits in a
 /// ring.
 pub(super) async fn hold<'t>(
-    transaction: &'t DatabaseTransaction,
+    work: &'t Work,
     circle: &str,
     agents: &[i64],
 ) -> Result<Held<'t>, Error> {
-    let live = queries::hold_agents(transaction, agents).await?;
-    let circle_row = circles::queries::get_for_update(transaction, circle).await?;
+    let db = work.db();
+    let live = queries::hold_agents(db, agents).await?;
+    let circle_row = circles::queries::get_for_update(db, circle).await?;
     let members = queries::of_circle(circle_row.id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))
-        .all(transaction)
+        .all(db)
         .await?;
     Ok(Held {
-        transaction,
+        work,
         circle_row,
         agents: live,
         members: by_agent(members),
@@ -70,6 +73,10 @@ impl Held<'_> {
                 member::Column::iter().filter(|column| !matches!(column, member::Column::Id)),
             )
             .to_owned();
+        let mut fields: HashMap<i64, Fields> = rows
+            .iter()
+            .filter_map(|row| Some((*row.agent_id.try_as_ref()?, Fields::set_in(row))))
+            .collect();
         let rows = rows.into_iter().map(|row| {
             let mut row = row.reset_all();
             row.not_set(member::Column::Id);
@@ -77,11 +84,25 @@ impl Held<'_> {
             row.revision = Set(self.next_revision(&row));
             row
         });
-        let saved = member::Entity::insert_many(rows)
+        let mut saved = member::Entity::insert_many(rows)
             .on_conflict(overwrite)
-            .exec_with_returning(self.transaction)
+            .exec_with_returning(self.work.db())
             .await?;
+        saved.sort_unstable_by_key(|member_row| member_row.id);
+        for member_row in &saved {
+            self.note_saved(member_row, fields.remove(&member_row.agent_id));
+        }
         Ok(by_agent(saved))
+    }
+
+    fn note_saved(&self, after: &member::Model, fields: Option<Fields>) {
+        let (action, fields) = match self.members.get(&after.agent_id) {
+            None => (Action::Create, None),
+            Some(before) if !before.is_active => (Action::Restore, None),
+            Some(_) => (Action::Update, fields),
+        };
+        let change = queries::change(action, &self.circle_row.name, after);
+        self.work.note(change.fields(fields.unwrap_or_default()));
     }
 
     fn next_revision(&self, row: &member::ActiveModel) -> i64 {
@@ -94,7 +115,7 @@ impl Held<'_> {
 
     /// Ends those of the circle's memberships that `which` selects.
     pub(super) async fn end(&self, which: Condition) -> Result<HashMap<i64, member::Model>, Error> {
-        let ended = member::Entity::update_many()
+        let mut ended = member::Entity::update_many()
             .set(queries::ended())
             .col_expr(
                 member::Column::Revision,
@@ -103,8 +124,14 @@ impl Held<'_> {
             .filter(member::Column::CircleId.eq(self.circle_row.id))
             .filter(member::Column::IsActive.eq(true))
             .filter(which)
-            .exec_with_returning(self.transaction)
+            .exec_with_returning(self.work.db())
             .await?;
+        ended.sort_unstable_by_key(|member_row| member_row.id);
+        let circle = &self.circle_row.name;
+        let changes = ended
+            .iter()
+            .map(|member_row| queries::change(Action::Delete, circle, member_row));
+        self.work.note_all(changes);
         Ok(by_agent(ended))
     }
 }

@@ -82,7 +82,7 @@ impl From<member::Model> for Member {
 }
 
 /// An agent to add to a circle.
-#[derive(Debug, Default, Object)]
+#[derive(Clone, Debug, Default, Object)]
 pub(crate) struct NewMember {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]
@@ -141,7 +141,7 @@ impl From<NewMember> for member::ActiveModel {
 }
 
 /// What to change of a membership. Lists and objects are replaced as a whole.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct MemberPatch {
     /// What the agent is in this circle.
     role: Option<MemberRole>,
@@ -198,7 +198,7 @@ pub(crate) enum MemberOperationKind {
 
 /// One change of a batch. Where `op` is `add`, an absent field gets its usual value; where it is
 /// `update`, an absent field stays and `null` clears; `remove` takes no field but the agent.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct MemberOperation {
     /// What to do.
     pub(crate) op: MemberOperationKind,
@@ -240,7 +240,7 @@ pub(crate) fn lay_over(
 }
 
 /// Changes of a circle's members, to be made in one step.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct MemberBatch {
     /// The changes.
     #[oai(validator(min_items = 1, max_items = 500))]
@@ -315,7 +315,7 @@ pub(crate) struct MemberBatchResult {
 }
 
 /// The members that a circle is to have.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewMemberSet {
     /// All of them, each agent once; none ends every membership.
     #[oai(validator(max_items = 500))]

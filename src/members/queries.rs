@@ -15,12 +15,20 @@ use sea_orm::{
 };
 
 use crate::{
+    audit::{Action, Change, Fields, Resource},
     circles,
-    database::Database,
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
     revision::Expected,
+    write::Work,
 };
+
+pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Change {
+    Change::new(action, Resource::Member)
+        .id(row.id)
+        .name(format!("{circle}/{}", row.agent_id))
+        .revision(row.revision)
+}
 
 /// Which members a list shows.
 #[derive(Debug, Default)]
@@ -88,11 +96,12 @@ pub(crate) async fn get(
 /// last place, and so is the agent, so that it can't be deleted in between; agents before circles, as
 /// by everyone who takes both.
 pub(crate) async fn add(
-    db: &impl ConnectionTrait,
+    work: &Work,
     circle: &str,
     agent_id: i64,
     mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
+    let db = work.db();
     let held = hold_agents(db, &[agent_id]).await;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
     if !held?.contains(&agent_id) {
@@ -107,17 +116,16 @@ pub(crate) async fn add(
     }
     refuse_if_full(db, &circle_row).await?;
     row.circle_id = Set(circle_row.id);
-    let added = match before {
-        Some(before) => {
-            row.id = Unchanged(before.id);
-            row.revision = Set(before.revision + 1);
-            row.update(db).await?
-        }
-        None => row
-            .insert(db)
-            .await
-            .on_unique(|| exists(circle, agent_id))?,
+    let (action, added) = if let Some(before) = before {
+        row.id = Unchanged(before.id);
+        row.revision = Set(before.revision + 1);
+        (Action::Restore, row.update(db).await?)
+    } else {
+        let added = row.insert(db).await;
+        let added = added.on_unique(|| exists(circle, agent_id))?;
+        (Action::Create, added)
     };
+    work.note(change(action, circle, &added));
     Ok(added)
 }
 
@@ -168,28 +176,32 @@ async fn refuse_if_full(
 
 /// Changes the columns that are set.
 pub(crate) async fn update(
-    database: &Database,
+    work: &Work,
     circle: &str,
     agent_id: i64,
     expected: &Expected,
     row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    if !row.is_changed() {
-        let row = get(database.connection(), circle, agent_id).await?;
+    let fields = Fields::set_in(&row);
+    if fields.is_empty() {
+        let row = get(work.db(), circle, agent_id).await?;
         expected.check(row.id, row.revision)?;
         return Ok(row);
     }
-    change_active(database, circle, agent_id, expected, row).await
+    let row = change_active(work, circle, agent_id, expected, row).await?;
+    work.note(change(Action::Update, circle, &row).fields(fields));
+    Ok(row)
 }
 
 /// Ends a membership.
 pub(crate) async fn remove(
-    database: &Database,
+    work: &Work,
     circle: &str,
     agent_id: i64,
     expected: &Expected,
 ) -> Result<(), Error> {
-    change_active(database, circle, agent_id, expected, ended()).await?;
+    let row = change_active(work, circle, agent_id, expected, ended()).await?;
+    work.note(change(Action::Delete, circle, &row));
     Ok(())
 }
 
@@ -204,21 +216,19 @@ pub(super) fn ended() -> member::ActiveModel {
 
 /// The circle is held first, as by everyone who writes members, so that no two wait for each other.
 async fn change_active(
-    database: &Database,
+    work: &Work,
     circle: &str,
     agent_id: i64,
     expected: &Expected,
     mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let transaction = database.begin_write().await?;
-    circles::queries::get_for_update(&transaction, circle).await?;
-    let before = get(&transaction, circle, agent_id).await?;
+    let db = work.db();
+    circles::queries::get_for_update(db, circle).await?;
+    let before = get(db, circle, agent_id).await?;
     expected.check(before.id, before.revision)?;
     row.id = Unchanged(before.id);
     row.revision = Set(before.revision + 1);
-    let after = row.update(&transaction).await?;
-    transaction.commit().await?;
-    Ok(after)
+    Ok(row.update(db).await?)
 }
 
 pub(super) fn unknown(circle: &str, agent_id: i64) -> Error {

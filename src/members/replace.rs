@@ -9,21 +9,20 @@ use super::{
     queries,
 };
 use crate::{
-    database::Database,
     error::{Error, FieldError},
+    write::Work,
 };
 
 /// Makes exactly these agents the circle's members. Who is one already stays one, and is written
 /// only where something differs.
 pub(crate) async fn run(
-    database: &Database,
+    work: &Work,
     circle: &str,
     NewMemberSet { members }: NewMemberSet,
 ) -> Result<MemberChanges, Error> {
     let agents: Vec<i64> = members.iter().map(|new| new.agent_id).collect();
     bulk::refuse(bulk::repeated("members", &agents))?;
-    let transaction = database.begin_write().await?;
-    let held = bulk::hold(&transaction, circle, &agents).await?;
+    let held = bulk::hold(work, circle, &agents).await?;
     bulk::refuse(unknown(&held, &agents))?;
     let (rows, mut changes) = compare(&held, members);
     refuse_if_full(&held, agents.len(), &changes)?;
@@ -31,7 +30,6 @@ pub(crate) async fn run(
     let others = Condition::all().add(member::Column::AgentId.is_not_in(agents));
     changes.removed = held.end(others).await?.into_keys().collect();
     changes.removed.sort_unstable();
-    transaction.commit().await?;
     Ok(changes)
 }
 

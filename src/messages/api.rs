@@ -16,13 +16,9 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, PageBody, Tag, Tagged},
-    idempotency::{Attempt, Once},
     page::PageRequest,
-    revision::etag,
+    write::Write,
 };
-
-/// A message is never changed.
-const UNCHANGING: i64 = 1;
 
 pub(crate) struct MessagesApi;
 
@@ -71,21 +67,20 @@ impl MessagesApi {
     async fn create_message(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         new: Json<NewMessage>,
     ) -> Result<Created<Message>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::append(effect.db(), id.0, new.0).await?;
-        let location = format!("/v1/conversations/{}/messages/{}", id.0, row.number);
-        let etag = etag(row.id, UNCHANGING);
-        let created = Created::at(location, &Message::from(row), etag)?;
-        effect.answer(created).await
+        let new = &new.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::append(&work, id.0, new.clone()).await?;
+                let number = row.number;
+                Created::row(format!("/v1/conversations/{}/messages/{number}", id.0), row)
+            })
+            .await
     }
 
     /// Get a message
@@ -107,9 +102,7 @@ impl MessagesApi {
         #[oai(validator(minimum(value = "1")))]
         number: Path<i64>,
     ) -> Result<Tagged<Message>, Error> {
-        let row = queries::get(database.connection(), id.0, number.0).await?;
-        let etag = etag(row.id, UNCHANGING);
-        Tagged::with(&Message::from(row), etag)
+        Tagged::row(queries::get(database.connection(), id.0, number.0).await?)
     }
 
     /// Get the transcript of a conversation

@@ -66,7 +66,7 @@ impl From<message::Model> for Message {
 }
 
 /// A message to append. It is an agent's where it names an agent, else a user's.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewMessage {
     /// The agent that speaks; null for a user.
     #[oai(nullable, validator(minimum(value = "1")))]

@@ -12,10 +12,20 @@ use sea_orm::{
 
 use super::dto::{MessageOrder, NewMessage};
 use crate::{
+    audit::{Action, Change, Resource},
     conversations::{self, turns},
     error::Error,
     page::{Page, PageRequest},
+    revision::{Stated, etag},
+    write::Work,
 };
+
+/// A message is never changed.
+impl Stated for message::Model {
+    fn etag(&self) -> String {
+        etag(self.id, 1)
+    }
+}
 
 /// One page of a conversation's messages in either direction. A page is found through the number,
 /// which is the key: the last page costs what the first one costs.
@@ -81,10 +91,11 @@ pub(super) async fn get(
 /// Appends a message: checks that the author may speak, numbers the message and passes the turn on.
 /// The conversation is held meanwhile, so that numbers have no gaps and the last turn is taken once.
 pub(super) async fn append(
-    db: &impl ConnectionTrait,
+    work: &Work,
     conversation_id: i64,
     new: NewMessage,
 ) -> Result<message::Model, Error> {
+    let db = work.db();
     let conversation_row = conversations::queries::get_for_update(db, conversation_id).await?;
     let participants = conversations::queries::participants(db, conversation_id).await?;
     turns::check(&conversation_row, &participants, new.agent_id)?;
@@ -118,6 +129,8 @@ pub(super) async fn append(
         ..ActiveModelTrait::default()
     };
     turn.update(db).await?;
+    let change = Change::new(Action::Create, Resource::Message).id(said.id);
+    work.note(change.name(format!("{conversation_id}/{}", said.number)));
     Ok(said)
 }
 

@@ -17,11 +17,11 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
-    idempotency::{Attempt, Once},
     page::PageRequest,
     providers::{self, dto::Provider},
-    revision::{Expected, etag},
+    revision::Expected,
     sort::{Sort, SortedRequest},
+    write::Write,
 };
 
 pub(crate) struct ModelsApi;
@@ -93,18 +93,16 @@ impl ModelsApi {
     async fn create_model(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         new: Json<NewModel>,
     ) -> Result<Created<Model>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::create(effect.db(), new.0.into()).await?;
-        let location = format!("/v1/models/{}", row.id);
-        let etag = etag(row.id, row.revision);
-        let created = Created::at(location, &Model::from(row), etag)?;
-        effect.answer(created).await
+        let new = &new.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::create(&work, new.clone().into()).await?;
+                Created::row(format!("/v1/models/{}", row.id), row)
+            })
+            .await
     }
 
     /// Get a model
@@ -118,9 +116,7 @@ impl ModelsApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Model>, Error> {
-        let row = queries::get(database.connection(), id.0).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Model::from(row), etag)
+        Tagged::row(queries::get(database.connection(), id.0).await?)
     }
 
     /// Update a model
@@ -131,6 +127,7 @@ impl ModelsApi {
     async fn update_model(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -139,10 +136,14 @@ impl ModelsApi {
         if_match: Header<Option<String>>,
         patch: Json<ModelPatch>,
     ) -> Result<Tagged<Model>, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Model::from(row), etag)
+        let expected = &Expected::parse(if_match.as_deref());
+        let patch = &patch.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                Tagged::row(row)
+            })
+            .await
     }
 
     /// Delete a model
@@ -153,6 +154,7 @@ impl ModelsApi {
     async fn delete_model(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -160,9 +162,13 @@ impl ModelsApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        queries::delete(database, id.0, &expected).await?;
-        Ok(NoContent::Done)
+        let expected = &Expected::parse(if_match.as_deref());
+        write
+            .run(database, |work| async move {
+                queries::delete(&work, id.0, expected).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 
     /// List the agents that run on a model

@@ -135,7 +135,7 @@ impl From<model::Model> for Model {
 }
 
 /// A model to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewModel {
     /// The provider that serves it.
     #[oai(validator(minimum(value = "1")))]
@@ -253,7 +253,7 @@ impl From<NewModel> for model::ActiveModel {
 }
 
 /// What to change of a model. It stays with its provider.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct ModelPatch {
     /// What the provider's API calls it; unique within the provider.
     #[oai(validator(min_length = 1, max_length = 255))]

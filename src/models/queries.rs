@@ -3,21 +3,21 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::{agent, model, values::now};
+use entity::{agent, model};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
+    QueryFilter, QueryResult, QuerySelect, QueryTrait, Select, sea_query::Expr,
 };
 
 use crate::{
-    database::Database,
+    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     page::Page,
-    revision::Expected,
+    revision::{Expected, Revised},
+    rows::Columns,
     search,
     sort::{self, Sortable, SortedRequest},
+    write::Work,
 };
 
 const IN_USE: &str = "model_in_use";
@@ -28,6 +28,52 @@ const SORTABLE: Sortable<model::Column> = Sortable {
     created_at: model::Column::CreatedAt,
     updated_at: model::Column::UpdatedAt,
 };
+
+const REVISED: Revised<model::Column> = Revised {
+    id: model::Column::Id,
+    updated_at: model::Column::UpdatedAt,
+    revision: model::Column::Revision,
+};
+
+fn change(action: Action, row: &model::Model) -> Change {
+    Change::new(action, Resource::Model)
+        .id(row.id)
+        .name(&row.model_name)
+}
+
+/// A row of a list, by position: the entity's columns, which SeaORM selects in their order.
+#[derive(Debug)]
+struct ModelRow(model::Model);
+
+impl FromQueryResult for ModelRow {
+    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
+        let mut column = Columns::of(row);
+        Ok(Self(model::Model {
+            id: column.next()?,
+            provider_id: column.next()?,
+            model_name: column.next()?,
+            model_alias: column.maybe()?,
+            mode: column.maybe()?,
+            input_price: column.maybe()?,
+            output_price: column.maybe()?,
+            cache_read_price: column.maybe()?,
+            cache_write_price: column.maybe()?,
+            context_window: column.maybe()?,
+            max_output: column.maybe()?,
+            default_temperature: column.maybe()?,
+            supports_vision: column.next()?,
+            supports_tools: column.next()?,
+            supports_streaming: column.next()?,
+            supports_reasoning: column.next()?,
+            release_date: column.maybe()?,
+            deprecation_date: column.maybe()?,
+            is_deprecated: column.next()?,
+            created_at: column.next()?,
+            updated_at: column.next()?,
+            revision: column.next()?,
+        }))
+    }
+}
 
 /// Which models a list shows.
 #[derive(Debug, Default)]
@@ -69,7 +115,8 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(model::Column::UpdatedAt, since))
         });
-    sort::fetch(db, query, SORTABLE, page, |row: &model::Model| row).await
+    let page = sort::fetch(db, query, SORTABLE, page, |row: &ModelRow| &row.0).await?;
+    Ok(page.map(|row| row.0))
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
@@ -89,75 +136,58 @@ pub(crate) async fn by_id(
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
-pub(crate) async fn create(
-    db: &impl ConnectionTrait,
-    row: model::ActiveModel,
-) -> Result<model::Model, Error> {
-    row.insert(db)
+pub(crate) async fn create(work: &Work, row: model::ActiveModel) -> Result<model::Model, Error> {
+    let row = row
+        .insert(work.db())
         .await
         .on_unique(name_taken)
-        .on_foreign_key(no_provider)
+        .on_foreign_key(no_provider)?;
+    work.note(change(Action::Create, &row).revision(row.revision));
+    Ok(row)
 }
 
 /// Changes the columns that are set, in one statement, where the row is in an expected state.
 pub(crate) async fn update(
-    db: &impl ConnectionTrait,
+    work: &Work,
     id: i64,
     expected: &Expected,
-    mut row: model::ActiveModel,
+    changes: model::ActiveModel,
 ) -> Result<model::Model, Error> {
-    if !row.is_changed() {
+    let db = work.db();
+    let fields = Fields::set_in(&changes);
+    if fields.is_empty() {
         let row = get(db, id).await?;
         expected.check(id, row.revision)?;
         return Ok(row);
     }
-    row.updated_at = Set(now());
-    let changed = model::Entity::update_many()
-        .set(row)
-        .col_expr(
-            model::Column::Revision,
-            Expr::col(model::Column::Revision).add(1),
-        )
-        .apply_if(expected.revisions_of(id), |query, revisions| {
-            query.filter(model::Column::Revision.is_in(revisions))
-        })
-        .filter(model::Column::Id.eq(id))
-        .exec_with_returning(db)
-        .await
-        .on_unique(name_taken)?
-        .pop();
-    match changed {
-        Some(row) => Ok(row),
-        None => Err(expected.why_missed(get(db, id).await)),
-    }
+    let rows = model::Entity::update_many();
+    let after = REVISED.update(db, rows, id, expected, changes).await;
+    let Some(row) = after.on_unique(name_taken)? else {
+        return Err(expected.why_missed(get(db, id).await));
+    };
+    let change = change(Action::Update, &row).revision(row.revision);
+    work.note(change.fields(fields));
+    Ok(row)
 }
 
 /// Deletes a model that no agent runs on.
-pub(crate) async fn delete(database: &Database, id: i64, expected: &Expected) -> Result<(), Error> {
-    let transaction = database.begin_write().await?;
+pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<(), Error> {
     let this = model::Entity::find_by_id(id);
-    let row = this.clone().lock_exclusive().one(&transaction).await?;
+    let row = this.clone().lock_exclusive().one(work.db()).await?;
     expected.check(id, row.ok_or_else(|| unknown(id))?.revision)?;
-    delete_unused(&transaction, this).await?;
-    transaction.commit().await?;
-    Ok(())
+    delete_unused(work, this).await
 }
 
 /// Deletes all models of a provider, as part of deleting it.
-pub(crate) async fn delete_of_provider(
-    db: &impl ConnectionTrait,
-    provider_id: i64,
-) -> Result<(), Error> {
+pub(crate) async fn delete_of_provider(work: &Work, provider_id: i64) -> Result<(), Error> {
     let its = model::Entity::find().filter(model::Column::ProviderId.eq(provider_id));
-    delete_unused(db, its).await
+    delete_unused(work, its).await
 }
 
 /// Deletes these models where no agent runs on any of them. Agents that were deleted themselves
 /// don't count; they lose their model.
-async fn delete_unused(
-    db: &impl ConnectionTrait,
-    models: Select<model::Entity>,
-) -> Result<(), Error> {
+async fn delete_unused(work: &Work, models: Select<model::Entity>) -> Result<(), Error> {
+    let db = work.db();
     let ids = || {
         models
             .clone()
@@ -180,11 +210,13 @@ async fn delete_unused(
         .filter(agent::Column::IsActive.eq(false))
         .exec(db)
         .await?;
-    model::Entity::delete_many()
+    let mut deleted = model::Entity::delete_many()
         .filter(model::Column::Id.in_subquery(ids()))
-        .exec(db)
+        .exec_with_returning(db)
         .await
         .on_foreign_key(|| Error::conflict(IN_USE, "an agent has just been given this model"))?;
+    deleted.sort_unstable_by_key(|row| row.id);
+    work.note_all(deleted.iter().map(|row| change(Action::Delete, row)));
     Ok(())
 }
 

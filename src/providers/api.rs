@@ -16,11 +16,11 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
-    idempotency::{Attempt, Once},
     models::{self, dto::Model, queries::ModelFilter},
     page::PageRequest,
-    revision::{Expected, etag},
+    revision::Expected,
     sort::{Sort, SortedRequest},
+    write::Write,
 };
 
 pub(crate) struct ProvidersApi;
@@ -65,23 +65,22 @@ impl ProvidersApi {
 
     /// Create a provider
     ///
-    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case.
+    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case, and with 422
+    /// `invalid_request` where a provider that is not local has a `base_url` without https.
     #[oai(path = "/", method = "post", operation_id = "create_provider")]
     async fn create_provider(
         &self,
         Data(database): Data<&Database>,
-        once: Once,
+        write: Write,
         new: Json<NewProvider>,
     ) -> Result<Created<Provider>, Error> {
-        let effect = match once.begin(database).await? {
-            Attempt::Done(kept) => return Ok(Created::again(kept)),
-            Attempt::New(effect) => effect,
-        };
-        let row = queries::create(effect.db(), new.0.into()).await?;
-        let location = format!("/v1/providers/{}", row.id);
-        let etag = etag(row.id, row.revision);
-        let created = Created::at(location, &Provider::from(row), etag)?;
-        effect.answer(created).await
+        let new = &new.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::create(&work, new.clone().into()).await?;
+                Created::row(format!("/v1/providers/{}", row.id), row)
+            })
+            .await
     }
 
     /// Get a provider
@@ -95,19 +94,19 @@ impl ProvidersApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Provider>, Error> {
-        let row = queries::get(database.connection(), id.0).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Provider::from(row), etag)
+        Tagged::row(queries::get(database.connection(), id.0).await?)
     }
 
     /// Update a provider
     ///
     /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, and 409 `provider_name_taken`.
+    /// where there is none of that id, with 409 `provider_name_taken`, and with 422
+    /// `invalid_request` where it would come to be not local with a `base_url` without https.
     #[oai(path = "/:id", method = "patch", operation_id = "update_provider")]
     async fn update_provider(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -116,10 +115,14 @@ impl ProvidersApi {
         if_match: Header<Option<String>>,
         patch: Json<ProviderPatch>,
     ) -> Result<Tagged<Provider>, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        let row = queries::update(database.connection(), id.0, &expected, patch.0.into()).await?;
-        let etag = etag(row.id, row.revision);
-        Tagged::with(&Provider::from(row), etag)
+        let expected = &Expected::parse(if_match.as_deref());
+        let patch = &patch.0;
+        write
+            .run(database, |work| async move {
+                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                Tagged::row(row)
+            })
+            .await
     }
 
     /// Delete a provider
@@ -131,6 +134,7 @@ impl ProvidersApi {
     async fn delete_provider(
         &self,
         Data(database): Data<&Database>,
+        write: Write,
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -140,9 +144,14 @@ impl ProvidersApi {
         /// Delete its models with it.
         cascade: Query<Option<bool>>,
     ) -> Result<NoContent, Error> {
-        let expected = Expected::parse(if_match.as_deref());
-        queries::delete(database, id.0, &expected, cascade.0.unwrap_or(false)).await?;
-        Ok(NoContent::Done)
+        let expected = &Expected::parse(if_match.as_deref());
+        let cascade = cascade.0.unwrap_or(false);
+        write
+            .run(database, |work| async move {
+                queries::delete(&work, id.0, expected, cascade).await?;
+                Ok(NoContent::Done)
+            })
+            .await
     }
 
     /// List a provider's models

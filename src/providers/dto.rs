@@ -71,7 +71,7 @@ impl From<provider::Model> for Provider {
 }
 
 /// A provider to create.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct NewProvider {
     /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
@@ -83,22 +83,27 @@ pub(crate) struct NewProvider {
     /// Wire protocol that the provider's API speaks, as `anthropic`, `openai`, `google`, `ollama`.
     #[oai(validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9._-]*$"))]
     api_type: String,
-    /// Where the API is: an absolute http or https URL.
+    /// Where the API is: an absolute URL without user name, password and fragment; https, or http
+    /// where the provider is local. It is not fetched from here.
     #[oai(
         nullable,
-        validator(max_length = 2048, pattern = "^https?://[^\\s/?#]+\\S*$")
+        validator(
+            max_length = 2048,
+            pattern = "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$"
+        )
     )]
     base_url: Option<String>,
     /// Whether it runs on the caller's own machines.
     #[oai(default)]
     is_local: bool,
-    /// NAME of the environment variable that holds the API key; never the key itself.
+    /// NAME of the environment variable that holds the API key; never the key itself: what looks
+    /// like one is refused.
     #[oai(
         nullable,
         validator(max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")
     )]
     api_key_env: Option<String>,
-    /// Further settings, as the runtime understands them. No secrets.
+    /// Further settings, as the runtime understands them. What looks like a secret is refused.
     #[oai(default)]
     config: JsonObject,
 }
@@ -132,7 +137,7 @@ impl From<NewProvider> for provider::ActiveModel {
 }
 
 /// What to change of a provider.
-#[derive(Debug, Object)]
+#[derive(Clone, Debug, Object)]
 pub(crate) struct ProviderPatch {
     /// Stable handle, unique regardless of case.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
@@ -143,10 +148,14 @@ pub(crate) struct ProviderPatch {
     /// Wire protocol that the provider's API speaks.
     #[oai(validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9._-]*$"))]
     api_type: Option<String>,
-    /// Where the API is: an absolute http or https URL; null clears it.
+    /// Where the API is: an absolute URL without user name, password and fragment; https, or http
+    /// where the provider is local. Null clears it.
     #[oai(
         nullable,
-        validator(max_length = 2048, pattern = "^https?://[^\\s/?#]+\\S*$")
+        validator(
+            max_length = 2048,
+            pattern = "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$"
+        )
     )]
     base_url: MaybeUndefined<String>,
     /// Whether it runs on the caller's own machines.

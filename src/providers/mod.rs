@@ -1,6 +1,7 @@
 //! Providers.
 
 mod api;
+pub(crate) mod base_url;
 pub(crate) mod dto;
 pub(crate) mod queries;
 

@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::{model, provider, values::now};
+use entity::{model, provider};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait,
 };
 
+use super::base_url;
 use crate::{
-    database::Database,
+    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     models,
     page::Page,
-    revision::Expected,
+    revision::{Expected, Revised},
     search,
     sort::{self, Sortable, SortedRequest},
+    write::Work,
 };
 
 const IN_USE: &str = "provider_in_use";
@@ -29,6 +29,18 @@ const SORTABLE: Sortable<provider::Column> = Sortable {
     created_at: provider::Column::CreatedAt,
     updated_at: provider::Column::UpdatedAt,
 };
+
+const REVISED: Revised<provider::Column> = Revised {
+    id: provider::Column::Id,
+    updated_at: provider::Column::UpdatedAt,
+    revision: provider::Column::Revision,
+};
+
+fn change(action: Action, row: &provider::Model) -> Change {
+    Change::new(action, Resource::Provider)
+        .id(row.id)
+        .name(&row.name)
+}
 
 /// Which providers a list shows.
 #[derive(Debug, Default)]
@@ -89,65 +101,71 @@ pub(crate) async fn by_id(
 }
 
 pub(crate) async fn create(
-    db: &impl ConnectionTrait,
+    work: &Work,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    row.insert(db).await.on_unique(name_taken)
+    let row = reachable(row.insert(work.db()).await.on_unique(name_taken)?)?;
+    work.note(change(Action::Create, &row).revision(row.revision));
+    Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an expected state.
+/// Changes the columns that are set, in one statement, where the row is in an expected state. What it
+/// changed may turn out to make no sense together.
 pub(crate) async fn update(
-    db: &impl ConnectionTrait,
+    work: &Work,
     id: i64,
     expected: &Expected,
-    mut row: provider::ActiveModel,
+    changes: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    if !row.is_changed() {
+    let db = work.db();
+    let fields = Fields::set_in(&changes);
+    if fields.is_empty() {
         let row = get(db, id).await?;
         expected.check(id, row.revision)?;
         return Ok(row);
     }
-    row.updated_at = Set(now());
-    let changed = provider::Entity::update_many()
-        .set(row)
-        .col_expr(
-            provider::Column::Revision,
-            Expr::col(provider::Column::Revision).add(1),
-        )
-        .apply_if(expected.revisions_of(id), |query, revisions| {
-            query.filter(provider::Column::Revision.is_in(revisions))
-        })
-        .filter(provider::Column::Id.eq(id))
-        .exec_with_returning(db)
-        .await
-        .on_unique(name_taken)?
-        .pop();
-    match changed {
-        Some(row) => Ok(row),
-        None => Err(expected.why_missed(get(db, id).await)),
+    let moves = changes.base_url.is_set() || changes.is_local.is_set();
+    let rows = provider::Entity::update_many();
+    let after = REVISED.update(db, rows, id, expected, changes).await;
+    let Some(mut row) = after.on_unique(name_taken)? else {
+        return Err(expected.why_missed(get(db, id).await));
+    };
+    if moves {
+        row = reachable(row)?;
+    }
+    let change = change(Action::Update, &row).revision(row.revision);
+    work.note(change.fields(fields));
+    Ok(row)
+}
+
+/// Holds what has just been written against where a provider may be.
+fn reachable(row: provider::Model) -> Result<provider::Model, Error> {
+    match base_url::check(row.base_url.as_deref(), row.is_local) {
+        Ok(()) => Ok(row),
+        Err(detail) => Err(Error::invalid("#/base_url", detail)),
     }
 }
 
 /// Deletes a provider; with `cascade`, its models too.
 pub(crate) async fn delete(
-    database: &Database,
+    work: &Work,
     id: i64,
     expected: &Expected,
     cascade: bool,
 ) -> Result<(), Error> {
-    let transaction = database.begin_write().await?;
-    let row = get_for_update(&transaction, id).await?;
+    let db = work.db();
+    let row = get_for_update(db, id).await?;
     expected.check(id, row.revision)?;
     if cascade {
-        models::queries::delete_of_provider(&transaction, id).await?;
+        models::queries::delete_of_provider(work, id).await?;
     } else {
-        refuse_if_used(&transaction, id).await?;
+        refuse_if_used(db, id).await?;
     }
     provider::Entity::delete_by_id(id)
-        .exec(&transaction)
+        .exec(db)
         .await
         .on_foreign_key(|| Error::conflict(IN_USE, "the provider has just got a model"))?;
-    transaction.commit().await?;
+    work.note(change(Action::Delete, &row));
     Ok(())
 }
 

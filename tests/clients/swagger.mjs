@@ -1,13 +1,15 @@
-// Swagger UI in headless Chromium, cut off from the network: expands the roster's operation, tries
-// it out, and sees the members on the page. Arguments: the server's address, where the picture goes.
+// Swagger UI in headless Chromium, cut off from the network: enters a token, expands the roster's
+// operation, tries it out, and sees the members on the page. Arguments: the server's address, where
+// the picture goes; $CIRCLE_REGISTRY_TOKEN is an administrator's.
 import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
 const [, , server, picture] = process.argv;
+const token = process.env.CIRCLE_REGISTRY_TOKEN;
 
 async function post(path, body) {
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
   const init = { method: "POST", headers, body: JSON.stringify(body) };
   const answer = await fetch(`${server}/v1/${path}`, init);
   assert.equal(answer.status, 201);
@@ -50,6 +52,11 @@ try {
   });
 
   await page.goto(`${server}/docs`);
+  await page.locator(".auth-wrapper").getByRole("button", { name: "Authorize" }).click();
+  const dialog = page.locator(".modal-ux");
+  await dialog.locator("input").fill(token);
+  await dialog.getByRole("button", { name: "Apply credentials" }).click();
+  await dialog.getByRole("button", { name: "Close" }).last().click();
   const operation = page.locator("#operations-Circles-get_circle");
   await operation.locator(".opblock-summary-control").click();
   await operation.getByRole("button", { name: "Try it out" }).click();

@@ -40,6 +40,7 @@ def run_pass(name, url, label, phases, seed):
     command = [
         pathlib.Path(sys.executable).parent / "schemathesis",
         *("--no-color", "--config-file", HERE / "schemathesis.toml", "run", f"{url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {os.environ['FUZZ_TOKEN']}"),
         *("--phases", phases, "--seed", str(seed), "--report-json-path", report),
     ]
     environment = os.environ | {

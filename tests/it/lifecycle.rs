@@ -22,7 +22,7 @@ async fn told_to_stop_it_is_unready_finishes_what_is_in_flight_and_closes_the_po
         let body = r#"{"name":"late","api_type":"openai"}"#;
         let mut slow = TcpStream::connect(server.address).await.expect("a connection");
         let head = format!(
-            "POST /v1/providers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         slow.write_all(head.as_bytes()).await.expect("half a request");

@@ -1,7 +1,10 @@
 //! The schema and how a database gets to it.
 
 use circle_registry::app::{Application, StartError};
-use entity::{agent, circle, conversation, member, message, model, participant, provider};
+use entity::{
+    agent, api_key, audit_entry, circle, conversation, member, message, model, participant,
+    provider,
+};
 use migration::{
     connection::{self, PoolSize, Target},
     runner::{self, MigrateError},
@@ -33,6 +36,8 @@ async fn insert_rows(db: &DatabaseConnection) {
          SELECT c.id, a.id, $now FROM conversations c, agents a",
         "INSERT INTO messages (conversation_id, number, author, agent_id, author_name, content, created_at) \
          SELECT conversation_id, 1, 'agent', agent_id, 'a', 'hello', $now FROM participants",
+        "INSERT INTO api_keys (name, scopes, secret_hash, created_at) VALUES ('k', '[\"read\"]', 'x', $now)",
+        "INSERT INTO audit_entries (at, action, resource, resource_id) SELECT $now, 'create', 'provider', id FROM providers",
     ] {
         db.execute_unprepared(&sql.replace("$now", NOW))
             .await
@@ -42,7 +47,7 @@ async fn insert_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 8] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -55,6 +60,8 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 8] {
         count::<conversation::Entity>(db).await,
         count::<participant::Entity>(db).await,
         count::<message::Entity>(db).await,
+        count::<api_key::Entity>(db).await,
+        count::<audit_entry::Entity>(db).await,
     ]
 }
 
@@ -64,16 +71,16 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         let database = TestDatabase::create_empty(backend).await;
         let db = connect(&database, PoolSize::ONE).await;
         let applied = runner::up(&db, None).await.expect("up");
-        assert_eq!(read_rows(&db).await, [0; 8]);
+        assert_eq!(read_rows(&db).await, [0; 10]);
         insert_rows(&db).await;
-        assert_eq!(read_rows(&db).await, [1; 8]);
+        assert_eq!(read_rows(&db).await, [1; 10]);
         for name in applied.iter().rev() {
             let undone = runner::down(&db, Some(1)).await.expect("down");
             assert_eq!(undone, std::slice::from_ref(name));
         }
         assert!(runner::down(&db, None).await.expect("down").is_empty());
         assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
-        assert_eq!(read_rows(&db).await, [0; 8]);
+        assert_eq!(read_rows(&db).await, [0; 10]);
         insert_rows(&db).await;
         runner::drop_all(&db).await.expect("everything goes");
         assert_eq!(
@@ -157,17 +164,20 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
             "UPDATE conversations SET max_turns = 0",
             "UPDATE messages SET number = 0",
             "UPDATE messages SET author = 'nobody'",
+            "UPDATE api_keys SET name = ''",
             "INSERT INTO messages (conversation_id, number, author, author_name, content, created_at) SELECT conversation_id, number, author, author_name, content, created_at FROM messages",
             "INSERT INTO participants (conversation_id, agent_id, joined_at) SELECT conversation_id, agent_id, joined_at FROM participants",
             "DELETE FROM models",
             "DELETE FROM providers",
+            "UPDATE audit_entries SET action = 'none'",
+            "DELETE FROM audit_entries",
             "INSERT INTO providers (name, api_type, created_at, updated_at) SELECT 'P', 'x', created_at, updated_at FROM providers",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
             "INSERT INTO members (circle_id, agent_id, joined_at) SELECT circle_id, agent_id, joined_at FROM members",
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 8]);
+        assert_eq!(read_rows(&db).await, [1; 10]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -175,7 +185,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1], "members go with their circle, conversations stay");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1, 1, 1], "members go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;
@@ -185,7 +195,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 29] = [
+    const EVERYWHERE: [&str; 34] = [
         "providers (is_local",
         "models (provider_id",
         "models (mode",
@@ -215,6 +225,11 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "conversations (topic",
         "conversations (created_at",
         "conversations (updated_at",
+        "audit_entries (at",
+        "audit_entries (key_id",
+        "audit_entries (action",
+        "audit_entries (resource,",
+        "audit_entries (resource_id",
     ];
     const POSTGRES_ONLY: [&str; 7] = [
         "agents (skill_names",

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::support::{
     Backend, TestDatabase, binary, connect_to,
-    faults::{figure, random_moment, rounds},
+    faults::{random_moment, report, usually_or_in_full},
 };
 
 fn start(database: &TestDatabase) -> Child {
@@ -23,7 +23,7 @@ fn start(database: &TestDatabase) -> Child {
 
 #[tokio::test]
 async fn eight_migrators_at_once_apply_every_migration_once() {
-    let rounds = rounds(2, 50);
+    let rounds = usually_or_in_full(2, 50);
     for backend in [Backend::Sqlite, Backend::Postgres] {
         for _ in 0..rounds {
             let database = TestDatabase::create_empty(backend).await;
@@ -48,14 +48,15 @@ async fn eight_migrators_at_once_apply_every_migration_once() {
             database.remove().await;
         }
     }
-    figure(&format!(
-        "8 migrators at once, {rounds} times on each database: none failed"
-    ));
+    report(
+        "8 migrators at once",
+        &format!("{rounds} times on each database, none failed"),
+    );
 }
 
 #[tokio::test]
 async fn a_migrator_killed_at_any_moment_leaves_whole_migrations_and_the_next_goes_on() {
-    let rounds = rounds(4, 50);
+    let rounds = usually_or_in_full(4, 50);
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let whole = time_of_all(backend).await;
         let mut midway = 0;
@@ -76,9 +77,10 @@ async fn a_migrator_killed_at_any_moment_leaves_whole_migrations_and_the_next_go
             db.close().await.expect("closed");
             database.remove().await;
         }
-        figure(&format!(
-            "{backend:?}: {rounds} migrators killed, {midway} of them midway; the next one went on"
-        ));
+        report(
+            &format!("migrators killed on {backend:?}"),
+            &format!("{rounds}, {midway} of them midway; the next one went on"),
+        );
     }
 }
 

@@ -47,7 +47,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
-            "restore", "batch", "replace",
+            "restore", "batch", "replace", "revoke",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -175,6 +175,7 @@ fn every_field_of_a_request_has_a_bound() {
                     property["maxLength"].is_u64()
                         || property["pattern"].is_string()
                         || property["format"] == "date"
+                        || property["format"] == "date-time"
                 }
                 Some("integer") => property["minimum"].is_i64(),
                 Some("number") => {

@@ -97,7 +97,7 @@ async fn a_restored_agent_is_as_it_was_without_its_memberships() {
 
         let (answer, statements) = app.statements(restore(app, &path)).await;
         let restored = answer.ok();
-        assert_eq!(statements, 1);
+        assert_eq!(statements, 2);
         let mut expected = created.clone();
         expected["updated_at"] = restored["updated_at"].clone();
         assert_eq!(restored, expected);
@@ -146,7 +146,7 @@ async fn a_restored_circle_is_stopped_and_has_the_members_it_had() {
 
         let (answer, statements) = app.statements(restore(app, TEAM)).await;
         let restored = answer.ok();
-        assert_eq!(statements, 3);
+        assert_eq!(statements, 4);
         assert_holds(&restored, &body);
         let expected = json!({
             "id": before["id"], "status": "stopped", "is_active": true, "member_count": 1,

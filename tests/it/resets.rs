@@ -176,7 +176,7 @@ async fn write_until(
 async fn reset_a_write(address: SocketAddr, name: &str, pace: &AtomicU64) {
     let body = format!(r#"{{"name":"{name}","api_type":"openai"}}"#);
     let request = format!(
-        "POST /v1/providers HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {name}\r\n\
+        "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {name}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -18,7 +18,7 @@ use crate::support::{
     Backend, TestDatabase,
     binary::Server,
     connect_to,
-    faults::{random_moment, report, rounds, usually_or_in_full, within},
+    faults::{random_moment, report, usually_or_in_full, within},
     postgres_server::{Durability, PostgresServer},
 };
 
@@ -90,7 +90,7 @@ async fn a_restart_under_load_costs_a_503_at_worst_and_nothing_once_it_accepts_a
             server.url(""),
         ));
     }
-    for _ in 0..rounds(3, 20) {
+    for _ in 0..usually_or_in_full(3, 20) {
         sleep(Duration::from_millis(700) + random_moment(0..600)).await;
         postgres.stop_immediately();
         sleep(random_moment(0..1500)).await;
@@ -127,7 +127,7 @@ async fn sessions_that_died_unused_cost_nobody_an_error() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let server = Server::start_ready(&database.url, &["--db-acquire-timeout", "30s"]).await;
     let direct = connect_to(&database.url).await;
-    for round in 0..rounds(10, 100) {
+    for round in 0..usually_or_in_full(10, 100) {
         let mut requests = JoinSet::new();
         for count in 0..24 {
             let (client, base) = (server.client().clone(), server.url(""));

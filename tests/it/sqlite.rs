@@ -5,7 +5,6 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,7 +18,7 @@ use crate::support::{
     Answer, Backend, TestDatabase,
     binary::{self, Server},
     connect_to,
-    faults::{figure, full},
+    faults::{in_full, report, small_disk},
 };
 
 /// Waiting for one another is what these tests are about, so no request is turned away for it.
@@ -51,7 +50,7 @@ async fn contend(servers: &[&Server]) {
     let request = servers[0].client().post(servers[0].url("/v1/providers"));
     let path = Answer::to(request.json(&counter)).await;
     let path = path.header("location").to_owned();
-    let end = Instant::now() + Duration::from_secs(if full() { 30 } else { 5 });
+    let end = Instant::now() + Duration::from_secs(if in_full() { 30 } else { 5 });
     let writers = (0..8).map(|n| count_up(servers[n % servers.len()], &path, n, end));
     let readers = (0..8).map(|n| read(servers[n % servers.len()], &path, end));
     let (written, read) = join(join_all(writers), join_all(readers)).await;
@@ -63,10 +62,13 @@ async fn contend(servers: &[&Server]) {
         assert_eq!(list["total"], counted, "a row is lost");
     }
     assert!(counted > 0 && read > 0);
-    figure(&format!(
-        "SQLite, {} process(es), 8 writers and 8 readers: {counted} counted writes and {read} reads, no error",
-        servers.len()
-    ));
+    report(
+        &format!(
+            "8 writers and 8 readers, processes on the file: {}",
+            servers.len()
+        ),
+        &format!("{counted} counted writes and {read} reads, no error"),
+    );
 }
 
 /// Counts up until `end`; how often.
@@ -139,12 +141,13 @@ async fn a_database_that_may_not_grow_answers_507_to_writes_and_goes_on_reading(
 async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     let folder = TempDir::new().expect("a folder");
     let place = folder.path().to_str().expect("a path");
-    let mount = r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#;
-    let Some(unshare) = unshare(place, mount) else {
-        figure("a full disk: NOT RUN, mounting a small one is not permitted here");
+    let Some(wrapper) = small_disk(place) else {
+        report(
+            "a full disk",
+            "NOT RUN, mounting a small one is not permitted here",
+        );
         return;
     };
-    let wrapper: Vec<&str> = unshare.iter().map(String::as_str).collect();
     let url = format!("sqlite:{place}/test.db");
     let server = Server::start_under(&wrapper, &url, &[]).await;
     server.wait_for("/readyz", StatusCode::OK).await;
@@ -156,32 +159,16 @@ async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     fs::remove_file(inside.join("filler")).expect("space");
     let recovered = Instant::now();
     assert_eq!(write(&server).await.status, 201, "{}", server.log());
-    figure(&format!(
-        "a full disk: 507, and the first write after there was space again took {:?}",
-        recovered.elapsed()
-    ));
+    report(
+        "a full disk",
+        &format!(
+            "507; the first write with space again took {:?}",
+            recovered.elapsed()
+        ),
+    );
     reads_go_on(&server, &written).await;
     check_integrity(&format!("sqlite:{}", inside.join("test.db").display())).await;
     drop(server);
-}
-
-/// The words that run a program in a mount namespace of its own, where that is permitted.
-fn unshare(place: &str, script: &str) -> Option<Vec<String>> {
-    ["-m", "-rm"]
-        .map(|how| {
-            ["unshare", how, "sh", "-c", script, place]
-                .map(str::to_owned)
-                .to_vec()
-        })
-        .into_iter()
-        .find(|words| {
-            let tried = Command::new(&words[0])
-                .args(&words[1..])
-                .arg("true")
-                .stderr(Stdio::null())
-                .status();
-            tried.is_ok_and(|status| status.success())
-        })
 }
 
 fn fill(filler: &Path) {

@@ -1,11 +1,15 @@
-"""The story, told with the package that openapi-python-client writes. Argument: the server's address."""
+"""The story, told with the package that openapi-python-client writes.
 
+Argument: the server's address; $CIRCLE_REGISTRY_TOKEN is an administrator's.
+"""
+
+import os
 import sys
 from http import HTTPStatus
 
-from circle_registry_client import Client
+from circle_registry_client import AuthenticatedClient, Client
 from circle_registry_client.api.agents import create_agent, get_agent, update_agent
-from circle_registry_client.api.circles import create_circle, get_circle
+from circle_registry_client.api.circles import create_circle, get_circle, list_circles
 from circle_registry_client.api.conversations import create_conversation
 from circle_registry_client.api.handles import get_circle_handles
 from circle_registry_client.api.members import add_member, list_members
@@ -31,7 +35,12 @@ from circle_registry_client.types import UNSET
 
 TEAM = "python-team"
 
-client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True)
+client = AuthenticatedClient(
+    base_url=sys.argv[1],
+    token=os.environ["CIRCLE_REGISTRY_TOKEN"],
+    raise_on_unexpected_status=True,
+)
+nobody = Client(base_url=sys.argv[1], raise_on_unexpected_status=True)
 
 
 def created(answer):
@@ -55,6 +64,8 @@ def refused(answer, status):
     return answer.parsed
 
 
+unknown = refused(list_circles.sync_detailed(client=nobody), HTTPStatus.UNAUTHORIZED)
+assert unknown.code == "unauthenticated"
 acme = created(
     create_provider.sync_detailed(
         client=client,

@@ -1,14 +1,18 @@
 // The story, told with openapi-fetch on the types that openapi-typescript writes.
-// Argument: the server's address.
+// Argument: the server's address; $CIRCLE_REGISTRY_TOKEN is an administrator's.
 import assert from "node:assert/strict";
 
 import createClient from "openapi-fetch";
 
 import type { components, paths } from "./api.js";
 
-const client = createClient<paths>({ baseUrl: process.argv[2] });
+const baseUrl = process.argv[2];
+const headers = { Authorization: `Bearer ${process.env["CIRCLE_REGISTRY_TOKEN"]}` };
+const client = createClient<paths>({ baseUrl, headers });
+const nobody = createClient<paths>({ baseUrl });
 const circle = { params: { path: { name: "typescript-team" } } };
 
+assert.equal(refused(await nobody.GET("/v1/circles"), 401).code, "unauthenticated");
 const acme = created(
   await client.POST("/v1/providers", {
     body: { name: "typescript-acme", api_type: "openai", base_url: "https://api.acme.example" },

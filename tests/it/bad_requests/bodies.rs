@@ -331,7 +331,9 @@ async fn answer_to_bytes(app: &TestApp, bytes: String) -> String {
 }
 
 fn head(path: &str, content_type: &str, more: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\n{more}\r\n\r\n")
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\n{more}\r\n\r\n"
+    )
 }
 
 fn head_of_agent(more: &str) -> String {

@@ -24,7 +24,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 }
 
 /// The same, run by another program that becomes it.
-fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
+pub(crate) fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
     let words = [wrapper, &[PROGRAM], arguments].concat();
     let mut command = Command::new(words[0]);
     for name in [
@@ -111,15 +111,25 @@ pub(crate) struct Server {
     log: NamedTempFile,
 }
 
+fn serve<'a>(database_url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["serve", "--database-url", database_url], more].concat()
+}
+
 impl Server {
     /// Starts a server and waits until it answers, ready or not.
     pub(crate) async fn start(database_url: &str, more: &[&str]) -> Self {
-        Self::launch(command(&[]), None, database_url, more).await
+        Self::run(command(&serve(database_url, more)), "127.0.0.1").await
+    }
+
+    /// The same, on an address that others reach too.
+    pub(crate) async fn start_for_all(database_url: &str, more: &[&str]) -> Self {
+        Self::run(command(&serve(database_url, more)), "0.0.0.0").await
     }
 
     /// The same, run by another program that becomes it.
     pub(crate) async fn start_under(wrapper: &[&str], database_url: &str, more: &[&str]) -> Self {
-        Self::launch(command_under(wrapper, &[]), None, database_url, more).await
+        let arguments = serve(database_url, more);
+        Self::run(command_under(wrapper, &arguments), "127.0.0.1").await
     }
 
     /// The same by another command, or with standard error elsewhere than in a file.
@@ -129,14 +139,21 @@ impl Server {
         database_url: &str,
         more: &[&str],
     ) -> Self {
+        command.args(serve(database_url, more));
+        Self::spawn(command, "127.0.0.1", stderr).await
+    }
+
+    /// Runs a command that serves, on any port of this host.
+    pub(crate) async fn run(command: Command, host: &str) -> Self {
+        Self::spawn(command, host, None).await
+    }
+
+    async fn spawn(mut command: Command, host: &str, stderr: Option<Stdio>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let bind = address.to_string();
-        let mut arguments = vec!["serve", "--bind", &bind, "--database-url", database_url];
-        arguments.extend(more);
         let log = NamedTempFile::new().expect("a file");
         let to_file = || log.reopen().expect("the file").into();
         let child = command
-            .args(&arguments)
+            .env("BIND", format!("{host}:{}", address.port()))
             .stdout(Stdio::null())
             .stderr(stderr.unwrap_or_else(to_file))
             .spawn()

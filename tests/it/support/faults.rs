@@ -1,52 +1,24 @@
-//! How hard the tests of faults try. In the usual run they are short; with `FAULTS=full` in the
+//! What tests of faults have in common. In the usual run they are short; with `FAULTS=full` in the
 //! environment they go through every round and hold the service to its exact times.
 
 use std::{
     hash::{BuildHasher, RandomState},
     ops::Range,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use reqwest::Client;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Whether to do it all.
-pub(crate) fn full() -> bool {
-    std::env::var_os("FAULTS").is_some_and(|wanted| wanted == "full")
+/// Whether every round is gone through: `FAULTS=full`.
+pub(crate) fn in_full() -> bool {
+    std::env::var_os("FAULTS").is_some_and(|form| form == "full")
 }
 
-/// How often to do it: in the usual run, and in full.
-pub(crate) fn rounds(short: u32, all: u32) -> u32 {
-    if full() { all } else { short }
-}
-
-/// The time that is promised, or, in the usual run, one that a busy machine can keep.
-pub(crate) fn within(promised: Duration) -> Duration {
-    if full() {
-        promised
-    } else {
-        promised.saturating_mul(5)
-    }
-}
-
-/// A random number of milliseconds.
-pub(crate) fn random_moment(milliseconds: Range<u64>) -> Duration {
-    let random = RandomState::new().hash_one(());
-    let span = milliseconds.end - milliseconds.start;
-    Duration::from_millis(milliseconds.start + random % span)
-}
-
-/// Tells a figure; `cargo test` shows it with `--nocapture`.
-pub(crate) fn figure(what: &str) {
-    #[expect(clippy::print_stderr, reason = "figures are for whoever runs the test")]
-    {
-        eprintln!("figure: {what}");
-    }
-}
-
-/// The usual number, or with `FAULTS=full` the one that the README tells of.
+/// The usual number, or the one in full.
 pub(crate) fn usually_or_in_full<T>(usual: T, full: T) -> T {
-    if self::full() { full } else { usual }
+    if in_full() { full } else { usual }
 }
 
 /// Lets this process open as many files as it may.
@@ -59,9 +31,10 @@ pub(crate) fn raise_descriptors() {
     setrlimit(Resource::Nofile, raised).expect("the limit is raised");
 }
 
-/// Tells the figures of a fault.
+/// Tells the figures of a fault; `cargo test` shows them with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "figures are for whoever runs the test")]
 pub(crate) fn report(fault: &str, figures: &str) {
-    figure(&format!("{fault}: {figures}"));
+    eprintln!("{fault}: {figures}");
 }
 
 /// Asks for a path over and over for this long, a pause between, and says how long each answer
@@ -84,4 +57,34 @@ pub(crate) async fn time_answers(client: &Client, url: &str, during: Duration) -
 /// The time within which that many per cent of the answers came.
 pub(crate) fn percentile(times: &[Duration], percent: usize) -> Duration {
     times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+/// The time that is promised, or, in the usual run, one that a busy machine can keep.
+pub(crate) fn within(promised: Duration) -> Duration {
+    if in_full() {
+        promised
+    } else {
+        promised.saturating_mul(5)
+    }
+}
+
+/// A random number of milliseconds.
+pub(crate) fn random_moment(milliseconds: Range<u64>) -> Duration {
+    let random = RandomState::new().hash_one(());
+    let span = milliseconds.end - milliseconds.start;
+    Duration::from_millis(milliseconds.start + random % span)
+}
+
+/// The words that run a program with a disk of four megabytes at `place`, which nobody else sees,
+/// where that is permitted.
+pub(crate) fn small_disk(place: &str) -> Option<[&str; 6]> {
+    const MOUNT: &str = r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#;
+    ["-m", "-rm"]
+        .map(|how| ["unshare", how, "sh", "-c", MOUNT, place])
+        .into_iter()
+        .find(|words| {
+            let mut tried = Command::new(words[0]);
+            tried.args(&words[1..]).arg("true").stderr(Stdio::null());
+            tried.status().is_ok_and(|status| status.success())
+        })
 }

@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod binary;
 pub(crate) mod factories;
 pub(crate) mod faults;
+pub(crate) mod keys;
 pub(crate) mod postgres;
 pub(crate) mod postgres_server;
 pub(crate) mod proxy;
@@ -130,6 +131,9 @@ pub(crate) fn settings_for(url: &str) -> Settings {
         "0s",
         "--db-acquire-timeout",
         "30s",
+        // A look for keys now and then would be counted among the statements of a request.
+        "--key-check-interval",
+        "1h",
         "--database-url",
         url,
     ];

@@ -1,4 +1,5 @@
-//! The story, told with the client that progenitor writes. Argument: the server's address.
+//! The story, told with the client that progenitor writes. Argument: the server's address;
+//! `$CIRCLE_REGISTRY_TOKEN` is an administrator's.
 
 use std::{env, error::Error, fmt::Debug, num::NonZeroU64};
 
@@ -10,6 +11,7 @@ use client::{
         WarningCode,
     },
 };
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::json;
 
 #[allow(warnings, reason = "generated")]
@@ -21,7 +23,15 @@ const TEAM: &str = "rust-team";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = Client::new(&env::args().nth(1).ok_or("the server's address")?);
+    let server = env::args().nth(1).ok_or("the server's address")?;
+    let bearer = format!("Bearer {}", env::var("CIRCLE_REGISTRY_TOKEN")?);
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(bearer)?)]);
+    let http = reqwest::Client::builder().default_headers(headers).build()?;
+    let client = Client::new_with_client(&server, http);
+
+    let nobody = Client::new(&server);
+    let unknown = refused(nobody.list_circles().send().await, 401);
+    assert_eq!(unknown.code, "unauthenticated");
 
     let body = NewProvider::builder().name("rust-acme").api_type("openai");
     let acme = created(client.create_provider().body(body).send().await);

@@ -1,0 +1,113 @@
+//! What each operation needs, in one table. The description is finished from it, requests are held
+//! against it, and the service does not start where an operation is missing.
+
+use entity::values::Scope;
+
+/// What a caller needs for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing.
+    Public,
+    /// A key with this scope, or one that includes it.
+    Scope(Scope),
+}
+
+const PUBLIC: Access = Access::Public;
+const READ: Access = Access::Scope(Scope::Read);
+const WRITE: Access = Access::Scope(Scope::Write);
+const ADMIN: Access = Access::Scope(Scope::Admin);
+const HANDLES: Access = Access::Scope(Scope::Handles);
+
+/// The catalogue is the administrator's: whoever can change a base URL gets the prompts, and the
+/// provider's key, of every agent behind it. The pool's figures are public because they have to be
+/// told while the database, which knows the keys, is down.
+const OPERATIONS: &[(&str, Access)] = &[
+    ("list_circles", READ),
+    ("create_circle", WRITE),
+    ("get_circle", READ),
+    ("update_circle", WRITE),
+    ("delete_circle", WRITE),
+    ("restore_circle", WRITE),
+    ("start_circle", WRITE),
+    ("stop_circle", WRITE),
+    ("list_members", READ),
+    ("add_member", WRITE),
+    ("replace_members", WRITE),
+    ("batch_members", WRITE),
+    ("get_member", READ),
+    ("update_member", WRITE),
+    ("remove_member", WRITE),
+    ("get_circle_handles", HANDLES),
+    ("get_agent_handle", HANDLES),
+    ("lint_circle", READ),
+    ("list_agents", READ),
+    ("create_agent", WRITE),
+    ("get_agent", READ),
+    ("update_agent", WRITE),
+    ("delete_agent", WRITE),
+    ("restore_agent", WRITE),
+    ("list_agent_circles", READ),
+    ("list_models", READ),
+    ("create_model", ADMIN),
+    ("get_model", READ),
+    ("update_model", ADMIN),
+    ("delete_model", ADMIN),
+    ("list_model_agents", READ),
+    ("list_providers", READ),
+    ("create_provider", ADMIN),
+    ("get_provider", READ),
+    ("update_provider", ADMIN),
+    ("delete_provider", ADMIN),
+    ("list_provider_models", READ),
+    ("list_conversations", READ),
+    ("create_conversation", WRITE),
+    ("get_conversation", READ),
+    ("update_conversation", WRITE),
+    ("delete_conversation", WRITE),
+    ("list_participants", READ),
+    ("add_participant", WRITE),
+    ("remove_participant", WRITE),
+    ("list_messages", READ),
+    ("create_message", WRITE),
+    ("get_message", READ),
+    ("get_transcript", READ),
+    ("list_audit_entries", ADMIN),
+    ("list_keys", ADMIN),
+    ("create_key", ADMIN),
+    ("get_key", ADMIN),
+    ("revoke_key", ADMIN),
+    ("get_liveness", PUBLIC),
+    ("get_readiness", PUBLIC),
+    ("get_pool", PUBLIC),
+    ("get_cache", PUBLIC),
+];
+
+/// What an operation needs; `None` where nobody has said.
+pub(crate) fn access_to(operation_id: &str) -> Option<Access> {
+    let found = OPERATIONS.iter().find(|(id, _)| *id == operation_id);
+    found.map(|(_, access)| *access)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_has_its_access_declared_once_and_no_other_has() {
+        let description: Value =
+            serde_json::from_str(&crate::http::description()).expect("a description");
+        let paths = description["paths"].as_object().expect("paths");
+        let described: BTreeSet<&str> = paths
+            .values()
+            .flat_map(|item| item.as_object().expect("an item").values())
+            .map(|operation| operation["operationId"].as_str().expect("an id"))
+            .collect();
+        let declared: BTreeSet<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
+        assert_eq!(declared, described);
+        assert_eq!(declared.len(), OPERATIONS.len(), "twice");
+    }
+}

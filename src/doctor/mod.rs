@@ -1,0 +1,58 @@
+//! `circle-registry doctor`: looks at what the service depends on, says what is wrong and what to
+//! do about it, and changes nothing.
+
+mod configuration;
+mod connection;
+mod postgres;
+mod report;
+mod schema;
+mod sqlite;
+
+use sea_orm::{DbBackend, DbErr};
+
+pub use report::{Finding, Level, Report};
+
+use crate::{config::Settings, database::Database};
+
+/// Examines the settings and the database that they name.
+pub async fn examine(settings: &Settings, instances: u32) -> Report {
+    let mut report = Report::default();
+    configuration::check(settings, &mut report);
+    // One connection is enough for looking.
+    let mut narrow = settings.database.clone();
+    (narrow.db_pool_min, narrow.db_pool_max) = (Some(0), Some(1));
+    match Database::open(&narrow).await {
+        Err(cause) => {
+            report.error(
+                "connection",
+                cause,
+                "correct DATABASE_URL or the DB_ settings",
+            );
+        }
+        Ok(database) => {
+            let examined = examine_database(settings, &database, instances, &mut report).await;
+            if let Err(cause) = examined {
+                report.error(
+                    "connection",
+                    format!("the database failed while it was looked at: {cause}"),
+                    "see to it that the database is up, and run this again",
+                );
+            }
+            database.close(settings.server.pool_close_timeout).await;
+        }
+    }
+    report
+}
+
+async fn examine_database(
+    settings: &Settings,
+    database: &Database,
+    instances: u32,
+    report: &mut Report,
+) -> Result<(), DbErr> {
+    if database.target().backend() == DbBackend::Sqlite {
+        sqlite::check(database, report).await
+    } else {
+        postgres::check(settings, database, instances, report).await
+    }
+}

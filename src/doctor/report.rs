@@ -1,0 +1,116 @@
+//! What was found, line by line.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It works, but not as well or as safely as it could.
+    Warning,
+    /// The service can't work, or loses its promises.
+    Error,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    pub level: Level,
+    pub subject: &'static str,
+    /// What is the case.
+    pub found: String,
+    /// What to do, where there is something to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// All that was found, in the order in which it was looked at.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(super) fn ok(&mut self, subject: &'static str, found: impl fmt::Display) {
+        self.add(Level::Ok, subject, &found, None);
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        subject: &'static str,
+        found: impl fmt::Display,
+        advice: impl fmt::Display,
+    ) {
+        self.add(Level::Warning, subject, &found, Some(&advice));
+    }
+
+    pub(super) fn error(
+        &mut self,
+        subject: &'static str,
+        found: impl fmt::Display,
+        advice: impl fmt::Display,
+    ) {
+        self.add(Level::Error, subject, &found, Some(&advice));
+    }
+
+    fn add(
+        &mut self,
+        level: Level,
+        subject: &'static str,
+        found: &dyn fmt::Display,
+        advice: Option<&dyn fmt::Display>,
+    ) {
+        self.findings.push(Finding {
+            level,
+            subject,
+            found: found.to_string(),
+            advice: advice.map(ToString::to_string),
+        });
+    }
+
+    /// How bad the worst of it is.
+    pub fn worst(&self) -> Level {
+        let levels = self.findings.iter().map(|finding| finding.level);
+        levels.max().unwrap_or(Level::Ok)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.findings
+            .iter()
+            .try_for_each(|finding| writeln!(f, "{finding}"))
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            level,
+            subject,
+            found,
+            advice,
+        } = self;
+        // One line each, whatever the database says.
+        let found = found.replace('\n', " ");
+        write!(f, "{:8} {subject:13} {found}", level.name())?;
+        match advice {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Whether the schema is the one that this program knows.
+
+use migration::runner;
+use sea_orm::DatabaseConnection;
+
+use super::report::Report;
+
+const SUBJECT: &str = "schema";
+
+/// Whether there are migrations to apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schema {
+    Current,
+    Older,
+    Newer,
+    Unreadable,
+}
+
+pub(super) async fn check(db: &DatabaseConnection, report: &mut Report) -> Schema {
+    let runner::Status {
+        applied,
+        pending,
+        unknown,
+    } = match runner::status(db).await {
+        Ok(status) => status,
+        Err(cause) => {
+            report.error(
+                SUBJECT,
+                format_args!("can't be read: {cause}"),
+                "let the service's user read all tables",
+            );
+            return Schema::Unreadable;
+        }
+    };
+    if !unknown.is_empty() {
+        report.error(
+            SUBJECT,
+            format_args!("is newer than this program: it has {}", unknown.join(", ")),
+            "use the release that wrote it, or a later one",
+        );
+        return Schema::Newer;
+    }
+    if pending.is_empty() {
+        report.ok(
+            SUBJECT,
+            format_args!("is current, with {} migrations", applied.len()),
+        );
+        return Schema::Current;
+    }
+    report.warning(
+        SUBJECT,
+        format_args!(
+            "{} of {} migrations are not applied",
+            pending.len(),
+            pending.len() + applied.len()
+        ),
+        "start the service, which applies them, or run `circle-registry migrate up`",
+    );
+    Schema::Older
+}

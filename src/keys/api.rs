@@ -1,0 +1,113 @@
+//! `/v1/keys`
+
+use poem::web::Data;
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+
+use super::{
+    dto::{CreatedKey, Key, NewKey},
+    queries,
+};
+use crate::{
+    auth::Keyring,
+    database::Database,
+    error::Error,
+    http::{Answer, Body, NoContent, PageBody, Tag},
+    idempotency::NeverRepeated,
+    page::PageRequest,
+    write::Write,
+};
+
+pub(crate) struct KeysApi;
+
+#[OpenApi(prefix_path = "/v1/keys", tag = "Tag::Keys")]
+impl KeysApi {
+    /// List keys
+    ///
+    /// In the order of their ids, those that were revoked or have expired too.
+    #[oai(path = "/", method = "get", operation_id = "list_keys")]
+    async fn list_keys(
+        &self,
+        Data(database): Data<&Database>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<Key>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let rows = queries::list(database.connection(), page).await?;
+        Ok(Body(rows.into()))
+    }
+
+    /// Create a key
+    ///
+    /// Its token is in this answer and nowhere else, so this takes no `Idempotency-Key` (422): an
+    /// answer that was kept to be repeated would be a token that was kept. Where the answer was
+    /// lost, revoke the key and create another.
+    ///
+    /// With the first key of a service, every operation comes to need one.
+    #[oai(path = "/", method = "post", operation_id = "create_key")]
+    async fn create_key(
+        &self,
+        Data(database): Data<&Database>,
+        Data(keyring): Data<&Keyring>,
+        _once: NeverRepeated,
+        write: Write,
+        new: Json<NewKey>,
+    ) -> Result<Answer<CreatedKey, 201, false>, Error> {
+        let new = &new.0;
+        let created = write.run(database, |work| async move {
+            let (row, token) = queries::create(&work, new.clone().into()).await?;
+            let location = format!("/v1/keys/{}", row.id);
+            Answer::untagged_at(location, &CreatedKey::new(row, &token))
+        });
+        let created = created.await?;
+        keyring.has_keys();
+        Ok(created)
+    }
+
+    /// Get a key
+    ///
+    /// Without its token, which the service does not have. Fails with 404 `not_found` where there is
+    /// none of that id.
+    #[oai(path = "/:id", method = "get", operation_id = "get_key")]
+    async fn get_key(
+        &self,
+        Data(database): Data<&Database>,
+        /// The key's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<Body<Key>, Error> {
+        let row = queries::get(database.connection(), id.0).await?;
+        Ok(Body(row.into()))
+    }
+
+    /// Revoke a key
+    ///
+    /// It is no longer good from the next request on, on every instance, and stays in the list for
+    /// the record. Revoking it again changes nothing. Fails with 404 `not_found` where there is
+    /// none of that id.
+    #[oai(path = "/:id", method = "delete", operation_id = "revoke_key")]
+    async fn revoke_key(
+        &self,
+        Data(database): Data<&Database>,
+        write: Write,
+        /// The key's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+    ) -> Result<NoContent, Error> {
+        write
+            .run(database, |work| async move {
+                queries::revoke(&work, id.0).await?;
+                Ok(NoContent::Done)
+            })
+            .await
+    }
+}

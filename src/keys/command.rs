@@ -1,0 +1,255 @@
+//! Keys on the command line: how the first one comes to be, and how an operator who holds none
+//! manages them.
+
+use std::{fmt, io, str::FromStr};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use entity::{
+    api_key,
+    values::{Scope, now},
+};
+use migration::runner::MigrateError;
+
+use super::queries::{self, Draft};
+use crate::{
+    config::Settings,
+    database::{Database, OpenError},
+    error::Error,
+    write::{self, Origin},
+};
+
+/// What to do with API keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Create a key and print its token, which is shown this once
+    Create(NewKeyArguments),
+    /// List all keys, those that are no longer good too
+    List,
+    /// Revoke a key: it is no longer good from the next request on
+    Revoke {
+        /// The key's id
+        id: i64,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct NewKeyArguments {
+    /// What it is for
+    #[arg(long, value_parser = name)]
+    name: String,
+
+    /// What it is good for: read, write (and read), admin (everything), handles (only those); can be
+    /// given more than once
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
+    scopes: Vec<Scope>,
+
+    /// When it ceases to be good: after a time, as 90d, or at a moment, as 2027-01-31T00:00:00Z
+    /// [default: never]
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<Expiry>,
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    if (1..=200).contains(&text.chars().count()) && !text.contains('\0') {
+        Ok(text.to_owned())
+    } else {
+        Err("must have 1 to 200 characters")
+    }
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let named = Scope::ALL.into_iter().find(|scope| scope.name() == text);
+    named.ok_or_else(|| format!("must be one of {}", Scope::ALL.map(Scope::name).join(", ")))
+}
+
+/// A moment in the future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expiry(DateTime<Utc>);
+
+impl FromStr for Expiry {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let now = now();
+        let moment = match DateTime::parse_from_rfc3339(text) {
+            Ok(moment) => Some(moment.to_utc()),
+            Err(_) => humantime::parse_duration(text)
+                .ok()
+                .and_then(|time| TimeDelta::from_std(time).ok())
+                .and_then(|time| now.checked_add_signed(time)),
+        };
+        match moment {
+            None => Err("must be a time, as 90d, or a moment, as 2027-01-31T00:00:00Z"),
+            Some(moment) if moment <= now => Err("must be in the future"),
+            Some(moment) => Ok(Self(moment)),
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Schema(#[from] MigrateError),
+    #[error(transparent)]
+    Refused(#[from] Error),
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// Does it, and writes what was asked for to `out`, and what else is to be said to `aside`.
+///
+/// # Errors
+/// A database that can't be reached or is not up to date, or a key that is not there.
+pub async fn run(
+    settings: &Settings,
+    command: KeysCommand,
+    out: &mut impl io::Write,
+    aside: &mut impl io::Write,
+) -> Result<(), KeysError> {
+    let database = Database::open(&settings.database).await?;
+    let done = match command {
+        KeysCommand::Create(new) => create(settings, &database, new, out, aside).await,
+        KeysCommand::List => list(&database, out).await,
+        KeysCommand::Revoke { id } => revoke(&database, id, aside).await,
+    };
+    database.close(settings.server.pool_close_timeout).await;
+    done
+}
+
+/// The first key is made before the service is started, so this makes the schema where there is none.
+async fn create(
+    settings: &Settings,
+    database: &Database,
+    new: NewKeyArguments,
+    out: &mut impl io::Write,
+    aside: &mut impl io::Write,
+) -> Result<(), KeysError> {
+    database.prepare(!settings.server.no_migrate).await?;
+    let NewKeyArguments {
+        name,
+        scopes,
+        expires,
+    } = new;
+    let draft = &Draft {
+        name,
+        scopes,
+        expires_at: expires.map(|Expiry(moment)| moment),
+    };
+    let by_hand = Origin::default();
+    let created = write::run(database, &by_hand, |work| async move {
+        queries::create(&work, draft.clone()).await
+    });
+    let (row, token) = created.await?;
+    let api_key::Model { id, scopes, .. } = &row;
+    writeln!(aside, "key {id} ({scopes}); its token is shown this once:")?;
+    writeln!(out, "{}", token.reveal())?;
+    Ok(())
+}
+
+async fn list(database: &Database, out: &mut impl io::Write) -> Result<(), KeysError> {
+    database.check().await?;
+    let rows = queries::all(database.connection()).await?;
+    writeln!(
+        out,
+        "{:>4}  {:7}  {:20}  {:20}  {:20}  {:14}  NAME",
+        "ID", "STATE", "CREATED", "EXPIRES", "LAST USED", "SCOPES"
+    )?;
+    for row in rows {
+        let state = State::of(&row);
+        let api_key::Model {
+            id,
+            name,
+            scopes,
+            secret_hash: _,
+            created_at,
+            expires_at,
+            revoked_at: _,
+            last_used_at,
+        } = row;
+        writeln!(
+            out,
+            "{id:>4}  {state:7}  {:20}  {:20}  {:20}  {:14}  {}",
+            moment(Some(created_at)),
+            moment(expires_at),
+            moment(last_used_at),
+            scopes.to_string(),
+            name.escape_debug()
+        )?;
+    }
+    Ok(())
+}
+
+fn moment(moment: Option<DateTime<Utc>>) -> String {
+    moment.map_or("never".to_owned(), |moment| {
+        moment.to_rfc3339_opts(SecondsFormat::Secs, true)
+    })
+}
+
+/// Whether a key is good.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Good,
+    Expired,
+    Revoked,
+}
+
+impl State {
+    fn of(row: &api_key::Model) -> Self {
+        if row.revoked_at.is_some() {
+            Self::Revoked
+        } else if row.expires_at.is_some_and(|moment| moment <= now()) {
+            Self::Expired
+        } else {
+            Self::Good
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Good => "good",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
+async fn revoke(database: &Database, id: i64, aside: &mut impl io::Write) -> Result<(), KeysError> {
+    database.check().await?;
+    let by_hand = Origin::default();
+    let revoked = write::run(database, &by_hand, |work| async move {
+        queries::revoke(&work, id).await
+    });
+    revoked.await?;
+    writeln!(aside, "key {id} is revoked")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_time_or_a_moment_in_the_future() {
+        let in_days = |days| now() + TimeDelta::days(days);
+        let Expiry(soon) = "90d".parse().expect("a time");
+        assert!(in_days(89) < soon && soon <= in_days(90));
+        let Expiry(then) = "2999-01-31T00:00:00+02:00".parse().expect("a moment");
+        assert_eq!(moment(Some(then)), "2999-01-30T22:00:00Z");
+        for text in [
+            "",
+            "soon",
+            "0s",
+            "2001-01-01T00:00:00Z",
+            "9999999999y",
+            "-1d",
+        ] {
+            assert!(text.parse::<Expiry>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a key looks like on the wire.
+
+use chrono::{DateTime, Utc};
+use entity::{api_key, values::Scope};
+use poem_openapi::Object;
+use serde::Serialize;
+
+use super::{queries::Draft, token::Token};
+
+/// An API key. What a caller shows, its token, is told once, when it is created.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct Key {
+    /// Assigned by the service; part of the token.
+    pub(crate) id: i64,
+    /// What it is for, for people.
+    pub(crate) name: String,
+    /// What it is good for.
+    pub(crate) scopes: Vec<Scope>,
+    /// When it was created (UTC).
+    pub(crate) created_at: DateTime<Utc>,
+    /// When it ceases to be good (UTC); null where it does not by itself.
+    #[oai(nullable)]
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked (UTC).
+    #[oai(nullable)]
+    pub(crate) revoked_at: Option<DateTime<Utc>>,
+    /// When it was last used (UTC), to the minute; null where it never was.
+    #[oai(nullable)]
+    pub(crate) last_used_at: Option<DateTime<Utc>>,
+}
+
+impl From<api_key::Model> for Key {
+    fn from(row: api_key::Model) -> Self {
+        let api_key::Model {
+            id,
+            name,
+            scopes,
+            secret_hash: _,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_at,
+        } = row;
+        Self {
+            id,
+            name,
+            scopes: scopes.0,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_at,
+        }
+    }
+}
+
+/// A key that has just been created, and its token.
+#[derive(Object, Serialize)]
+pub(crate) struct CreatedKey {
+    /// What to send as `Authorization: Bearer …`. It is told here and never again: the service keeps
+    /// only a hash of it.
+    pub(crate) token: String,
+    /// The key.
+    pub(crate) key: Key,
+}
+
+impl CreatedKey {
+    pub(crate) fn new(row: api_key::Model, token: &Token) -> Self {
+        Self {
+            token: token.reveal().to_owned(),
+            key: row.into(),
+        }
+    }
+}
+
+/// A key to create.
+#[derive(Clone, Debug, Object)]
+pub(crate) struct NewKey {
+    /// What it is for, for people; need not be unique.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: String,
+    /// What it is to be good for.
+    #[oai(validator(min_items = 1, max_items = 4))]
+    scopes: Vec<Scope>,
+    /// When it is to cease to be good; a moment in the future.
+    #[oai(nullable)]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl From<NewKey> for Draft {
+    fn from(new: NewKey) -> Self {
+        let NewKey {
+            name,
+            scopes,
+            expires_at,
+        } = new;
+        Self {
+            name,
+            scopes,
+            expires_at,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! API keys: who may ask the service, for what, and until when.
+
+mod api;
+pub mod command;
+pub(crate) mod dto;
+pub(crate) mod queries;
+pub(crate) mod token;
+
+pub(crate) use api::KeysApi;

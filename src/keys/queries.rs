@@ -1,0 +1,169 @@
+//! Reads and writes of API keys.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{
+    api_key,
+    values::{Scope, ScopeList, now},
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
+};
+
+use super::token::{Secret, Token};
+use crate::{
+    audit::{Action, Change, Resource},
+    error::Error,
+    page::{self, Page, PageRequest},
+    write::Work,
+};
+
+fn change(action: Action, row: &api_key::Model) -> Change {
+    Change::new(action, Resource::Key)
+        .id(row.id)
+        .name(&row.name)
+}
+
+/// How often the last use of a key is written at most.
+pub(crate) const USE_NOTED: TimeDelta = TimeDelta::minutes(1);
+
+/// A key to create.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+pub(crate) async fn list(
+    db: &impl ConnectionTrait,
+    page: PageRequest,
+) -> Result<Page<api_key::Model>, Error> {
+    let query = api_key::Entity::find();
+    page::fetch(
+        db,
+        query,
+        api_key::Column::Id,
+        page,
+        |row: &api_key::Model| row.id,
+    )
+    .await
+}
+
+pub(crate) async fn all(db: &impl ConnectionTrait) -> Result<Vec<api_key::Model>, Error> {
+    Ok(api_key::Entity::find().order_by_id_asc().all(db).await?)
+}
+
+pub(crate) async fn find(
+    db: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Option<api_key::Model>, Error> {
+    Ok(api_key::Entity::find_by_id(id).one(db).await?)
+}
+
+pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<api_key::Model, Error> {
+    find(db, id)
+        .await?
+        .ok_or_else(|| Error::not_found("key", id.to_string()))
+}
+
+/// Makes a key. Its token is nowhere but in what this returns.
+pub(crate) async fn create(work: &Work, draft: Draft) -> Result<(api_key::Model, Token), Error> {
+    let Draft {
+        name,
+        scopes,
+        expires_at,
+    } = draft;
+    let now = now();
+    if expires_at.is_some_and(|moment| moment <= now) {
+        return Err(Error::invalid("#/expires_at", "must be in the future"));
+    }
+    let secret = Secret::random().map_err(Error::Randomness)?;
+    let row = api_key::ActiveModel {
+        id: NotSet,
+        name: Set(name),
+        scopes: Set(each_once(&scopes)),
+        secret_hash: Set(secret.hash()),
+        created_at: Set(now),
+        expires_at: Set(expires_at),
+        revoked_at: Set(None),
+        last_used_at: Set(None),
+    };
+    let row = row.insert(work.db()).await?;
+    work.note(change(Action::Create, &row));
+    let token = secret.of_key(row.id);
+    Ok((row, token))
+}
+
+fn each_once(scopes: &[Scope]) -> ScopeList {
+    let named = Scope::ALL
+        .into_iter()
+        .filter(|scope| scopes.contains(scope));
+    ScopeList(named.collect())
+}
+
+/// Revokes a key, where that has not been done before.
+pub(crate) async fn revoke(work: &Work, id: i64) -> Result<(), Error> {
+    let revoked = api_key::Entity::update_many()
+        .set(api_key::ActiveModel {
+            revoked_at: Set(Some(now())),
+            ..Default::default()
+        })
+        .filter(api_key::Column::Id.eq(id))
+        .filter(api_key::Column::RevokedAt.is_null())
+        .exec_with_returning(work.db())
+        .await?;
+    if revoked.is_empty() {
+        get(work.db(), id).await?;
+    }
+    work.note_all(revoked.iter().map(|row| change(Action::Revoke, row)));
+    Ok(())
+}
+
+/// Whether there is any key, in whatever state.
+pub(crate) async fn exist(db: &impl ConnectionTrait) -> Result<bool, Error> {
+    let id: Option<i64> = api_key::Entity::find()
+        .select_only()
+        .column(api_key::Column::Id)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(id.is_some())
+}
+
+/// Whether there is a key that a caller can use now.
+pub(crate) async fn usable_exist(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let lasting = Condition::any()
+        .add(api_key::Column::ExpiresAt.is_null())
+        .add(api_key::Column::ExpiresAt.gt(now()));
+    let id: Option<i64> = api_key::Entity::find()
+        .select_only()
+        .column(api_key::Column::Id)
+        .filter(api_key::Column::RevokedAt.is_null())
+        .filter(lasting)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(id.is_some())
+}
+
+/// Notes that a key was used, unless that was noted within the last minute.
+pub(crate) async fn note_use(db: &impl ConnectionTrait, id: i64) -> Result<(), DbErr> {
+    let now = now();
+    let long_ago = Condition::any()
+        .add(api_key::Column::LastUsedAt.is_null())
+        .add(api_key::Column::LastUsedAt.lte(now - USE_NOTED));
+    api_key::Entity::update_many()
+        .set(api_key::ActiveModel {
+            last_used_at: Set(Some(now)),
+            ..Default::default()
+        })
+        .filter(api_key::Column::Id.eq(id))
+        .filter(long_ago)
+        .exec(db)
+        .await?;
+    Ok(())
+}

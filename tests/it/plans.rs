@@ -1,0 +1,198 @@
+//! What the databases make of the statements of the hot path. The statements are those that a server
+//! sent, as its log tells them.
+
+use std::collections::BTreeSet;
+
+use migration::{
+    connection::{self, PoolSize, Target},
+    runner,
+};
+use reqwest::Method;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Backend, TestDatabase, binary::Server, on_both_databases};
+
+/// Sixty circles of twenty members of two hundred agents on sixty models: no first page is the last.
+async fn fill(db: &DatabaseConnection) {
+    const NOW: &str = "'2026-01-02T03:04:05+00:00'";
+    for sql in [
+        "INSERT INTO providers (name, api_type, created_at, updated_at) \
+         SELECT 'p' || i, 'x', $now, $now FROM n WHERE i <= 60",
+        "INSERT INTO models (provider_id, model_name, created_at, updated_at) \
+         SELECT id, 'm', $now, $now FROM providers",
+        "INSERT INTO agents (name, model_id, created_at, updated_at) \
+         SELECT 'a' || i, 1 + i % 60, $now, $now FROM n",
+        "INSERT INTO circles (name, created_at, updated_at) SELECT 'c' || i, $now, $now FROM n WHERE i <= 60",
+        "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now \
+         FROM circles c, agents a WHERE (a.id + c.id) % 10 = 0",
+    ] {
+        let numbers =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)";
+        let sql = format!("{numbers} {}", sql.replace("$now", NOW));
+        db.execute_unprepared(&sql).await.expect(&sql);
+    }
+    db.execute_unprepared("ANALYZE").await.expect("statistics");
+}
+
+async fn connect(database: &TestDatabase) -> DatabaseConnection {
+    let settings = database.settings().database;
+    let target = Target::from_settings(&settings).expect("a target");
+    connection::open(&settings, &target, PoolSize::ONE)
+        .await
+        .expect("a connection")
+}
+
+/// Asks for everything that is asked for often, and returns the statements that this came to.
+async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String> {
+    let arguments = [
+        "--log",
+        "circle_registry::database=trace",
+        "--log-format",
+        "json",
+        "--shutdown-delay",
+        "0s",
+    ];
+    let server = Server::start_ready(&database.url, &arguments).await;
+    let second_page = async |path: &str| {
+        let page = server.get(path).await.ok();
+        let cursor = page["next_cursor"].as_str().expect("a second page");
+        server.get(&format!("{path}&cursor={cursor}")).await.ok();
+    };
+    server.get("/v1/circles/c1").await.ok();
+    server.get("/v1/circles/c1").await.ok();
+    server.get("/v1/circles/c1/handles").await.ok();
+    server.get("/v1/agents/1/handle").await.ok();
+    second_page("/v1/circles?limit=50").await;
+    second_page("/v1/circles?limit=50&include=members").await;
+    second_page("/v1/circles?limit=50&sort=-updated_at").await;
+    second_page("/v1/models?limit=50").await;
+    second_page("/v1/agents?limit=50&include=model").await;
+    let body = json!({"agent_id": 1});
+    let url = server.url("/v1/circles/c1/members");
+    let request = server.client().request(Method::POST, url).json(&body);
+    Answer::to(request).await.created();
+    server.signal("-TERM");
+    let (code, log) = server.end().await;
+    assert_eq!(code, Some(0), "{log}");
+    log.lines()
+        .filter_map(|line| {
+            serde_json::from_str::<Value>(line).ok()?["sql"]
+                .as_str()
+                .map(str::to_owned)
+        })
+        .filter(|sql| {
+            !sql.contains("seaql_migrations")
+                && !sql.contains("sqlite_master")
+                && !sql.contains("pg_")
+        })
+        .collect()
+}
+
+/// Where PostgreSQL would read a table from one end to the other, though it may only do so where
+/// there is no other way. A list's first page begins at the end of an index.
+async fn whole_reads_on_postgres(db: &DatabaseConnection, sql: &str) -> Vec<String> {
+    fn collect(node: &Value, limited: bool, found: &mut Vec<String>) {
+        let kind = node["Node Type"].as_str().unwrap_or_default();
+        let is_read = kind.ends_with("Scan") && node["Relation Name"].is_string();
+        let is_bounded = !node["Index Cond"].is_null() || kind == "Bitmap Heap Scan";
+        if is_read && !is_bounded && (kind == "Seq Scan" || !limited) {
+            found.push(format!("{kind} of {}", node["Relation Name"]));
+        }
+        for inner in node["Plans"].as_array().into_iter().flatten() {
+            collect(inner, limited || kind == "Limit", found);
+        }
+    }
+    let places = (1..)
+        .take_while(|number| sql.contains(&format!("${number}")))
+        .count();
+    let values = vec!["NULL"; places].join(", ");
+    let values = if places == 0 {
+        values
+    } else {
+        format!("({values})")
+    };
+    db.execute_unprepared(&format!("PREPARE explained AS {sql}"))
+        .await
+        .expect(sql);
+    let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE explained{values}");
+    let rows = query(db, &explain).await;
+    let plan: Value = rows[0].try_get_by_index(0).expect("a plan");
+    db.execute_unprepared("DEALLOCATE explained")
+        .await
+        .expect("it is there");
+    let mut found = Vec::new();
+    collect(&plan[0]["Plan"], false, &mut found);
+    found
+}
+
+/// The same on SQLite, which reads a list's pages in the order of ids from the table itself.
+async fn whole_reads_on_sqlite(db: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let rows = query(db, &format!("EXPLAIN QUERY PLAN {sql}")).await;
+    let steps = rows
+        .iter()
+        .map(|row| row.try_get_by_index::<String>(3).expect("a step"));
+    steps
+        .filter(|step| {
+            let whole = step.starts_with("SCAN ") && !step.contains("json_each");
+            let in_order = sql.contains("LIMIT");
+            (whole && !in_order) || step.contains("TEMP B-TREE")
+        })
+        .collect()
+}
+
+async fn query(db: &DatabaseConnection, sql: &str) -> Vec<sea_orm::QueryResult> {
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    db.query_all_raw(statement).await.expect(sql)
+}
+
+#[tokio::test]
+async fn every_statement_of_the_hot_path_uses_an_index() {
+    on_both_databases(async |database| {
+        let db = connect(database).await;
+        runner::up(&db, None).await.expect("up");
+        fill(&db).await;
+        let statements = statements_of_the_hot_path(database).await;
+        for part in [
+            "FROM circles c LEFT JOIN members",
+            "revision",
+            "FOR UPDATE",
+            "json_each",
+            "INSERT INTO",
+        ] {
+            let only_on = match part {
+                "FOR UPDATE" => Some(Backend::Postgres),
+                "json_each" => Some(Backend::Sqlite),
+                _ => None,
+            };
+            let expected = only_on.is_none_or(|backend| backend == database.backend);
+            assert_eq!(
+                statements.iter().any(|sql| sql.contains(part)),
+                expected,
+                "{part}: {statements:#?}"
+            );
+        }
+        if database.backend == Backend::Postgres {
+            // So few rows are read whole in one go, and statements are planned for any value.
+            for setting in [
+                "enable_seqscan = off",
+                "enable_hashjoin = off",
+                "enable_mergejoin = off",
+                "plan_cache_mode = force_generic_plan",
+            ] {
+                db.execute_unprepared(&format!("SET {setting}"))
+                    .await
+                    .expect(setting);
+            }
+        }
+        for sql in &statements {
+            let found = match database.backend {
+                Backend::Postgres => whole_reads_on_postgres(&db, sql).await,
+                Backend::Sqlite => whole_reads_on_sqlite(&db, sql).await,
+            };
+            assert_eq!(found, [""; 0], "{sql}");
+        }
+        db.close().await.expect("closed");
+    })
+    .await;
+}
