@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long to wait between looks at a database that is down.
-const RETRY: Duration = Duration::from_millis(200);
+const RETRY: Duration = Duration::from_millis(100);
 
 /// A service that is ready to run. There are no globals: each has its own pool.
 #[derive(Debug)]

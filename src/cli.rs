@@ -243,7 +243,7 @@ async fn examine(
     let report = doctor::examine(settings, instances).await;
     match format {
         LogFormat::Text => print(&report.to_string())?,
-        LogFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
+        LogFormat::Json => print(&format!("{}\n", serde_json::to_string(&report)?))?,
     }
     Ok(match report.worst() {
         Level::Ok | Level::Warning => ExitCode::SUCCESS,

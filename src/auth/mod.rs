@@ -8,8 +8,11 @@ mod hosts;
 mod keyring;
 mod scopes;
 
+use std::{sync::Arc, time::Duration};
+
 use entity::values::Scope;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, http::header};
+use tokio::{sync::Semaphore, time::timeout};
 
 pub use exposure::Exposed;
 pub(crate) use exposure::check as check_exposure;
@@ -20,7 +23,8 @@ use crate::{
     caller::Caller,
     config::ServerSettings,
     database::Database,
-    http::{Contract, Rejection, read_away},
+    error::{self, Error},
+    http::{Contract, Rejection, overloaded, read_away},
 };
 use hosts::Hosts;
 
@@ -30,6 +34,10 @@ pub(crate) struct Auth {
     contract: Contract,
     keyring: Keyring,
     keyless: Keyless,
+    /// How long a caller is made to wait to be known.
+    limit: Duration,
+    /// For those who wait for that at once.
+    places: Arc<Semaphore>,
 }
 
 /// What is done for callers without a key while there are none.
@@ -56,6 +64,8 @@ impl Auth {
             contract,
             keyring,
             keyless,
+            limit: settings.request_timeout,
+            places: Arc::new(Semaphore::new(settings.max_requests)),
         }
     }
 
@@ -76,7 +86,11 @@ impl Auth {
     }
 
     async fn needs_none(&self, request: &Request, database: &Database) -> poem::Result<bool> {
-        if matches!(self.keyless, Keyless::Refused) || !self.keyring.is_empty(database).await? {
+        if matches!(self.keyless, Keyless::Refused) {
+            return Ok(false);
+        }
+        let is_empty = || self.keyring.is_empty(database);
+        if !self.look_up(database, is_empty).await? {
             return Ok(false);
         }
         if let Keyless::At(hosts) = &self.keyless {
@@ -91,7 +105,8 @@ impl Auth {
         shown: &str,
         scope: Scope,
     ) -> poem::Result<Caller> {
-        let Some(key) = self.keyring.open(database, shown).await? else {
+        let open = || self.keyring.open(database, shown);
+        let Some(key) = self.look_up(database, open).await? else {
             return Err(Rejection::InvalidToken.into());
         };
         tracing::Span::current().record("key", key.id);
@@ -99,6 +114,33 @@ impl Auth {
             Ok(Caller::Key(key.id))
         } else {
             Err(Rejection::Forbidden { scope }.into())
+        }
+    }
+}
+
+impl Auth {
+    /// Asks the database as an operation does, though this comes before the limits of those: within
+    /// a number and a time, and again where the connection proved dead.
+    async fn look_up<T, F>(&self, database: &Database, look: impl Fn() -> F) -> poem::Result<T>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let _place = self.places.try_acquire().map_err(|_| overloaded())?;
+        let looking = async {
+            match look().await {
+                Err(Error::Unavailable(cause)) if error::is_lost(&cause) => {
+                    database.suspect();
+                    look().await
+                }
+                found => found,
+            }
+        };
+        match timeout(self.limit, looking).await {
+            Ok(found) => Ok(found?),
+            Err(_) => {
+                database.suspect();
+                Err(Rejection::TimedOut.into())
+            }
         }
     }
 }

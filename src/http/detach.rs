@@ -99,11 +99,16 @@ impl<E> DetachEndpoint<E> {
         }
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => Ok(Some(place)),
-            Err(_) => Err(Error::NotReady {
-                code: "overloaded",
-                detail: "There are more requests than can be served in time. Try again shortly.",
-            }),
+            Err(_) => Err(overloaded()),
         }
+    }
+}
+
+/// The answer to a request for which there is no place.
+pub(crate) fn overloaded() -> Error {
+    Error::NotReady {
+        code: "overloaded",
+        detail: "There are more requests than can be served in time. Try again shortly.",
     }
 }
 

@@ -26,6 +26,7 @@ use poem_openapi::{OpenApiService, Tags};
 
 pub(crate) use answer::{Answer, Created, Kept, Repeatable, Tagged, Untagged};
 pub(crate) use contract::{Contract, read_away};
+pub(crate) use detach::overloaded;
 pub(crate) use json::pointer_to;
 pub use openapi::description;
 pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};

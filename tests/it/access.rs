@@ -109,7 +109,8 @@ async fn every_operation_asks_every_caller_for_exactly_the_scope_it_declares() {
             .filter(|operation| operation.needs.is_none())
             .map(|operation| operation.name.as_str())
             .collect();
-        assert_eq!(public, ["get_liveness", "get_readiness", "get_pool"]);
+        let figures_and_probes = ["get_liveness", "get_readiness", "get_pool", "get_cache"];
+        assert_eq!(public, figures_and_probes);
 
         let admin = app.first_key().await;
         let expired = app.key_by(&admin, &["admin"]).await;

@@ -154,7 +154,8 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
         for path in ["/readyz", "/v1/pool", "/v1/circles"] {
             said.answer(path, &server.get(path).await);
         }
-        said.note(nobody, server.log());
+        server.signal("-TERM");
+        said.note(nobody, server.end().await.1);
     }
     for unreadable in [
         format!("postgres://test:{PASSWORD}@[::1/teams"),

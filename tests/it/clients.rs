@@ -53,14 +53,16 @@ impl Stall {
     fn opening(self) -> &'static str {
         match self {
             Self::Silence => "",
-            Self::HalfAHead | Self::SlowHead => "GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+            Self::HalfAHead | Self::SlowHead => {
+                "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+            }
             Self::HalfABody | Self::SlowBody => {
-                "POST /v1/providers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                  Content-Length: 1000\r\n\r\n{\"name\":"
             }
             Self::HalfAPreface => "PRI * HTTP/2.0\r\n",
             Self::SilenceOnHttp2 => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
-            Self::HalfASecondHead => "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+            Self::HalfASecondHead => "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
         }
     }
 
@@ -98,7 +100,7 @@ async fn connect(address: SocketAddr) -> TcpStream {
 
 /// One request on a connection that stays open.
 async fn ask(stream: &mut TcpStream) -> String {
-    let request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request).await.expect("a request");
     let mut answer = vec![0; 4096];
     let length = timeout(PATIENCE, stream.read(&mut answer)).await;
@@ -256,7 +258,7 @@ async fn a_body_that_lies_about_its_length_changes_nothing() {
         ] {
             let mut stream = connect(server.address).await;
             let request = format!(
-                "POST /v1/providers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                  Content-Length: {length}\r\n\r\n{body}"
             );
             stream

@@ -6,7 +6,10 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 
 use crate::support::{
-    Answer, Backend, TestApp, TestDatabase, binary, binary::Server, on_both, on_both_databases,
+    Answer, Backend, TestApp, TestDatabase, binary,
+    binary::Server,
+    on_both, on_both_databases,
+    postgres_server::{Durability, PostgresServer},
 };
 
 const EVERYWHERE: &str = "0.0.0.0:0";
@@ -149,8 +152,8 @@ async fn an_address_that_others_reach_takes_a_usable_key() {
         create_key(database, &[]);
         binary::output_of(&["keys", "revoke", "1", "--database-url", &database.url]);
         refused("a key that is revoked");
-        create_key(database, &["--expires", "1s"]);
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        create_key(database, &["--expires", "5s"]);
+        tokio::time::sleep(Duration::from_millis(5100)).await;
         refused("a key that has expired");
 
         let token = create_key(database, &[]);
@@ -166,6 +169,18 @@ async fn an_address_that_others_reach_takes_a_usable_key() {
         drop(server);
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_address_that_others_reach_is_judged_as_soon_as_the_database_is_there() {
+    let mut postgres = PostgresServer::create(Durability::Off);
+    let server = Server::start_for_all(&postgres.url_of("postgres"), &[]).await;
+    let answer = server.get("/v1/circles").await;
+    answer.problem(503, "starting");
+    postgres.start_ready().await;
+    let (code, said) = server.end().await;
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("keys create"), "{said}");
 }
 
 #[tokio::test]

@@ -20,7 +20,12 @@ use crate::support::{
     texts_of,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a fault may take to be over before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Connections in the pool. To open one takes a debug build a tenth of a second of processor time,
+/// so that many at once would be a fault of their own.
+const CONNECTIONS: usize = 6;
 
 /// What clients were answered while a fault lasted.
 #[derive(Debug, Default)]
@@ -60,7 +65,7 @@ async fn keep_asking(
         let took = usize::try_from(asked.elapsed().as_millis()).expect("a while");
         tally.slowest.fetch_max(took, Ordering::Relaxed);
         tally.answered.fetch_add(1, Ordering::Relaxed);
-        sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -68,11 +73,19 @@ async fn keep_asking(
 async fn freeze_and_heal(fault: &str, heal: impl Fn(&Proxy)) {
     let database = TestDatabase::create(Backend::Postgres).await;
     let proxy = Proxy::to(&database.url).await;
-    let more = ["--request-timeout", "3s", "--db-acquire-timeout", "1s"];
+    let acquire_timeout = usually_or_in_full("5s", "2s");
+    let more = [
+        "--request-timeout",
+        "8s",
+        "--db-acquire-timeout",
+        acquire_timeout,
+        "--db-pool-max",
+        "6",
+    ];
     let server = Server::start_ready(&proxy.url_of(&database.url), &more).await;
     let (over, tally) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
     let mut clients = JoinSet::new();
-    for number in 0..60 {
+    for number in 0..2 * CONNECTIONS {
         let client = server.client().clone();
         clients.spawn(keep_asking(
             Arc::clone(&over),
@@ -86,7 +99,7 @@ async fn freeze_and_heal(fault: &str, heal: impl Fn(&Proxy)) {
         sleep(Duration::from_secs(1)).await;
         proxy.freeze();
         let end =
-            Instant::now() + usually_or_in_full(Duration::from_secs(5), Duration::from_secs(40));
+            Instant::now() + usually_or_in_full(Duration::from_secs(10), Duration::from_secs(40));
         while Instant::now() < end {
             assert_eq!(server.get("/livez").await.status, 200);
             assert_eq!(server.get("/v1/pool").await.status, 200);
@@ -134,9 +147,10 @@ async fn freeze_and_heal(fault: &str, heal: impl Fn(&Proxy)) {
 
 /// Waits until as many requests as there are connections are served at once, and none fails.
 async fn whole_again(server: &Server) {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let mut requests = JoinSet::new();
-        for _ in 0..20 {
+        for _ in 0..CONNECTIONS {
             let request = server.client().get(server.url("/v1/circles"));
             requests.spawn(async move { request.send().await.expect("an answer").status() });
         }
@@ -144,6 +158,7 @@ async fn whole_again(server: &Server) {
         if statuses.iter().all(StatusCode::is_success) {
             return;
         }
+        assert!(Instant::now() < deadline, "not whole: {statuses:?}");
     }
 }
 

@@ -71,11 +71,17 @@ async fn ask(client: &Client, base: &str, count: u32) -> u16 {
 async fn a_restart_under_load_costs_a_503_at_worst_and_nothing_once_it_accepts_again() {
     let mut postgres = PostgresServer::create(Durability::Off);
     postgres.start_ready().await;
-    let server = Server::start_ready(&postgres.url_of("postgres"), &[]).await;
+    // To open a session takes a debug build a tenth of a second of processor time, and a busy machine
+    // many times that.
+    let more = usually_or_in_full(
+        ["--db-acquire-timeout", "30s", "--request-timeout", "60s"],
+        ["--db-acquire-timeout", "2s", "--request-timeout", "10s"],
+    );
+    let server = Server::start_ready(&postgres.url_of("postgres"), &more).await;
     let mut first = Duration::ZERO;
     let (over, tally) = (Arc::new(AtomicBool::new(false)), Arc::new(Tally::default()));
     let mut clients = JoinSet::new();
-    for _ in 0..16 {
+    for _ in 0..usually_or_in_full(8, 16) {
         let client = server.client().clone();
         clients.spawn(keep_asking(
             Arc::clone(&over),
@@ -94,7 +100,8 @@ async fn a_restart_under_load_costs_a_503_at_worst_and_nothing_once_it_accepts_a
             let status = ask(server.client(), &server.url(""), count).await;
             assert!(
                 matches!(status, 200 | 201),
-                "{status} after it accepts again"
+                "{status} after it accepts again: {}",
+                server.log()
             );
         }
         first = first.max(accepting.elapsed());
@@ -112,7 +119,7 @@ async fn a_restart_under_load_costs_a_503_at_worst_and_nothing_once_it_accepts_a
             tally.told.load(Ordering::Relaxed),
         ),
     );
-    assert!(slowest < within(Duration::from_secs(5)), "{slowest:?}");
+    assert!(slowest < within(Duration::from_secs(11)), "{slowest:?}");
 }
 
 #[tokio::test]

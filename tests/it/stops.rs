@@ -27,7 +27,9 @@ use crate::support::{
 
 /// What Kubernetes gives a service by default, less a margin.
 const GRACE: Duration = Duration::from_secs(28);
-const QUICK: [&str; 4] = ["--shutdown-delay", "2s", "--shutdown-timeout", "5s"];
+const QUICK: [&str; 4] = ["--shutdown-delay", "3s", "--shutdown-timeout", "5s"];
+/// How long the database and a body may take is the subject of other tests.
+const PATIENT: [&str; 4] = ["--db-acquire-timeout", "30s", "--body-timeout", "30s"];
 
 #[tokio::test]
 async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
@@ -38,7 +40,7 @@ async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
             // One round in full is as long as the settings' defaults allow.
             let quick = !in_full() || round > 0;
             let settings: &[&str] = if quick { &QUICK } else { &[] };
-            let settings = [settings, &["--db-acquire-timeout", "30s"]].concat();
+            let settings = [settings, &PATIENT].concat();
             let server = Server::start_ready(&database.url, &settings).await;
             let (answered, time) = stop_under_load(server, round).await;
             served += answered;
@@ -150,7 +152,7 @@ async fn stall(server: &Server) -> Vec<TcpStream> {
 
 fn head(method: &str, length: usize) -> String {
     format!(
-        "{method} /v1/providers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        "{method} /v1/providers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n"
     )
 }

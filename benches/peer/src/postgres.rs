@@ -1,0 +1,422 @@
+//! On PostgreSQL: a deadpool of tokio-postgres connections, prepared statements, structs that
+//! borrow from the rows.
+
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, NaiveDate, Utc};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio_postgres::{NoTls, Row, types::FromSql};
+
+use crate::{
+    handles::{self, Capabilities, Handle, Handles, ModelState, Provenance, Words},
+    wire::{self, Circle, Failure, Member, Model, Moment, NOT_FOUND, Page, Price, RosterMember},
+};
+
+const CIRCLE: &str = "c.id, c.name, c.display_name, c.description, c.status, c.require_review, c.auto_route, \
+    c.max_members, c.settings, c.project_context, c.is_active, c.started_at, c.stopped_at, c.created_at, c.updated_at";
+const CIRCLE_COLUMNS: usize = 15;
+const ROSTER_MEMBER: &str = "m.id, m.agent_id, m.role, m.is_active, m.joined_at, m.competencies, m.can_review, \
+    m.permissions, a.name, a.role, a.system_prompt, a.base_prompt, a.skill_names, a.status, a.temperature, \
+    a.max_tokens, a.model_id, o.model_name, o.model_alias, p.id, p.name, p.api_type";
+const JOINS: &str = "LEFT JOIN agents a ON a.id = m.agent_id LEFT JOIN models o ON o.id = a.model_id \
+    LEFT JOIN providers p ON p.id = o.provider_id";
+
+pub struct App {
+    pool: Pool,
+    roster: String,
+    list: String,
+    members: String,
+    handles: String,
+}
+
+pub type Shared = State<&'static App>;
+
+impl App {
+    pub async fn open(url: &str) -> Result<&'static Self, Box<dyn std::error::Error>> {
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(url.parse()?, NoTls, config);
+        let pool = Pool::builder(manager).max_size(20).build()?;
+        drop(pool.get().await?);
+        let of_name = format!(
+            "FROM circles c LEFT JOIN members m ON m.circle_id = c.id AND m.is_active {JOINS} \
+             WHERE c.name = $1 AND c.is_active"
+        );
+        Ok(Box::leak(Box::new(Self {
+            pool,
+            roster: format!("SELECT {CIRCLE}, {ROSTER_MEMBER} {of_name}"),
+            list: format!(
+                "SELECT {CIRCLE}, (SELECT count(*) FROM members m WHERE m.circle_id = c.id AND m.is_active) \
+                 FROM circles c WHERE c.is_active AND c.id > $1 ORDER BY c.id LIMIT $2"
+            ),
+            members: format!(
+                "SELECT m.circle_id, {ROSTER_MEMBER} FROM members m {JOINS} \
+                 WHERE m.is_active AND m.circle_id = ANY($1)"
+            ),
+            handles: format!("SELECT {HANDLES} {of_name}"),
+        })))
+    }
+
+    async fn query(
+        &self,
+        text: &str,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
+        let db = self.pool.get().await?;
+        let statement = db.prepare_cached(text).await?;
+        Ok(db.query(&statement, parameters).await?)
+    }
+}
+
+/// The columns of a row, one after the other.
+struct Columns<'r> {
+    row: &'r Row,
+    at: usize,
+}
+
+impl<'r> Columns<'r> {
+    fn next<T: FromSql<'r>>(&mut self) -> T {
+        let value = self.row.get(self.at);
+        self.at += 1;
+        value
+    }
+
+    fn json(&mut self) -> &'r RawValue {
+        self.next::<tokio_postgres::types::Json<_>>().0
+    }
+
+    fn moment(&mut self) -> Moment<'r> {
+        Moment::Decoded(self.next())
+    }
+}
+
+fn circle<'r>(column: &mut Columns<'r>) -> Circle<'r> {
+    Circle {
+        id: column.next(),
+        name: column.next(),
+        display_name: column.next(),
+        description: column.next(),
+        status: column.next(),
+        require_review: column.next(),
+        auto_route: column.next(),
+        max_members: column.next(),
+        settings: column.json(),
+        project_context: column.next(),
+        is_active: column.next(),
+        started_at: column.next::<Option<_>>().map(Moment::Decoded),
+        stopped_at: column.next::<Option<_>>().map(Moment::Decoded),
+        created_at: column.moment(),
+        updated_at: column.moment(),
+        member_count: 0,
+        members: None,
+    }
+}
+
+fn roster_member(row: &Row, at: usize) -> RosterMember<'_> {
+    let mut column = Columns { row, at };
+    RosterMember {
+        member_id: column.next(),
+        agent_id: column.next(),
+        role: column.next(),
+        is_active: column.next(),
+        joined_at: column.moment(),
+        competencies: column.json(),
+        can_review: column.json(),
+        permissions: column.json(),
+        agent_name: column.next(),
+        agent_role: column.next(),
+        system_prompt: column.next(),
+        base_prompt: column.next(),
+        skill_names: column.json(),
+        agent_status: column.next(),
+        temperature: column.next(),
+        max_tokens: column.next(),
+        model_id: column.next(),
+        model_name: column.next(),
+        model_alias: column.next(),
+        provider_id: column.next(),
+        provider_name: column.next(),
+        provider_api_type: column.next(),
+    }
+}
+
+/// Rows in the roster's order; `at` is where the member's columns begin.
+fn sort(rows: &mut [Row], at: usize) {
+    rows.sort_by_cached_key(|row| {
+        let role = row.get(at + 2);
+        (wire::rank(role), row.get::<_, DateTime<Utc>>(at + 4), row.get::<_, i64>(at))
+    });
+}
+
+pub async fn get_roster(State(app): Shared, Path(name): Path<String>) -> Result<Response, Failure> {
+    let mut rows = app.query(&app.roster, &[&name]).await?;
+    let first = rows.first().ok_or(NOT_FOUND)?;
+    if first.get::<_, Option<i64>>(CIRCLE_COLUMNS).is_none() {
+        let found = Circle { members: Some(vec![]), ..circle(&mut Columns { row: first, at: 0 }) };
+        return Ok(wire::json(serde_json::to_vec(&found)?));
+    }
+    sort(&mut rows, CIRCLE_COLUMNS);
+    let members: Vec<_> = rows.iter().map(|row| roster_member(row, CIRCLE_COLUMNS)).collect();
+    let found = Circle {
+        member_count: rows.len().try_into()?,
+        members: Some(members),
+        ..circle(&mut Columns { row: &rows[0], at: 0 })
+    };
+    let mut out = Vec::with_capacity(2048 * (rows.len() + 1));
+    serde_json::to_writer(&mut out, &found)?;
+    Ok(wire::json(out))
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    limit: Option<u16>,
+    cursor: Option<String>,
+    include: Option<String>,
+}
+
+impl Asked {
+    fn limit(&self) -> Result<i64, Failure> {
+        let limit = self.limit.unwrap_or(50);
+        let sound = (1..=200).contains(&limit);
+        sound.then_some(limit.into()).ok_or(Failure(StatusCode::UNPROCESSABLE_ENTITY))
+    }
+}
+
+pub async fn list_circles(State(app): Shared, Query(asked): Query<Asked>) -> Result<Response, Failure> {
+    let (limit, after) = (asked.limit()?, wire::after(asked.cursor.as_deref())?);
+    let rows = app.query(&app.list, &[&after, &(limit + 1)]).await?;
+    let circles = rows.iter().map(|row| {
+        let mut column = Columns { row, at: 0 };
+        let found = circle(&mut column);
+        Circle { member_count: column.next(), ..found }
+    });
+    let mut page = Page::cut(circles.collect(), limit.try_into()?, |circle: &Circle| circle.id);
+    let mut members;
+    if asked.include.as_deref() == Some("members") {
+        let ids: Vec<i64> = page.data.iter().map(|circle| circle.id).collect();
+        members = app.query(&app.members, &[&ids]).await?;
+        sort(&mut members, 1);
+        let mut of_circle: HashMap<i64, Vec<_>> = HashMap::with_capacity(ids.len());
+        for row in &members {
+            of_circle.entry(row.get(0)).or_default().push(roster_member(row, 1));
+        }
+        for circle in &mut page.data {
+            circle.members = Some(of_circle.remove(&circle.id).unwrap_or_default());
+        }
+    }
+    let mut out = Vec::with_capacity(32 * 1024);
+    serde_json::to_writer(&mut out, &page)?;
+    Ok(wire::json(out))
+}
+
+#[derive(Deserialize)]
+pub struct NewMember {
+    agent_id: i64,
+    role: String,
+}
+
+/// With the checks of the service: the circle is held, has room, and the agent is live and no member.
+const ADD: &str = "WITH c AS (SELECT id, max_members FROM circles WHERE name = $1 AND is_active FOR UPDATE) \
+    INSERT INTO members (circle_id, agent_id, role, joined_at) \
+    SELECT c.id, a.id, $3, $4 FROM c, agents a WHERE a.id = $2 AND a.is_active AND (c.max_members IS NULL \
+      OR (SELECT count(*) FROM members m WHERE m.circle_id = c.id AND m.is_active) < c.max_members) \
+    ON CONFLICT (circle_id, agent_id) DO UPDATE SET role = EXCLUDED.role, is_active = true, \
+      joined_at = EXCLUDED.joined_at, left_at = NULL, competencies = '[]', can_review = '[]', permissions = '{}', \
+      temperature = NULL, max_tokens = NULL, revision = members.revision + 1 WHERE NOT members.is_active \
+    RETURNING id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, \
+      is_active, joined_at, left_at";
+
+pub async fn add_member(
+    State(app): Shared,
+    Path(name): Path<String>,
+    Json(new): Json<NewMember>,
+) -> Result<Response, Failure> {
+    let rows = app.query(ADD, &[&name, &new.agent_id, &new.role, &Utc::now()]).await?;
+    let mut column = Columns { row: rows.first().ok_or(Failure(StatusCode::CONFLICT))?, at: 0 };
+    let added = Member {
+        id: column.next(),
+        circle_id: column.next(),
+        agent_id: column.next(),
+        role: column.next(),
+        competencies: column.json(),
+        can_review: column.json(),
+        permissions: column.json(),
+        temperature: column.next(),
+        max_tokens: column.next(),
+        is_active: column.next(),
+        joined_at: column.next(),
+        left_at: column.next(),
+    };
+    let location = format!("/v1/circles/{name}/members/{}", new.agent_id);
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::LOCATION, &location)];
+    Ok((StatusCode::CREATED, headers, Bytes::from(serde_json::to_vec(&added)?)).into_response())
+}
+
+const MODELS: &str = "SELECT id, provider_id, model_name, model_alias, mode, input_price, output_price, \
+    cache_read_price, cache_write_price, context_window, max_output, default_temperature, supports_vision, \
+    supports_tools, supports_streaming, supports_reasoning, release_date, deprecation_date, is_deprecated, created_at, \
+    updated_at FROM models WHERE id > $1 ORDER BY id LIMIT $2";
+
+pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Result<Response, Failure> {
+    let (limit, after) = (asked.limit()?, wire::after(asked.cursor.as_deref())?);
+    let rows = app.query(MODELS, &[&after, &(limit + 1)]).await?;
+    let models = rows.iter().map(|row| {
+        let mut column = Columns { row, at: 0 };
+        Model {
+            id: column.next(),
+            provider_id: column.next(),
+            model_name: column.next(),
+            model_alias: column.next(),
+            mode: column.next(),
+            input_price: column.next::<Option<_>>().map(Price),
+            output_price: column.next::<Option<_>>().map(Price),
+            cache_read_price: column.next::<Option<_>>().map(Price),
+            cache_write_price: column.next::<Option<_>>().map(Price),
+            context_window: column.next(),
+            max_output: column.next(),
+            default_temperature: column.next(),
+            supports_vision: column.next(),
+            supports_tools: column.next(),
+            supports_streaming: column.next(),
+            supports_reasoning: column.next(),
+            release_date: column.next(),
+            deprecation_date: column.next(),
+            is_deprecated: column.next(),
+            created_at: column.next(),
+            updated_at: column.next(),
+        }
+    });
+    let page = Page::cut(models.collect(), limit.try_into()?, |model| model.id);
+    let mut out = Vec::with_capacity(32 * 1024);
+    serde_json::to_writer(&mut out, &page)?;
+    Ok(wire::json(out))
+}
+
+const HANDLES: &str = "c.id, c.name, c.status, c.require_review, c.max_members, c.settings ->> 'instructions', \
+    c.project_context, m.id, m.agent_id, m.role, m.is_active, m.joined_at, m.competencies, m.can_review, \
+    m.permissions, m.temperature, m.max_tokens, a.name, a.role, a.status, a.system_prompt, a.base_prompt, \
+    a.skill_names, a.competencies, a.can_review, a.temperature, a.max_tokens, o.model_name, o.context_window, \
+    o.max_output, o.default_temperature, o.supports_vision, o.supports_tools, o.supports_streaming, \
+    o.supports_reasoning, o.is_deprecated, o.deprecation_date, p.name, p.api_type, p.base_url, p.is_local, \
+    p.api_key_env";
+const HANDLES_MEMBER: usize = 7;
+
+pub async fn get_handles(State(app): Shared, Path(name): Path<String>) -> Result<Response, Failure> {
+    let mut rows = app.query(&app.handles, &[&name]).await?;
+    let first = rows.first().ok_or(NOT_FOUND)?;
+    let members = first.get::<_, Option<i64>>(HANDLES_MEMBER).is_some();
+    if members {
+        sort(&mut rows, HANDLES_MEMBER);
+    }
+    let mut column = Columns { row: &rows[0], at: 0 };
+    let (id, circle, status, require_review) = (column.next(), column.next(), column.next(), column.next());
+    let max_members = column.next();
+    let (instructions, context) = (column.next(), column.next());
+    let resolved = rows.iter().filter(|_| members).map(|row| handle(row, instructions, context));
+    let handles: Vec<Handle<'_>> = resolved.collect::<Result<_, _>>()?;
+    let answer = Handles {
+        circle_id: id,
+        circle,
+        status,
+        require_review,
+        warnings: handles::check_circle(require_review, max_members, &handles),
+        handles,
+    };
+    let mut out = Vec::with_capacity(2048 * (rows.len() + 1));
+    serde_json::to_writer(&mut out, &answer)?;
+    Ok(wire::json(out))
+}
+
+fn list(json: &RawValue) -> Result<Vec<&str>, serde_json::Error> {
+    serde_json::from_str(json.get())
+}
+
+fn handle<'r>(
+    row: &'r Row,
+    instructions: Option<&'r str>,
+    project_context: Option<&'r str>,
+) -> Result<Handle<'r>, serde_json::Error> {
+    let mut column = Columns { row, at: HANDLES_MEMBER };
+    let (member_id, agent_id, role) = (column.next(), column.next(), column.next());
+    column.at += 2;
+    let (own_competencies, own_review) = (list(column.json())?, list(column.json())?);
+    let permissions = column.json();
+    let (own_temperature, own_tokens) = (column.next::<Option<f64>>(), column.next::<Option<i64>>());
+    let (agent_name, agent_role, agent_status) = (column.next(), column.next(), column.next());
+    let (system_prompt, base_prompt) = (column.next(), column.next());
+    let skill_names = list(column.json())?;
+    let (competencies, can_review) = (list(column.json())?, list(column.json())?);
+    let (temperature, max_tokens) = (column.next(), column.next());
+    let model: Option<&str> = column.next();
+    let context_window = column.next();
+    let max_output = column.next();
+    let default_temperature = column.next();
+    let mut flag = || column.next::<Option<bool>>().unwrap_or_default();
+    let capabilities = Capabilities { vision: flag(), tools: flag(), streaming: flag(), reasoning: flag() };
+    let is_deprecated = flag();
+    let retired: Option<NaiveDate> = column.next();
+    let provider: Option<&str> = column.next();
+    let (api_type, base_url) = (column.next(), column.next());
+    let is_local = column.next::<Option<bool>>().unwrap_or_default();
+    let api_key_env: Option<&str> = column.next();
+
+    let words = Words { name: agent_name, role: agent_role, system_prompt, base_prompt, instructions, project_context };
+    let prompt = handles::compose(&words, &skill_names);
+    let state = model.map(|name| ModelState {
+        name,
+        retired,
+        is_deprecated,
+        provider: provider.unwrap_or_default(),
+        has_key: api_key_env.is_some(),
+        is_local,
+        context_window,
+    });
+    let warnings = handles::check(agent_id, agent_name, &prompt, state.as_ref());
+    let (of_temperature, temperature) =
+        handles::first([("member", own_temperature), ("agent", temperature), ("model", default_temperature)]);
+    let (of_tokens, max_tokens) =
+        handles::first([("member", own_tokens), ("agent", max_tokens), ("model", max_output)]);
+    let (of_competencies, competencies) =
+        handles::first([("member", handles::said(own_competencies)), ("agent", handles::said(competencies))]);
+    let (of_review, can_review) =
+        handles::first([("member", handles::said(own_review)), ("agent", handles::said(can_review))]);
+    Ok(Handle {
+        agent_id,
+        agent_name,
+        agent_role,
+        agent_status,
+        member_id,
+        role,
+        competencies: competencies.unwrap_or_default(),
+        can_review: can_review.unwrap_or_default(),
+        permissions,
+        provider,
+        api_type,
+        base_url,
+        api_key_env,
+        model,
+        context_window,
+        max_output,
+        capabilities: model.is_some().then_some(capabilities),
+        temperature,
+        max_tokens,
+        skill_names,
+        system_prompt: prompt.text,
+        provenance: Provenance {
+            system_prompt: prompt.parts,
+            temperature: of_temperature,
+            max_tokens: of_tokens,
+            competencies: of_competencies,
+            can_review: of_review,
+        },
+        warnings,
+    })
+}
