@@ -1,10 +1,11 @@
 //! Every setting of the server, documented beside its default. Those of the database are in the
 //! migration crate, because the migration runner reads the same ones.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 use migration::settings::DatabaseSettings;
+use url::Url;
 
 /// All settings. Each can come from its flag, its environment variable, the settings file or its
 /// default, in that order.
@@ -91,6 +92,16 @@ pub struct ServerSettings {
     #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
 
+    /// Site whose pages may read the answers, as https://console.example; can be given more than once
+    #[arg(
+        long,
+        global = true,
+        env = "CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub cors_origin: Vec<Origin>,
+
     /// Requests that may be at work at once; one beyond it is told to come again
     #[arg(
         long,
@@ -130,6 +141,29 @@ pub struct ServerSettings {
     /// How long the pool may take to close after that
     #[arg(long, global = true, env = "POOL_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub pool_close_timeout: Duration,
+}
+
+/// A site, as browsers name it: scheme, host and, where it is not the usual one, port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = &'static str;
+
+    /// Exactly what a browser would send, so that nothing is listed in vain.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let origin = Url::parse(text).map(|url| url.origin().ascii_serialization());
+        match origin {
+            Ok(origin) if origin == text && text.starts_with("http") => Ok(Self(origin)),
+            _ => Err("must be an origin, as https://console.example or http://localhost:3000"),
+        }
+    }
 }
 
 /// What is logged, and how. Logs go to standard error.

@@ -1,5 +1,5 @@
 //! The HTTP layer: what is around the resources. From the outside in, a request passes
-//! `request_id` (its name and its log line), `problem` (the one place where errors become
+//! `request_id` (its name and its log line), `headers` (what browsers are told), `problem` (the one place where errors become
 //! answers), `auth` (who is asking, and whether they may), `contract` (nothing undeclared gets in),
 //! and `detach` (a write runs to its end).
 
@@ -7,6 +7,7 @@ mod answer;
 mod contract;
 mod detach;
 mod gate;
+mod headers;
 mod health;
 mod json;
 mod not_modified;
@@ -128,6 +129,7 @@ pub(crate) fn endpoint(
     let keyring = Keyring::new(settings.key_check_interval);
     let auth = Auth::new(settings, keyring.clone(), contract.clone());
     let text = documents.text;
+    let headers = headers::Headers::new("/docs", &documents.html, &settings.cors_origin);
     Route::new()
         .at(
             "/openapi.json",
@@ -157,6 +159,7 @@ pub(crate) fn endpoint(
         .with(auth)
         .with(gate::Gate)
         .with(problem::Problems)
+        .with(headers)
         .with(request_id::RequestIds)
         .with(AddData::new(keyring))
         .with(AddData::new(lifecycle))
