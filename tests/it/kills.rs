@@ -13,6 +13,8 @@ use crate::support::{
 
 /// Milliseconds of load before something is killed.
 const LOAD: Range<u64> = 0..300;
+/// A busy machine may take seconds to open all sessions anew, and that is not what is tested.
+const PATIENT: [&str; 4] = ["--db-acquire-timeout", "30s", "--request-timeout", "60s"];
 
 #[tokio::test]
 async fn every_write_that_was_answered_survives_a_kill_on_sqlite() {
@@ -29,7 +31,7 @@ async fn every_write_that_was_answered_survives_a_kill_on_postgresql() {
 }
 
 async fn survive_kills(url: &str, rounds: u32) {
-    let mut server = Server::start_ready(url, &[]).await;
+    let mut server = Server::start_ready(url, &PATIENT).await;
     let mut ledger = Ledger::prepare(&server).await;
     for _ in 0..rounds {
         let writers = Writers::start(&server, &ledger);
@@ -38,7 +40,7 @@ async fn survive_kills(url: &str, rounds: u32) {
         server.signal("-KILL");
         ledger.note(writers.ended().await);
         drop(server);
-        server = Server::start_ready(url, &[]).await;
+        server = Server::start_ready(url, &PATIENT).await;
         ledger.check(&server).await;
     }
     tell(&format!("{rounds} kills"), &ledger, rounds);
@@ -48,7 +50,7 @@ async fn survive_kills(url: &str, rounds: u32) {
 async fn every_write_that_was_answered_survives_a_crash_of_postgresql() {
     let mut postgres = PostgresServer::create(Durability::On);
     postgres.start_ready().await;
-    let server = Server::start_ready(&postgres.url_of("postgres"), &[]).await;
+    let server = Server::start_ready(&postgres.url_of("postgres"), &PATIENT).await;
     let mut ledger = Ledger::prepare(&server).await;
     let rounds = usually_or_in_full(3, 20);
     for _ in 0..rounds {

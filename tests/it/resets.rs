@@ -2,16 +2,19 @@
 //! a session can go back to the pool inside a transaction, and swallow the writes of others.
 
 use std::{
-    collections::HashSet,
+    future::poll_fn,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
-use reqwest::{Client, Method};
+use reqwest::RequestBuilder;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::json;
 use tokio::{
     io::AsyncWriteExt,
@@ -21,9 +24,10 @@ use tokio::{
 };
 
 use crate::support::{
-    Backend, TestDatabase,
+    Backend, TestApp, TestDatabase,
     binary::Server,
-    faults::{random_moment, report, usually_or_in_full},
+    connect_to,
+    faults::{random_moment, report, rounds, usually_or_in_full},
     on_both_databases, texts_of,
 };
 
@@ -44,76 +48,132 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
             "60s",
         ];
         let server = Server::start_ready(&database.url, &more).await;
-        let over = Arc::new(AtomicBool::new(false));
-        let mut writers = JoinSet::new();
-        for writer in 0..8 {
-            let client = server.client().clone();
-            let url = server.url("/v1/providers");
-            writers.spawn(write_until(Arc::clone(&over), client, url, writer));
+        let direct = connect_to(&database.url).await;
+        let rounds = rounds(4, 100);
+        let mut answered = 0;
+        for round in 0..rounds {
+            answered += reset_among_writers(&server, &direct, round).await;
+            // Between the rounds, because a session may lose its transaction to its next user.
+            no_session_is_in_a_transaction(database).await;
         }
-        let resets = usually_or_in_full(500, 5_000);
-        let mut clients = JoinSet::new();
-        for client in 0..8 {
-            let address = server.address;
-            clients.spawn(async move {
-                for number in 0..resets / 8 {
-                    reset_a_write(address, &format!("reset-{client}-{number}")).await;
-                }
-            });
-        }
-        while let Some(client) = clients.join_next().await {
-            client.expect("it resets");
-        }
-        over.store(true, Ordering::Relaxed);
-        let mut answered = Vec::new();
-        while let Some(writer) = writers.join_next().await {
-            answered.extend(writer.expect("it writes"));
-        }
-
-        no_session_is_in_a_transaction(database).await;
-        let stored = texts_of(&database.url, "SELECT name FROM providers").await;
-        let stored: HashSet<String> = stored.into_iter().collect();
-        let lost: Vec<&String> = answered.iter().filter(|name| !stored.contains(*name)).collect();
-        assert!(lost.is_empty(), "{} answered writes are lost: {lost:?}", lost.len());
-        let done = stored.iter().filter(|name| name.starts_with("reset-")).count();
-        assert!(done > 0, "no reset came late enough");
-        let count = answered.len();
-        assert!(count >= 8 * 16, "only {count} writes were answered");
+        direct.close().await.expect("closed");
+        let done = texts_of(
+            &database.url,
+            "SELECT name FROM providers WHERE name LIKE 'reset-%'",
+        );
+        let done = done.await.len();
+        assert!(done > 0, "no write that was reset ran to its end");
+        let resets = 50 * rounds;
         report(
             "resets",
-            &format!("{resets} resets ({done} writes done all the same), {count} answered writes, none lost"),
+            &format!(
+                "{resets} resets ({done} done all the same), {answered} answered writes, all there"
+            ),
         );
     })
     .await;
 }
 
-/// Creates providers one after the other, in a transaction and without, and says which were
-/// answered.
+#[tokio::test]
+async fn a_begin_that_is_dropped_at_any_moment_leaves_no_session_in_a_transaction() {
+    on_both_databases(async |database| {
+        let app = TestApp::start(database.backend, database.settings()).await;
+        // Last the moment that would be the worst: the server is at it, and nobody waits for it.
+        for times in [3, 2, 1, 0] {
+            for _ in 0..usually_or_in_full(50, 1_000) {
+                drop_while_it_waits(app.database.begin_write(), times).await;
+            }
+        }
+        no_session_is_in_a_transaction(database).await;
+        for number in 0..40 {
+            let name = format!("after-{number}");
+            let body = json!({"name": name, "api_type": "openai"});
+            assert_eq!(app.post("/v1/providers", &body).await.status, 201);
+        }
+        let stored = texts_of(&database.url, "SELECT name FROM providers").await;
+        assert_eq!(stored.len(), 40, "answered writes are lost");
+        app.stop().await;
+    })
+    .await;
+}
+
+/// Drops a future the next time it has to wait, after it had to so many times.
+async fn drop_while_it_waits(future: impl Future, mut times: usize) {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending if times == 0 => Poll::Ready(()),
+        Poll::Pending => {
+            times -= 1;
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Fifty resets, and until they are over eight writers that wait for their answer and look for what
+/// they wrote; how much that was.
+async fn reset_among_writers(server: &Server, direct: &DatabaseConnection, round: u32) -> usize {
+    let over = Arc::new(AtomicBool::new(false));
+    let pace = Arc::new(AtomicU64::new(20_000));
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        writers.spawn(write_until(
+            Arc::clone(&over),
+            Arc::clone(&pace),
+            server.client().post(server.url("/v1/providers")),
+            direct.clone(),
+            format!("writer-{round}-{writer}"),
+        ));
+    }
+    let mut clients = JoinSet::new();
+    for client in 0..10 {
+        let (address, pace) = (server.address, Arc::clone(&pace));
+        clients.spawn(async move {
+            for number in 0..5 {
+                let name = format!("reset-{round}-{client}-{number}");
+                reset_a_write(address, &name, &pace).await;
+            }
+        });
+    }
+    clients.join_all().await;
+    over.store(true, Ordering::Relaxed);
+    writers.join_all().await.into_iter().sum()
+}
+
+/// Creates providers one after the other, and looks for each past the service.
 async fn write_until(
     over: Arc<AtomicBool>,
-    client: Client,
-    url: String,
-    writer: usize,
-) -> Vec<String> {
-    let mut answered = Vec::new();
-    // The last ones come when all sessions have been through a reset.
-    while !over.load(Ordering::Relaxed) || answered.len() < 16 {
-        let name = format!("writer-{writer}-{}", answered.len());
+    pace: Arc<AtomicU64>,
+    request: RequestBuilder,
+    direct: DatabaseConnection,
+    name: String,
+) -> usize {
+    let mut answered = 0;
+    while answered == 0 || !over.load(Ordering::Relaxed) {
+        let name = format!("{name}-{answered}");
         let body = json!({"name": name, "api_type": "openai"});
-        let mut request = client.request(Method::POST, &url).json(&body);
-        if answered.len() % 2 == 0 {
-            request = request.header("idempotency-key", &name);
-        }
+        let asked = Instant::now();
+        let request = request.try_clone().expect("no body yet").json(&body);
         let answer = request.send().await.expect("an answer");
+        let took = u64::try_from(asked.elapsed().as_micros()).expect("a while");
+        pace.store(took.max(1), Ordering::Relaxed);
         let status = answer.status();
         assert_eq!(status, 201, "{}", answer.text().await.unwrap_or_default());
-        answered.push(name);
+        let look = Statement::from_sql_and_values(
+            direct.get_database_backend(),
+            "SELECT 1 FROM providers WHERE name = $1",
+            [name.as_str().into()],
+        );
+        let found = direct.query_one_raw(look).await.expect("a look");
+        assert!(found.is_some(), "{name} was answered and is not there");
+        answered += 1;
     }
     answered
 }
 
 /// Sends a write and is gone at some moment of it, by RST or by FIN.
-async fn reset_a_write(address: SocketAddr, name: &str) {
+async fn reset_a_write(address: SocketAddr, name: &str, pace: &AtomicU64) {
     let body = format!(r#"{{"name":"{name}","api_type":"openai"}}"#);
     let request = format!(
         "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {name}\r\n\
@@ -126,8 +186,12 @@ async fn reset_a_write(address: SocketAddr, name: &str) {
         .write_all(request.as_bytes())
         .await
         .expect("a request");
-    // A write takes some milliseconds, and more where many are at it.
-    sleep(random_moment(0..20)).await;
+    // Somewhere in the time that a write took of late.
+    let micros = random_moment(0..pace.load(Ordering::Relaxed)).as_millis();
+    sleep(Duration::from_micros(
+        u64::try_from(micros).expect("a while"),
+    ))
+    .await;
     if random_moment(0..4) > Duration::ZERO {
         stream.set_zero_linger().expect("a reset");
     }

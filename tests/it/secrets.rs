@@ -86,7 +86,8 @@ async fn a_key_in_place_of_its_variable_s_name_is_told_from_a_bad_name() {
             assert!(!told.contains(name), "{told}");
         }
         for name in ["ACME_API_KEY", "_x", "AcmeKey2"] {
-            let body = json!({"name": name, "api_type": "x", "api_key_env": name});
+            let provider = name.trim_start_matches('_');
+            let body = json!({"name": provider, "api_type": "x", "api_key_env": name});
             app.post("/v1/providers", &body).await.created();
         }
     })
