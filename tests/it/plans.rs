@@ -13,22 +13,23 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Backend, TestDatabase, binary::Server, on_both_databases};
 
-/// Sixty circles of twenty members of two hundred agents on sixty models: no first page is the last.
+/// Sixty circles of twenty members of two thousand agents on six hundred models: no first page is the
+/// last, and no table so small that reading it whole would be right.
 async fn fill(db: &DatabaseConnection) {
     const NOW: &str = "'2026-01-02T03:04:05+00:00'";
     for sql in [
         "INSERT INTO providers (name, api_type, created_at, updated_at) \
          SELECT 'p' || i, 'x', $now, $now FROM n WHERE i <= 60",
         "INSERT INTO models (provider_id, model_name, created_at, updated_at) \
-         SELECT id, 'm', $now, $now FROM providers",
+         SELECT p.id, 'm' || n.i, $now, $now FROM providers p, n WHERE n.i <= 10",
         "INSERT INTO agents (name, model_id, created_at, updated_at) \
-         SELECT 'a' || i, 1 + i % 60, $now, $now FROM n",
+         SELECT 'a' || i, 1 + i % 600, $now, $now FROM n",
         "INSERT INTO circles (name, created_at, updated_at) SELECT 'c' || i, $now, $now FROM n WHERE i <= 60",
         "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now \
-         FROM circles c, agents a WHERE (a.id + c.id) % 10 = 0",
+         FROM circles c, agents a WHERE (a.id + c.id) % 100 = 0",
     ] {
         let numbers =
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)";
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)";
         let sql = format!("{numbers} {}", sql.replace("$now", NOW));
         db.execute_unprepared(&sql).await.expect(&sql);
     }

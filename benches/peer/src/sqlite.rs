@@ -45,9 +45,9 @@ fn prepare(connection: &mut Connection) -> deadpool_sqlite::rusqlite::Result<()>
 
 impl App {
     pub fn open(path: &str) -> Result<&'static Self, Box<dyn std::error::Error>> {
-        let prepared = Hook::async_fn(|object: &mut deadpool_sqlite::Object, _| {
+        let prepared = Hook::async_fn(|connection, _| {
             Box::pin(async move {
-                let done = object.interact(prepare).await;
+                let done = connection.interact(prepare).await;
                 done.map_err(|error| HookError::message(error.to_string()))?
                     .map_err(|error| HookError::message(error.to_string()))
             })
