@@ -27,7 +27,7 @@ use crate::support::{
     Backend, TestApp, TestDatabase,
     binary::Server,
     connect_to,
-    faults::{random_moment, report, rounds, usually_or_in_full},
+    faults::{random_moment, report, usually_or_in_full},
     on_both_databases, texts_of,
 };
 
@@ -49,7 +49,7 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
         ];
         let server = Server::start_ready(&database.url, &more).await;
         let direct = connect_to(&database.url).await;
-        let rounds = rounds(4, 100);
+        let rounds = usually_or_in_full(4, 100);
         let mut answered = 0;
         for round in 0..rounds {
             answered += reset_among_writers(&server, &direct, round).await;
