@@ -159,7 +159,7 @@ mod tests {
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
             "-----BEGIN RSA PRIVATE KEY-----\nMIIE",
             "-----BEGIN PRIVATE KEY-----",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "q7Lr2XUtnFe9I/K7mD4Ng/bPxRf1CYz8aW3pKe5T",
             "Zq3vT9xKpL2mWc8RnY5bJd7HfGs1AeUi",
             "Use the key sk-ant-api03-Zq3vT9xKpL2mWc8RnY5bJd7HfGs1AeUi for all of it.",
             "{\"Authorization\": \"Bearer Zq3vT9xKpL2mWc8RnY5bJd7HfGs1AeUi\"}",

@@ -218,7 +218,12 @@ impl<E: Endpoint<Output = Response> + 'static> Connections<E> {
 /// it can make it wait is [`Patient`]'s, for both.
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
-    protocol.http1().max_buf_size(64 << 10).max_headers(64);
+    // A client that says no more may still listen: its request is answered.
+    protocol
+        .http1()
+        .half_close(true)
+        .max_buf_size(64 << 10)
+        .max_headers(64);
     protocol
         .http2()
         .max_concurrent_streams(100)
