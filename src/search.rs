@@ -31,6 +31,12 @@ pub(crate) fn text_in<C: ColumnTrait>(backend: DbBackend, columns: &[C], text: &
     })
 }
 
+/// The column is true. As it stands, with no value beside it: an index over only those rows where it
+/// is (`WHERE is_active`) can't be used for a condition that could as well ask for the others.
+pub(crate) fn is_true<C: ColumnTrait>(column: C) -> SimpleExpr {
+    column.into_simple_expr()
+}
+
 /// A JSON list of strings that holds this one.
 pub(crate) fn list_holds<C: ColumnTrait>(backend: DbBackend, column: C, item: &str) -> SimpleExpr {
     match backend {

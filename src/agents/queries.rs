@@ -55,7 +55,7 @@ pub(crate) struct AgentFilter {
 }
 
 fn live() -> Select<agent::Entity> {
-    agent::Entity::find().filter(agent::Column::IsActive.eq(true))
+    agent::Entity::find().filter(search::is_true(agent::Column::IsActive))
 }
 
 pub(crate) async fn list(
@@ -144,7 +144,7 @@ async fn change_live(
     expected: &Expected,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    let live = agent::Entity::update_many().filter(agent::Column::IsActive.eq(true));
+    let live = agent::Entity::update_many().filter(search::is_true(agent::Column::IsActive));
     let after = REVISED.update(work.db(), live, id, expected, changes).await;
     match after.on_foreign_key(no_model)? {
         Some(row) => Ok(row),
@@ -170,7 +170,7 @@ pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<
             Expr::col(member::Column::Revision).add(1),
         )
         .filter(member::Column::AgentId.eq(id))
-        .filter(member::Column::IsActive.eq(true))
+        .filter(search::is_true(member::Column::IsActive))
         .exec_with_returning(work.db())
         .await?;
     for member_row in &ended {
@@ -190,7 +190,7 @@ async fn hold_circles(
         .select_only()
         .column(member::Column::CircleId)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(member::Column::IsActive.eq(true))
+        .filter(search::is_true(member::Column::IsActive))
         .into_query();
     Ok(circle::Entity::find()
         .filter(circle::Column::Id.in_subquery(its))

@@ -92,7 +92,7 @@ pub(crate) struct CircleFilter {
 }
 
 fn live() -> Select<circle::Entity> {
-    circle::Entity::find().filter(circle::Column::IsActive.eq(true))
+    circle::Entity::find().filter(search::is_true(circle::Column::IsActive))
 }
 
 fn live_with_count() -> Select<circle::Entity> {
@@ -108,7 +108,7 @@ fn active_members() -> SimpleExpr {
             Expr::col((member::Entity, member::Column::CircleId))
                 .eq(Expr::col((circle::Entity, circle::Column::Id))),
         )
-        .and_where(member::Column::IsActive.eq(true))
+        .and_where(search::is_true(member::Column::IsActive))
         .take();
     SimpleExpr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(count)))
 }
@@ -147,8 +147,8 @@ pub(crate) async fn list_of_agent(
     let memberships = member::Entity::find()
         .inner_join(circle::Entity)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(member::Column::IsActive.eq(true))
-        .filter(circle::Column::IsActive.eq(true));
+        .filter(search::is_true(member::Column::IsActive))
+        .filter(search::is_true(circle::Column::IsActive));
     let page = page::fetch(
         db,
         memberships,

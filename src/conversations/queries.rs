@@ -231,7 +231,7 @@ async fn check_agents(db: &impl ConnectionTrait, given: Vec<i64>) -> Result<Vec<
         .select_only()
         .column(agent::Column::Id)
         .filter(agent::Column::Id.is_in(given.iter().copied()))
-        .filter(agent::Column::IsActive.eq(true))
+        .filter(search::is_true(agent::Column::IsActive))
         .into_tuple()
         .all(db)
         .await?;
@@ -250,7 +250,7 @@ async fn check_agents(db: &impl ConnectionTrait, given: Vec<i64>) -> Result<Vec<
 async fn active_members(db: &impl ConnectionTrait, circle_id: i64) -> Result<Vec<i64>, Error> {
     let mut rows = member::Entity::find()
         .filter(member::Column::CircleId.eq(circle_id))
-        .filter(member::Column::IsActive.eq(true))
+        .filter(search::is_true(member::Column::IsActive))
         .all(db)
         .await?;
     rows.sort_unstable_by_key(|row| (row.role, row.joined_at, row.id));
@@ -344,7 +344,7 @@ pub(crate) async fn add_participant(
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
     let agent_row = agent::Entity::find_by_id(agent_id)
-        .filter(agent::Column::IsActive.eq(true))
+        .filter(search::is_true(agent::Column::IsActive))
         .one(db)
         .await?
         .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;

@@ -16,6 +16,7 @@ use crate::{
     audit::{Action, Fields},
     circles,
     error::{Error, FieldError},
+    search,
     write::Work,
 };
 
@@ -122,7 +123,7 @@ impl Held<'_> {
                 Expr::col(member::Column::Revision).add(1),
             )
             .filter(member::Column::CircleId.eq(self.circle_row.id))
-            .filter(member::Column::IsActive.eq(true))
+            .filter(search::is_true(member::Column::IsActive))
             .filter(which)
             .exec_with_returning(self.work.db())
             .await?;

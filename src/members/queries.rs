@@ -20,6 +20,7 @@ use crate::{
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
     revision::Expected,
+    search,
     write::Work,
 };
 
@@ -52,8 +53,8 @@ pub(crate) async fn list(
         .apply_if(role, |query, role| {
             query.filter(member::Column::Role.eq(role))
         })
-        .apply_if((!include_inactive).then_some(true), |query, active| {
-            query.filter(member::Column::IsActive.eq(active))
+        .apply_if((!include_inactive).then_some(()), |query, ()| {
+            query.filter(search::is_true(member::Column::IsActive))
         });
     page::fetch(
         db,
@@ -71,7 +72,7 @@ pub(super) fn of_circle(circle_id: i64) -> Select<member::Entity> {
 
 pub(crate) async fn count_active(db: &impl ConnectionTrait, circle_id: i64) -> Result<i64, Error> {
     let count = of_circle(circle_id)
-        .filter(member::Column::IsActive.eq(true))
+        .filter(search::is_true(member::Column::IsActive))
         .count(db)
         .await?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
@@ -86,7 +87,7 @@ pub(crate) async fn get(
     let circle_row = circles::queries::get(db, circle).await?;
     of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(member::Column::IsActive.eq(true))
+        .filter(search::is_true(member::Column::IsActive))
         .one(db)
         .await?
         .ok_or_else(|| unknown(circle, agent_id))
@@ -139,7 +140,7 @@ pub(super) async fn hold_agents(
         .select_only()
         .columns([agent::Column::Id, agent::Column::ModelId])
         .filter(agent::Column::Id.is_in(ids.iter().copied()))
-        .filter(agent::Column::IsActive.eq(true))
+        .filter(search::is_true(agent::Column::IsActive))
         .order_by_asc(agent::Column::Id)
         .lock_shared()
         .into_tuple()

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     page::{Page, PageRequest},
     revision::{Stated, etag},
+    search,
     write::Work,
 };
 
@@ -175,7 +176,7 @@ async fn numbered(
 /// A participant that was deleted meanwhile says nothing any more.
 async fn live_agent(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
     agent::Entity::find_by_id(id)
-        .filter(agent::Column::IsActive.eq(true))
+        .filter(search::is_true(agent::Column::IsActive))
         .one(db)
         .await?
         .ok_or_else(|| Error::invalid("#/agent_id", "this agent was deleted"))

@@ -197,7 +197,7 @@ async fn delete_unused(work: &Work, models: Select<model::Entity>) -> Result<(),
     };
     let users = agent::Entity::find()
         .filter(agent::Column::ModelId.in_subquery(ids()))
-        .filter(agent::Column::IsActive.eq(true));
+        .filter(search::is_true(agent::Column::IsActive));
     if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
         return Err(Error::conflict(
             IN_USE,
