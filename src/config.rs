@@ -112,6 +112,36 @@ pub struct ServerSettings {
     )]
     pub max_requests: usize,
 
+    /// Reads a second that one API key, or one address without, may ask for; 0 for no limit
+    #[arg(
+        long,
+        global = true,
+        env = "RATE_READS",
+        value_name = "N",
+        default_value_t = 2000
+    )]
+    pub rate_reads: u32,
+
+    /// Writes a second that one API key, or one address without, may ask for; 0 for no limit
+    #[arg(
+        long,
+        global = true,
+        env = "RATE_WRITES",
+        value_name = "N",
+        default_value_t = 500
+    )]
+    pub rate_writes: u32,
+
+    /// Tokens a minute that one address may be wrong with; 0 for no limit
+    #[arg(
+        long,
+        global = true,
+        env = "RATE_AUTH_FAILURES",
+        value_name = "N",
+        default_value_t = 10
+    )]
+    pub rate_auth_failures: u32,
+
     /// How long a client is made to wait for an answer
     #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,

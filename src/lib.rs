@@ -16,6 +16,7 @@ pub mod auth;
 mod caller;
 pub mod error;
 mod idempotency;
+mod limits;
 pub mod page;
 mod patch;
 mod revision;

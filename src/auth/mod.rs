@@ -25,6 +25,7 @@ use crate::{
     database::Database,
     error::{self, Error},
     http::{Contract, Rejection, overloaded, read_away},
+    limits::Limits,
 };
 use hosts::Hosts;
 
@@ -34,6 +35,7 @@ pub(crate) struct Auth {
     contract: Contract,
     keyring: Keyring,
     keyless: Keyless,
+    limits: Limits,
     /// How long a caller is made to wait to be known.
     limit: Duration,
     /// For those who wait for that at once.
@@ -52,7 +54,12 @@ enum Keyless {
 }
 
 impl Auth {
-    pub(crate) fn new(settings: &ServerSettings, keyring: Keyring, contract: Contract) -> Self {
+    pub(crate) fn new(
+        settings: &ServerSettings,
+        keyring: Keyring,
+        contract: Contract,
+        limits: Limits,
+    ) -> Self {
         let keyless = if exposure::is_private(settings) {
             Keyless::At(Hosts::new(&settings.allowed_host))
         } else if settings.insecure {
@@ -64,24 +71,27 @@ impl Auth {
             contract,
             keyring,
             keyless,
+            limits,
             limit: settings.request_timeout,
             places: Arc::new(Semaphore::new(settings.max_requests)),
         }
     }
 
-    /// Who is asking.
-    async fn admit(&self, request: &Request) -> poem::Result<Caller> {
+    /// Who is asking; nobody in particular where the operation is open to all.
+    async fn admit(&self, request: &Request) -> poem::Result<Option<Caller>> {
         let Access::Scope(scope) = self.contract.access_to(request) else {
-            return Ok(Caller::Anyone);
+            return Ok(None);
         };
         let database = request
             .data::<Database>()
             .ok_or(Rejection::Unauthenticated)?;
         match Credentials::of(request) {
-            Credentials::None if self.needs_none(request, database).await? => Ok(Caller::Anyone),
+            Credentials::None if self.needs_none(request, database).await? => {
+                Ok(Some(Caller::Anyone))
+            }
             Credentials::None => Err(Rejection::Unauthenticated.into()),
             Credentials::Unreadable => Err(Rejection::InvalidToken.into()),
-            Credentials::Bearer(shown) => self.admit_key(database, shown, scope).await,
+            Credentials::Bearer(shown) => self.admit_key(database, shown, scope).await.map(Some),
         }
     }
 
@@ -192,10 +202,11 @@ impl<E: Endpoint> Endpoint for AuthEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        // Every authentication passes here, and fails here: as `Rejection::InvalidToken`.
         match self.auth.admit(&request).await {
             Ok(caller) => {
-                request.set_data(caller);
+                if let Some(caller) = caller {
+                    request.set_data(caller);
+                }
                 self.inner
                     .call(request)
                     .await
@@ -203,6 +214,11 @@ impl<E: Endpoint> Endpoint for AuthEndpoint<E> {
             }
             Err(refused) => {
                 read_away(&mut request).await;
+                // Counted where it failed, and after that: a good token passes, whoever else is
+                // behind the same address.
+                if let Some(Rejection::InvalidToken) = refused.downcast_ref() {
+                    self.auth.limits.fail(&request)?;
+                }
                 Err(refused)
             }
         }

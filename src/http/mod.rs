@@ -46,6 +46,7 @@ use crate::{
     handles::HandlesApi,
     keys::KeysApi,
     lifecycle::Lifecycle,
+    limits::Limits,
     members::MembersApi,
     messages::MessagesApi,
     models::ModelsApi,
@@ -127,7 +128,8 @@ pub(crate) fn endpoint(
     let documents = openapi::Documents::of(&service);
     let contract = Contract::new(&documents.description);
     let keyring = Keyring::new(settings.key_check_interval);
-    let auth = Auth::new(settings, keyring.clone(), contract.clone());
+    let limits = Limits::new(settings);
+    let auth = Auth::new(settings, keyring.clone(), contract.clone(), limits.clone());
     let text = documents.text;
     let headers = headers::Headers::new("/docs", &documents.html, &settings.cors_origin);
     Route::new()
@@ -156,6 +158,7 @@ pub(crate) fn endpoint(
             settings.max_requests,
         ))
         .with(contract)
+        .with(limits)
         .with(auth)
         .with(gate::Gate)
         .with(problem::Problems)

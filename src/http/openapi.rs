@@ -48,7 +48,36 @@ what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` 
 `invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable`, `pool_exhausted` \
 or `contended` (with `Retry-After`), and 507 `insufficient_storage`.
 
+**Limits** hold for each API key, and for each address that shows none, apart for reads and for \
+writes: `RateLimit` and `RateLimit-Policy` tell where a caller stands. Beyond them the answer is 429 \
+`rate_limited` with `Retry-After`, as it is after too many wrong keys from one address. Callers on \
+the service's own machine that need no key have no limit.
+
 **Every answer** carries `X-Request-Id`: the caller's own, or a new one.";
+
+/// What a caller hears beside a problem that is of its own making: name, type and meaning.
+const REFUSED_CALLER: [(&str, &str, &str); 4] = [
+    (
+        "WWW-Authenticate",
+        "string",
+        "What kind of key is needed (with status 401 and 403)",
+    ),
+    (
+        "Retry-After",
+        "integer",
+        "Seconds to wait before trying again (with status 429)",
+    ),
+    (
+        "RateLimit",
+        "string",
+        "How many more requests may be sent (r), and in how many seconds all may be again (t)",
+    ),
+    (
+        "RateLimit-Policy",
+        "string",
+        "How many requests (q) may be sent in how many seconds (w)",
+    ),
+];
 
 /// Gives the service its title page.
 pub(crate) fn introduce<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
@@ -281,12 +310,14 @@ fn ask_for_keys(description: &mut Value) {
         operation["description"] = format!("{text}\n\nNeeds the scope `{scope}`.").into();
         operation["x-required-scope"] = scope.name().into();
         operation["security"] = json!([{"bearer": []}]);
-        operation["responses"]["4XX"]["headers"]["WWW-Authenticate"] = json!({
-            "description": "What kind of key is needed (with status 401 and 403)",
-            "required": false,
-            "deprecated": false,
-            "schema": {"type": "string"},
-        });
+        for (header, kind, says) in REFUSED_CALLER {
+            operation["responses"]["4XX"]["headers"][header] = json!({
+                "description": says,
+                "required": false,
+                "deprecated": false,
+                "schema": {"type": kind},
+            });
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     database::Database,
     error::{Error, FieldError},
     http::{MAX_BODY, request_id::RequestId},
+    limits::Standing,
 };
 
 /// The media type of every error body.
@@ -85,6 +86,8 @@ pub(crate) enum Rejection {
     InvalidToken,
     #[error("the API key lacks the scope {scope}")]
     Forbidden { scope: Scope },
+    #[error("that is more than one caller may ask for; `Retry-After` says when to come again")]
+    TooOften(Standing),
     #[error("the request is meant for another host; --allowed-host lists more names")]
     Host,
     #[error("the request comes from a page of another site")]
@@ -252,6 +255,11 @@ fn outline_rejection(rejection: &Rejection) -> Outline<'_> {
         Rejection::Forbidden { .. } => {
             Outline::new(StatusCode::FORBIDDEN, "forbidden", sentence(rejection))
         }
+        Rejection::TooOften(_) => Outline::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            sentence(rejection),
+        ),
         Rejection::Host => Outline::new(
             StatusCode::MISDIRECTED_REQUEST,
             "host_not_allowed",
@@ -380,6 +388,9 @@ fn answer(error: &poem::Error, request_id: &RequestId, database: Option<&Databas
     {
         let headers = response.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(Rejection::TooOften(standing)) = rejection {
+        standing.tell(response.headers_mut());
     }
     if unavailable {
         let soon = HeaderValue::from_static("1");

@@ -24,6 +24,7 @@ mod idempotency;
 mod keys;
 mod kills;
 mod lifecycle;
+mod limits;
 mod logging;
 mod members;
 mod migrations;
