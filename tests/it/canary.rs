@@ -33,7 +33,7 @@ impl Said {
 
     /// Runs a command to its end and notes what it says.
     fn run(&mut self, place: &str, command: &mut Command) -> bool {
-        let output = command.output().expect("the program runs");
+        let output = binary::finish(command);
         for stream in [&output.stdout, &output.stderr] {
             self.note(place, String::from_utf8_lossy(stream));
         }
@@ -55,8 +55,10 @@ impl Said {
     }
 }
 
-fn with_password(url: &str, password: &str) -> String {
+/// The database as somebody sees it who is not let in: the tests' own user needs no password.
+fn for_a_stranger(url: &str, password: &str) -> String {
     let mut url = Url::parse(url).expect("a URL");
+    url.set_username("stranger").expect("a user");
     url.set_password(Some(password)).expect("a password");
     url.to_string()
 }
@@ -136,7 +138,7 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("settings.toml");
     let mut said = Said::default();
-    let wrong = with_password(&database.url, PASSWORD);
+    let wrong = for_a_stranger(&database.url, PASSWORD);
     for arguments in [&["serve"][..], &["migrate", "status"], &["keys", "list"]] {
         for (way, mut command) in ways(arguments, &wrong, &file) {
             command.env("BIND", "127.0.0.1:0");
