@@ -42,3 +42,4 @@ mod secrets;
 mod sqlite;
 mod starts;
 mod stops;
+mod tls;
