@@ -92,7 +92,6 @@ impl Tls {
             };
             seen = stamps;
             match change {
-                None => {}
                 Some(Ok(config)) => {
                     self.current.send_replace(config);
                     loaded = stamps;
@@ -102,7 +101,7 @@ impl Tls {
                     refused = Some(stamps);
                     tracing::error!(%cause, "the new TLS certificate can't be used; going on with the old one");
                 }
-                Some(Err(_)) => {}
+                None | Some(Err(_)) => {}
             }
         }
     }
