@@ -13,7 +13,7 @@ use crate::{
     error::{self, Error},
     http,
     lifecycle::{Lifecycle, Phase},
-    server::Server,
+    server::{Server, Tls, TlsError},
 };
 
 /// How long to wait between looks at a database that is down.
@@ -25,6 +25,7 @@ pub struct Application {
     settings: ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
+    tls: Option<Tls>,
     listener: TcpListener,
     refusal: Refusal,
 }
@@ -40,6 +41,8 @@ pub enum StartError {
     Schema(MigrateError),
     #[error(transparent)]
     Exposed(#[from] Exposed),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("can't listen on {address}: {cause}")]
     Listen {
         address: SocketAddr,
@@ -48,9 +51,9 @@ pub enum StartError {
 }
 
 impl Application {
-    /// Opens the pool, takes the address and looks at the database. Where that is down, or takes
-    /// its time, the service says so and goes on: [`Application::run`] waits for it in the
-    /// background.
+    /// Reads the certificate, opens the pool, takes the address and looks at the database. Where
+    /// that is down, or takes its time, the service says so and goes on: [`Application::run`] waits
+    /// for it in the background.
     ///
     /// # Errors
     /// Settings that can't work, a database that refuses, a schema newer than this program, or an
@@ -61,6 +64,7 @@ impl Application {
             database,
             log: _,
         } = settings;
+        let tls = Tls::load(&settings)?;
         let database = Database::open(&database).await?;
         let address = settings.bind;
         let listener = TcpListener::bind(address)
@@ -79,6 +83,7 @@ impl Application {
             settings,
             database,
             lifecycle,
+            tls,
             listener,
             refusal,
         })
@@ -107,6 +112,7 @@ impl Application {
             settings,
             database,
             lifecycle,
+            tls,
             listener,
             refusal,
         } = self;
@@ -127,7 +133,7 @@ impl Application {
             tracing::info!("stopping: no longer ready");
             tokio::time::sleep(settings.shutdown_delay).await;
         };
-        Server::new(endpoint, &settings)
+        Server::new(endpoint, tls, &settings)
             .run(listener, stopped, settings.shutdown_timeout)
             .await;
         database.close(settings.pool_close_timeout).await;

@@ -1,7 +1,7 @@
 //! Every setting of the server, documented beside its default. Those of the database are in the
 //! migration crate, because the migration runner reads the same ones.
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 use migration::settings::DatabaseSettings;
@@ -32,6 +32,15 @@ pub struct ServerSettings {
         default_value = "127.0.0.1:8000"
     )]
     pub bind: SocketAddr,
+
+    /// Certificate in PEM format, with those that vouch for it after it: serve by HTTPS, and take
+    /// it anew when the file changes
+    #[arg(long, global = true, env = "TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM format
+    #[arg(long, global = true, env = "TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 
     /// Start on an address that others can reach though there is no usable API key
     #[arg(

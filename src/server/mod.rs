@@ -6,6 +6,7 @@
 
 mod body;
 mod patience;
+mod tls;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -26,10 +27,14 @@ use tokio::{
     sync::Semaphore,
     time::Instant,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::config::ServerSettings;
 use patience::{Patience, Patient, Turns};
+pub(crate) use tls::{Tls, TlsError};
 
 /// File descriptors that are left for the database, the log and the listener.
 const DESCRIPTORS_ASIDE: usize = 100;
@@ -50,6 +55,7 @@ pub(crate) struct Server<E> {
 struct Connections<E> {
     endpoint: E,
     protocol: auto::Builder<TokioExecutor>,
+    tls: Option<Tls>,
     patience: Patience,
     body_timeout: Duration,
     /// No more requests after the ones under way.
@@ -67,12 +73,13 @@ struct Ends {
 }
 
 impl<E: Endpoint<Output = Response> + 'static> Server<E> {
-    pub(crate) fn new(endpoint: E, settings: &ServerSettings) -> Self {
+    pub(crate) fn new(endpoint: E, tls: Option<Tls>, settings: &ServerSettings) -> Self {
         let limit = within_descriptors(settings.max_connections);
         Self {
             connections: Arc::new(Connections {
                 endpoint,
                 protocol: protocol(),
+                tls,
                 patience: Patience {
                     head: settings.header_timeout,
                     idle: settings.keep_alive_timeout,
@@ -95,6 +102,8 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
         stop: impl Future<Output = ()>,
         limit: Duration,
     ) {
+        let tls = self.connections.tls.clone();
+        let _following = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.follow())));
         let mut stop = pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -135,7 +144,7 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
         let _ = stream.set_nodelay(true);
         let connections = Arc::clone(&self.connections);
         self.tasks.spawn(async move {
-            connections.serve(stream, ends).await;
+            connections.open(stream, ends).await;
             drop(slot);
         });
     }
@@ -158,6 +167,26 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
 }
 
 impl<E: Endpoint<Output = Response> + 'static> Connections<E> {
+    /// Serves one connection, by TLS where there is a certificate. Until the service closes: what
+    /// has not got through its handshake by then has no request under way.
+    async fn open(self: Arc<Self>, stream: TcpStream, ends: Ends) {
+        let Some(tls) = &self.tls else {
+            return self.serve(stream, ends).await;
+        };
+        let opened = tokio::select! {
+            opened = tls.open(stream, self.patience.head) => opened,
+            () = self.closing.cancelled() => return,
+        };
+        let ends = Ends {
+            scheme: Scheme::HTTPS,
+            ..ends
+        };
+        match opened {
+            Ok(stream) => self.serve(stream, ends).await,
+            Err(cause) => tracing::debug!(%cause, "a TLS handshake failed"),
+        }
+    }
+
     /// Serves one connection to its end, over whatever carries it.
     async fn serve<S>(self: Arc<Self>, stream: S, ends: Ends)
     where

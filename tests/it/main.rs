@@ -43,3 +43,4 @@ mod secrets;
 mod sqlite;
 mod starts;
 mod stops;
+mod tls;

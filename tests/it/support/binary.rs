@@ -32,6 +32,8 @@ pub(crate) fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
         "DB_HOST",
         "RUST_LOG",
         "BIND",
+        "TLS_CERT",
+        "TLS_KEY",
         "CIRCLE_REGISTRY_CONFIG",
     ] {
         command.env_remove(name);
@@ -148,7 +150,14 @@ impl Server {
         Self::spawn(command, host, None).await
     }
 
-    async fn spawn(mut command: Command, host: &str, stderr: Option<Stdio>) -> Self {
+    /// Starts a server that answers by TLS only, and waits until it says that it listens.
+    pub(crate) async fn start_by_tls(database_url: &str, more: &[&str]) -> Self {
+        let server = Self::begin(command(&serve(database_url, more)), "127.0.0.1", None);
+        server.wait_for_log("listening").await;
+        server
+    }
+
+    fn begin(mut command: Command, host: &str, stderr: Option<Stdio>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let log = NamedTempFile::new().expect("a file");
         let to_file = || log.reopen().expect("the file").into();
@@ -159,12 +168,16 @@ impl Server {
             .spawn()
             .expect("the server starts");
         let client = Client::builder().timeout(PATIENCE).build();
-        let mut server = Self {
+        Self {
             child,
             address,
             client: client.expect("a client"),
             log,
-        };
+        }
+    }
+
+    async fn spawn(command: Command, host: &str, stderr: Option<Stdio>) -> Self {
+        let mut server = Self::begin(command, host, stderr);
         let deadline = Instant::now() + PATIENCE;
         while server
             .client
@@ -241,6 +254,15 @@ impl Server {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log.path()).expect("the log")
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "no {text:?} in {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits for the process to end; its exit code, and what it logged.
