@@ -88,7 +88,10 @@ class Server(Process):
 
 def service(binary, url, folder, name, *more):
     port = free_port()
-    command = [binary, "serve", "--bind", f"127.0.0.1:{port}", "--database-url", url, "--shutdown-delay", "0s", *more]
+    # The load comes from one address, which would be told to slow down.
+    limits = ["--rate-reads", "0", "--rate-writes", "0"]
+    command = [binary, "serve", "--bind", f"127.0.0.1:{port}", "--database-url", url, "--shutdown-delay", "0s",
+               *limits, *more]
     server = Server(command, folder / f"{name}.log", port)
     server.wait_for(lambda: server.call("GET", "/readyz")[0] == 200)
     return server
