@@ -125,7 +125,7 @@ impl Standing {
 impl Limits {
     pub(crate) fn new(settings: &ServerSettings) -> Self {
         const SECOND: Duration = Duration::from_secs(1);
-        const MINUTE: Duration = Duration::from_secs(60);
+        const MINUTE: Duration = Duration::from_mins(1);
         Self(Arc::new(Tiers {
             reads: Tier::new("reads", settings.rate_reads, SECOND),
             writes: Tier::new("writes", settings.rate_writes, SECOND),
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     fn tier(requests: u32) -> Tier {
-        Tier::new("reads", requests, Duration::from_secs(60)).expect("a limit")
+        Tier::new("reads", requests, Duration::from_mins(1)).expect("a limit")
     }
 
     #[test]

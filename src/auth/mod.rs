@@ -145,13 +145,11 @@ impl Auth {
                 found => found,
             }
         };
-        match timeout(self.limit, looking).await {
-            Ok(found) => Ok(found?),
-            Err(_) => {
-                database.suspect();
-                Err(Rejection::TimedOut.into())
-            }
+        if let Ok(found) = timeout(self.limit, looking).await {
+            return Ok(found?);
         }
+        database.suspect();
+        Err(Rejection::TimedOut.into())
     }
 }
 

@@ -79,7 +79,7 @@ fn check_disk(folder: &Path, report: &mut Report) {
     let advice = "make space: a full disk answers 507 to writes";
     match free {
         ..NO_SPACE => report.error("disk", found, advice),
-        ..LITTLE_SPACE => report.warning("disk", found, advice),
+        NO_SPACE..LITTLE_SPACE => report.warning("disk", found, advice),
         _ => report.ok("disk", found),
     }
 }

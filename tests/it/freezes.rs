@@ -47,7 +47,7 @@ async fn keep_asking(
     while !over.load(Ordering::Relaxed) {
         count += 1;
         let asked = Instant::now();
-        let request = if number % 3 == 0 {
+        let request = if number.is_multiple_of(3) {
             let name = format!("frozen-{number}-{count}");
             let body = json!({"name": name, "api_type": "openai"});
             let request = client.post(format!("{base}/v1/providers")).json(&body);

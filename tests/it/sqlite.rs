@@ -46,9 +46,9 @@ async fn two_services_on_one_file_see_each_other_s_writes_and_lose_none() {
 /// Eight writers and eight readers share the servers. Each writer counts up one number that all of
 /// them share, each time from the state that it read, and adds rows of its own.
 async fn contend(servers: &[&Server]) {
-    let counter = json!({"name": "counter", "api_type": "openai", "config": {"count": 0}});
+    let zero = json!({"name": "counter", "api_type": "openai", "config": {"count": 0}});
     let request = servers[0].client().post(servers[0].url("/v1/providers"));
-    let path = Answer::to(request.json(&counter)).await;
+    let path = Answer::to(request.json(&zero)).await;
     let path = path.header("location").to_owned();
     let end = Instant::now() + Duration::from_secs(if in_full() { 30 } else { 5 });
     let writers = (0..8).map(|n| count_up(servers[n % servers.len()], &path, n, end));
@@ -78,9 +78,9 @@ async fn count_up(server: &Server, path: &str, writer: usize, end: Instant) -> u
         let before = server.get(path).await;
         let tag = before.header("etag").to_owned();
         let count = before.ok()["config"]["count"].as_u64().expect("a count");
-        let patch = server.client().patch(server.url(path));
-        let patch = patch.header("if-match", tag);
-        let after = Answer::to(patch.json(&json!({"config": {"count": count + 1}}))).await;
+        let request = server.client().patch(server.url(path));
+        let request = request.header("if-match", tag);
+        let after = Answer::to(request.json(&json!({"config": {"count": count + 1}}))).await;
         if after.status == 412 {
             continue;
         }

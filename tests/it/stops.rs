@@ -35,7 +35,7 @@ const PATIENT: [&str; 4] = ["--db-acquire-timeout", "30s", "--body-timeout", "30
 async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
     let rounds = usually_or_in_full(1, 25);
     on_both_databases(async |database| {
-        let (mut served, mut longest) = (0, Duration::ZERO);
+        let (mut requests, mut longest) = (0, Duration::ZERO);
         for round in 0..rounds {
             // One round in full is as long as the settings' defaults allow.
             let quick = !in_full() || round > 0;
@@ -43,13 +43,13 @@ async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
             let settings = [settings, &PATIENT].concat();
             let server = Server::start_ready(&database.url, &settings).await;
             let (answered, time) = stop_under_load(server, round).await;
-            served += answered;
+            requests += answered;
             longest = longest.max(time);
             assert_no_session_is_left(database).await;
         }
         report(
             &format!("told to stop under load on {:?}", database.backend),
-            &format!("{rounds} times, {served} requests, none failed; at most {longest:?}"),
+            &format!("{rounds} times, {requests} requests, none failed; at most {longest:?}"),
         );
     })
     .await;

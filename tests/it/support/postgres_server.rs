@@ -133,7 +133,7 @@ impl PostgresServer {
     /// Waits until it lets clients in.
     pub(crate) async fn accepts(&self) {
         let url = self.url_of("postgres");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             match PgConnection::connect(&url).await {
                 Ok(connection) => return connection.close().await.expect("closed"),
