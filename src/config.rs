@@ -101,7 +101,7 @@ pub struct ServerSettings {
     #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
 
-    /// Site whose pages may read the answers, as https://console.example; can be given more than once
+    /// Site whose pages may read the answers, as `https://console.example`; can be given more than once
     #[arg(
         long,
         global = true,
@@ -158,6 +158,7 @@ pub struct ServerSettings {
     /// How long a connection may stay open between requests
     #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]
     pub keep_alive_timeout: Duration,
+
     /// How many MiB of rosters to keep, to be sent again while nothing in them has changed; 0 for none
     #[arg(
         long,
