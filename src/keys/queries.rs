@@ -77,7 +77,7 @@ pub(crate) async fn create(work: &Work, draft: Draft) -> Result<(api_key::Model,
     } = draft;
     let now = now();
     if expires_at.is_some_and(|moment| moment <= now) {
-        return Err(Error::invalid("#/expires_at", "must be in the future"));
+        return Err(Error::invalid("#/expires_at", "is not in the future"));
     }
     let secret = Secret::random().map_err(Error::Randomness)?;
     let row = api_key::ActiveModel {

@@ -89,7 +89,7 @@ pub(crate) struct NewProvider {
         nullable,
         validator(
             max_length = 2048,
-            pattern = "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$"
+            pattern = "^https?://[!$-.0-;=A-\\[\\]-~]+([/?][!$-~]*)?$"
         )
     )]
     base_url: Option<String>,
@@ -154,7 +154,7 @@ pub(crate) struct ProviderPatch {
         nullable,
         validator(
             max_length = 2048,
-            pattern = "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$"
+            pattern = "^https?://[!$-.0-;=A-\\[\\]-~]+([/?][!$-~]*)?$"
         )
     )]
     base_url: MaybeUndefined<String>,
