@@ -1,6 +1,8 @@
 //! Pages by keyset: a list is in the order of its rows' ids, and a cursor is the last id seen. Lists
 //! that have other orders too are in `sort`.
 
+use std::convert::Infallible;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter,
@@ -60,25 +62,30 @@ impl<T> Page<T> {
         total: Option<u64>,
         id: impl Fn(&T) -> i64,
     ) -> Self {
-        Self::cut_with(rows, request, total, |row| encode(id(row)))
+        let cursor = |row: &T| Ok::<_, Infallible>(encode(id(row)));
+        let Ok(page) = Self::cut_with(rows, request, total, cursor);
+        page
     }
 
     /// The same for a list with cursors of its own.
-    pub(crate) fn cut_with(
+    ///
+    /// # Errors
+    /// What the cursor can't be made for.
+    pub(crate) fn cut_with<E>(
         mut rows: Vec<T>,
         request: PageRequest,
         total: Option<u64>,
-        cursor: impl Fn(&T) -> String,
-    ) -> Self {
+        cursor: impl Fn(&T) -> Result<String, E>,
+    ) -> Result<Self, E> {
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).map(cursor);
-        Self {
+        let next_cursor = rows.last().filter(|_| more).map(cursor).transpose()?;
+        Ok(Self {
             rows,
             next_cursor,
             total,
-        }
+        })
     }
 
     pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {

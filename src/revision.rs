@@ -17,7 +17,7 @@ pub(crate) fn etag(id: i64, revision: i64) -> String {
 
 /// The entity tag of an answer that shows more than the revision speaks of: it names the very bytes.
 /// A change can be tied to it as to any other; then it speaks of the thing itself.
-pub(crate) fn view_etag(id: i64, revision: i64, body: &str) -> String {
+pub(crate) fn view_etag(id: i64, revision: i64, body: impl AsRef<[u8]>) -> String {
     let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]);
     format!("\"{id}-{revision}-{digest}\"")
 }

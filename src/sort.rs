@@ -5,14 +5,16 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike, Utc};
 use poem_openapi::Enum;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IntoSimpleExpr,
-    ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IdenStatic,
+    IntoSimpleExpr, ModelTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Select, Value,
     sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
+    rows::Field,
 };
 
 /// What a list is sorted by; with a `-`, the other way round. Texts are in the order of their
@@ -148,11 +150,65 @@ where
     E::Model: Sync,
     R: FromQueryResult,
 {
+    let total = page::total(db, &query, request.page).await?;
+    let sort = request.sort;
+    let query = sorted(query, columns, &request, db.get_database_backend());
+    let rows = query.into_model::<R>().all(db).await?;
+    let cursor = |row: &R| {
+        let row = model_of(row);
+        let value = columns.column(sort.parts().0).map(|column| row.get(column));
+        Ok(encode(sort, row.get(columns.id).unwrap(), value))
+    };
+    Page::cut_with(rows, request.page, total, cursor)
+}
+
+/// Fetches one page of `query`, sorted, as rows of these fields, as they are written.
+///
+/// # Errors
+/// What the database reports.
+pub(crate) async fn fetch_rows<E>(
+    db: &impl ConnectionTrait,
+    query: Select<E>,
+    fields: &[Field],
+    columns: Sortable<E::Column>,
+    request: SortedRequest,
+) -> Result<Page<QueryResult>, Error>
+where
+    E: EntityTrait,
+    E::Model: Sync,
+{
+    let total = page::total(db, &query, request.page).await?;
+    let (sort, backend) = (request.sort, db.get_database_backend());
+    let query = sorted(Field::select(query, fields), columns, &request, backend);
+    let rows = db.query_all_raw(query.build(backend)).await?;
+    let index = |column: E::Column| Field::position(fields, column.as_str());
+    let cursor = |row: &QueryResult| {
+        let key = sort.parts().0;
+        let index_of_key = columns.column(key).map(index).transpose()?;
+        let value = match (index_of_key, key) {
+            (None, _) => None,
+            (Some(at), Key::Name) => Some(row.try_get_by_index::<String>(at)?.into()),
+            (Some(at), _) => Some(row.try_get_by_index::<DateTime<Utc>>(at)?.into()),
+        };
+        Ok(encode(
+            sort,
+            row.try_get_by_index(index(columns.id)?)?,
+            value,
+        ))
+    };
+    Page::cut_with(rows, request.page, total, cursor)
+}
+
+/// The rows of a page and one more.
+fn sorted<E: EntityTrait>(
+    query: Select<E>,
+    columns: Sortable<E::Column>,
+    request: &SortedRequest,
+    backend: DbBackend,
+) -> Select<E> {
     let SortedRequest { page, sort, after } = request;
-    let total = page::total(db, &query, page).await?;
     let (key, order) = sort.parts();
-    let column = columns.column(key);
-    let value = column.map(|column| match (key, db.get_database_backend()) {
+    let value = columns.column(key).map(|column| match (key, backend) {
         (Key::Name, DbBackend::Postgres) => by_bytes(column),
         _ => column.into_simple_expr(),
     });
@@ -162,23 +218,18 @@ where
             .into_iter()
             .chain([columns.id.into_simple_expr()])
     };
-    let mut query = keys().fold(query.limit(page.limit + 1), |query, key| {
+    let query = keys().fold(query.limit(page.limit + 1), |query, key| {
         query.order_by(key, order.clone())
     });
-    if let Some(id) = page.after {
-        let last = after.into_iter().chain([id.into()]).map(Expr::value);
-        let (keys, last) = (Expr::tuple(keys()), Expr::tuple(last));
-        query = query.filter(match order {
-            Order::Desc => keys.lt(last),
-            _ => keys.gt(last),
-        });
-    }
-    let rows = query.into_model::<R>().all(db).await?;
-    Ok(Page::cut_with(rows, page, total, |row| {
-        let row = model_of(row);
-        let value = column.map(|column| row.get(column));
-        encode(sort, row.get(columns.id).unwrap(), value)
-    }))
+    let Some(id) = page.after else {
+        return query;
+    };
+    let last = after.clone().into_iter().chain([id.into()]);
+    let (keys, last) = (Expr::tuple(keys()), Expr::tuple(last.map(Expr::value)));
+    query.filter(match order {
+        Order::Desc => keys.lt(last),
+        _ => keys.gt(last),
+    })
 }
 
 /// PostgreSQL compares texts by its locale, unless told; SQLite compares their bytes.

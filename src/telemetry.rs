@@ -3,7 +3,11 @@
 //! Whoever reads the log may be slow, or stuck: a full pipe must not stop the service. So lines go
 //! to a thread of their own, through a buffer; where that is full, lines are dropped and counted.
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::{
+    io::{self, BufWriter, IsTerminal, Stderr, Write},
+    thread,
+    time::Duration,
+};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
@@ -15,6 +19,25 @@ const WAITING_LINES: usize = 16_384;
 
 /// Lines that wait are written at once, up to so many bytes of them.
 const BATCH: usize = 1 << 16;
+
+/// How long lines gather after a batch. Were each written as it comes, a thread would have to be woken
+/// for each: as much work as a small answer is.
+const REST: Duration = Duration::from_millis(10);
+
+/// Standard error, in batches.
+struct Batches(BufWriter<Stderr>);
+
+impl Write for Batches {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::sleep(REST);
+        Ok(())
+    }
+}
 
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +75,7 @@ pub fn start(settings: &LogSettings) -> Result<Log, TelemetryError> {
         .buffered_lines_limit(WAITING_LINES)
         .lossy(true)
         .thread_name("log")
-        .finish(BufWriter::with_capacity(BATCH, io::stderr()));
+        .finish(Batches(BufWriter::with_capacity(BATCH, io::stderr())));
     let log = Log {
         dropped: writer.error_counter(),
         _writer: guard,

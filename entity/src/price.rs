@@ -33,9 +33,16 @@ pub enum PriceError {
 
 impl Price {
     const PLACES: u32 = 10;
+    const DOLLAR: i64 = 10_i64.pow(Self::PLACES);
     const LIMIT: i64 = 1_000_000_000_000_000_000;
     /// What the API takes: plain digits, at most eight before the point and ten after it.
     pub const PATTERN: &str = r"^[0-9]{1,8}(\.[0-9]{1,10})?$";
+
+    /// A price from the count of 10⁻¹⁰ dollars that it is stored as.
+    #[must_use]
+    pub const fn from_stored(count: i64) -> Self {
+        Self(count)
+    }
 
     /// Reads a price per single token (as `2.5e-06`) and says whether digits beyond the tenth
     /// place had to be rounded, half to even.
@@ -83,7 +90,8 @@ impl FromStr for Price {
 
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Decimal::new(self.0, Self::PLACES))
+        let (dollars, rest) = (self.0 / Self::DOLLAR, self.0 % Self::DOLLAR);
+        write!(f, "{dollars}.{rest:010}")
     }
 }
 

@@ -243,10 +243,12 @@ pub async fn open_watched(
 /// SeaORM's own way to a SQLite pool asks for the library's version, which is ours, and so fails
 /// where the file is busy.
 fn open_sqlite(
-    options: ConnectOptions,
+    mut options: ConnectOptions,
     settings: &DatabaseSettings,
     target: &Target,
 ) -> Result<DatabaseConnection, DbErr> {
+    // A file does not hang up.
+    options.test_before_acquire(false);
     let sqlite = SqliteConnectOptions::from_str(&target.url)
         .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?
         .create_if_missing(true)

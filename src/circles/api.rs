@@ -13,18 +13,19 @@ use poem_openapi::{
     payload::Json,
     registry::{MetaResponses, Registry},
 };
+use sea_orm::QueryResult;
 
 use super::{
     cache::RosterCache,
     dto::{Circle, CircleInclude, CirclePatch, NewCircle, Roster},
     queries::{self, CircleFilter},
-    roster,
+    roster::{self, Members},
 };
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged, Written},
-    revision::{Expected, is_named},
+    http::{BodyText, Created, NoContent, PageBody, Tag, Tagged, Written},
+    revision::{Expected, is_named, view_etag},
     sort::{Sort, SortedRequest},
     write::Write,
 };
@@ -61,7 +62,7 @@ impl CirclesApi {
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
-    ) -> Result<Body<PageBody<Circle>>, Error> {
+    ) -> Result<BodyText<PageBody<Circle>>, Error> {
         let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = CircleFilter {
             status: status.0,
@@ -69,16 +70,29 @@ impl CirclesApi {
             updated_since: updated_since.0,
         };
         let db = database.connection();
-        let rows = queries::list(db, filter, page).await?;
-        let mut body: PageBody<Circle> = rows.into();
-        if include.0 == Some(CircleInclude::Members) {
-            let ids = body.data.iter().map(|circle| circle.id);
-            let mut members = roster::members_of(db, ids).await?;
-            for circle in &mut body.data {
-                circle.members = Some(members.remove(&circle.id).unwrap_or_default());
+        let page = queries::list(db, filter, page).await?;
+        let id_of = |row: &QueryResult| row.try_get_by_index::<i64>(0);
+        let members = match include.0 {
+            None => None,
+            Some(CircleInclude::Members) => {
+                let ids = page.rows.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
+                Some(roster::members_of(db, &ids).await?)
             }
-        }
-        Ok(Body(body))
+        };
+        BodyText::page(&page, |json, row| {
+            json.push("{");
+            json.fields(row, 0, &Circle::FIELDS)?;
+            if let Some(members) = &members {
+                json.push(",\"members\":");
+                let of_nobody = Members::default();
+                members
+                    .get(&id_of(row)?)
+                    .unwrap_or(&of_nobody)
+                    .write(json)?;
+            }
+            json.push("}");
+            Ok(())
+        })
     }
 
     /// Create a circle
@@ -122,8 +136,8 @@ impl CirclesApi {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
             let (roster, state) = roster::get(db, &name.0, true).await?;
-            let answer = Tagged::with_view(&roster, state.id, state.revision)?;
-            return Ok(RosterAnswer::View(answer));
+            let etag = view_etag(state.id, state.revision, &roster);
+            return Ok(RosterAnswer::Whole(Written::new(roster, etag)));
         }
         let named = headers
             .get(header::IF_NONE_MATCH)
@@ -142,7 +156,7 @@ impl CirclesApi {
             }
         }
         let (roster, state) = roster::get(db, &name.0, false).await?;
-        let written = Written::of(&roster, state.etag())?;
+        let written = Written::new(roster, state.etag());
         cache.count(false);
         cache.keep(name.0, state, written.clone());
         Ok(RosterAnswer::Whole(written))
@@ -271,8 +285,6 @@ impl CirclesApi {
 /// The answer to a request for a roster.
 enum RosterAnswer {
     Whole(Written),
-    /// With the memberships that ended.
-    View(Tagged<Roster>),
     NotModified(String),
 }
 
@@ -280,7 +292,6 @@ impl IntoResponse for RosterAnswer {
     fn into_response(self) -> Response {
         match self {
             Self::Whole(written) => written.into_response(),
-            Self::View(answer) => answer.into_response(),
             Self::NotModified(etag) => StatusCode::NOT_MODIFIED
                 .with_header(header::ETAG, etag)
                 .into_response(),

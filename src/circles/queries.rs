@@ -13,9 +13,10 @@ use sea_orm::{
     ActiveValue::{self, Set},
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QueryResult, QuerySelect, QueryTrait, Select, Statement,
-    sea_query::{Expr, ExprTrait, Query, SimpleExpr, SubQueryStatement},
+    sea_query::Expr,
 };
 
+use super::dto::{Circle, MEMBER_COUNT};
 use crate::{
     agents::dto::AgentCircle,
     audit::{Action, Change, Fields, Resource},
@@ -96,28 +97,15 @@ fn live() -> Select<circle::Entity> {
 }
 
 fn live_with_count() -> Select<circle::Entity> {
-    live().expr_as(active_members(), "member_count")
+    live().expr_as(Expr::cust(MEMBER_COUNT), "member_count")
 }
 
-/// Counted for each circle by itself: grouping a join took three times the database's time.
-fn active_members() -> SimpleExpr {
-    let count = Query::select()
-        .expr(Expr::col(member::Column::Id).count())
-        .from(member::Entity)
-        .and_where(
-            Expr::col((member::Entity, member::Column::CircleId))
-                .eq(Expr::col((circle::Entity, circle::Column::Id))),
-        )
-        .and_where(search::is_true(member::Column::IsActive))
-        .take();
-    SimpleExpr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(count)))
-}
-
+/// Rows of [`Circle::FIELDS`].
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: CircleFilter,
     page: SortedRequest,
-) -> Result<Page<CircleRow>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let CircleFilter {
         status,
         q,
@@ -125,7 +113,7 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
-    let query = live_with_count()
+    let query = live()
         .apply_if(status, |query, status| {
             query.filter(circle::Column::Status.eq(status))
         })
@@ -135,7 +123,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(circle::Column::UpdatedAt, since))
         });
-    sort::fetch(db, query, SORTABLE, page, |row: &CircleRow| &row.circle).await
+    sort::fetch_rows(db, query, &Circle::FIELDS, SORTABLE, page).await
 }
 
 /// The live circles that an agent is an active member of.

@@ -5,13 +5,18 @@ use std::sync::LazyLock;
 
 use chrono::{NaiveDate, Utc};
 use entity::values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList};
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 
 use super::{
     dto::{Capabilities, CircleHandles, Handle, Lint},
     rules,
 };
-use crate::{agents, circles, database::Database, error::Error, rows::Columns};
+use crate::{
+    agents, circles,
+    database::Database,
+    error::Error,
+    rows::{self, Columns},
+};
 
 /// What a circle contributes.
 #[derive(Clone, Debug)]
@@ -25,11 +30,19 @@ pub(super) struct CircleFacts {
     pub(super) project_context: Option<String>,
 }
 
-const CIRCLE_COLUMNS: &str =
-    "c.id, c.name, c.status, c.require_review, c.max_members, c.settings, c.project_context";
+const CIRCLE_COLUMNS: [&str; 7] = [
+    "c.id",
+    "c.name",
+    "c.status",
+    "c.require_review",
+    "c.max_members",
+    "c.settings",
+    "c.project_context",
+];
 
 impl CircleFacts {
-    fn read(column: &mut Columns<'_>) -> Result<Self, DbErr> {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let mut column = Columns::of(row);
         Ok(Self {
             id: column.next()?,
             name: column.next()?,
@@ -55,8 +68,16 @@ pub(super) struct MemberFacts {
     pub(super) max_tokens: Option<i64>,
 }
 
-const MEMBER_COLUMNS: &str = "m.id, m.role, m.joined_at, m.competencies, m.can_review, \
-    m.permissions, m.temperature, m.max_tokens";
+const MEMBER_COLUMNS: [&str; 8] = [
+    "m.id",
+    "m.role",
+    "m.joined_at",
+    "m.competencies",
+    "m.can_review",
+    "m.permissions",
+    "m.temperature",
+    "m.max_tokens",
+];
 
 impl MemberFacts {
     fn read(column: &mut Columns<'_>) -> Result<Self, DbErr> {
@@ -90,8 +111,19 @@ pub(super) struct AgentFacts {
     pub(super) model: Option<ModelFacts>,
 }
 
-const AGENT_COLUMNS: &str = "a.id, a.name, a.role, a.status, a.system_prompt, a.base_prompt, \
-    a.skill_names, a.competencies, a.can_review, a.temperature, a.max_tokens";
+const AGENT_COLUMNS: [&str; 11] = [
+    "a.id",
+    "a.name",
+    "a.role",
+    "a.status",
+    "a.system_prompt",
+    "a.base_prompt",
+    "a.skill_names",
+    "a.competencies",
+    "a.can_review",
+    "a.temperature",
+    "a.max_tokens",
+];
 
 impl AgentFacts {
     fn read(column: &mut Columns<'_>) -> Result<Self, DbErr> {
@@ -129,9 +161,23 @@ pub(super) struct ModelFacts {
     pub(super) api_key_env: Option<String>,
 }
 
-const MODEL_COLUMNS: &str = "o.model_name, o.context_window, o.max_output, o.default_temperature, \
-    o.supports_vision, o.supports_tools, o.supports_streaming, o.supports_reasoning, \
-    o.is_deprecated, o.deprecation_date, p.name, p.api_type, p.base_url, p.is_local, p.api_key_env";
+const MODEL_COLUMNS: [&str; 15] = [
+    "o.model_name",
+    "o.context_window",
+    "o.max_output",
+    "o.default_temperature",
+    "o.supports_vision",
+    "o.supports_tools",
+    "o.supports_streaming",
+    "o.supports_reasoning",
+    "o.is_deprecated",
+    "o.deprecation_date",
+    "p.name",
+    "p.api_type",
+    "p.base_url",
+    "p.is_local",
+    "p.api_key_env",
+];
 
 impl ModelFacts {
     /// `None` where the join found no model.
@@ -165,18 +211,22 @@ const MODEL_JOINS: &str =
     "LEFT JOIN models o ON o.id = a.model_id LEFT JOIN providers p ON p.id = o.provider_id";
 
 static OF_CIRCLE: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT {CIRCLE_COLUMNS}, {MEMBER_COLUMNS}, {AGENT_COLUMNS}, {MODEL_COLUMNS} \
-         FROM circles c LEFT JOIN members m ON m.circle_id = c.id AND m.is_active \
-         LEFT JOIN agents a ON a.id = m.agent_id {MODEL_JOINS} \
-         WHERE c.name = $1 AND c.is_active"
+    rows::one_and_many(
+        &CIRCLE_COLUMNS,
+        "FROM circles c WHERE c.name = $1 AND c.is_active",
+        &[&MEMBER_COLUMNS[..], &AGENT_COLUMNS, &MODEL_COLUMNS].concat(),
+        &format!(
+            "FROM circles c JOIN members m ON m.circle_id = c.id AND m.is_active \
+             JOIN agents a ON a.id = m.agent_id {MODEL_JOINS} \
+             WHERE c.name = $1 AND c.is_active"
+        ),
     )
 });
 
 static OF_AGENT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {AGENT_COLUMNS}, {MODEL_COLUMNS} FROM agents a {MODEL_JOINS} \
-         WHERE a.id = $1 AND a.is_active"
+        "SELECT {} FROM agents a {MODEL_JOINS} WHERE a.id = $1 AND a.is_active",
+        [&AGENT_COLUMNS[..], &MODEL_COLUMNS].concat().join(", ")
     )
 });
 
@@ -185,21 +235,15 @@ pub(super) async fn of_circle(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<CircleHandles, Error> {
-    let rows = db.query_all_raw(statement(db, &OF_CIRCLE, name)).await?;
-    let first = rows
-        .first()
-        .ok_or_else(|| circles::queries::unknown(name))?;
-    let mut columns = Columns::of(first);
-    let circle = CircleFacts::read(&mut columns)?;
-    let after_circle = columns.index();
-    let mut members = Vec::with_capacity(rows.len());
-    if columns.maybe::<i64>()?.is_some() {
-        for row in &rows {
-            let mut columns = Columns::from(row, after_circle);
-            let member = MemberFacts::read(&mut columns)?;
-            members.push((member, AgentFacts::read(&mut columns)?));
-        }
-    }
+    let mut rows = db.query_all_raw(statement(db, &OF_CIRCLE, name)).await?;
+    let circle_row = rows::take_one(&mut rows)?.ok_or_else(|| circles::queries::unknown(name))?;
+    let circle = CircleFacts::read(&circle_row)?;
+    let members = rows.iter().map(|row| {
+        let mut columns = Columns::from(row, CIRCLE_COLUMNS.len());
+        let member = MemberFacts::read(&mut columns)?;
+        Ok((member, AgentFacts::read(&mut columns)?))
+    });
+    let mut members = members.collect::<Result<Vec<_>, DbErr>>()?;
     members.sort_unstable_by_key(|(member, _)| (member.role, member.joined_at, member.id));
     Ok(rules::resolve_circle(circle, members, today()))
 }

@@ -14,10 +14,7 @@ use poem_openapi::{
 use sea_orm::DbErr;
 use serde::Serialize;
 
-use crate::{
-    error::Error,
-    revision::{Stated, view_etag},
-};
+use crate::{error::Error, revision::Stated};
 
 /// What was answered, without its type: as it is sent, and as it is kept for an idempotency key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,13 +91,6 @@ impl<T: Serialize> Tagged<T> {
     pub(crate) fn row(row: impl Stated + Into<T>) -> Result<Self, Error> {
         let etag = row.etag();
         Self::new(&row.into(), Some(etag), None)
-    }
-
-    /// Shows more of a thing than its revision speaks of.
-    pub(crate) fn with_view(thing: &T, id: i64, revision: i64) -> Result<Self, Error> {
-        let mut answer = Self::new(thing, None, None)?;
-        answer.kept.etag = Some(view_etag(id, revision, &answer.kept.body));
-        Ok(answer)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) use contract::{Contract, read_away};
 pub(crate) use detach::overloaded;
 pub(crate) use json::pointer_to;
 pub use openapi::description;
-pub(crate) use payload::{Body, Items, NoContent, PageBody, RawJson};
+pub(crate) use payload::{Body, BodyText, Items, NoContent, PageBody};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::Rejection;
 pub(crate) use request_id::RequestId;

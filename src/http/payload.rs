@@ -1,20 +1,20 @@
 //! What goes out. Answers are written by serde straight to bytes; poem-openapi's own `Json` builds
 //! a tree of the whole answer first, which costs more than the rest of the request.
 
-use std::{borrow::Cow, marker::PhantomData};
+use std::marker::PhantomData;
 
 use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
     ApiResponse, Object,
     payload::Payload,
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+    types::{ParseFromJSON, ToJSON, Type},
 };
-use serde::{Serialize, Serializer};
-use serde_json::{Value, value::RawValue};
+use sea_orm::DbErr;
+use serde::Serialize;
 
 use super::answer::{Kept, Repeatable};
-use crate::page::Page;
+use crate::{error::Error, page::Page, rows::JsonText};
 
 /// A JSON answer with status 200. Its schema is the one that `T` declares, and a test holds what
 /// serde writes against it.
@@ -68,6 +68,31 @@ impl<T: Type> ApiResponse for Body<T> {
     }
 }
 
+/// The same, written already.
+#[derive(Debug)]
+pub(crate) struct BodyText<T> {
+    json: Vec<u8>,
+    declared: PhantomData<fn() -> T>,
+}
+
+impl<T> IntoResponse for BodyText<T> {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type("application/json")
+            .body(self.json)
+    }
+}
+
+impl<T: Type> ApiResponse for BodyText<T> {
+    fn meta() -> MetaResponses {
+        Body::<T>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 /// The answer to a delete.
 #[derive(ApiResponse)]
 pub(crate) enum NoContent {
@@ -102,6 +127,30 @@ pub(crate) struct PageBody<T: Type + ParseFromJSON + ToJSON + Serialize> {
     pub(crate) total: Option<u64>,
 }
 
+impl<T: Type + ParseFromJSON + ToJSON + Serialize> BodyText<PageBody<T>> {
+    /// A page of rows that `write` writes as a `T` each.
+    pub(crate) fn page<R>(
+        page: &Page<R>,
+        write: impl FnMut(&mut JsonText, &R) -> Result<(), DbErr>,
+    ) -> Result<Self, Error> {
+        const BYTES_A_ROW: usize = 1 << 9;
+        let mut json = JsonText::with_capacity(BYTES_A_ROW * (page.rows.len() + 1));
+        json.push("{\"data\":");
+        json.list(&page.rows, write)?;
+        json.push(",\"next_cursor\":");
+        json.value(&page.next_cursor)?;
+        if let Some(total) = &page.total {
+            json.push(",\"total\":");
+            json.value(total)?;
+        }
+        json.push("}");
+        Ok(Self {
+            json: json.into_bytes(),
+            declared: PhantomData,
+        })
+    }
+}
+
 /// A whole list.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Items<T: Type + ParseFromJSON + ToJSON + Serialize> {
@@ -124,67 +173,5 @@ where
             next_cursor,
             total,
         }
-    }
-}
-
-/// A JSON column on its way from the database to the client, never parsed; declared as `T`.
-#[derive(Clone, Debug)]
-pub(crate) struct RawJson<T> {
-    json: Box<RawValue>,
-    declared: PhantomData<fn() -> T>,
-}
-
-impl<T> TryFrom<String> for RawJson<T> {
-    type Error = serde_json::Error;
-
-    fn try_from(json: String) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            json: RawValue::from_string(json)?,
-            declared: PhantomData,
-        })
-    }
-}
-
-impl<T> Serialize for RawJson<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.json.serialize(serializer)
-    }
-}
-
-impl<T: Type> Type for RawJson<T> {
-    const IS_REQUIRED: bool = T::IS_REQUIRED;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        T::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        T::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
-    }
-}
-
-impl<T: Type> ParseFromJSON for RawJson<T> {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        Self::try_from(value.unwrap_or_default().to_string()).map_err(ParseError::custom)
-    }
-}
-
-impl<T: Type> ToJSON for RawJson<T> {
-    fn to_json(&self) -> Option<Value> {
-        serde_json::from_str(self.json.get()).ok()
     }
 }

@@ -2,10 +2,6 @@
 
 use bytes::Bytes;
 use poem::{IntoResponse, Response, http::header};
-use sea_orm::DbErr;
-use serde::Serialize;
-
-use crate::error::Error;
 
 /// The JSON of an answer with its tag. Clones share the bytes.
 #[derive(Clone, Debug)]
@@ -15,12 +11,11 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    pub(crate) fn of(thing: &impl Serialize, etag: String) -> Result<Self, Error> {
-        let json = serde_json::to_vec(thing).map_err(|error| DbErr::Json(error.to_string()))?;
-        Ok(Self {
+    pub(crate) fn new(json: Vec<u8>, etag: String) -> Self {
+        Self {
             json: json.into(),
             etag,
-        })
+        }
     }
 
     /// How many bytes it takes.

@@ -7,6 +7,7 @@ use poem_openapi::{
     param::{Header, Path, Query},
     payload::Json,
 };
+use sea_orm::QueryResult;
 
 use super::{
     dto::{Model, ModelInclude, ModelPatch, NewModel},
@@ -16,7 +17,7 @@ use crate::{
     agents::{self, dto::Agent, queries::AgentFilter},
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, BodyText, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
     providers::{self, dto::Provider},
     revision::Expected,
@@ -62,7 +63,7 @@ impl ModelsApi {
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
-    ) -> Result<Body<PageBody<Model>>, Error> {
+    ) -> Result<BodyText<PageBody<Model>>, Error> {
         let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ModelFilter {
             provider_id: provider_id.0,
@@ -72,17 +73,28 @@ impl ModelsApi {
             updated_since: updated_since.0,
         };
         let db = database.connection();
-        let rows = queries::list(db, filter, page).await?;
-        let mut body: PageBody<Model> = rows.into();
-        if include.0 == Some(ModelInclude::Provider) {
-            let ids = body.data.iter().map(|model| model.provider_id);
-            let providers = providers::queries::by_id(db, ids).await?;
-            for model in &mut body.data {
-                let provider_row = providers.get(&model.provider_id);
-                model.provider = provider_row.cloned().map(Provider::from);
+        let page = queries::list(db, filter, page).await?;
+        let provider_of = |row: &QueryResult| row.try_get_by_index::<i64>(1);
+        let providers = match include.0 {
+            None => None,
+            Some(ModelInclude::Provider) => {
+                let ids = page.rows.iter().map(provider_of);
+                let ids = ids.collect::<Result<Vec<_>, _>>()?;
+                Some(providers::queries::by_id(db, ids.into_iter()).await?)
             }
-        }
-        Ok(Body(body))
+        };
+        BodyText::page(&page, |json, row| {
+            json.push("{");
+            json.fields(row, 0, &Model::FIELDS)?;
+            if let Some(providers) = &providers
+                && let Some(provider_row) = providers.get(&provider_of(row)?)
+            {
+                json.push(",\"provider\":");
+                json.value(&Provider::from(provider_row.clone()))?;
+            }
+            json.push("}");
+            Ok(())
+        })
     }
 
     /// Create a model

@@ -9,7 +9,11 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use crate::{patch::Patch, providers::dto::Provider};
+use crate::{
+    patch::Patch,
+    providers::dto::Provider,
+    rows::{Field, date, flag, integer, moment, number, price, text},
+};
 
 /// A model: what a provider's API can be asked to run, and what it costs.
 #[derive(Debug, Object, Serialize)]
@@ -71,6 +75,33 @@ pub(crate) struct Model {
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) provider: Option<Provider>,
+}
+
+impl Model {
+    /// All but `provider`, in rows of a query of models.
+    pub(crate) const FIELDS: [Field; 21] = [
+        integer("id", "models.id"),
+        integer("provider_id", "models.provider_id"),
+        text("model_name", "models.model_name"),
+        text("model_alias", "models.model_alias"),
+        text("mode", "models.mode"),
+        price("input_price", "models.input_price"),
+        price("output_price", "models.output_price"),
+        price("cache_read_price", "models.cache_read_price"),
+        price("cache_write_price", "models.cache_write_price"),
+        integer("context_window", "models.context_window"),
+        integer("max_output", "models.max_output"),
+        number("default_temperature", "models.default_temperature"),
+        flag("supports_vision", "models.supports_vision"),
+        flag("supports_tools", "models.supports_tools"),
+        flag("supports_streaming", "models.supports_streaming"),
+        flag("supports_reasoning", "models.supports_reasoning"),
+        date("release_date", "models.release_date"),
+        date("deprecation_date", "models.deprecation_date"),
+        flag("is_deprecated", "models.is_deprecated"),
+        moment("created_at", "models.created_at"),
+        moment("updated_at", "models.updated_at"),
+    ];
 }
 
 /// What a list of models can bring along.
@@ -352,5 +383,25 @@ impl From<ModelPatch> for model::ActiveModel {
         deprecation_date.apply_to(&mut row.deprecation_date);
         is_deprecated.apply_to(&mut row.is_deprecated);
         row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::{registry::Registry, types::Type};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_from_rows_is_declared_in_the_same_order() {
+        let mut registry = Registry::new();
+        Model::register(&mut registry);
+        let declared = registry.schemas["Model"].properties.iter();
+        let written = Model::FIELDS.iter().map(|field| field.name);
+        assert!(
+            written
+                .chain(["provider"])
+                .eq(declared.map(|(name, _)| *name))
+        );
     }
 }

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use entity::{agent, model};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
-    QueryFilter, QueryResult, QuerySelect, QueryTrait, Select, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait, Select, sea_query::Expr,
 };
 
+use super::dto::Model;
 use crate::{
     audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     page::Page,
     revision::{Expected, Revised},
-    rows::Columns,
     search,
     sort::{self, Sortable, SortedRequest},
     write::Work,
@@ -41,40 +41,6 @@ fn change(action: Action, row: &model::Model) -> Change {
         .name(&row.model_name)
 }
 
-/// A row of a list, by position: the entity's columns, which SeaORM selects in their order.
-#[derive(Debug)]
-struct ModelRow(model::Model);
-
-impl FromQueryResult for ModelRow {
-    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
-        let mut column = Columns::of(row);
-        Ok(Self(model::Model {
-            id: column.next()?,
-            provider_id: column.next()?,
-            model_name: column.next()?,
-            model_alias: column.maybe()?,
-            mode: column.maybe()?,
-            input_price: column.maybe()?,
-            output_price: column.maybe()?,
-            cache_read_price: column.maybe()?,
-            cache_write_price: column.maybe()?,
-            context_window: column.maybe()?,
-            max_output: column.maybe()?,
-            default_temperature: column.maybe()?,
-            supports_vision: column.next()?,
-            supports_tools: column.next()?,
-            supports_streaming: column.next()?,
-            supports_reasoning: column.next()?,
-            release_date: column.maybe()?,
-            deprecation_date: column.maybe()?,
-            is_deprecated: column.next()?,
-            created_at: column.next()?,
-            updated_at: column.next()?,
-            revision: column.next()?,
-        }))
-    }
-}
-
 /// Which models a list shows.
 #[derive(Debug, Default)]
 pub(crate) struct ModelFilter {
@@ -85,11 +51,12 @@ pub(crate) struct ModelFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
+/// Rows of [`Model::FIELDS`].
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ModelFilter,
     page: SortedRequest,
-) -> Result<Page<model::Model>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let ModelFilter {
         provider_id,
         mode,
@@ -115,8 +82,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(model::Column::UpdatedAt, since))
         });
-    let page = sort::fetch(db, query, SORTABLE, page, |row: &ModelRow| &row.0).await?;
-    Ok(page.map(|row| row.0))
+    sort::fetch_rows(db, query, &Model::FIELDS, SORTABLE, page).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {

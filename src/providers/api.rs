@@ -15,7 +15,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, BodyText, Created, NoContent, PageBody, Tag, Tagged},
     models::{self, dto::Model, queries::ModelFilter},
     page::PageRequest,
     revision::Expected,
@@ -178,7 +178,7 @@ impl ProvidersApi {
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
-    ) -> Result<Body<PageBody<Model>>, Error> {
+    ) -> Result<BodyText<PageBody<Model>>, Error> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         queries::get(db, id.0).await?;
@@ -186,7 +186,7 @@ impl ProvidersApi {
             provider_id: Some(id.0),
             ..ModelFilter::default()
         };
-        let rows = models::queries::list(db, its, page.into()).await?;
-        Ok(Body(rows.into()))
+        let page = models::queries::list(db, its, page.into()).await?;
+        BodyText::page(&page, |json, row| json.object(row, 0, &Model::FIELDS))
     }
 }
