@@ -11,7 +11,9 @@ use sea_orm::{
     sqlx::{Row, ValueRef},
 };
 
-pub(crate) use json::{Field, JsonText, date, flag, integer, json, moment, number, price, text};
+pub(crate) use json::{
+    Field, JsonText, date, flag, integer, json, long_text, moment, number, price, text,
+};
 
 /// The columns of a row, one after the other.
 pub(crate) struct Columns<'r> {
