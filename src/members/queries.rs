@@ -11,7 +11,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, Statement, TryInsertResult,
+    QuerySelect, QueryTrait, Select, Statement,
+    sea_query::OnConflict,
 };
 
 use crate::{
@@ -127,14 +128,12 @@ async fn insert(
     db: &impl ConnectionTrait,
     row: member::ActiveModel,
 ) -> Result<Option<member::Model>, Error> {
-    let inserted = member::Entity::insert(row)
-        .on_conflict_do_nothing_on([member::Column::CircleId, member::Column::AgentId])
+    let pair = [member::Column::CircleId, member::Column::AgentId];
+    let inserted = member::Entity::insert_many([row])
+        .on_conflict(OnConflict::columns(pair).do_nothing().to_owned())
         .exec_with_returning(db)
         .await?;
-    Ok(match inserted {
-        TryInsertResult::Inserted(added) => Some(added),
-        TryInsertResult::Empty | TryInsertResult::Conflicted => None,
-    })
+    Ok(inserted.into_iter().next())
 }
 
 /// Adds an agent that may have been a member before to a circle that may be full.
