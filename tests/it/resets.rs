@@ -28,10 +28,14 @@ use crate::support::{
     binary::Server,
     connect_to,
     faults::{random_moment, report, usually_or_in_full},
-    on_both_databases, texts_of,
+    on_both_databases,
+    proxy::Proxy,
+    texts_of,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
+/// To PostgreSQL and back.
+const DISTANCE: Duration = Duration::from_millis(10);
 
 #[tokio::test]
 async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
@@ -47,12 +51,26 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
             "--request-timeout",
             "60s",
         ];
-        let server = Server::start_ready(&database.url, &more).await;
+        // PostgreSQL answers as one does at some distance, so that resets meet every moment of a
+        // transaction, the one between BEGIN and its answer too.
+        let proxy = match database.backend {
+            Backend::Postgres => Some(Proxy::to(&database.url).await),
+            Backend::Sqlite => None,
+        };
+        let url = match &proxy {
+            Some(proxy) => proxy.url_of(&database.url),
+            None => database.url.clone(),
+        };
+        let server = Server::start_ready(&url, &more).await;
+        if let Some(proxy) = &proxy {
+            proxy.hold_answers_back(DISTANCE);
+        }
         let direct = connect_to(&database.url).await;
         let rounds = usually_or_in_full(4, 100);
         let mut answered = 0;
+        let pace = Arc::new(AtomicU64::new(100_000));
         for round in 0..rounds {
-            answered += reset_among_writers(&server, &direct, round).await;
+            answered += reset_among_writers(&server, &direct, &pace, round).await;
             // Between the rounds, because a session may lose its transaction to its next user.
             no_session_is_in_a_transaction(database).await;
         }
@@ -111,16 +129,21 @@ async fn drop_while_it_waits(future: impl Future, mut times: usize) {
     .await;
 }
 
-/// Fifty resets, and until they are over eight writers that wait for their answer and look for what
-/// they wrote; how much that was.
-async fn reset_among_writers(server: &Server, direct: &DatabaseConnection, round: u32) -> usize {
+/// Fifty resets, and until the last ten eight writers that wait for their answer and look for what
+/// they wrote; how much that was. The last ten are alone: a session that they leave in a transaction
+/// finds nobody who begins another by it, which would heal it.
+async fn reset_among_writers(
+    server: &Server,
+    direct: &DatabaseConnection,
+    pace: &Arc<AtomicU64>,
+    round: u32,
+) -> usize {
     let over = Arc::new(AtomicBool::new(false));
-    let pace = Arc::new(AtomicU64::new(20_000));
     let mut writers = JoinSet::new();
     for writer in 0..8 {
         writers.spawn(write_until(
             Arc::clone(&over),
-            Arc::clone(&pace),
+            Arc::clone(pace),
             server.client().post(server.url("/v1/providers")),
             direct.clone(),
             format!("writer-{round}-{writer}"),
@@ -128,9 +151,9 @@ async fn reset_among_writers(server: &Server, direct: &DatabaseConnection, round
     }
     let mut clients = JoinSet::new();
     for client in 0..10 {
-        let (address, pace) = (server.address, Arc::clone(&pace));
+        let (address, pace) = (server.address, Arc::clone(pace));
         clients.spawn(async move {
-            for number in 0..5 {
+            for number in 0..4 {
                 let name = format!("reset-{round}-{client}-{number}");
                 reset_a_write(address, &name, &pace).await;
             }
@@ -138,7 +161,16 @@ async fn reset_among_writers(server: &Server, direct: &DatabaseConnection, round
     }
     clients.join_all().await;
     over.store(true, Ordering::Relaxed);
-    writers.join_all().await.into_iter().sum()
+    let answered = writers.join_all().await.into_iter().sum();
+    let mut last = JoinSet::new();
+    for client in 0..10 {
+        let (address, pace) = (server.address, Arc::clone(pace));
+        last.spawn(async move {
+            reset_a_write(address, &format!("reset-{round}-{client}-last"), &pace).await;
+        });
+    }
+    last.join_all().await;
+    answered
 }
 
 /// Creates providers one after the other, and looks for each past the service.
