@@ -153,6 +153,7 @@ where
     let total = page::total(db, &query, request.page).await?;
     let sort = request.sort;
     let query = sorted(query, columns, &request, db.get_database_backend());
+    let query = query.limit(request.page.limit + 1);
     let rows = query.into_model::<R>().all(db).await?;
     let cursor = |row: &R| {
         let row = model_of(row);
@@ -180,7 +181,12 @@ where
     let total = page::total(db, &query, request.page).await?;
     let (sort, backend) = (request.sort, db.get_database_backend());
     let query = sorted(Field::select(query, fields), columns, &request, backend);
-    let rows = db.query_all_raw(query.build(backend)).await?;
+    let mut statement = query.build(backend);
+    // As a value it would have PostgreSQL plan the statement anew each time: how few rows are wanted
+    // is what the plan depends on.
+    let limit = format!(" LIMIT {}", request.page.limit + 1);
+    statement.sql.push_str(&limit);
+    let rows = db.query_all_raw(statement).await?;
     let index = |column: E::Column| Field::position(fields, column.as_str());
     let cursor = |row: &QueryResult| {
         let key = sort.parts().0;
@@ -199,7 +205,7 @@ where
     Page::cut_with(rows, request.page, total, cursor)
 }
 
-/// The rows of a page and one more.
+/// The rows from the one on with which the page begins.
 fn sorted<E: EntityTrait>(
     query: Select<E>,
     columns: Sortable<E::Column>,
@@ -218,9 +224,7 @@ fn sorted<E: EntityTrait>(
             .into_iter()
             .chain([columns.id.into_simple_expr()])
     };
-    let query = keys().fold(query.limit(page.limit + 1), |query, key| {
-        query.order_by(key, order.clone())
-    });
+    let query = keys().fold(query, |query, key| query.order_by(key, order.clone()));
     let Some(id) = page.after else {
         return query;
     };

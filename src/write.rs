@@ -20,7 +20,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 use crate::{
     audit::{self, Change},
     caller::Caller,
-    database::Database,
+    database::{Database, Transaction},
     error::Error,
     http::{Repeatable, RequestId},
     idempotency::Once,
@@ -47,7 +47,7 @@ pub(crate) struct Work(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
     changes: Mutex<Vec<Change>>,
     undone: AtomicBool,
 }
@@ -99,7 +99,7 @@ impl Work {
         }
         let changes = changes.into_inner();
         let changes = changes.unwrap_or_else(PoisonError::into_inner);
-        audit::leave(&transaction, origin, changes).await?;
+        audit::leave(&*transaction, origin, changes).await?;
         Ok(transaction.commit().await?)
     }
 }

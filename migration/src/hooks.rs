@@ -37,7 +37,8 @@ impl Suspicion {
     }
 
     /// Whether it was raised after something else had happened, so long ago.
-    fn is_newer_than(&self, ago: Duration) -> bool {
+    #[must_use]
+    pub fn is_newer_than(&self, ago: Duration) -> bool {
         self.raised().is_some_and(|raised| raised.elapsed() <= ago)
     }
 }

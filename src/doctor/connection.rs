@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::error::{self, Error};
+use crate::{
+    database::Sessions,
+    error::{self, Error},
+};
 
 /// What to do about a database that lets nobody in.
 pub(super) fn advice(cause: &DbErr) -> &'static str {
@@ -25,7 +28,7 @@ pub(super) fn advice(cause: &DbErr) -> &'static str {
 }
 
 /// The quickest of a few round trips.
-pub(super) async fn round_trip(db: &DatabaseConnection) -> Result<Duration, DbErr> {
+pub(super) async fn round_trip(db: &Sessions) -> Result<Duration, DbErr> {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
         let begun = Instant::now();

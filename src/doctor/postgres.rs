@@ -4,14 +4,17 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use migration::connection::PoolSize;
-use sea_orm::{DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
+use sea_orm::{DbBackend, DbErr, FromQueryResult, Statement};
 
 use super::{
     connection,
     report::Report,
     schema::{self, Schema},
 };
-use crate::{config::Settings, database::Database};
+use crate::{
+    config::Settings,
+    database::{Database, Sessions},
+};
 
 const OLDEST: i32 = 150_000;
 /// A round trip in a data centre takes well under a millisecond.
@@ -116,7 +119,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-async fn find<T: FromQueryResult>(db: &DatabaseConnection, sql: &str) -> Result<Option<T>, DbErr> {
+async fn find<T: FromQueryResult>(db: &Sessions, sql: &str) -> Result<Option<T>, DbErr> {
     let statement = Statement::from_string(DbBackend::Postgres, sql);
     T::find_by_statement(statement).one(db).await
 }
@@ -192,7 +195,7 @@ fn check_promises(server: &Server, report: &mut Report) {
 }
 
 async fn check_permissions(
-    db: &DatabaseConnection,
+    db: &Sessions,
     server: &Server,
     schema: Schema,
     report: &mut Report,
@@ -260,7 +263,7 @@ fn check_search(server: &Server, schema: Schema, report: &mut Report) {
     }
 }
 
-async fn check_clock(db: &DatabaseConnection, report: &mut Report) -> Result<(), DbErr> {
+async fn check_clock(db: &Sessions, report: &mut Report) -> Result<(), DbErr> {
     #[derive(FromQueryResult)]
     struct Clock {
         now: f64,

@@ -1,9 +1,9 @@
 //! Whether the schema is the one that this program knows.
 
 use migration::runner;
-use sea_orm::DatabaseConnection;
 
 use super::report::Report;
+use crate::database::Sessions;
 
 const SUBJECT: &str = "schema";
 
@@ -16,7 +16,7 @@ pub(super) enum Schema {
     Unreadable,
 }
 
-pub(super) async fn check(db: &DatabaseConnection, report: &mut Report) -> Schema {
+pub(super) async fn check(db: &Sessions, report: &mut Report) -> Schema {
     let runner::Status {
         applied,
         pending,

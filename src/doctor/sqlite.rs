@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::{connection, report::Report, schema};
-use crate::database::Database;
+use crate::database::{Database, Sessions};
 
 const SUBJECT: &str = "file";
 const MEBIBYTE: u64 = 1 << 20;
@@ -84,7 +84,7 @@ fn check_disk(folder: &Path, report: &mut Report) {
     }
 }
 
-async fn check_contents(db: &DatabaseConnection, report: &mut Report) -> Result<(), DbErr> {
+async fn check_contents(db: &Sessions, report: &mut Report) -> Result<(), DbErr> {
     let mode = text(db, "PRAGMA journal_mode").await?;
     if mode == "wal" {
         report.ok("journal", "is a write-ahead log");
@@ -110,7 +110,7 @@ async fn check_contents(db: &DatabaseConnection, report: &mut Report) -> Result<
     Ok(())
 }
 
-async fn text(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
+async fn text(db: &Sessions, sql: &str) -> Result<String, DbErr> {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(statement).await?;
     row.map_or(Ok(String::new()), |row| row.try_get_by_index(0))

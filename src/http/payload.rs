@@ -35,8 +35,10 @@ impl<T: Type> Payload for Body<T> {
 
 impl<T: Serialize + Send> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(bytes) => Response::builder()
+        // A vector that has to grow copies what is in it.
+        let mut bytes = Vec::with_capacity(1 << 12);
+        match serde_json::to_writer(&mut bytes, &self.0) {
+            Ok(()) => Response::builder()
                 .content_type("application/json")
                 .body(bytes),
             Err(error) => {

@@ -1,23 +1,24 @@
 //! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
 //! an agent has one row in a circle for good.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use entity::{
-    agent, circle, member, model, provider,
+    agent, circle, member,
     values::{MemberRole, now},
 };
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select, Statement,
+    sea_query::OnConflict,
 };
 
 use crate::{
     audit::{Action, Change, Fields, Resource},
     circles,
-    error::{Error, OnConstraint},
+    error::Error,
     page::{self, Page, PageRequest},
     revision::Expected,
     search,
@@ -108,58 +109,84 @@ pub(crate) async fn add(
     if !held?.contains(&agent_id) {
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
-    let before = of_circle(circle_row.id)
-        .filter(member::Column::AgentId.eq(agent_id))
-        .one(db)
-        .await?;
-    if before.as_ref().is_some_and(|before| before.is_active) {
-        return Err(exists(circle, agent_id));
-    }
-    refuse_if_full(db, &circle_row).await?;
     row.circle_id = Set(circle_row.id);
-    let (action, added) = if let Some(before) = before {
-        row.id = Unchanged(before.id);
-        row.revision = Set(before.revision + 1);
-        (Action::Restore, row.update(db).await?)
+    let added = if circle_row.max_members.is_none() {
+        insert(db, row.clone()).await?
     } else {
-        let added = row.insert(db).await;
-        let added = added.on_unique(|| exists(circle, agent_id))?;
-        (Action::Create, added)
+        None
+    };
+    let (action, added) = match added {
+        Some(added) => (Action::Create, added),
+        None => add_where_room(db, &circle_row, agent_id, row).await?,
     };
     work.note(change(action, circle, &added));
     Ok(added)
 }
 
+/// `None` where the agent is or was a member.
+async fn insert(
+    db: &impl ConnectionTrait,
+    row: member::ActiveModel,
+) -> Result<Option<member::Model>, Error> {
+    let pair = [member::Column::CircleId, member::Column::AgentId];
+    let inserted = member::Entity::insert_many([row])
+        .on_conflict(OnConflict::columns(pair).do_nothing().to_owned())
+        .exec_with_returning(db)
+        .await?;
+    Ok(inserted.into_iter().next())
+}
+
+/// Adds an agent that may have been a member before to a circle that may be full.
+async fn add_where_room(
+    db: &impl ConnectionTrait,
+    circle_row: &circle::Model,
+    agent_id: i64,
+    mut row: member::ActiveModel,
+) -> Result<(Action, member::Model), Error> {
+    let before = of_circle(circle_row.id)
+        .filter(member::Column::AgentId.eq(agent_id))
+        .one(db)
+        .await?;
+    if before.as_ref().is_some_and(|before| before.is_active) {
+        return Err(exists(&circle_row.name, agent_id));
+    }
+    refuse_if_full(db, circle_row).await?;
+    let Some(before) = before else {
+        let added = insert(db, row).await?;
+        let added = added.ok_or_else(|| exists(&circle_row.name, agent_id))?;
+        return Ok((Action::Create, added));
+    };
+    row.id = Unchanged(before.id);
+    row.revision = Set(before.revision + 1);
+    Ok((Action::Restore, row.update(db).await?))
+}
+
 /// Holds agents, their models and providers against changes by others: what is added shows them.
-/// Answers which of the agents exist.
+/// Answers which of the agents exist. On SQLite whoever writes is alone.
 pub(super) async fn hold_agents(
     db: &impl ConnectionTrait,
     ids: &[i64],
 ) -> Result<HashSet<i64>, Error> {
-    let held: Vec<(i64, Option<i64>)> = agent::Entity::find()
-        .select_only()
-        .columns([agent::Column::Id, agent::Column::ModelId])
-        .filter(agent::Column::Id.is_in(ids.iter().copied()))
-        .filter(search::is_true(agent::Column::IsActive))
-        .order_by_asc(agent::Column::Id)
-        .lock_shared()
-        .into_tuple()
-        .all(db)
-        .await?;
-    let models: BTreeSet<i64> = held.iter().filter_map(|(_, model_id)| *model_id).collect();
-    if !models.is_empty() {
-        model::Entity::find()
+    const HOLD: &str = "WITH agent AS MATERIALIZED (SELECT id, model_id FROM agents \
+        WHERE id = ANY(CAST($1 AS bigint[])) AND is_active ORDER BY id FOR SHARE), \
+        model AS MATERIALIZED (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
+        WHERE o.id IN (SELECT model_id FROM agent) ORDER BY o.id FOR SHARE) \
+        SELECT agent.id FROM agent, (SELECT count(*) FROM model) AS held";
+    let rows = if db.get_database_backend() == DbBackend::Sqlite {
+        let live = agent::Entity::find()
             .select_only()
-            .column(model::Column::Id)
-            .inner_join(provider::Entity)
-            .filter(model::Column::Id.is_in(models))
-            .order_by_asc(model::Column::Id)
-            .lock_shared()
-            .into_tuple::<i64>()
-            .all(db)
-            .await?;
-    }
-    Ok(held.into_iter().map(|(id, _)| id).collect())
+            .column(agent::Column::Id)
+            .filter(agent::Column::Id.is_in(ids.iter().copied()))
+            .filter(search::is_true(agent::Column::IsActive));
+        db.query_all(&live.into_query()).await?
+    } else {
+        let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+        let ids = format!("{{{}}}", ids.join(","));
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, HOLD, [ids.into()]);
+        db.query_all_raw(statement).await?
+    };
+    let ids = rows.iter().map(|row| row.try_get_by_index(0));
+    Ok(ids.collect::<Result<_, DbErr>>()?)
 }
 
 async fn refuse_if_full(

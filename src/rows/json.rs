@@ -2,21 +2,18 @@
 
 use std::io::Write;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use entity::price::Price;
 use json_escape_simd::escape_into;
 use sea_orm::{
     DbErr, EntityTrait, QueryResult, QuerySelect, Select,
     sea_query::Expr,
-    sqlx::{
-        ColumnIndex, Decode, Row, ValueRef,
-        postgres::{PgRow, PgValueFormat},
-        sqlite::SqliteRow,
-    },
+    sqlx::{ColumnIndex, ValueRef},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::Error};
 use serde_json::value::RawValue;
-use simdutf8::basic::from_utf8;
+
+use super::source::{Source, Value, undecoded};
 
 /// A field of an answer and the column it is written from.
 #[derive(Clone, Copy, Debug)]
@@ -172,7 +169,7 @@ impl JsonText {
                 escape_into(R::text(value)?, &mut self.0);
                 Ok(())
             }
-            Kind::Moment => self.moment(R::moment(value)?),
+            Kind::Moment => R::write_moment(value, self),
             Kind::Date => self.quoted(&R::date(value)?),
             Kind::Price => self.quoted(&Price::from_stored(R::integer(value)?)),
             Kind::Json => {
@@ -188,13 +185,14 @@ impl JsonText {
     }
 
     /// As chrono writes moments by serde, which takes ten times as long for it.
-    fn moment(&mut self, moment: DateTime<Utc>) -> Result<(), DbErr> {
+    pub(super) fn moment(&mut self, moment: DateTime<Utc>) -> Result<(), DbErr> {
         let (Ok(year @ 0..=9999), 0) = (u32::try_from(moment.year()), moment.nanosecond() % 1_000)
         else {
             return self.value(&moment);
         };
         self.push("\"");
-        self.digits(year, 4);
+        self.two_digits(year / 100);
+        self.two_digits(year % 100);
         for (before, number) in [
             ("-", moment.month()),
             ("-", moment.day()),
@@ -203,90 +201,31 @@ impl JsonText {
             (":", moment.second()),
         ] {
             self.push(before);
-            self.digits(number, 2);
+            self.two_digits(number);
         }
-        match moment.nanosecond() / 1_000 {
-            0 => {}
-            micros if micros % 1_000 == 0 => {
-                self.push(".");
-                self.digits(micros / 1_000, 3);
-            }
-            micros => {
-                self.push(".");
-                self.digits(micros, 6);
-            }
+        let micros = moment.nanosecond() / 1_000;
+        if micros > 0 {
+            let fraction = format!(".{micros:06}");
+            let shown = if micros % 1_000 == 0 { 4 } else { 7 };
+            self.push(&fraction[..shown]);
         }
         self.push("Z\"");
         Ok(())
     }
 
-    fn digits(&mut self, number: u32, count: u32) {
-        for place in (0..count).rev() {
-            let digit = number / 10_u32.pow(place) % 10;
-            self.0
-                .extend(char::from_digit(digit, 10).map(|digit| digit as u8));
+    fn two_digits(&mut self, number: u32) {
+        for digit in [number / 10, number % 10] {
+            self.0.push(b'0' + u8::try_from(digit).unwrap_or_default());
         }
     }
 }
 
-type Value<'r, R> = <<R as Row>::Database as sea_orm::sqlx::Database>::ValueRef<'r>;
-
-/// What a driver's rows are read by.
-trait Source: Row {
-    fn integer(value: Value<'_, Self>) -> Result<i64, DbErr>;
-    fn number(value: Value<'_, Self>) -> Result<f64, DbErr>;
-    fn flag(value: Value<'_, Self>) -> Result<bool, DbErr>;
-    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr>;
-    fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr>;
-    fn date(value: Value<'_, Self>) -> Result<NaiveDate, DbErr>;
-    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr>;
-}
-
-macro_rules! decoded {
-    ($($name:ident -> $type:ty),*) => {$(
-        fn $name(value: Value<'_, Self>) -> Result<$type, DbErr> {
-            Decode::<<Self as Row>::Database>::decode(value).map_err(undecoded)
-        }
-    )*};
-}
-
-impl Source for PgRow {
-    decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
-
-    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
-        from_utf8(value.as_bytes().map_err(undecoded)?).map_err(undecoded)
-    }
-
-    /// PostgreSQL stores nothing that is not JSON. Before the text of a `jsonb` goes the number of its
-    /// format, which is 1 (PostgreSQL's source, `jsonb_send`).
-    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
-        let format = value.format();
-        match (format, Self::text(value)?) {
-            (PgValueFormat::Binary, text) => text
-                .strip_prefix('\x01')
-                .ok_or_else(|| DbErr::Type("a jsonb of an unknown format".to_owned())),
-            (PgValueFormat::Text, text) => Ok(text),
-        }
-    }
-}
-
-impl Source for SqliteRow {
-    decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
-
-    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
-        Decode::<<Self as Row>::Database>::decode(value).map_err(undecoded)
-    }
-
-    /// SQLite stores any text, so that it is looked at.
-    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
-        let text = Self::text(value)?;
-        let json: &RawValue = serde_json::from_str(text).map_err(undecoded)?;
-        Ok(json.get())
-    }
-}
-
-fn undecoded(error: impl ToString) -> DbErr {
-    DbErr::Type(error.to_string())
+/// Serialises a long text, escaped faster than serde_json does it by itself.
+pub(crate) fn long_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut json = Vec::with_capacity(text.len() + text.len() / 8 + 2);
+    escape_into(text, &mut json);
+    let json: &RawValue = serde_json::from_slice(&json).map_err(S::Error::custom)?;
+    json.serialize(serializer)
 }
 
 #[cfg(test)]

@@ -5,13 +5,15 @@
 //! straight from what the driver received, as [`Field`]s of a [`JsonText`].
 
 mod json;
+mod source;
 
-use sea_orm::{
-    DbErr, QueryResult, TryGetable,
-    sqlx::{Row, ValueRef},
+use sea_orm::{DbErr, QueryResult};
+
+use source::Cell;
+
+pub(crate) use json::{
+    Field, JsonText, date, flag, integer, json, long_text, moment, number, price, text,
 };
-
-pub(crate) use json::{Field, JsonText, date, flag, integer, json, moment, number, price, text};
 
 /// The columns of a row, one after the other.
 pub(crate) struct Columns<'r> {
@@ -29,19 +31,17 @@ impl<'r> Columns<'r> {
         Self { row, index }
     }
 
-    pub(crate) fn next<T: TryGetable>(&mut self) -> Result<T, DbErr> {
+    pub(crate) fn next<T: Cell>(&mut self) -> Result<T, DbErr> {
         let index = self.index;
-        self.index += 1;
-        self.row.try_get_by_index(index)
+        self.maybe()?
+            .ok_or_else(|| DbErr::Type(format!("column {index} is null")))
     }
 
-    /// A column that may be null. (SeaORM's own way makes an error of a null first, with a text.)
-    pub(crate) fn maybe<T: TryGetable>(&mut self) -> Result<Option<T>, DbErr> {
-        if is_null(self.row, self.index)? {
-            self.index += 1;
-            return Ok(None);
-        }
-        self.next().map(Some)
+    /// A column that may be null.
+    pub(crate) fn maybe<T: Cell>(&mut self) -> Result<Option<T>, DbErr> {
+        let value = source::read(self.row, self.index)?;
+        self.index += 1;
+        Ok(value)
     }
 
     /// Passes over a column.
@@ -50,20 +50,9 @@ impl<'r> Columns<'r> {
     }
 }
 
-fn is_null(row: &QueryResult, index: usize) -> Result<bool, DbErr> {
-    let null = if let Some(row) = row.try_as_pg_row() {
-        row.try_get_raw(index).map(|value| value.is_null())
-    } else if let Some(row) = row.try_as_sqlite_row() {
-        row.try_get_raw(index).map(|value| value.is_null())
-    } else {
-        Ok(false)
-    };
-    null.map_err(|error| DbErr::Type(error.to_string()))
-}
-
 /// The text of a statement for one thing and the many that belong to it: a row with the columns of the
-/// one, and rows with the columns of the many after as many nulls. The first column of the one is
-/// never null.
+/// one, and rows with the columns of the many after as many nulls. The first column of the one is its
+/// id.
 pub(crate) fn one_and_many(one: &[&str], from_one: &str, many: &[&str], from_many: &str) -> String {
     let listed = |columns: &mut dyn Iterator<Item = &str>| columns.collect::<Vec<_>>().join(", ");
     let nulls = |count| std::iter::repeat_n("NULL", count);
@@ -75,7 +64,7 @@ pub(crate) fn one_and_many(one: &[&str], from_one: &str, many: &[&str], from_man
 /// Takes the row of the one out of those of the many. It comes first, though no database says so.
 pub(crate) fn take_one(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult>, DbErr> {
     for index in 0..rows.len() {
-        if !is_null(&rows[index], 0)? {
+        if source::read::<i64>(&rows[index], 0)?.is_some() {
             return Ok(Some(rows.swap_remove(index)));
         }
     }

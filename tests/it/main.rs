@@ -41,6 +41,7 @@ mod resets;
 mod restarts;
 mod roster;
 mod secrets;
+mod sessions;
 mod sqlite;
 mod starts;
 mod stops;

@@ -223,23 +223,32 @@ pub struct NewMember {
     role: String,
 }
 
-/// With the checks of the service: the circle is held, has room, and the agent is live and no member.
-const ADD: &str = "WITH c AS (SELECT id, max_members FROM circles WHERE name = $1 AND is_active FOR UPDATE) \
-    INSERT INTO members (circle_id, agent_id, role, joined_at) \
-    SELECT c.id, a.id, $3, $4 FROM c, agents a WHERE a.id = $2 AND a.is_active AND (c.max_members IS NULL \
+/// With the checks, the locks and the audit entry of the service: the circle is held and has room, the
+/// agent is live and no member, and neither it nor its model or provider changes meanwhile.
+const ADD: &str = "WITH a AS (SELECT id, model_id FROM agents WHERE id = $2 AND is_active FOR SHARE), \
+    o AS (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
+      WHERE o.id = (SELECT model_id FROM a) FOR SHARE), \
+    c AS (SELECT id, max_members FROM circles WHERE name = $1 AND is_active FOR UPDATE), \
+    added AS (INSERT INTO members (circle_id, agent_id, role, joined_at) \
+    SELECT c.id, a.id, $3, $4 FROM c, a, (SELECT count(*) FROM o) held WHERE (c.max_members IS NULL \
       OR (SELECT count(*) FROM members m WHERE m.circle_id = c.id AND m.is_active) < c.max_members) \
     ON CONFLICT (circle_id, agent_id) DO UPDATE SET role = EXCLUDED.role, is_active = true, \
       joined_at = EXCLUDED.joined_at, left_at = NULL, competencies = '[]', can_review = '[]', permissions = '{}', \
       temperature = NULL, max_tokens = NULL, revision = members.revision + 1 WHERE NOT members.is_active \
     RETURNING id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, \
-      is_active, joined_at, left_at";
+      is_active, joined_at, left_at, revision), \
+    noted AS (INSERT INTO audit_entries (at, action, resource, resource_id, name, fields, revision, request_id) \
+      SELECT $4, 'create', 'member', id, $1 || '/' || $2, '[]', revision, $5 FROM added) \
+    SELECT id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, \
+      is_active, joined_at, left_at FROM added";
 
 pub async fn add_member(
     State(app): Shared,
     Path(name): Path<String>,
     Json(new): Json<NewMember>,
 ) -> Result<Response, Failure> {
-    let rows = app.query(ADD, &[&name, &new.agent_id, &new.role, &Utc::now()]).await?;
+    let request = format!("{}", Utc::now().timestamp_micros());
+    let rows = app.query(ADD, &[&name, &new.agent_id, &new.role, &Utc::now(), &request]).await?;
     let mut column = Columns { row: rows.first().ok_or(Failure(StatusCode::CONFLICT))?, at: 0 };
     let added = Member {
         id: column.next(),

@@ -1,6 +1,9 @@
 //! The pool: open, use, count, close.
 
+mod sessions;
+
 use std::{
+    ops::Deref,
     pin::pin,
     sync::{
         Arc,
@@ -18,10 +21,12 @@ use migration::{
 };
 use sea_orm::{
     ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{self, ConnectOptions, Connection},
 };
 use tracing::Instrument;
+
+pub use sessions::Sessions;
 
 /// How long a transaction may take to begin. What is there to wait for has limits of its own, so
 /// that only a database that is silent for good lets it come to this.
@@ -31,6 +36,7 @@ const BEGIN_LIMIT: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct Database {
     connection: DatabaseConnection,
+    sessions: Sessions,
     target: Arc<Target>,
     size: PoolSize,
     patience: Duration,
@@ -43,6 +49,51 @@ pub struct Database {
 struct Counters {
     statements: AtomicU64,
     timed_out: AtomicU64,
+}
+
+impl Counters {
+    /// Notes a statement that was sent.
+    fn note(&self, statement: &Statement, elapsed: Duration, failed: bool) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        // The values stay out of it.
+        tracing::trace!(
+            sql = statement.sql,
+            elapsed_us = elapsed.as_micros(),
+            failed,
+            "statement"
+        );
+    }
+}
+
+/// A transaction under way. One that is dropped is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    transaction: DatabaseTransaction,
+    _place: sessions::Place,
+}
+
+impl Transaction {
+    /// Makes everything that was done last.
+    ///
+    /// # Errors
+    /// What the database reports; where the connection broke, nobody knows whether it was done.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        self.transaction.commit().await
+    }
+
+    /// # Errors
+    /// What the database reports.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        self.transaction.rollback().await
+    }
+}
+
+impl Deref for Transaction {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
 }
 
 /// A moment in the life of the pool.
@@ -87,15 +138,16 @@ impl Database {
         let counters = Arc::new(Counters::default());
         let counted = Arc::clone(&counters);
         connection.set_metric_callback(move |info| {
-            counted.statements.fetch_add(1, Ordering::Relaxed);
-            // The values stay out of it.
-            tracing::trace!(
-                sql = info.statement.sql,
-                elapsed_us = info.elapsed.as_micros(),
-                failed = info.failed,
-                "statement"
-            );
+            counted.note(info.statement, info.elapsed, info.failed);
         });
+        let patience = settings.db_acquire_timeout;
+        let sessions = Sessions::new(
+            &connection,
+            size.max,
+            patience,
+            &suspicion,
+            Arc::clone(&counters),
+        );
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),
@@ -106,9 +158,10 @@ impl Database {
         );
         Ok(Self {
             connection,
+            sessions,
             target: Arc::new(target),
             size,
-            patience: settings.db_acquire_timeout,
+            patience,
             suspicion,
             counters,
             running: Running::default(),
@@ -130,8 +183,9 @@ impl Database {
         self.patience
     }
 
-    pub fn connection(&self) -> &DatabaseConnection {
-        &self.connection
+    /// For statements outside a transaction.
+    pub fn connection(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// A connection proved dead, or was given up in the middle of something: the pool looks closer
@@ -145,7 +199,7 @@ impl Database {
     ///
     /// # Errors
     /// No connection to be had, or no writer's place within the lock timeout.
-    pub async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub async fn begin_write(&self) -> Result<Transaction, DbErr> {
         match self.begin().await {
             // Nothing has been done yet, so that another connection can do it all.
             Err(cause) if error::is_lost(&cause) => {
@@ -159,15 +213,20 @@ impl Database {
     /// Begins in a task of its own. Were the future of a `begin` dropped before its answer is there,
     /// the session would go back to the pool inside a transaction that nobody knows of, and would
     /// swallow what others write by it.
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    async fn begin(&self) -> Result<Transaction, DbErr> {
         let database = self.clone();
         let beginning = async move {
+            let place = database.sessions.place().await?;
+            database.sessions.give_one_back();
             let mut begun = pin!(database.connection.begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             }));
             if let Ok(begun) = tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
-                return begun;
+                return begun.map(|transaction| Transaction {
+                    transaction,
+                    _place: place,
+                });
             }
             database.suspect();
             Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
@@ -185,6 +244,7 @@ impl Database {
     /// can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
         self.reach().await?;
+        self.sessions.give_back();
         if migrate {
             for name in runner::up(&self.connection, None).await? {
                 tracing::info!(migration = name, "migration applied");
@@ -249,7 +309,7 @@ impl Database {
     /// # Errors
     /// The reason why not.
     pub async fn check(&self) -> Result<(), MigrateError> {
-        runner::status(&self.connection).await?.check_current()
+        runner::status(&self.sessions).await?.check_current()
     }
 
     pub fn statistics(&self) -> Statistics {
@@ -260,6 +320,7 @@ impl Database {
             let pool = self.connection.get_postgres_connection_pool();
             (pool.size(), pool.num_idle())
         };
+        let idle = idle + self.sessions.kept();
         let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
         Statistics {
             backend: backend_name(self.target.backend()),
@@ -280,6 +341,7 @@ impl Database {
 
     /// Closes the pool: waits for connections in use to come back, but not beyond `limit`.
     pub async fn close(&self, limit: Duration) {
+        self.sessions.give_back();
         match tokio::time::timeout(limit, self.connection.close_by_ref()).await {
             Ok(Ok(())) => tracing::info!("database pool closed"),
             Ok(Err(cause)) => tracing::warn!(%cause, "database pool closed with an error"),

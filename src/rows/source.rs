@@ -1,0 +1,179 @@
+//! The drivers' rows, column by column.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use entity::values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList};
+use sea_orm::{
+    ActiveEnum, DbErr, QueryResult,
+    sqlx::{
+        ColumnIndex, Decode, Row, ValueRef,
+        postgres::{PgRow, PgValueFormat},
+        sqlite::SqliteRow,
+    },
+};
+use serde_json::value::RawValue;
+use simdutf8::basic::from_utf8;
+
+use super::JsonText;
+
+pub(crate) type Value<'r, R> = <<R as Row>::Database as sea_orm::sqlx::Database>::ValueRef<'r>;
+
+/// What a driver's rows are read by.
+pub(crate) trait Source: Row {
+    fn integer(value: Value<'_, Self>) -> Result<i64, DbErr>;
+    fn number(value: Value<'_, Self>) -> Result<f64, DbErr>;
+    fn flag(value: Value<'_, Self>) -> Result<bool, DbErr>;
+    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr>;
+    fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr>;
+    fn date(value: Value<'_, Self>) -> Result<NaiveDate, DbErr>;
+    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr>;
+
+    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
+        json.moment(Self::moment(value)?)
+    }
+}
+
+macro_rules! decoded {
+    ($($name:ident -> $type:ty),*) => {$(
+        fn $name(value: Value<'_, Self>) -> Result<$type, DbErr> {
+            Decode::<<Self as Row>::Database>::decode(value).map_err(undecoded)
+        }
+    )*};
+}
+
+impl Source for PgRow {
+    decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
+
+    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+        from_utf8(value.as_bytes().map_err(undecoded)?).map_err(undecoded)
+    }
+
+    /// PostgreSQL stores nothing that is not JSON. Before the text of a `jsonb` goes the number of its
+    /// format, which is 1 (PostgreSQL's source, `jsonb_send`).
+    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+        let format = value.format();
+        match (format, Self::text(value)?) {
+            (PgValueFormat::Binary, text) => text
+                .strip_prefix('\x01')
+                .ok_or_else(|| DbErr::Type("a jsonb of an unknown format".to_owned())),
+            (PgValueFormat::Text, text) => Ok(text),
+        }
+    }
+}
+
+impl Source for SqliteRow {
+    decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
+
+    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+        Decode::<<Self as Row>::Database>::decode(value).map_err(undecoded)
+    }
+
+    /// SQLite stores any text, so that it is looked at.
+    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+        let text = Self::text(value)?;
+        let json: &RawValue = serde_json::from_str(text).map_err(undecoded)?;
+        Ok(json.get())
+    }
+
+    /// SQLite stores moments as texts, and those that this service stored need no more than their `Z`.
+    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
+        let text = Self::text(value)?;
+        if let Some(written) = text.strip_suffix("+00:00").filter(|text| is_written(text)) {
+            json.push("\"");
+            json.push(written);
+            json.push("Z\"");
+            return Ok(());
+        }
+        json.moment(text.parse().map_err(undecoded)?)
+    }
+}
+
+/// Whether this is a moment with as many digits as there are to show.
+fn is_written(text: &str) -> bool {
+    const PLACES: &str = "0000-00-00T00:00:00.000000";
+    matches!(text.len(), 19 | 23 | 26)
+        && (text.len() == 19 || !text.ends_with("000"))
+        && text
+            .bytes()
+            .zip(PLACES.bytes())
+            .all(|(byte, place)| byte == place || (place == b'0' && byte.is_ascii_digit()))
+}
+
+pub(super) fn undecoded(error: impl ToString) -> DbErr {
+    DbErr::Type(error.to_string())
+}
+
+/// What a column can be decoded to.
+pub(crate) trait Cell: Sized {
+    fn read<R: Source>(value: Value<'_, R>) -> Result<Self, DbErr>;
+}
+
+macro_rules! cells {
+    ($($type:ty: |$value:ident| $read:expr),* $(,)?) => {$(
+        impl Cell for $type {
+            fn read<R: Source>($value: Value<'_, R>) -> Result<Self, DbErr> {
+                $read
+            }
+        }
+    )*};
+}
+
+cells! {
+    i64: |value| R::integer(value),
+    i32: |value| R::integer(value)?.try_into().map_err(undecoded),
+    f64: |value| R::number(value),
+    bool: |value| R::flag(value),
+    String: |value| R::text(value).map(ToOwned::to_owned),
+    DateTime<Utc>: |value| R::moment(value),
+    NaiveDate: |value| R::date(value),
+    StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
+    JsonObject: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
+    AgentStatus: |value| Self::try_from_value(&R::text(value)?.to_owned()),
+    CircleStatus: |value| Self::try_from_value(&R::text(value)?.to_owned()),
+    MemberRole: |value| Self::try_from_value(&R::text(value)?.to_owned()),
+}
+
+/// A column of a row; `None` where it is null. (SeaORM's own way asks for the type each time, and
+/// makes an error of a null, with a text.)
+pub(super) fn read<T: Cell>(row: &QueryResult, index: usize) -> Result<Option<T>, DbErr> {
+    fn of<R: Source, T: Cell>(row: &R, index: usize) -> Result<Option<T>, DbErr>
+    where
+        usize: ColumnIndex<R>,
+    {
+        let value = row.try_get_raw(index).map_err(undecoded)?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        T::read::<R>(value).map(Some)
+    }
+    if let Some(row) = row.try_as_pg_row() {
+        of(row, index)
+    } else if let Some(row) = row.try_as_sqlite_row() {
+        of(row, index)
+    } else {
+        Err(DbErr::Type("a row of an unknown database".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_that_was_stored_as_it_is_written_is_known() {
+        for (text, written) in [
+            ("2026-11-24T09:05:07", true),
+            ("2026-11-24T09:05:07.123", true),
+            ("2026-11-24T09:05:07.123456", true),
+            ("2026-11-24T09:05:07.120", true),
+            ("2026-11-24T09:05:07.000", false),
+            ("2026-11-24T09:05:07.123000", false),
+            ("2026-11-24T09:05:07.12", false),
+            ("2026-11-24T09:05:07.123456789", false),
+            ("2026-11-24 09:05:07", false),
+            ("2026-11-24", false),
+            ("", false),
+        ] {
+            assert_eq!(is_written(text), written, "{text}");
+        }
+    }
+}
