@@ -81,14 +81,13 @@ impl Scene {
         .await
     }
 
-    async fn clear(self, db: DatabaseConnection) {
-        db.close().await.expect("closed");
+    async fn clear(self) {
         drop(self.proxy);
         self.database.remove().await;
     }
 }
 
-async fn write(db: &DatabaseConnection, note: &str) {
+async fn write(db: &impl ConnectionTrait, note: &str) {
     let sql = format!("INSERT INTO notes (note) VALUES ('{note}')");
     assert_eq!(
         db.execute_unprepared(&sql)
@@ -100,7 +99,7 @@ async fn write(db: &DatabaseConnection, note: &str) {
 }
 
 /// The session that a pool of one works with.
-async fn session(db: &DatabaseConnection) -> i32 {
+async fn session(db: &impl ConnectionTrait) -> i32 {
     let sql = Statement::from_string(db.get_database_backend(), "SELECT pg_backend_pid()");
     let row = db.query_one_raw(sql).await.expect("an answer");
     row.expect("a row").try_get_by_index(0).expect("a number")
@@ -128,7 +127,8 @@ async fn the_driver_alone_loses_what_is_written_after_a_begin_that_was_dropped()
     assert_eq!(session(&db).await, before);
     assert_eq!(scene.notes().await, [""; 0], "nobody else sees it");
     assert_eq!(scene.in_transaction().await.len(), 1);
-    scene.clear(db).await;
+    db.close().await.expect("closed");
+    scene.clear().await;
 }
 
 /// Fails where `hooks` believes every session that comes back.
@@ -142,7 +142,8 @@ async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
     assert_eq!(scene.notes().await, ["answered"]);
     assert_eq!(scene.in_transaction().await, [""; 0]);
     assert_ne!(session(&db).await, before, "another session");
-    scene.clear(db).await;
+    db.close().await.expect("closed");
+    scene.clear().await;
 }
 
 /// The answer is there when the session comes back, so that nothing about it looks unfinished. Fails
@@ -170,7 +171,8 @@ async fn a_session_that_comes_back_inside_a_transaction_is_closed_where_there_is
     assert_eq!(scene.notes().await, ["answered"]);
     assert_eq!(scene.in_transaction().await, [""; 0]);
     assert_ne!(session(&db).await, before, "another session");
-    scene.clear(db).await;
+    db.close().await.expect("closed");
+    scene.clear().await;
 }
 
 /// Fails where `Database::begin` has no task of its own: then the session is found in a transaction
@@ -182,16 +184,17 @@ async fn a_transaction_that_nobody_waits_for_begins_and_ends_all_the_same() {
     (settings.db_pool_min, settings.db_pool_max) = (Some(1), Some(1));
     let database = circle_registry::database::Database::open(&settings).await;
     let database = database.expect("a pool");
-    let db = database.connection().clone();
-    let before = session(&db).await;
+    let db = database.connection();
+    let before = session(db).await;
     for round in 0..usually_or_in_full(3, 100) {
         scene.drop_midway(database.begin_write()).await;
-        write(&db, &format!("answered-{round:03}")).await;
-        assert_eq!(session(&db).await, before, "its session is as good as ever");
+        write(db, &format!("answered-{round:03}")).await;
+        assert_eq!(session(db).await, before, "its session is as good as ever");
         assert_eq!(scene.notes().await.len(), round + 1);
         assert_eq!(scene.in_transaction().await, [""; 0]);
     }
-    scene.clear(db).await;
+    database.close(PATIENCE).await;
+    scene.clear().await;
 }
 
 /// Fails where `http::detach` does not run unsafe methods in a task: then what the client reset in

@@ -313,12 +313,12 @@ async fn large_bodies_that_are_held_back_do_not_fill_the_memory() {
         let address = server.address;
         held.spawn(async move {
             let mut stream = connect(address).await;
-            let head = format!(
+            let opening = format!(
                 "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\n\
                  Content-Type: application/json\r\nContent-Length: {LARGE}\r\n\r\n"
             );
             let sent = async {
-                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(opening.as_bytes()).await?;
                 stream.write_all(&vec![b' '; LARGE - 1]).await
             };
             sent.await.expect("sent all but the last byte");
