@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr, pin::Pin, time::Duration};
 
 use migration::runner::MigrateError;
 use sea_orm::DbErr;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     auth::{self, Exposed},
@@ -67,9 +67,7 @@ impl Application {
         let tls = Tls::load(&settings)?;
         let database = Database::open(&database).await?;
         let address = settings.bind;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|cause| StartError::Listen { address, cause })?;
+        let listener = listen(address).map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
         let mut refusal = Refusal::of(&database, &lifecycle, &settings);
         tokio::select! {
@@ -166,6 +164,20 @@ impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Refusal")
     }
+}
+
+/// Clients that come all at once wait in the queue until they are accepted. One for which there is
+/// no room believes that it is connected, and is heard of only when it says something.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 async fn prepare(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {

@@ -32,6 +32,7 @@ struct Server {
     full_page_writes: String,
     synchronous_commit: String,
     standby: bool,
+    read_only: bool,
     encrypted: bool,
     local: bool,
     trigrams: bool,
@@ -46,6 +47,7 @@ const SERVER: &str = "SELECT current_setting('server_version') AS version, \
     current_setting('full_page_writes') AS full_page_writes, \
     current_setting('synchronous_commit') AS synchronous_commit, \
     pg_is_in_recovery() AS standby, \
+    current_setting('transaction_read_only') = 'on' AS read_only, \
     coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted, \
     coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS local, \
     EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') AS trigrams, \
@@ -152,6 +154,12 @@ fn check_promises(server: &Server, report: &mut Report) {
             "server",
             "is a standby, which takes no writes",
             "connect to the primary",
+        );
+    } else if server.read_only {
+        report.error(
+            "server",
+            "takes no writes in this database or from this role: default_transaction_read_only is on",
+            "turn it off for the service's role, or connect to another database",
         );
     }
     if server.encoding == "UTF8" {

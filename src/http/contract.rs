@@ -4,13 +4,10 @@
 //! So a bound is written once, beside the field it is for; what is published is what is enforced,
 //! and a client learns everything that is wrong with its request at once.
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::StreamExt;
 use poem::{
-    Body, Endpoint, IntoResponse, Middleware, Request, Response,
-    error::NotFoundError,
-    http::{Method, header},
+    Body, Endpoint, IntoResponse, Middleware, Request, Response, error::NotFoundError, http::Method,
 };
 use serde_json::Value;
 use url::form_urlencoded;
@@ -18,7 +15,12 @@ use url::form_urlencoded;
 use crate::{
     auth::{Access, access_to},
     error::{Error, FieldError},
-    http::{MAX_BODY, json, problem::Rejection, schema::Schema},
+    http::{
+        body::{BodyRoom, read_away},
+        json,
+        problem::Rejection,
+        schema::Schema,
+    },
     idempotency::BodyDigest,
     secrets,
 };
@@ -28,7 +30,10 @@ const DOCUMENTS: [&str; 2] = ["/openapi.json", "/docs"];
 
 /// What the description demands of requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Contract(Arc<Vec<Operation>>);
+pub(crate) struct Contract {
+    operations: Arc<Vec<Operation>>,
+    room: BodyRoom,
+}
 
 #[derive(Debug)]
 struct Operation {
@@ -58,7 +63,10 @@ impl Contract {
         let documents = DOCUMENTS
             .iter()
             .map(|path| Operation::compile(path, "get", &Value::Null, description));
-        Self(Arc::new(operations.chain(documents).collect()))
+        Self {
+            operations: Arc::new(operations.chain(documents).collect()),
+            room: BodyRoom::new(),
+        }
     }
 
     /// What the operation that a request is for needs of the caller. Where there is no such
@@ -76,7 +84,10 @@ impl Contract {
             method
         };
         let segments: Vec<&str> = segments(path).collect();
-        let here = || self.0.iter().filter(|operation| operation.is_at(&segments));
+        let here = || {
+            let operations = self.operations.iter();
+            operations.filter(|operation| operation.is_at(&segments))
+        };
         match here().find(|operation| operation.method == *method) {
             Some(operation) => Ok(operation),
             None if here().next().is_none() => Err(NotFoundError.into()),
@@ -100,7 +111,7 @@ impl Contract {
         operation.check_path(request.uri().path(), &mut errors);
         operation.check_query(request.uri().query().unwrap_or_default(), &mut errors);
         if let Some(schema) = &operation.body {
-            let text = read_body(request).await?;
+            let text = self.room.read(request).await?;
             let body = json::parse(&text)?;
             schema.check(&body, "#", &mut errors);
             secrets::check(&body, "#", &mut errors);
@@ -113,56 +124,6 @@ impl Contract {
             Err(Error::Invalid(errors).into())
         }
     }
-}
-
-async fn read_body(request: &mut Request) -> poem::Result<Vec<u8>> {
-    let declared = request.content_type().unwrap_or_default();
-    let (essence, _) = declared.split_once(';').unwrap_or((declared, ""));
-    if !essence.trim().eq_ignore_ascii_case("application/json") {
-        return Err(Rejection::ContentType.into());
-    }
-    let too_large = request
-        .header(header::CONTENT_LENGTH)
-        .and_then(|length| length.parse().ok())
-        .is_some_and(|length: usize| length > MAX_BODY);
-    if too_large {
-        return Err(Rejection::TooLarge.into());
-    }
-    let mut parts = Box::pin(request.take_body().into_bytes_stream());
-    let mut text = Vec::new();
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|cause| match cause.kind() {
-            io::ErrorKind::TimedOut => Rejection::TooSlow,
-            _ => Rejection::Incomplete,
-        })?;
-        if text.len() + part.len() > MAX_BODY {
-            request.set_body(Body::from_bytes_stream(parts));
-            return Err(Rejection::TooLarge.into());
-        }
-        text.extend_from_slice(&part);
-    }
-    Ok(text)
-}
-
-/// Reads what a client is still sending, within bounds: it would get a broken connection in place
-/// of an answer that comes before it is done. A client that asks first is told without.
-pub(crate) async fn read_away(request: &mut Request) {
-    const AT_MOST: usize = 32 * MAX_BODY;
-    const TIME: Duration = Duration::from_secs(5);
-    if request.headers().contains_key(header::EXPECT) {
-        return;
-    }
-    let mut parts = Box::pin(request.take_body().into_bytes_stream());
-    let reading = async {
-        let mut length = 0;
-        while let Some(Ok(part)) = parts.next().await {
-            length += part.len();
-            if length > AT_MOST {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(TIME, reading).await;
 }
 
 impl Operation {

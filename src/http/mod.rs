@@ -4,6 +4,7 @@
 //! and `detach` (a write runs to its end).
 
 mod answer;
+mod body;
 mod contract;
 mod detach;
 mod gate;
@@ -25,7 +26,8 @@ use poem::{
 use poem_openapi::{OpenApiService, Tags};
 
 pub(crate) use answer::{Answer, Created, Kept, Repeatable, Tagged, Untagged};
-pub(crate) use contract::{Contract, read_away};
+pub(crate) use body::read_away;
+pub(crate) use contract::Contract;
 pub(crate) use detach::overloaded;
 pub(crate) use json::pointer_to;
 pub use openapi::description;

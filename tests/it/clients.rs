@@ -300,3 +300,60 @@ async fn many_streams_of_one_http2_connection_are_served() {
     })
     .await;
 }
+
+/// Fails where the sum of the bodies has no bound: then the service holds them all.
+#[tokio::test]
+async fn large_bodies_that_are_held_back_do_not_fill_the_memory() {
+    const LARGE: usize = 1 << 20;
+    let clients = 500;
+    let database = TestDatabase::create(Backend::Sqlite).await;
+    let server = Server::start_ready(&database.url, &[]).await;
+    let mut held = JoinSet::new();
+    for _ in 0..clients {
+        let address = server.address;
+        held.spawn(async move {
+            let mut stream = connect(address).await;
+            let opening = format!(
+                "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\n\
+                 Content-Type: application/json\r\nContent-Length: {LARGE}\r\n\r\n"
+            );
+            let sent = async {
+                stream.write_all(opening.as_bytes()).await?;
+                stream.write_all(&vec![b' '; LARGE - 1]).await
+            };
+            sent.await.expect("sent all but the last byte");
+            let mut answer = [0; 12];
+            let answered = timeout(STALL_LIMIT, stream.read_exact(&mut answer)).await;
+            let refused = matches!(answered, Ok(Ok(_)) if &answer == b"HTTP/1.1 503");
+            (stream, refused)
+        });
+    }
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(server.get("/v1/circles").await.status, 200);
+    let post = |name: &str, length: usize| {
+        let space = " ".repeat(length);
+        let body = format!(r#"{{"name":"{name}","api_type":"openai"}}{space}"#);
+        let request = server.client().post(server.url("/v1/providers"));
+        let request = request.header("content-type", "application/json");
+        async move { request.body(body).send().await.expect("an answer").status() }
+    };
+    assert_eq!(post("small", 0).await, 201, "small bodies get in");
+    assert_eq!(post("large", 3 * LARGE / 4).await, 503, "there is no room");
+    let held = held.join_all().await;
+    let refused = held.iter().filter(|(_, refused)| *refused).count();
+    let memory = server.process().peak_memory() >> 20;
+    report(
+        "large bodies",
+        &format!("{refused} of {clients} held back were refused; {memory} MiB"),
+    );
+    assert!(refused >= clients - 70, "{refused} of {clients} refused");
+    assert!(memory < 512, "{memory} MiB");
+    drop(held);
+    let deadline = Instant::now() + PATIENCE;
+    while post("large", 3 * LARGE / 4).await != 201 {
+        assert!(Instant::now() < deadline, "the room is not given back");
+        sleep(Duration::from_millis(100)).await;
+    }
+    drop(server);
+    database.remove().await;
+}

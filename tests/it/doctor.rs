@@ -1,6 +1,6 @@
 //! `circle-registry doctor`: each finding provoked.
 
-use std::{fs, process::Output};
+use std::{fs, os::unix::fs::FileExt, process::Output, time::Duration};
 
 use migration::runner;
 use sea_orm::ConnectionTrait;
@@ -8,10 +8,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    binary, connect_to,
+    Backend, TestDatabase, binary, connect_to,
     faults::{report, small_disk},
     on_both_databases,
     postgres_server::{Durability, PASSWORD, PostgresServer},
+    proxy::Proxy,
+    texts_of,
 };
 
 /// What the doctor said of a database.
@@ -219,4 +221,79 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
     run("ALTER DATABASE postgres SET search_path = public, pg_catalog").await;
     Diagnosis::of(&url, &[]).fails("clock", " s apart");
     db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_sqlite_file_without_a_write_ahead_log_or_with_damage() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("test.db");
+    // Locks by a file beside it, as on file systems that know no better; those have no shared memory.
+    let url = format!("sqlite:{}?vfs=unix-dotfile", file.display());
+    binary::output_of(&["migrate", "up", "--database-url", &url]);
+    Diagnosis::of(&url, &[]).fails("journal", "is in mode delete");
+
+    let url = format!("sqlite:{}", file.display());
+    Diagnosis::of(&url, &[]).finds("ok", "journal", "write-ahead log");
+    let pages = "SELECT cast(rootpage AS text) FROM sqlite_master WHERE name = 'models'";
+    let page: u64 = texts_of(&url, pages).await[0].parse().expect("a number");
+    let disk = fs::OpenOptions::new().write(true).open(&file);
+    let disk = disk.expect("the file");
+    disk.write_all_at(&[0xff; 4096], 4096 * (page - 1))
+        .expect("damage");
+    Diagnosis::of(&url, &[]).fails("integrity", "page");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_postgresql_that_takes_no_writes_or_forgets_them() {
+    let mut postgres = PostgresServer::create(Durability::Off);
+    let url = postgres.url_of("postgres");
+    postgres.start_ready().await;
+    binary::output_of(&["migrate", "up", "--database-url", &url]);
+    Diagnosis::of(&url, &[]).warns("durability", "with fsync and full_page_writes and");
+
+    let db = connect_to(&url).await;
+    let sql = "ALTER DATABASE postgres SET default_transaction_read_only = on";
+    db.execute_unprepared(sql).await.expect(sql);
+    db.close().await.expect("closed");
+    Diagnosis::of(&url, &[]).fails("server", "default_transaction_read_only");
+
+    postgres.stop_immediately();
+    postgres.become_a_standby();
+    postgres.start_ready().await;
+    Diagnosis::of(&url, &[]).fails("server", "is a standby");
+}
+
+/// What can't be had here, the server is made to say of itself: an older version, and that it is on
+/// another host.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_a_postgresql_that_is_old_far_away_or_talks_in_the_clear() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let proxy = Proxy::to(&database.url).await;
+    proxy.hold_answers_back(Duration::from_millis(40));
+    let far = Diagnosis::of(&proxy.url_of(&database.url), &[]);
+    far.warns("connection", "run the service nearer");
+    proxy.hold_answers_back(Duration::ZERO);
+
+    let db = connect_to(&database.url).await;
+    let run = async |sql: &str| db.execute_unprepared(sql).await.expect(sql);
+    let name = database.url.rsplit('/').next().expect("a name");
+    run(&format!(
+        "ALTER DATABASE {name} SET search_path = public, pg_catalog"
+    ))
+    .await;
+    run(
+        "CREATE FUNCTION public.inet_server_addr() RETURNS inet LANGUAGE sql \
+         AS $$ SELECT '192.0.2.7'::inet $$",
+    )
+    .await;
+    Diagnosis::of(&database.url, &[]).warns("encryption", "can be read on the way");
+    run(
+        "CREATE FUNCTION public.current_setting(text) RETURNS text LANGUAGE sql AS $$ \
+         SELECT CASE $1 WHEN 'server_version_num' THEN '140011' WHEN 'server_version' THEN '14.11' \
+         ELSE pg_catalog.current_setting($1) END $$",
+    )
+    .await;
+    Diagnosis::of(&database.url, &[]).fails("connection", "PostgreSQL 14.11");
+    db.close().await.expect("closed");
+    database.remove().await;
 }

@@ -6,6 +6,7 @@ mod access;
 mod agents;
 mod audit;
 mod bad_requests;
+mod begins;
 mod browsers;
 mod bulk;
 mod canary;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::RequestBuilder;
+use reqwest::{Client, RequestBuilder};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::json;
 use tokio::{
@@ -28,10 +28,14 @@ use crate::support::{
     binary::Server,
     connect_to,
     faults::{random_moment, report, usually_or_in_full},
-    on_both_databases, texts_of,
+    on_both_databases,
+    proxy::Proxy,
+    texts_of,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
+/// To PostgreSQL and back.
+const DISTANCE: Duration = Duration::from_millis(10);
 
 #[tokio::test]
 async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
@@ -47,12 +51,26 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
             "--request-timeout",
             "60s",
         ];
-        let server = Server::start_ready(&database.url, &more).await;
+        // PostgreSQL answers as one does at some distance, so that resets meet every moment of a
+        // transaction, the one between BEGIN and its answer too.
+        let proxy = match database.backend {
+            Backend::Postgres => Some(Proxy::to(&database.url).await),
+            Backend::Sqlite => None,
+        };
+        let url = match &proxy {
+            Some(proxy) => proxy.url_of(&database.url),
+            None => database.url.clone(),
+        };
+        let server = Server::start_ready(&url, &more).await;
+        if let Some(proxy) = &proxy {
+            proxy.hold_answers_back(DISTANCE);
+        }
         let direct = connect_to(&database.url).await;
         let rounds = usually_or_in_full(4, 100);
         let mut answered = 0;
+        let clients = Clients::of(&server);
         for round in 0..rounds {
-            answered += reset_among_writers(&server, &direct, round).await;
+            answered += reset_among_writers(&server, &direct, &clients, round).await;
             // Between the rounds, because a session may lose its transaction to its next user.
             no_session_is_in_a_transaction(database).await;
         }
@@ -111,34 +129,74 @@ async fn drop_while_it_waits(future: impl Future, mut times: usize) {
     .await;
 }
 
-/// Fifty resets, and until they are over eight writers that wait for their answer and look for what
-/// they wrote; how much that was.
-async fn reset_among_writers(server: &Server, direct: &DatabaseConnection, round: u32) -> usize {
+/// Those who reset their writes.
+#[derive(Clone, Debug)]
+struct Clients {
+    address: SocketAddr,
+    streams: Client,
+    /// How long a write took of late, in microseconds.
+    pace: Arc<AtomicU64>,
+}
+
+impl Clients {
+    fn of(server: &Server) -> Self {
+        let streams = Client::builder().http2_prior_knowledge().build();
+        Self {
+            address: server.address,
+            streams: streams.expect("a client"),
+            pace: Arc::new(AtomicU64::new(100_000)),
+        }
+    }
+
+    /// Somewhere in the time that a write takes.
+    fn moment(&self) -> Duration {
+        let moment = random_moment(0..self.pace.load(Ordering::Relaxed));
+        moment / 1_000
+    }
+}
+
+/// Fifty resets, and until the last ten eight writers that wait for their answer and look for what
+/// they wrote; how much that was. The last ten are alone: a session that they leave in a transaction
+/// finds nobody who begins another by it, which would heal it.
+async fn reset_among_writers(
+    server: &Server,
+    direct: &DatabaseConnection,
+    clients: &Clients,
+    round: u32,
+) -> usize {
     let over = Arc::new(AtomicBool::new(false));
-    let pace = Arc::new(AtomicU64::new(20_000));
     let mut writers = JoinSet::new();
     for writer in 0..8 {
         writers.spawn(write_until(
             Arc::clone(&over),
-            Arc::clone(&pace),
+            Arc::clone(&clients.pace),
             server.client().post(server.url("/v1/providers")),
             direct.clone(),
             format!("writer-{round}-{writer}"),
         ));
     }
-    let mut clients = JoinSet::new();
+    let mut resets = JoinSet::new();
     for client in 0..10 {
-        let (address, pace) = (server.address, Arc::clone(&pace));
-        clients.spawn(async move {
-            for number in 0..5 {
+        let clients = clients.clone();
+        resets.spawn(async move {
+            for number in 0..4 {
                 let name = format!("reset-{round}-{client}-{number}");
-                reset_a_write(address, &name, &pace).await;
+                reset_a_write(&clients, &name).await;
             }
         });
     }
-    clients.join_all().await;
+    resets.join_all().await;
     over.store(true, Ordering::Relaxed);
-    writers.join_all().await.into_iter().sum()
+    let answered = writers.join_all().await.into_iter().sum();
+    let mut last = JoinSet::new();
+    for client in 0..10 {
+        let clients = clients.clone();
+        last.spawn(async move {
+            reset_a_write(&clients, &format!("reset-{round}-{client}-last")).await;
+        });
+    }
+    last.join_all().await;
+    answered
 }
 
 /// Creates providers one after the other, and looks for each past the service.
@@ -172,27 +230,39 @@ async fn write_until(
     answered
 }
 
-/// Sends a write and is gone at some moment of it, by RST or by FIN.
-async fn reset_a_write(address: SocketAddr, name: &str, pace: &AtomicU64) {
+/// Sends a write and is gone at some moment of it.
+async fn reset_a_write(clients: &Clients, name: &str) {
+    match random_moment(0..4).as_millis() {
+        0 | 1 => reset_a_stream(clients, name).await,
+        how => reset_a_connection(clients, name, how == 2).await,
+    }
+}
+
+/// By HTTP/2, where the server learns at once that nobody waits any more.
+async fn reset_a_stream(clients: &Clients, name: &str) {
+    let body = json!({"name": name, "api_type": "openai"});
+    let url = format!("http://{}/v1/providers", clients.address);
+    let request = clients.streams.post(url).json(&body);
+    let request = request.header("idempotency-key", name).send();
+    let _ = timeout(clients.moment(), request).await;
+}
+
+/// By RST or by FIN.
+async fn reset_a_connection(clients: &Clients, name: &str, hard: bool) {
     let body = format!(r#"{{"name":"{name}","api_type":"openai"}}"#);
     let request = format!(
         "POST /v1/providers HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {name}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let connecting = timeout(PATIENCE, TcpStream::connect(address)).await;
+    let connecting = timeout(PATIENCE, TcpStream::connect(clients.address)).await;
     let mut stream = connecting.expect("in time").expect("a connection");
     stream
         .write_all(request.as_bytes())
         .await
         .expect("a request");
-    // Somewhere in the time that a write took of late.
-    let micros = random_moment(0..pace.load(Ordering::Relaxed)).as_millis();
-    sleep(Duration::from_micros(
-        u64::try_from(micros).expect("a while"),
-    ))
-    .await;
-    if random_moment(0..4) > Duration::ZERO {
+    sleep(clients.moment()).await;
+    if hard {
         stream.set_zero_linger().expect("a reset");
     }
 }

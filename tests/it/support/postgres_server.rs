@@ -152,6 +152,11 @@ impl PostgresServer {
         }
     }
 
+    /// From its next start on it waits for a primary, lets clients in, and takes no writes.
+    pub(crate) fn become_a_standby(&self) {
+        fs::write(self.data.join("db/standby.signal"), "").expect("the signal is written");
+    }
+
     /// Leaves it running until this process ends.
     pub(crate) fn leave_running(mut self) {
         std::mem::forget(self.keeper.take());

@@ -1,6 +1,7 @@
-//! A way to a server that can be frozen: nothing gets through, and nobody is told.
+//! A way to a server that can be frozen: nothing gets through, and nobody is told. It can also hold
+//! answers back for a while, and tell when a transaction is asked for.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::Url;
 use tokio::{
@@ -14,13 +15,20 @@ struct State {
     frozen: bool,
     /// Connections of an earlier generation are dead.
     generation: u64,
+    /// How long the server's answers are held back.
+    late: Duration,
 }
+
+/// How a transaction is asked for: a simple query, its text ended by a zero.
+const BEGIN: &[u8] = b"BEGIN\0";
 
 /// The way; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
+    /// How many transactions clients asked for.
+    begins: Arc<watch::Sender<u64>>,
 }
 
 impl Proxy {
@@ -33,15 +41,26 @@ impl Proxy {
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(watch::Sender::new(State::default()));
         let watched = Arc::downgrade(&state);
+        let begins = Arc::new(watch::Sender::new(0));
+        let counted = Arc::clone(&begins);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Some(state) = watched.upgrade() else {
                     return;
                 };
-                tokio::spawn(carry(client, server.clone(), state.subscribe()));
+                tokio::spawn(carry(
+                    client,
+                    server.clone(),
+                    state.subscribe(),
+                    Arc::clone(&counted),
+                ));
             }
         });
-        Self { address, state }
+        Self {
+            address,
+            state,
+            begins,
+        }
     }
 
     /// The same database by this way.
@@ -62,6 +81,17 @@ impl Proxy {
         self.state.send_modify(|state| state.frozen = false);
     }
 
+    /// From now on the server's answers are this late.
+    pub(crate) fn hold_answers_back(&self, late: Duration) {
+        self.state.send_modify(|state| state.late = late);
+    }
+
+    /// Waits until a client asks for a transaction, from when this is called.
+    pub(crate) fn a_begin(&self) -> impl Future<Output = ()> + use<> {
+        let mut begins = self.begins.subscribe();
+        async move { begins.changed().await.expect("the way is open") }
+    }
+
     /// New connections get through; what was held back is lost, and so are the old connections.
     pub(crate) fn thaw_without_the_old(&self) {
         self.state.send_modify(|state| {
@@ -71,7 +101,12 @@ impl Proxy {
     }
 }
 
-async fn carry(client: TcpStream, server: (String, u16), mut state: watch::Receiver<State>) {
+async fn carry(
+    client: TcpStream,
+    server: (String, u16),
+    mut state: watch::Receiver<State>,
+    begins: Arc<watch::Sender<u64>>,
+) {
     let born = state.borrow().generation;
     if state.wait_for(|state| !state.frozen).await.is_err() {
         return;
@@ -84,17 +119,34 @@ async fn carry(client: TcpStream, server: (String, u16), mut state: watch::Recei
     let (from_server, to_server) = server.into_split();
     let (there, back) = (state.clone(), state.clone());
     tokio::select! {
-        () = pump(from_client, to_server, there) => {}
-        () = pump(from_server, to_client, back) => {}
+        () = pump(from_client, to_server, there, Some(begins)) => {}
+        () = pump(from_server, to_client, back, None) => {}
         _ = state.wait_for(|state| state.generation > born) => {}
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) {
+/// Carries one direction: the client's, where what it asks for is counted, or the server's, which
+/// may be late.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+    begins: Option<Arc<watch::Sender<u64>>>,
+) {
     let mut part = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut part).await {
-        if state.wait_for(|state| !state.frozen).await.is_err()
-            || to.write_all(&part[..length]).await.is_err()
+        let part = &part[..length];
+        match &begins {
+            Some(begins) if part.windows(BEGIN.len()).any(|window| window == BEGIN) => {
+                begins.send_modify(|begins| *begins += 1);
+            }
+            Some(_) => {}
+            None => {
+                let late = state.borrow().late;
+                tokio::time::sleep(late).await;
+            }
+        }
+        if state.wait_for(|state| !state.frozen).await.is_err() || to.write_all(part).await.is_err()
         {
             return;
         }
