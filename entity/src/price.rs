@@ -44,6 +44,12 @@ impl Price {
         Self(count)
     }
 
+    /// The digits before the point, and the ten after it.
+    #[must_use]
+    pub const fn parts(self) -> (i64, i64) {
+        (self.0 / Self::DOLLAR, self.0 % Self::DOLLAR)
+    }
+
     /// Reads a price per single token (as `2.5e-06`) and says whether digits beyond the tenth
     /// place had to be rounded, half to even.
     ///
@@ -90,7 +96,7 @@ impl FromStr for Price {
 
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dollars, rest) = (self.0 / Self::DOLLAR, self.0 % Self::DOLLAR);
+        let (dollars, rest) = self.parts();
         write!(f, "{dollars}.{rest:010}")
     }
 }

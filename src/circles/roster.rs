@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    rows::{self, Columns, Field, JsonText},
+    rows::{self, Columns, Field, JsonText, OneAndManyOnBoth},
 };
 
 /// The circle's fields but the number of its members, which are counted as they are read.
@@ -93,11 +93,11 @@ const MEMBER_JOINS: &str = "LEFT JOIN agents a ON a.id = m.agent_id \
     LEFT JOIN models o ON o.id = a.model_id \
     LEFT JOIN providers p ON p.id = o.provider_id";
 
-static ACTIVE: LazyLock<String> = LazyLock::new(|| of_name("AND m.is_active"));
-static WITH_INACTIVE: LazyLock<String> = LazyLock::new(|| of_name(""));
+static ACTIVE: LazyLock<OneAndManyOnBoth> = LazyLock::new(|| of_name("AND m.is_active"));
+static WITH_INACTIVE: LazyLock<OneAndManyOnBoth> = LazyLock::new(|| of_name(""));
 
-fn of_name(which: &str) -> String {
-    rows::one_and_many(
+fn of_name(which: &str) -> OneAndManyOnBoth {
+    OneAndManyOnBoth::new(
         &CIRCLE_COLUMNS,
         "FROM circles WHERE circles.name = $1 AND circles.is_active",
         &Field::columns(&RosterMember::FIELDS),
@@ -128,21 +128,22 @@ pub(crate) async fn get(
     name: &str,
     include_inactive: bool,
 ) -> Result<(Vec<u8>, State), Error> {
-    let text = if include_inactive {
+    let statement = if include_inactive {
         &WITH_INACTIVE
     } else {
         &ACTIVE
     };
-    let mut rows = query(db, text, name.into()).await?;
+    let statement = statement.on(db.get_database_backend());
+    let mut rows = query(db, &statement.text, name.into()).await?;
     let circle = rows::take_one(&mut rows)?.ok_or_else(|| unknown(name))?;
-    let members = Members::in_order(rows, CIRCLE_COLUMNS.len())?;
+    let members = Members::in_order(rows, statement.first_of_many)?;
     let state = State {
-        id: circle.try_get_by_index(0)?,
-        revision: circle.try_get_by_index(CIRCLE.len())?,
+        id: circle.try_get_by_index(1)?,
+        revision: circle.try_get_by_index(1 + CIRCLE.len())?,
     };
     let mut json = JsonText::with_capacity(BYTES_A_MEMBER * (members.rows.len() + 1));
     json.push("{");
-    json.fields(&circle, 0, CIRCLE)?;
+    json.fields(&circle, 1, CIRCLE)?;
     json.push(",\"member_count\":");
     json.value(&members.active)?;
     json.push(",\"members\":");

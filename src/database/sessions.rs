@@ -109,16 +109,16 @@ impl Sessions {
     /// How many lie here.
     pub(super) fn kept(&self) -> usize {
         match &self.0.shelf {
-            Either::Postgres(shelf) => shelf.lock().len(),
-            Either::Sqlite(shelf) => shelf.lock().len(),
+            Either::Postgres(here) => here.lock().len(),
+            Either::Sqlite(here) => here.lock().len(),
         }
     }
 
     /// Gives one back to the pool, so that the pool has one to give.
     pub(super) fn give_one_back(&self) {
         match &self.0.shelf {
-            Either::Postgres(shelf) => drop(shelf.lock().pop()),
-            Either::Sqlite(shelf) => drop(shelf.lock().pop()),
+            Either::Postgres(here) => drop(here.lock().pop()),
+            Either::Sqlite(here) => drop(here.lock().pop()),
         }
     }
 
@@ -142,8 +142,8 @@ async fn tidy(sessions: Weak<Inner>) {
 impl Either {
     fn give_back(&self, which: impl Fn(&Instant) -> bool) {
         match self {
-            Self::Postgres(shelf) => shelf.lock().retain(|session| !which(&session.used)),
-            Self::Sqlite(shelf) => shelf.lock().retain(|session| !which(&session.used)),
+            Self::Postgres(here) => here.lock().retain(|session| !which(&session.used)),
+            Self::Sqlite(here) => here.lock().retain(|session| !which(&session.used)),
         }
     }
 }

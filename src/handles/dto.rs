@@ -80,7 +80,6 @@ pub(crate) struct Handle {
     /// The agent's skills.
     pub(crate) skill_names: StringList,
     /// The effective system prompt, whole.
-    #[serde(serialize_with = "crate::rows::long_text")]
     pub(crate) system_prompt: String,
     /// Where each part came from.
     pub(crate) provenance: Provenance,

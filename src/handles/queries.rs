@@ -15,7 +15,7 @@ use crate::{
     agents, circles,
     database::Database,
     error::Error,
-    rows::{self, Columns},
+    rows::{self, Columns, OneAndMany, OneAndManyOnBoth},
 };
 
 /// What a circle contributes.
@@ -42,7 +42,7 @@ const CIRCLE_COLUMNS: [&str; 7] = [
 
 impl CircleFacts {
     fn read(row: &QueryResult) -> Result<Self, DbErr> {
-        let mut column = Columns::of(row);
+        let mut column = Columns::from(row, 1);
         Ok(Self {
             id: column.next()?,
             name: column.next()?,
@@ -210,8 +210,8 @@ impl ModelFacts {
 const MODEL_JOINS: &str =
     "LEFT JOIN models o ON o.id = a.model_id LEFT JOIN providers p ON p.id = o.provider_id";
 
-static OF_CIRCLE: LazyLock<String> = LazyLock::new(|| {
-    rows::one_and_many(
+static OF_CIRCLE: LazyLock<OneAndManyOnBoth> = LazyLock::new(|| {
+    OneAndManyOnBoth::new(
         &CIRCLE_COLUMNS,
         "FROM circles c WHERE c.name = $1 AND c.is_active",
         &[&MEMBER_COLUMNS[..], &AGENT_COLUMNS, &MODEL_COLUMNS].concat(),
@@ -235,11 +235,15 @@ pub(super) async fn of_circle(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<CircleHandles, Error> {
-    let mut rows = db.query_all_raw(statement(db, &OF_CIRCLE, name)).await?;
+    let OneAndMany {
+        text,
+        first_of_many,
+    } = OF_CIRCLE.on(db.get_database_backend());
+    let mut rows = db.query_all_raw(statement(db, text, name)).await?;
     let circle_row = rows::take_one(&mut rows)?.ok_or_else(|| circles::queries::unknown(name))?;
     let circle = CircleFacts::read(&circle_row)?;
     let members = rows.iter().map(|row| {
-        let mut columns = Columns::from(row, CIRCLE_COLUMNS.len());
+        let mut columns = Columns::from(row, *first_of_many);
         let member = MemberFacts::read(&mut columns)?;
         Ok((member, AgentFacts::read(&mut columns)?))
     });

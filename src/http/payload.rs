@@ -37,7 +37,7 @@ impl<T: Serialize + Send> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
         // A vector that has to grow copies what is in it.
         let mut bytes = Vec::with_capacity(1 << 12);
-        match serde_json::to_writer(&mut bytes, &self.0) {
+        match sonic_rs::to_writer(&mut bytes, &self.0) {
             Ok(()) => Response::builder()
                 .content_type("application/json")
                 .body(bytes),

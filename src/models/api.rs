@@ -80,7 +80,7 @@ impl ModelsApi {
             Some(ModelInclude::Provider) => {
                 let ids = page.rows.iter().map(provider_of);
                 let ids = ids.collect::<Result<Vec<_>, _>>()?;
-                Some(providers::queries::by_id(db, ids.into_iter()).await?)
+                Some(providers::queries::by_id(db, ids).await?)
             }
         };
         BodyText::page(&page, |json, row| {

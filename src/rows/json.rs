@@ -1,17 +1,13 @@
 //! Rows as JSON, field by field, from the driver's own bytes.
 
-use std::io::Write;
-
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use entity::price::Price;
-use json_escape_simd::escape_into;
 use sea_orm::{
     DbErr, EntityTrait, QueryResult, QuerySelect, Select,
     sea_query::Expr,
     sqlx::{ColumnIndex, ValueRef},
 };
-use serde::{Serialize, Serializer, ser::Error};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 use super::source::{Source, Value, undecoded};
 
@@ -86,7 +82,7 @@ impl JsonText {
     }
 
     pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), DbErr> {
-        serde_json::to_writer(&mut self.0, value).map_err(|error| DbErr::Json(error.to_string()))
+        sonic_rs::to_writer(&mut self.0, value).map_err(|error| DbErr::Json(error.to_string()))
     }
 
     /// The fields of an object, without its braces, from a row's columns from `first` on.
@@ -157,21 +153,24 @@ impl JsonText {
         Ok(())
     }
 
-    fn cell<'r, R: Source>(&mut self, value: Value<'r, R>, kind: Kind) -> Result<(), DbErr> {
+    fn cell<R: Source>(&mut self, value: Value<'_, R>, kind: Kind) -> Result<(), DbErr> {
         match kind {
-            Kind::Integer => self.value(&R::integer(value)?),
+            Kind::Integer => {
+                self.integer(R::integer(value)?);
+                Ok(())
+            }
             Kind::Number => self.value(&R::number(value)?),
             Kind::Flag => {
                 self.push(if R::flag(value)? { "true" } else { "false" });
                 Ok(())
             }
-            Kind::Text => {
-                escape_into(R::text(value)?, &mut self.0);
+            Kind::Text => self.value(&R::text(value)?),
+            Kind::Moment => R::write_moment(value, self),
+            Kind::Date => self.date(R::date(value)?),
+            Kind::Price => {
+                self.price(Price::from_stored(R::integer(value)?));
                 Ok(())
             }
-            Kind::Moment => R::write_moment(value, self),
-            Kind::Date => self.quoted(&R::date(value)?),
-            Kind::Price => self.quoted(&Price::from_stored(R::integer(value)?)),
             Kind::Json => {
                 self.push(R::json(value)?);
                 Ok(())
@@ -179,34 +178,60 @@ impl JsonText {
         }
     }
 
-    /// A text that needs no escapes.
-    fn quoted(&mut self, text: &impl std::fmt::Display) -> Result<(), DbErr> {
-        write!(self.0, "\"{text}\"").map_err(|error| DbErr::Type(error.to_string()))
+    fn integer(&mut self, number: i64) {
+        self.push(itoa::Buffer::new().format(number));
+    }
+
+    fn price(&mut self, price: Price) {
+        let (dollars, rest) = price.parts();
+        let mut buffer = itoa::Buffer::new();
+        let rest = buffer.format(rest);
+        self.push("\"");
+        self.integer(dollars);
+        self.push(".");
+        self.push(&"0000000000"[rest.len()..]);
+        self.push(rest);
+        self.push("\"");
+    }
+
+    fn date(&mut self, date: NaiveDate) -> Result<(), DbErr> {
+        if !(0..=9999).contains(&date.year()) {
+            return self.value(&date);
+        }
+        self.push("\"");
+        self.day(&date);
+        self.push("\"");
+        Ok(())
+    }
+
+    /// A day of the years 0 to 9999.
+    fn day(&mut self, date: &impl Datelike) {
+        let year = date.year().unsigned_abs();
+        self.two_digits(year / 100);
+        self.two_digits(year % 100);
+        self.push("-");
+        self.two_digits(date.month());
+        self.push("-");
+        self.two_digits(date.day());
     }
 
     /// As chrono writes moments by serde, which takes ten times as long for it.
     pub(super) fn moment(&mut self, moment: DateTime<Utc>) -> Result<(), DbErr> {
-        let (Ok(year @ 0..=9999), 0) = (u32::try_from(moment.year()), moment.nanosecond() % 1_000)
-        else {
+        if !(0..=9999).contains(&moment.year()) || !moment.nanosecond().is_multiple_of(1_000) {
             return self.value(&moment);
-        };
-        self.push("\"");
-        self.two_digits(year / 100);
-        self.two_digits(year % 100);
-        for (before, number) in [
-            ("-", moment.month()),
-            ("-", moment.day()),
-            ("T", moment.hour()),
-            (":", moment.minute()),
-            (":", moment.second()),
-        ] {
-            self.push(before);
-            self.two_digits(number);
         }
+        self.push("\"");
+        self.day(&moment);
+        self.push("T");
+        self.two_digits(moment.hour());
+        self.push(":");
+        self.two_digits(moment.minute());
+        self.push(":");
+        self.two_digits(moment.second());
         let micros = moment.nanosecond() / 1_000;
         if micros > 0 {
             let fraction = format!(".{micros:06}");
-            let shown = if micros % 1_000 == 0 { 4 } else { 7 };
+            let shown = if micros.is_multiple_of(1_000) { 4 } else { 7 };
             self.push(&fraction[..shown]);
         }
         self.push("Z\"");
@@ -218,14 +243,6 @@ impl JsonText {
             self.0.push(b'0' + u8::try_from(digit).unwrap_or_default());
         }
     }
-}
-
-/// Serialises a long text, escaped faster than serde_json does it by itself.
-pub(crate) fn long_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut json = Vec::with_capacity(text.len() + text.len() / 8 + 2);
-    escape_into(text, &mut json);
-    let json: &RawValue = serde_json::from_slice(&json).map_err(S::Error::custom)?;
-    json.serialize(serializer)
 }
 
 #[cfg(test)]
@@ -260,6 +277,59 @@ mod tests {
     }
 
     #[test]
+    fn a_date_and_a_price_are_written_as_serde_writes_them() {
+        for text in ["0000-01-01", "2026-02-03", "9999-12-31"] {
+            let date: NaiveDate = text.parse().expect(text);
+            assert_eq!(written(|json| json.date(date)), format!("\"{text}\""));
+        }
+        for count in [
+            0,
+            1,
+            25_000_000_000,
+            12_345_678_901,
+            999_999_999_999_999_999,
+        ] {
+            let price = Price::from_stored(count);
+            let written = written(|json| {
+                json.price(price);
+                Ok(())
+            });
+            assert_eq!(written, serde_json::to_string(&price).expect("JSON"));
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_as_serde_json_writes_it() {
+        for number in [
+            0.0,
+            -0.0,
+            0.1,
+            0.3,
+            0.1 + 0.2,
+            1.0,
+            2.0,
+            1e15,
+            1e16,
+            1e17,
+            1.5e300,
+            5e-324,
+            1e-5,
+            1e-7,
+            123_456_789.123_456_79,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            f64::NAN,
+            f64::INFINITY,
+        ] {
+            let expected = serde_json::to_string(&number).expect("JSON");
+            assert_eq!(written(|json| json.value(&number)), expected);
+        }
+        for number in [0, -1, 7, i64::MIN, i64::MAX] {
+            assert_eq!(written(|json| json.value(&number)), number.to_string());
+        }
+    }
+
+    #[test]
     fn a_text_is_escaped_as_serde_escapes_it() {
         let every_ascii: String = (0..=127_u8).map(char::from).collect();
         for text in [
@@ -269,10 +339,8 @@ mod tests {
             "plain ".repeat(1_000),
             "\"\\".repeat(500),
         ] {
-            let mut escaped = Vec::new();
-            escape_into(&text, &mut escaped);
-            let expected = serde_json::to_vec(&text).expect("JSON");
-            assert_eq!(escaped, expected, "{text:?}");
+            let expected = serde_json::to_string(&text).expect("JSON");
+            assert_eq!(written(|json| json.value(&text)), expected, "{text:?}");
         }
     }
 }

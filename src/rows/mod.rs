@@ -7,13 +7,11 @@
 mod json;
 mod source;
 
-use sea_orm::{DbErr, QueryResult};
+use sea_orm::{DbBackend, DbErr, QueryResult};
 
 use source::Cell;
 
-pub(crate) use json::{
-    Field, JsonText, date, flag, integer, json, long_text, moment, number, price, text,
-};
+pub(crate) use json::{Field, JsonText, date, flag, integer, json, moment, number, price, text};
 
 /// The columns of a row, one after the other.
 pub(crate) struct Columns<'r> {
@@ -50,21 +48,63 @@ impl<'r> Columns<'r> {
     }
 }
 
-/// The text of a statement for one thing and the many that belong to it: a row with the columns of the
-/// one, and rows with the columns of the many after as many nulls. The first column of the one is its
-/// id.
-pub(crate) fn one_and_many(one: &[&str], from_one: &str, many: &[&str], from_many: &str) -> String {
-    let listed = |columns: &mut dyn Iterator<Item = &str>| columns.collect::<Vec<_>>().join(", ");
-    let nulls = |count| std::iter::repeat_n("NULL", count);
-    let first = listed(&mut one.iter().copied().chain(nulls(many.len())));
-    let others = listed(&mut nulls(one.len()).chain(many.iter().copied()));
-    format!("SELECT {first} {from_one} UNION ALL SELECT {others} {from_many}")
+/// A statement for one thing and the many that belong to it: a row for the one, and rows for the many.
+///
+/// First in each row is 1 for the one and 0 for the many. PostgreSQL wants a type for each column, so
+/// there the columns of the many come after those of the one, which are null; SQLite, which pays for
+/// each column of a row, has both in the same places.
+#[derive(Debug)]
+pub(crate) struct OneAndMany {
+    pub(crate) text: String,
+    /// Where the columns of the many begin; those of the one begin at 1.
+    pub(crate) first_of_many: usize,
+}
+
+/// The statement for each database.
+#[derive(Debug)]
+pub(crate) struct OneAndManyOnBoth {
+    postgres: OneAndMany,
+    sqlite: OneAndMany,
+}
+
+impl OneAndManyOnBoth {
+    pub(crate) fn new(one: &[&str], from_one: &str, many: &[&str], from_many: &str) -> Self {
+        let statement = |one: Vec<&str>, many: Vec<&str>, first_of_many| OneAndMany {
+            text: format!(
+                "SELECT 1, {} {from_one} UNION ALL SELECT 0, {} {from_many}",
+                one.join(", "),
+                many.join(", ")
+            ),
+            first_of_many,
+        };
+        let nulls = |count| vec!["NULL"; count];
+        let width = one.len().max(many.len());
+        Self {
+            postgres: statement(
+                [one.to_vec(), nulls(many.len())].concat(),
+                [nulls(one.len()), many.to_vec()].concat(),
+                1 + one.len(),
+            ),
+            sqlite: statement(
+                [one.to_vec(), nulls(width - one.len())].concat(),
+                [many.to_vec(), nulls(width - many.len())].concat(),
+                1,
+            ),
+        }
+    }
+
+    pub(crate) fn on(&self, backend: DbBackend) -> &OneAndMany {
+        match backend {
+            DbBackend::Sqlite => &self.sqlite,
+            _ => &self.postgres,
+        }
+    }
 }
 
 /// Takes the row of the one out of those of the many. It comes first, though no database says so.
 pub(crate) fn take_one(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult>, DbErr> {
     for index in 0..rows.len() {
-        if source::read::<i64>(&rows[index], 0)?.is_some() {
+        if source::read::<i64>(&rows[index], 0)? == Some(1) {
             return Ok(Some(rows.swap_remove(index)));
         }
     }

@@ -22,10 +22,10 @@ pub(crate) trait Source: Row {
     fn integer(value: Value<'_, Self>) -> Result<i64, DbErr>;
     fn number(value: Value<'_, Self>) -> Result<f64, DbErr>;
     fn flag(value: Value<'_, Self>) -> Result<bool, DbErr>;
-    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr>;
+    fn text(value: Value<'_, Self>) -> Result<&str, DbErr>;
     fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr>;
     fn date(value: Value<'_, Self>) -> Result<NaiveDate, DbErr>;
-    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr>;
+    fn json(value: Value<'_, Self>) -> Result<&str, DbErr>;
 
     fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
         json.moment(Self::moment(value)?)
@@ -43,13 +43,13 @@ macro_rules! decoded {
 impl Source for PgRow {
     decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
 
-    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+    fn text(value: Value<'_, Self>) -> Result<&str, DbErr> {
         from_utf8(value.as_bytes().map_err(undecoded)?).map_err(undecoded)
     }
 
     /// PostgreSQL stores nothing that is not JSON. Before the text of a `jsonb` goes the number of its
     /// format, which is 1 (PostgreSQL's source, `jsonb_send`).
-    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
         let format = value.format();
         match (format, Self::text(value)?) {
             (PgValueFormat::Binary, text) => text
@@ -63,12 +63,12 @@ impl Source for PgRow {
 impl Source for SqliteRow {
     decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
 
-    fn text<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+    fn text(value: Value<'_, Self>) -> Result<&str, DbErr> {
         Decode::<<Self as Row>::Database>::decode(value).map_err(undecoded)
     }
 
     /// SQLite stores any text, so that it is looked at.
-    fn json<'r>(value: Value<'r, Self>) -> Result<&'r str, DbErr> {
+    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
         let text = Self::text(value)?;
         let json: &RawValue = serde_json::from_str(text).map_err(undecoded)?;
         Ok(json.get())
@@ -98,6 +98,7 @@ fn is_written(text: &str) -> bool {
             .all(|(byte, place)| byte == place || (place == b'0' && byte.is_ascii_digit()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 pub(super) fn undecoded(error: impl ToString) -> DbErr {
     DbErr::Type(error.to_string())
 }
