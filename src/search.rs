@@ -60,13 +60,22 @@ pub(crate) fn among<C: ColumnTrait>(
     column: C,
     ids: impl IntoIterator<Item = i64>,
 ) -> SimpleExpr {
+    let text = match backend {
+        DbBackend::Sqlite => "? IN (SELECT value FROM json_each(?))",
+        _ => "$1 = ANY(CAST($2 AS bigint[]))",
+    };
+    let ids = list_of_ids(backend, ids);
+    Expr::cust_with_exprs(text, [column.into_simple_expr(), ids.into()])
+}
+
+/// Any number of ids as one value: an array's text for PostgreSQL, JSON for SQLite.
+pub(crate) fn list_of_ids(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> String {
     let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
     let ids = ids.join(",");
-    let (text, ids) = match backend {
-        DbBackend::Sqlite => ("? IN (SELECT value FROM json_each(?))", format!("[{ids}]")),
-        _ => ("$1 = ANY(CAST($2 AS bigint[]))", format!("{{{ids}}}")),
-    };
-    Expr::cust_with_exprs(text, [column.into_simple_expr(), ids.into()])
+    match backend {
+        DbBackend::Sqlite => format!("[{ids}]"),
+        _ => format!("{{{ids}}}"),
+    }
 }
 
 /// This moment or later, by the microseconds that both databases keep.

@@ -7,8 +7,8 @@
 //! long.) A test compares the answer with a load member by member.
 //!
 //! The circle is a row of its own, before its members: repeated in each of their rows, as a join has
-//! it, it cost PostgreSQL a fifth more. The joins are flat, because SQLite materialises a join in parentheses, at seventy times the
-//! cost. JSON columns are read as text and pass through unparsed.
+//! it, it cost PostgreSQL a fifth more. The joins are flat, because SQLite materialises a join in
+//! parentheses, at seventy times the cost. JSON columns are read as text and pass through unparsed.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     error::Error,
     rows::{self, Columns, Field, JsonText, OneAndManyOnBoth},
+    search,
 };
 
 /// The circle's fields but the number of its members, which are counted as they are read.
@@ -157,12 +158,12 @@ pub(crate) async fn members_of(
     db: &impl ConnectionTrait,
     circles: &[i64],
 ) -> Result<HashMap<i64, Members>, Error> {
-    let ids: Vec<String> = circles.iter().map(i64::to_string).collect();
-    let ids = ids.join(",");
-    let (text, ids) = match db.get_database_backend() {
-        DbBackend::Sqlite => (&OF_CIRCLES_SQLITE, format!("[{ids}]")),
-        _ => (&OF_CIRCLES_POSTGRES, format!("{{{ids}}}")),
+    let backend = db.get_database_backend();
+    let text = match backend {
+        DbBackend::Sqlite => &OF_CIRCLES_SQLITE,
+        _ => &OF_CIRCLES_POSTGRES,
     };
+    let ids = search::list_of_ids(backend, circles.iter().copied());
     let mut rows: HashMap<i64, Vec<QueryResult>> = HashMap::new();
     for row in query(db, text, ids.into()).await? {
         rows.entry(row.try_get_by_index(0)?).or_default().push(row);

@@ -180,8 +180,7 @@ pub(super) async fn hold_agents(
             .filter(search::is_true(agent::Column::IsActive));
         db.query_all(&live.into_query()).await?
     } else {
-        let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-        let ids = format!("{{{}}}", ids.join(","));
+        let ids = search::list_of_ids(DbBackend::Postgres, ids.iter().copied());
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, HOLD, [ids.into()]);
         db.query_all_raw(statement).await?
     };

@@ -131,6 +131,16 @@ async fn the_driver_alone_loses_what_is_written_after_a_begin_that_was_dropped()
     scene.clear().await;
 }
 
+/// What is written by the pool's only session is there for others, which it was not by the one before.
+async fn has_a_new_session(scene: Scene, db: DatabaseConnection, before: i32) {
+    write(&db, "answered").await;
+    assert_eq!(scene.notes().await, ["answered"]);
+    assert_eq!(scene.in_transaction().await, [""; 0]);
+    assert_ne!(session(&db).await, before, "another session");
+    db.close().await.expect("closed");
+    scene.clear().await;
+}
+
 /// Fails where `hooks` believes every session that comes back.
 #[tokio::test]
 async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
@@ -138,12 +148,7 @@ async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
     let db = pool_of_one(&scene.url, &Suspicion::default()).await;
     let before = session(&db).await;
     scene.drop_midway(db.begin()).await;
-    write(&db, "answered").await;
-    assert_eq!(scene.notes().await, ["answered"]);
-    assert_eq!(scene.in_transaction().await, [""; 0]);
-    assert_ne!(session(&db).await, before, "another session");
-    db.close().await.expect("closed");
-    scene.clear().await;
+    has_a_new_session(scene, db, before).await;
 }
 
 /// The answer is there when the session comes back, so that nothing about it looks unfinished. Fails
@@ -167,12 +172,7 @@ async fn a_session_that_comes_back_inside_a_transaction_is_closed_where_there_is
         scene.proxy.hold_answers_back(Duration::ZERO);
         suspicion.raise();
     }
-    write(&db, "answered").await;
-    assert_eq!(scene.notes().await, ["answered"]);
-    assert_eq!(scene.in_transaction().await, [""; 0]);
-    assert_ne!(session(&db).await, before, "another session");
-    db.close().await.expect("closed");
-    scene.clear().await;
+    has_a_new_session(scene, db, before).await;
 }
 
 /// Fails where `Database::begin` has no task of its own: then the session is found in a transaction
