@@ -10,7 +10,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Tag},
+    http::{Body, BodyText, Tag},
 };
 
 pub(crate) struct HandlesApi;
@@ -33,9 +33,9 @@ impl HandlesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         name: Path<String>,
-    ) -> Result<Body<CircleHandles>, Error> {
-        let handles = queries::of_circle(database.connection(), &name.0).await?;
-        Ok(Body(handles))
+    ) -> Result<BodyText<CircleHandles>, Error> {
+        let rows = queries::of_circle(database.connection(), &name.0).await?;
+        BodyText::written(&rows.resolve()?)
     }
 
     /// Lint a circle
@@ -70,8 +70,8 @@ impl HandlesApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<Body<Handle>, Error> {
-        let handle = queries::of_agent(database.connection(), id.0).await?;
-        Ok(Body(handle))
+    ) -> Result<BodyText<Handle>, Error> {
+        let row = queries::of_agent(database.connection(), id.0).await?;
+        BodyText::written(&row.resolve()?)
     }
 }

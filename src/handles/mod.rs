@@ -3,7 +3,9 @@
 
 mod api;
 mod dto;
+mod facts;
 mod queries;
+mod resolved;
 mod rules;
 
 pub(crate) use api::HandlesApi;

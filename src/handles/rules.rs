@@ -2,55 +2,54 @@
 //! database and no clock.
 
 use chrono::NaiveDate;
-use entity::values::{MemberRole, StringList};
+use entity::values::MemberRole;
+use sea_orm::DbErr;
 
 use super::{
-    dto::{
-        CircleHandles, Handle, Layer, Lint, PromptPart, PromptSource, Provenance, Warning,
-        WarningCode,
-    },
-    queries::{AgentFacts, CircleFacts, MemberFacts, ModelFacts},
+    dto::{Layer, Lint, PromptPart, PromptSource, Provenance, Warning, WarningCode},
+    facts::{AgentFacts, CircleFacts, MemberFacts},
+    resolved::{ResolvedCircle, ResolvedHandle},
 };
+use crate::rows::Stored;
 
 /// Characters in a token, as a rule of thumb for English text ("What are tokens and how to count
 /// them?", OpenAI's help centre). It errs on the side of a warning too few.
 const CHARACTERS_A_TOKEN: usize = 4;
 
-pub(super) fn resolve_circle(
-    circle: CircleFacts,
-    members: Vec<(MemberFacts, AgentFacts)>,
+pub(super) fn resolve_circle<'r>(
+    circle: &CircleFacts<'r>,
+    members: &[(MemberFacts<'r>, AgentFacts<'r>)],
     today: NaiveDate,
-) -> CircleHandles {
-    let handles: Vec<Handle> = members
-        .into_iter()
-        .map(|(member, agent)| resolve(agent, Some(member), Some(&circle), today))
-        .collect();
-    let warnings = circle_warnings(&circle, &handles);
-    CircleHandles {
+) -> Result<ResolvedCircle<'r>, DbErr> {
+    let additions = Additions::of(circle);
+    let handles = members
+        .iter()
+        .map(|(member, agent)| resolve(agent, Some(member), &additions, today))
+        .collect::<Result<Vec<_>, DbErr>>()?;
+    Ok(ResolvedCircle {
         circle_id: circle.id,
         circle: circle.name,
         status: circle.status,
         require_review: circle.require_review,
+        warnings: circle_warnings(circle, &handles),
         handles,
-        warnings,
-    }
+    })
 }
 
 /// One agent's handle, in a circle or outside.
-pub(super) fn resolve(
-    agent: AgentFacts,
-    member: Option<MemberFacts>,
-    circle: Option<&CircleFacts>,
+pub(super) fn resolve<'r>(
+    agent: &AgentFacts<'r>,
+    member: Option<&MemberFacts<'r>>,
+    additions: &Additions,
     today: NaiveDate,
-) -> Handle {
-    let (system_prompt, parts) = compose_prompt(&agent, circle);
+) -> Result<ResolvedHandle<'r>, DbErr> {
+    let prompt = compose_prompt(agent, additions)?;
     let mut warnings = Vec::new();
-    check_model(&agent, &system_prompt, today, &mut warnings);
+    check_model(agent, &prompt, today, &mut warnings);
 
     let model = agent.model.as_ref();
-    let own = member.as_ref();
     let temperature = first_said([
-        (Layer::Member, own.and_then(|member| member.temperature)),
+        (Layer::Member, member.and_then(|member| member.temperature)),
         (Layer::Agent, agent.temperature),
         (
             Layer::Model,
@@ -58,85 +57,55 @@ pub(super) fn resolve(
         ),
     ]);
     let max_tokens = first_said([
-        (Layer::Member, own.and_then(|member| member.max_tokens)),
+        (Layer::Member, member.and_then(|member| member.max_tokens)),
         (Layer::Agent, agent.max_tokens),
         (Layer::Model, model.and_then(|model| model.max_output)),
     ]);
     let competencies = first_said([
         (
             Layer::Member,
-            own.and_then(|member| said(&member.competencies)),
+            member.and_then(|member| said(member.competencies)),
         ),
-        (Layer::Agent, said(&agent.competencies)),
+        (Layer::Agent, said(agent.competencies)),
     ]);
     let can_review = first_said([
         (
             Layer::Member,
-            own.and_then(|member| said(&member.can_review)),
+            member.and_then(|member| said(member.can_review)),
         ),
-        (Layer::Agent, said(&agent.can_review)),
+        (Layer::Agent, said(agent.can_review)),
     ]);
-    let provenance = Provenance {
-        system_prompt: parts,
-        temperature: layer(temperature.as_ref()),
-        max_tokens: layer(max_tokens.as_ref()),
-        competencies: layer(competencies.as_ref()),
-        can_review: layer(can_review.as_ref()),
-    };
-    let mut handle = Handle {
+    Ok(ResolvedHandle {
         agent_id: agent.id,
         agent_name: agent.name,
         agent_role: agent.role,
         agent_status: agent.status,
-        member_id: member.as_ref().map(|member| member.id),
-        role: member.as_ref().map(|member| member.role),
-        competencies: value(competencies).unwrap_or_default(),
-        can_review: value(can_review).unwrap_or_default(),
-        permissions: member.map(|member| member.permissions).unwrap_or_default(),
-        provider: None,
-        api_type: None,
-        base_url: None,
-        api_key_env: None,
-        model: None,
-        context_window: None,
-        max_output: None,
-        capabilities: None,
+        member_id: member.map(|member| member.id),
+        role: member.map(|member| member.role),
+        competencies: value(competencies).unwrap_or(Stored::EMPTY_LIST),
+        can_review: value(can_review).unwrap_or(Stored::EMPTY_LIST),
+        permissions: member.map_or(Stored::EMPTY_OBJECT, |member| member.permissions),
+        provider: model.map(|model| model.provider),
+        api_type: model.map(|model| model.api_type),
+        base_url: model.and_then(|model| model.base_url),
+        api_key_env: model.and_then(|model| model.api_key_env),
+        model: model.map(|model| model.name),
+        context_window: model.and_then(|model| model.context_window),
+        max_output: model.and_then(|model| model.max_output),
+        capabilities: model.map(|model| model.capabilities),
         temperature: value(temperature),
         max_tokens: value(max_tokens),
         skill_names: agent.skill_names,
-        system_prompt,
-        provenance,
+        system_prompt: prompt.text,
+        provenance: Provenance {
+            system_prompt: prompt.parts,
+            temperature: layer(temperature),
+            max_tokens: layer(max_tokens),
+            competencies: layer(competencies),
+            can_review: layer(can_review),
+        },
         warnings,
-    };
-    if let Some(model) = agent.model {
-        set_model(&mut handle, model);
-    }
-    handle
-}
-
-fn set_model(handle: &mut Handle, model: ModelFacts) {
-    let ModelFacts {
-        name,
-        context_window,
-        max_output,
-        default_temperature: _,
-        capabilities,
-        is_deprecated: _,
-        deprecation_date: _,
-        provider,
-        api_type,
-        base_url,
-        is_local: _,
-        api_key_env,
-    } = model;
-    handle.model = Some(name);
-    handle.context_window = context_window;
-    handle.max_output = max_output;
-    handle.capabilities = Some(capabilities);
-    handle.provider = Some(provider);
-    handle.api_type = Some(api_type);
-    handle.base_url = base_url;
-    handle.api_key_env = api_key_env;
+    })
 }
 
 type Said<T> = Option<(Layer, T)>;
@@ -147,66 +116,76 @@ fn first_said<T, const N: usize>(layers: [(Layer, Option<T>); N]) -> Said<T> {
         .find_map(|(layer, value)| value.map(|value| (layer, value)))
 }
 
-fn said(list: &StringList) -> Option<StringList> {
-    (!list.0.is_empty()).then(|| list.clone())
+fn said(list: Stored<'_>) -> Option<Stored<'_>> {
+    (!list.is_empty()).then_some(list)
 }
 
-fn layer<T>(said: Option<&(Layer, T)>) -> Option<Layer> {
-    said.map(|(layer, _)| *layer)
+fn layer<T>(said: Said<T>) -> Option<Layer> {
+    said.map(|(layer, _)| layer)
 }
 
 fn value<T>(said: Said<T>) -> Option<T> {
     said.map(|(_, value)| value)
 }
 
+/// What a circle adds to the prompt of each member.
+#[derive(Debug, Default)]
+pub(super) struct Additions(Vec<(PromptSource, String)>);
+
+impl Additions {
+    fn of(circle: &CircleFacts<'_>) -> Self {
+        let mut additions = Vec::new();
+        if let Some(instructions) = instructions(circle) {
+            let text = format!("## Instructions of the circle\n\n{instructions}");
+            additions.push((PromptSource::CircleInstructions, text));
+        }
+        if let Some(context) = text(circle.project_context) {
+            let text = format!("## Project context\n\n{context}");
+            additions.push((PromptSource::CircleProjectContext, text));
+        }
+        Self(additions)
+    }
+}
+
 /// The effective system prompt: the agent's own words, then what the circle adds, then its skills.
-fn compose_prompt(agent: &AgentFacts, circle: Option<&CircleFacts>) -> (String, Vec<PromptPart>) {
+fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Prompt, DbErr> {
     let mut prompt = Prompt::default();
-    match (
-        text(agent.system_prompt.as_ref()),
-        text(agent.base_prompt.as_ref()),
-    ) {
+    match (text(agent.system_prompt), text(agent.base_prompt)) {
         (Some(own), _) => prompt.add(PromptSource::AgentSystemPrompt, own),
         (None, Some(base)) => prompt.add(PromptSource::AgentBasePrompt, base),
         (None, None) => prompt.add(PromptSource::Default, &default_prompt(agent)),
     }
-    if let Some(circle) = circle {
-        if let Some(instructions) = instructions(circle) {
-            let text = format!("## Instructions of the circle\n\n{instructions}");
-            prompt.add(PromptSource::CircleInstructions, &text);
-        }
-        if let Some(context) = text(circle.project_context.as_ref()) {
-            let text = format!("## Project context\n\n{context}");
-            prompt.add(PromptSource::CircleProjectContext, &text);
-        }
+    for (source, addition) in &additions.0 {
+        prompt.add(*source, addition);
     }
-    if !agent.skill_names.0.is_empty() {
-        let text = format!("## Skills\n\n- {}", agent.skill_names.0.join("\n- "));
+    if !agent.skill_names.is_empty() {
+        let skills: Vec<String> = agent.skill_names.read()?;
+        let text = format!("## Skills\n\n- {}", skills.join("\n- "));
         prompt.add(PromptSource::AgentSkills, &text);
     }
-    (prompt.text, prompt.parts)
+    Ok(prompt)
 }
 
 /// A text that says something.
-fn text(text: Option<&String>) -> Option<&str> {
-    text.map(|text| text.trim()).filter(|text| !text.is_empty())
+fn text(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn default_prompt(agent: &AgentFacts) -> String {
-    match text(agent.role.as_ref()) {
+fn default_prompt(agent: &AgentFacts<'_>) -> String {
+    match text(agent.role) {
         Some(role) => format!("You are {}, {role}.", agent.name),
         None => format!("You are {}.", agent.name),
     }
 }
 
-fn instructions(circle: &CircleFacts) -> Option<&str> {
-    let instructions = circle.settings.0.get("instructions")?.as_str()?.trim();
-    (!instructions.is_empty()).then_some(instructions)
+fn instructions<'c>(circle: &'c CircleFacts<'_>) -> Option<&'c str> {
+    text(circle.settings.0.get("instructions")?.as_str())
 }
 
 #[derive(Default)]
 struct Prompt {
     text: String,
+    /// In characters.
     length: usize,
     parts: Vec<PromptPart>,
 }
@@ -229,7 +208,12 @@ impl Prompt {
     }
 }
 
-fn check_model(agent: &AgentFacts, prompt: &str, today: NaiveDate, warnings: &mut Vec<Warning>) {
+fn check_model(
+    agent: &AgentFacts<'_>,
+    prompt: &Prompt,
+    today: NaiveDate,
+    warnings: &mut Vec<Warning>,
+) {
     let mut warn = |code, detail: String| {
         warnings.push(Warning {
             code,
@@ -237,7 +221,7 @@ fn check_model(agent: &AgentFacts, prompt: &str, today: NaiveDate, warnings: &mu
             agent_id: Some(agent.id),
         });
     };
-    let name = &agent.name;
+    let name = agent.name;
     let Some(model) = &agent.model else {
         return warn(WarningCode::NoModel, format!("{name} has no model"));
     };
@@ -256,14 +240,14 @@ fn check_model(agent: &AgentFacts, prompt: &str, today: NaiveDate, warnings: &mu
         );
         warn(WarningCode::NoKeyVariable, detail);
     }
-    let tokens = i64::try_from(prompt.chars().count() / CHARACTERS_A_TOKEN).unwrap_or(i64::MAX);
+    let tokens = i64::try_from(prompt.length / CHARACTERS_A_TOKEN).unwrap_or(i64::MAX);
     if let Some(window) = model.context_window.filter(|window| tokens > *window) {
         let detail = format!("{name}'s prompt takes about {tokens} tokens, its model {window}");
         warn(WarningCode::PromptOverContext, detail);
     }
 }
 
-fn circle_warnings(circle: &CircleFacts, handles: &[Handle]) -> Vec<Warning> {
+fn circle_warnings(circle: &CircleFacts<'_>, handles: &[ResolvedHandle<'_>]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail| {
         warnings.push(Warning {
@@ -287,11 +271,11 @@ fn circle_warnings(circle: &CircleFacts, handles: &[Handle]) -> Vec<Warning> {
 }
 
 /// Reviewers may review, and whoever has a field to review in.
-fn may_review(handle: &Handle) -> bool {
-    handle.role == Some(MemberRole::Reviewer) || !handle.can_review.0.is_empty()
+fn may_review(handle: &ResolvedHandle<'_>) -> bool {
+    handle.role == Some(MemberRole::Reviewer) || !handle.can_review.is_empty()
 }
 
-pub(super) fn lint(circle: CircleHandles) -> Lint {
+pub(super) fn lint(circle: ResolvedCircle<'_>) -> Lint {
     let mut warnings = circle.warnings;
     warnings.extend(
         circle
@@ -300,7 +284,7 @@ pub(super) fn lint(circle: CircleHandles) -> Lint {
             .flat_map(|handle| handle.warnings),
     );
     Lint {
-        circle: circle.circle,
+        circle: circle.circle.to_owned(),
         ok: warnings.is_empty(),
         warnings,
     }

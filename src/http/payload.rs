@@ -14,7 +14,11 @@ use sea_orm::DbErr;
 use serde::Serialize;
 
 use super::answer::{Kept, Repeatable};
-use crate::{error::Error, page::Page, rows::JsonText};
+use crate::{
+    error::Error,
+    page::Page,
+    rows::{JsonText, Written},
+};
 
 /// A JSON answer with status 200. Its schema is the one that `T` declares, and a test holds what
 /// serde writes against it.
@@ -75,6 +79,19 @@ impl<T: Type> ApiResponse for Body<T> {
 pub(crate) struct BodyText<T> {
     json: Vec<u8>,
     declared: PhantomData<fn() -> T>,
+}
+
+impl<T> BodyText<T> {
+    /// What `thing` writes, which has the fields of a `T`.
+    pub(crate) fn written(thing: &impl Written) -> Result<Self, Error> {
+        const BYTES: usize = 1 << 15;
+        let mut json = JsonText::with_capacity(BYTES);
+        thing.write(&mut json)?;
+        Ok(Self {
+            json: json.into_bytes(),
+            declared: PhantomData,
+        })
+    }
 }
 
 impl<T> IntoResponse for BodyText<T> {

@@ -2,16 +2,23 @@
 //! several tables also the plainest.
 //!
 //! [`Columns`] decodes a row for a program that looks at it. What is not looked at is written as JSON
-//! straight from what the driver received, as [`Field`]s of a [`JsonText`].
+//! straight from what the driver received, as [`Field`]s of a [`JsonText`]. [`insert_text`] is the
+//! other way round: a row that goes into a table as a part of such a statement.
 
+mod insert;
 mod json;
 mod source;
+mod written;
 
 use sea_orm::{DbBackend, DbErr, QueryResult};
 
 use source::Cell;
 
-pub(crate) use json::{Field, JsonText, date, flag, integer, json, moment, number, price, text};
+pub(crate) use insert::{insert_text, insert_values};
+pub(crate) use json::{
+    Field, JsonText, Stored, date, flag, integer, json, moment, number, price, text,
+};
+pub(crate) use written::{Written, written, written_by_serde};
 
 /// The columns of a row, one after the other.
 pub(crate) struct Columns<'r> {
@@ -29,14 +36,14 @@ impl<'r> Columns<'r> {
         Self { row, index }
     }
 
-    pub(crate) fn next<T: Cell>(&mut self) -> Result<T, DbErr> {
+    pub(crate) fn next<T: Cell<'r>>(&mut self) -> Result<T, DbErr> {
         let index = self.index;
         self.maybe()?
             .ok_or_else(|| DbErr::Type(format!("column {index} is null")))
     }
 
     /// A column that may be null.
-    pub(crate) fn maybe<T: Cell>(&mut self) -> Result<Option<T>, DbErr> {
+    pub(crate) fn maybe<T: Cell<'r>>(&mut self) -> Result<Option<T>, DbErr> {
         let value = source::read(self.row, self.index)?;
         self.index += 1;
         Ok(value)
