@@ -34,21 +34,31 @@ pub(crate) const MAX_LENGTH: usize = 255;
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(24);
 
-/// The SHA-256 of a request's body in Base64, noted where the body is read.
+/// The SHA-256 of a request's body in Base64.
 #[derive(Clone, Debug)]
-pub(crate) struct BodyDigest(String);
+struct BodyDigest(String);
 
 impl BodyDigest {
-    pub(crate) fn of(body: &[u8]) -> Self {
+    fn of(body: &[u8]) -> Self {
         Self(BASE64_STANDARD_NO_PAD.encode(Sha256::digest(body)))
+    }
+}
+
+/// Notes what the body of a request with a key is, where it is read.
+pub(crate) fn note_body(request: &mut Request, body: &[u8]) {
+    if request.headers().contains_key(HEADER) {
+        request.set_data(BodyDigest::of(body));
     }
 }
 
 /// What a request that is sent again is known by; without a key, as by everything but a POST, it is
 /// not.
 #[derive(Clone, Debug)]
-pub(crate) struct Once {
-    key: Option<String>,
+pub(crate) struct Once(Option<Keyed>);
+
+#[derive(Clone, Debug)]
+struct Keyed {
+    key: String,
     caller: Caller,
     method: String,
     path: String,
@@ -59,20 +69,18 @@ impl Once {
     /// # Errors
     /// A key that can't be one.
     pub(crate) fn of(request: &Request, caller: Caller) -> Result<Self, Error> {
-        let key = match request.headers().get(HEADER) {
-            Some(value) if request.method() == Method::POST => {
-                Some(sound_key(value.as_bytes()).ok_or_else(unsound_key)?)
-            }
-            _ => None,
+        let value = match request.headers().get(HEADER) {
+            Some(value) if request.method() == Method::POST => value,
+            _ => return Ok(Self(None)),
         };
         let digest = request.data::<BodyDigest>().cloned();
-        Ok(Self {
-            key,
+        Ok(Self(Some(Keyed {
+            key: sound_key(value.as_bytes()).ok_or_else(unsound_key)?,
             caller,
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             digest: digest.unwrap_or_else(|| BodyDigest::of(b"")).0,
-        })
+        })))
     }
 }
 
@@ -138,20 +146,20 @@ impl Drop for Entered {
 }
 
 impl Once {
+    pub(crate) fn has_key(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes the key for as long as the request is being served.
     ///
     /// # Errors
     /// Another request with it is being served by this process (409).
     pub(crate) fn enter(&self, running: &Running) -> Result<Option<Entered>, Error> {
-        let Some(key) = &self.key else {
+        let Some(keyed) = &self.0 else {
             return Ok(None);
         };
-        let entered = running.enter(self.name_of(key));
+        let entered = running.enter(keyed.name());
         entered.map(Some).ok_or_else(in_progress)
-    }
-
-    fn name_of(&self, key: &str) -> String {
-        format!("{} {} {} {key}", self.caller, self.method, self.path)
     }
 
     /// What was answered before. Until the transaction ends, nobody else can use the key.
@@ -160,11 +168,43 @@ impl Once {
     /// Another request with the key is being served (409), the key was used with another body
     /// (422), or what the database reports.
     pub(crate) async fn answered(&self, db: &DatabaseTransaction) -> Result<Option<Kept>, Error> {
-        let Some(key) = &self.key else {
-            return Ok(None);
-        };
-        self.reserve(db, key).await?;
-        let Some(row) = self.find(db, key).await? else {
+        match &self.0 {
+            Some(keyed) => keyed.answered(db).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps the answer, where there is a key.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(crate) async fn keep<A: Repeatable>(
+        &self,
+        db: &DatabaseTransaction,
+        answer: &A,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Some(keyed) => keyed.keep(db, answer).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Keyed {
+    fn name(&self) -> String {
+        let Self {
+            key,
+            caller,
+            method,
+            path,
+            digest: _,
+        } = self;
+        format!("{caller} {method} {path} {key}")
+    }
+
+    async fn answered(&self, db: &DatabaseTransaction) -> Result<Option<Kept>, Error> {
+        self.reserve(db).await?;
+        let Some(row) = self.find(db).await? else {
             return Ok(None);
         };
         if row.digest != self.digest {
@@ -182,14 +222,14 @@ impl Once {
     }
 
     /// Against other instances on the same PostgreSQL. On SQLite there is one writer anyway.
-    async fn reserve(&self, db: &DatabaseTransaction, key: &str) -> Result<(), Error> {
+    async fn reserve(&self, db: &DatabaseTransaction) -> Result<(), Error> {
         if db.get_database_backend() != DbBackend::Postgres {
             return Ok(());
         }
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
-            [self.name_of(key).into()],
+            [self.name().into()],
         );
         let row = db.query_one_raw(statement).await?;
         match row.map(|row| row.try_get_by_index::<bool>(0)).transpose()? {
@@ -201,30 +241,18 @@ impl Once {
     async fn find(
         &self,
         db: &DatabaseTransaction,
-        key: &str,
     ) -> Result<Option<idempotency_key::Model>, DbErr> {
         idempotency_key::Entity::find()
             .filter(idempotency_key::Column::Caller.eq(self.caller.to_string()))
             .filter(idempotency_key::Column::Method.eq(self.method.as_str()))
             .filter(idempotency_key::Column::Path.eq(self.path.as_str()))
-            .filter(idempotency_key::Column::Key.eq(key))
+            .filter(idempotency_key::Column::Key.eq(self.key.as_str()))
             .filter(idempotency_key::Column::CreatedAt.gt(now() - KEPT))
             .one(db)
             .await
     }
 
-    /// Keeps the answer, where there is a key.
-    ///
-    /// # Errors
-    /// What the database reports.
-    pub(crate) async fn keep<A: Repeatable>(
-        &self,
-        db: &DatabaseTransaction,
-        answer: &A,
-    ) -> Result<(), Error> {
-        let Some(key) = &self.key else {
-            return Ok(());
-        };
+    async fn keep<A: Repeatable>(&self, db: &DatabaseTransaction, answer: &A) -> Result<(), Error> {
         let now = now();
         idempotency_key::Entity::delete_many()
             .filter(idempotency_key::Column::CreatedAt.lte(now - KEPT))
@@ -241,7 +269,7 @@ impl Once {
             caller: Set(self.caller.to_string()),
             method: Set(self.method.clone()),
             path: Set(self.path.clone()),
-            key: Set(key.clone()),
+            key: Set(self.key.clone()),
             digest: Set(self.digest.clone()),
             status: Set(i32::from(A::STATUS)),
             location: Set(location),

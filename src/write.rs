@@ -15,13 +15,13 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use poem::{FromRequest, Request, RequestBody};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::{DatabaseTransaction, DbBackend, DbErr};
 
 use crate::{
     audit::{self, Change},
     caller::Caller,
     database::{Database, Transaction},
-    error::Error,
+    error::{self, Error},
     http::{Repeatable, RequestId},
     idempotency::Once,
 };
@@ -155,6 +155,15 @@ where
     Ok(done)
 }
 
+/// What became of a change that is one statement.
+#[derive(Debug)]
+pub(crate) enum AtOnce<T> {
+    Done(T),
+    Nothing,
+    /// The connection broke before there was an answer.
+    Unknown,
+}
+
 /// A request that changes something.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
@@ -176,6 +185,36 @@ impl<'a> FromRequest<'a> for Write {
 }
 
 impl Write {
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Makes a change by a single statement, which does all of it, with its audit entry, or nothing.
+    /// Where it is not [`AtOnce::Done`], [`Self::run`] is to do it.
+    ///
+    /// # Errors
+    /// What the database reports; then nothing has happened.
+    pub(crate) async fn at_once<T>(
+        &self,
+        database: &Database,
+        statement: impl Future<Output = Result<Option<T>, Error>>,
+    ) -> Result<AtOnce<T>, Error> {
+        // On SQLite no statement can do so much, and an idempotency key is looked up first.
+        if database.target().backend() != DbBackend::Postgres || self.once.has_key() {
+            return Ok(AtOnce::Nothing);
+        }
+        match statement.await {
+            Ok(Some(done)) => Ok(AtOnce::Done(done)),
+            Ok(None) | Err(Error::Contended(_)) => Ok(AtOnce::Nothing),
+            Err(Error::Unavailable(cause)) if error::is_lost(&cause) => {
+                database.suspect();
+                tracing::info!(%cause, "a connection was dead; changing by another one");
+                Ok(AtOnce::Unknown)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes the change that was asked for, or repeats the answer where it was made before.
     ///
     /// # Errors

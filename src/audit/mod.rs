@@ -7,4 +7,4 @@ mod queries;
 
 pub(crate) use api::AuditApi;
 pub(crate) use change::{Action, Change, Fields, Resource};
-pub(crate) use queries::leave;
+pub(crate) use queries::{leave, text_to_leave, values_to_leave};

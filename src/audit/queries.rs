@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use entity::{audit_entry, values::now};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value,
 };
 
 use super::change::Change;
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
-    search,
+    rows, search,
     write::Origin,
 };
 
@@ -35,6 +35,26 @@ pub(crate) async fn leave(
             .await?;
     }
     Ok(())
+}
+
+/// The same by a part of the statement that makes the change: the entry of each row of `made`, with its
+/// `id` and `revision`. Its values, from `$first` on, are those of [`values_to_leave`].
+pub(crate) fn text_to_leave(first: usize) -> String {
+    use audit_entry::Column;
+    let elsewhere = [
+        (Column::ResourceId, "made.id"),
+        (Column::Revision, "made.revision"),
+    ];
+    let (insert, _) = rows::insert_text::<audit_entry::Entity>(&elsewhere, first);
+    format!("{insert} FROM made")
+}
+
+pub(crate) fn values_to_leave(origin: &Origin, change: Change) -> impl Iterator<Item = Value> {
+    rows::insert_values(audit_entry::ActiveModel {
+        resource_id: NotSet,
+        revision: NotSet,
+        ..entry(origin, now(), change)
+    })
 }
 
 fn entry(origin: &Origin, at: DateTime<Utc>, change: Change) -> audit_entry::ActiveModel {

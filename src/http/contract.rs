@@ -21,8 +21,7 @@ use crate::{
         problem::Rejection,
         schema::Schema,
     },
-    idempotency::BodyDigest,
-    secrets,
+    idempotency, secrets,
 };
 
 /// What can be read beside the operations of the description.
@@ -115,7 +114,7 @@ impl Contract {
             let body = json::parse(&text)?;
             schema.check(&body, "#", &mut errors);
             secrets::check(&body, "#", &mut errors);
-            request.set_data(BodyDigest::of(&text));
+            idempotency::note_body(request, &text);
             request.set_body(Body::from_vec(text));
         }
         if errors.is_empty() {

@@ -39,7 +39,11 @@ pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
 
 /// One step of a JSON pointer (RFC 6901), as a URI fragment would hold it.
 pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
-    format!("{parent}/{}", key.replace('~', "~0").replace('/', "~1"))
+    let key = match key.contains(['~', '/']) {
+        true => &key.replace('~', "~0").replace('/', "~1"),
+        false => key,
+    };
+    [parent, "/", key].concat()
 }
 
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! `/v1/circles/{name}/members`
 
-use entity::values::MemberRole;
+use entity::{member, values::MemberRole};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -9,7 +9,7 @@ use poem_openapi::{
 };
 
 use super::{
-    batch,
+    add, batch,
     dto::{
         Member, MemberBatch, MemberBatchResult, MemberChanges, MemberPatch, NewMember, NewMemberSet,
     },
@@ -22,7 +22,7 @@ use crate::{
     http::{Body, Created, NoContent, PageBody, Tag, Tagged, Untagged},
     page::PageRequest,
     revision::Expected,
-    write::Write,
+    write::{AtOnce, Write},
 };
 
 pub(crate) struct MembersApi;
@@ -78,13 +78,28 @@ impl MembersApi {
         name: Path<String>,
         new: Json<NewMember>,
     ) -> Result<Created<Member>, Error> {
-        let (name, new) = (&name.0, &new.0);
+        let (name, agent_id) = (&name.0, new.0.agent_id);
+        let row = &member::ActiveModel::from(new.0);
+        let answer = |added| {
+            let location = format!("/v1/circles/{name}/members/{agent_id}");
+            Created::row(location, added)
+        };
+        let at_once = add::at_once(
+            database.connection(),
+            write.origin(),
+            name,
+            agent_id,
+            row.clone(),
+        );
+        let maybe_made = match write.at_once(database, at_once).await? {
+            AtOnce::Done(added) => return answer(added),
+            AtOnce::Nothing => false,
+            AtOnce::Unknown => true,
+        };
         write
             .run(database, |work| async move {
-                let agent_id = new.agent_id;
-                let row = queries::add(&work, name, agent_id, new.clone().into()).await?;
-                let location = format!("/v1/circles/{name}/members/{agent_id}");
-                Created::row(location, row)
+                let row = row.clone();
+                answer(add::add(&work, name, agent_id, row, maybe_made).await?)
             })
             .await
     }

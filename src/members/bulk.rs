@@ -11,7 +11,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
-use super::queries;
+use super::{add, queries};
 use crate::{
     audit::{Action, Fields},
     circles,
@@ -39,7 +39,7 @@ pub(super) async fn hold<'t>(
     agents: &[i64],
 ) -> Result<Held<'t>, Error> {
     let db = work.db();
-    let live = queries::hold_agents(db, agents).await?;
+    let live = add::hold_agents(db, agents).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
     let members = queries::of_circle(circle_row.id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))

@@ -1,5 +1,6 @@
 //! Members.
 
+mod add;
 mod api;
 mod batch;
 mod bulk;

@@ -1,18 +1,14 @@
 //! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
 //! an agent has one row in a circle for good.
 
-use std::collections::HashSet;
-
 use entity::{
-    agent, circle, member,
+    circle, member,
     values::{MemberRole, now},
 };
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, Statement,
-    sea_query::OnConflict,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select,
 };
 
 use crate::{
@@ -28,8 +24,13 @@ use crate::{
 pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Change {
     Change::new(action, Resource::Member)
         .id(row.id)
-        .name(format!("{circle}/{}", row.agent_id))
+        .name(name_of(circle, row.agent_id))
         .revision(row.revision)
+}
+
+/// How a member is called in the audit.
+pub(super) fn name_of(circle: &str, agent_id: i64) -> String {
+    format!("{circle}/{agent_id}")
 }
 
 /// Which members a list shows.
@@ -92,113 +93,6 @@ pub(crate) async fn get(
         .one(db)
         .await?
         .ok_or_else(|| unknown(circle, agent_id))
-}
-
-/// Adds an agent to a circle. The circle is held meanwhile, so that two agents can't both take the
-/// last place, and so is the agent, so that it can't be deleted in between; agents before circles, as
-/// by everyone who takes both.
-pub(crate) async fn add(
-    work: &Work,
-    circle: &str,
-    agent_id: i64,
-    mut row: member::ActiveModel,
-) -> Result<member::Model, Error> {
-    let db = work.db();
-    let held = hold_agents(db, &[agent_id]).await;
-    let circle_row = circles::queries::get_for_update(db, circle).await?;
-    if !held?.contains(&agent_id) {
-        return Err(Error::invalid("#/agent_id", "there is no such agent"));
-    }
-    row.circle_id = Set(circle_row.id);
-    let added = if circle_row.max_members.is_none() {
-        insert(db, row.clone()).await?
-    } else {
-        None
-    };
-    let (action, added) = match added {
-        Some(added) => (Action::Create, added),
-        None => add_where_room(db, &circle_row, agent_id, row).await?,
-    };
-    work.note(change(action, circle, &added));
-    Ok(added)
-}
-
-/// `None` where the agent is or was a member.
-async fn insert(
-    db: &impl ConnectionTrait,
-    row: member::ActiveModel,
-) -> Result<Option<member::Model>, Error> {
-    let pair = [member::Column::CircleId, member::Column::AgentId];
-    let inserted = member::Entity::insert_many([row])
-        .on_conflict(OnConflict::columns(pair).do_nothing().to_owned())
-        .exec_with_returning(db)
-        .await?;
-    Ok(inserted.into_iter().next())
-}
-
-/// Adds an agent that may have been a member before to a circle that may be full.
-async fn add_where_room(
-    db: &impl ConnectionTrait,
-    circle_row: &circle::Model,
-    agent_id: i64,
-    mut row: member::ActiveModel,
-) -> Result<(Action, member::Model), Error> {
-    let before = of_circle(circle_row.id)
-        .filter(member::Column::AgentId.eq(agent_id))
-        .one(db)
-        .await?;
-    if before.as_ref().is_some_and(|before| before.is_active) {
-        return Err(exists(&circle_row.name, agent_id));
-    }
-    refuse_if_full(db, circle_row).await?;
-    let Some(before) = before else {
-        let added = insert(db, row).await?;
-        let added = added.ok_or_else(|| exists(&circle_row.name, agent_id))?;
-        return Ok((Action::Create, added));
-    };
-    row.id = Unchanged(before.id);
-    row.revision = Set(before.revision + 1);
-    Ok((Action::Restore, row.update(db).await?))
-}
-
-/// Holds agents, their models and providers against changes by others: what is added shows them.
-/// Answers which of the agents exist. On SQLite whoever writes is alone.
-pub(super) async fn hold_agents(
-    db: &impl ConnectionTrait,
-    ids: &[i64],
-) -> Result<HashSet<i64>, Error> {
-    const HOLD: &str = "WITH agent AS MATERIALIZED (SELECT id, model_id FROM agents \
-        WHERE id = ANY(CAST($1 AS bigint[])) AND is_active ORDER BY id FOR SHARE), \
-        model AS MATERIALIZED (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
-        WHERE o.id IN (SELECT model_id FROM agent) ORDER BY o.id FOR SHARE) \
-        SELECT agent.id FROM agent, (SELECT count(*) FROM model) AS held";
-    let rows = if db.get_database_backend() == DbBackend::Sqlite {
-        let live = agent::Entity::find()
-            .select_only()
-            .column(agent::Column::Id)
-            .filter(agent::Column::Id.is_in(ids.iter().copied()))
-            .filter(search::is_true(agent::Column::IsActive));
-        db.query_all(&live.into_query()).await?
-    } else {
-        let ids = search::list_of_ids(DbBackend::Postgres, ids.iter().copied());
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, HOLD, [ids.into()]);
-        db.query_all_raw(statement).await?
-    };
-    let ids = rows.iter().map(|row| row.try_get_by_index(0));
-    Ok(ids.collect::<Result<_, DbErr>>()?)
-}
-
-async fn refuse_if_full(
-    db: &impl ConnectionTrait,
-    circle_row: &circle::Model,
-) -> Result<(), Error> {
-    let Some(limit) = circle_row.max_members else {
-        return Ok(());
-    };
-    if count_active(db, circle_row.id).await? < i64::from(limit) {
-        return Ok(());
-    }
-    Err(full(circle_row, limit))
 }
 
 /// Changes the columns that are set.

@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod additions;
 mod agents;
 mod audit;
 mod bad_requests;

@@ -69,10 +69,15 @@ async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String>
     second_page("/v1/circles?limit=50&sort=-updated_at").await;
     second_page("/v1/models?limit=50").await;
     second_page("/v1/agents?limit=50&include=model").await;
-    let body = json!({"agent_id": 1});
     let url = server.url("/v1/circles/c1/members");
-    let request = server.client().request(Method::POST, url).json(&body);
-    Answer::to(request).await.created();
+    let add = |agent: i64| {
+        let body = json!({"agent_id": agent});
+        server.client().request(Method::POST, &url).json(&body)
+    };
+    Answer::to(add(1)).await.created();
+    Answer::to(add(2).header("Idempotency-Key", "k"))
+        .await
+        .created();
     server.signal("-TERM");
     let (code, log) = server.end().await;
     assert_eq!(code, Some(0), "{log}");
