@@ -34,10 +34,13 @@ const BEGIN_LIMIT: Duration = Duration::from_mins(1);
 
 /// The pool of connections, with what it counts. Clones share one pool.
 #[derive(Clone, Debug)]
-pub struct Database {
+pub struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     connection: DatabaseConnection,
     sessions: Sessions,
-    target: Arc<Target>,
+    target: Target,
     size: PoolSize,
     patience: Duration,
     suspicion: Suspicion,
@@ -156,42 +159,42 @@ impl Database {
             max = size.max,
             "database pool opened"
         );
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             connection,
             sessions,
-            target: Arc::new(target),
+            target,
             size,
             patience,
             suspicion,
             counters,
             running: Running::default(),
-        })
+        })))
     }
 
     /// The idempotency keys in use.
     pub(crate) fn running(&self) -> &Running {
-        &self.running
+        &self.0.running
     }
 
     /// Which database it is.
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.0.target
     }
 
     /// How long a request waits for a connection.
     pub fn patience(&self) -> Duration {
-        self.patience
+        self.0.patience
     }
 
     /// For statements outside a transaction.
     pub fn connection(&self) -> &Sessions {
-        &self.sessions
+        &self.0.sessions
     }
 
     /// A connection proved dead, or was given up in the middle of something: the pool looks closer
     /// at the others for a while.
     pub(crate) fn suspect(&self) {
-        self.suspicion.raise();
+        self.0.suspicion.raise();
     }
 
     /// Begins a transaction that will write. On SQLite it takes the one writer's place at once: a
@@ -215,22 +218,25 @@ impl Database {
     /// swallow what others write by it.
     async fn begin(&self) -> Result<Transaction, DbErr> {
         let database = self.clone();
-        let beginning = async move {
-            let place = database.sessions.place().await?;
-            database.sessions.give_one_back();
-            let mut begun = pin!(database.connection.begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            }));
-            if let Ok(begun) = tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
-                return begun.map(|transaction| Transaction {
-                    transaction,
-                    _place: place,
-                });
-            }
-            database.suspect();
-            Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
-        };
+        let beginning =
+            async move {
+                let place = database.0.sessions.place().await?;
+                database.0.sessions.give_one_back();
+                let mut begun = pin!(database.0.connection.begin_with_options(
+                    TransactionOptions {
+                        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                        ..TransactionOptions::default()
+                    }
+                ));
+                if let Ok(begun) = tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
+                    return begun.map(|transaction| Transaction {
+                        transaction,
+                        _place: place,
+                    });
+                }
+                database.suspect();
+                Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+            };
         tokio::spawn(beginning.in_current_span())
             .await
             .unwrap_or_else(|lost| Err(DbErr::Custom(lost.to_string())))
@@ -244,13 +250,13 @@ impl Database {
     /// can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
         self.reach().await?;
-        self.sessions.give_back();
+        self.0.sessions.give_back();
         if migrate {
-            for name in runner::up(&self.connection, None).await? {
+            for name in runner::up(&self.0.connection, None).await? {
                 tracing::info!(migration = name, "migration applied");
             }
         }
-        runner::status(&self.connection).await?.check_current()?;
+        runner::status(&self.0.connection).await?.check_current()?;
         self.fill().await;
         Ok(())
     }
@@ -261,11 +267,11 @@ impl Database {
     /// # Errors
     /// What is in the way.
     pub(crate) async fn reach(&self) -> Result<(), DbErr> {
-        if self.target.is_in_memory() {
+        if self.0.target.is_in_memory() {
             return Ok(());
         }
-        if self.target.backend() == DbBackend::Sqlite {
-            let pool = self.connection.get_sqlite_connection_pool();
+        if self.0.target.backend() == DbBackend::Sqlite {
+            let pool = self.0.connection.get_sqlite_connection_pool();
             let mut connection = self.in_time(pool.connect_options().connect()).await?;
             // SQLite takes a BEGIN IMMEDIATE on a file that is read-only, but no write.
             let written = sqlx::raw_sql("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK")
@@ -273,7 +279,7 @@ impl Database {
                 .await;
             written.and(connection.close().await).map_err(failed)
         } else {
-            let pool = self.connection.get_postgres_connection_pool();
+            let pool = self.0.connection.get_postgres_connection_pool();
             let connection = self.in_time(pool.connect_options().connect()).await?;
             connection.close().await.map_err(failed)
         }
@@ -283,11 +289,11 @@ impl Database {
         &self,
         connected: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
-        match tokio::time::timeout(self.patience, connected).await {
+        match tokio::time::timeout(self.0.patience, connected).await {
             Ok(connected) => connected.map_err(failed),
             Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
                 "no answer within {}",
-                humantime::format_duration(self.patience)
+                humantime::format_duration(self.0.patience)
             )))),
         }
     }
@@ -295,12 +301,12 @@ impl Database {
     /// A lazy pool opens its minimum only in the course of time; this opens it now. A connection
     /// that can't be had is no failure here: the pool tries again when one is needed.
     async fn fill(&self) {
-        if self.target.backend() == DbBackend::Sqlite {
-            let pool = self.connection.get_sqlite_connection_pool();
-            hold_at_once(self.size.min, || pool.acquire()).await;
+        if self.0.target.backend() == DbBackend::Sqlite {
+            let pool = self.0.connection.get_sqlite_connection_pool();
+            hold_at_once(self.0.size.min, || pool.acquire()).await;
         } else {
-            let pool = self.connection.get_postgres_connection_pool();
-            hold_at_once(self.size.min, || pool.acquire()).await;
+            let pool = self.0.connection.get_postgres_connection_pool();
+            hold_at_once(self.0.size.min, || pool.acquire()).await;
         }
     }
 
@@ -309,40 +315,40 @@ impl Database {
     /// # Errors
     /// The reason why not.
     pub async fn check(&self) -> Result<(), MigrateError> {
-        runner::status(&self.sessions).await?.check_current()
+        runner::status(&self.0.sessions).await?.check_current()
     }
 
     pub fn statistics(&self) -> Statistics {
-        let (open, idle) = if self.target.backend() == DbBackend::Sqlite {
-            let pool = self.connection.get_sqlite_connection_pool();
+        let (open, idle) = if self.0.target.backend() == DbBackend::Sqlite {
+            let pool = self.0.connection.get_sqlite_connection_pool();
             (pool.size(), pool.num_idle())
         } else {
-            let pool = self.connection.get_postgres_connection_pool();
+            let pool = self.0.connection.get_postgres_connection_pool();
             (pool.size(), pool.num_idle())
         };
-        let idle = idle + self.sessions.kept();
+        let idle = idle + self.0.sessions.kept();
         let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
         Statistics {
-            backend: backend_name(self.target.backend()),
-            min: self.size.min,
-            max: self.size.max,
+            backend: backend_name(self.0.target.backend()),
+            min: self.0.size.min,
+            max: self.0.size.max,
             open,
             idle,
             in_use: open - idle,
-            timed_out: self.counters.timed_out.load(Ordering::Relaxed),
-            statements: self.counters.statements.load(Ordering::Relaxed),
+            timed_out: self.0.counters.timed_out.load(Ordering::Relaxed),
+            statements: self.0.counters.statements.load(Ordering::Relaxed),
         }
     }
 
     /// Notes that a request gave up waiting for a connection.
     pub fn count_timeout(&self) {
-        self.counters.timed_out.fetch_add(1, Ordering::Relaxed);
+        self.0.counters.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Closes the pool: waits for connections in use to come back, but not beyond `limit`.
     pub async fn close(&self, limit: Duration) {
-        self.sessions.give_back();
-        match tokio::time::timeout(limit, self.connection.close_by_ref()).await {
+        self.0.sessions.give_back();
+        match tokio::time::timeout(limit, self.0.connection.close_by_ref()).await {
             Ok(Ok(())) => tracing::info!("database pool closed"),
             Ok(Err(cause)) => tracing::warn!(%cause, "database pool closed with an error"),
             Err(_) => tracing::warn!(

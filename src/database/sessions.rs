@@ -8,6 +8,10 @@
 //! What lies here is not to be had from the pool. So whoever wants a session, for a statement or for a
 //! transaction, first has to have one of as many places as there are sessions, and a transaction has
 //! one of those that lie here given back before it asks the pool. Then nobody waits for the pool.
+//!
+//! The driver enters the request's span anew for each row that it reads, twice, though it has nothing
+//! to log there but the server's notices. So it runs without a subscriber; what became of a statement
+//! is logged here.
 
 use std::{
     fmt,
@@ -24,7 +28,8 @@ use sea_orm::{
     },
 };
 use sea_query_sqlx::SqlxValues;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tracing::{Dispatch, instrument::WithSubscriber};
 
 use super::Counters;
 
@@ -98,10 +103,20 @@ impl Sessions {
 
     /// Waits for a place as long as the pool would make one wait.
     pub(super) async fn place(&self) -> Result<Place, DbErr> {
+        let place = Arc::clone(&self.0.places).try_acquire_owned();
+        match place {
+            Ok(place) => Ok(place),
+            Err(TryAcquireError::Closed) => Err(closed()),
+            // What is seldom waited for is kept out of the futures of those who don't wait.
+            Err(TryAcquireError::NoPermits) => Box::pin(self.wait_for_a_place()).await,
+        }
+    }
+
+    async fn wait_for_a_place(&self) -> Result<Place, DbErr> {
         let place = Arc::clone(&self.0.places).acquire_owned();
         match tokio::time::timeout(self.0.patience, place).await {
             Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
+            Ok(Err(_)) => Err(closed()),
             Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
     }
@@ -163,25 +178,33 @@ impl<DB: sqlx::Database> Shelf<DB> {
 
     /// One that lies here and is believed to be well, or else one from the pool.
     async fn take(&self) -> Result<Session<DB>, DbErr> {
+        match self.take_from_here() {
+            Some(session) => Ok(session),
+            None => Box::pin(self.take_from_pool()).await,
+        }
+    }
+
+    fn take_from_here(&self) -> Option<Session<DB>> {
         loop {
-            let kept = self.lock().pop();
-            let Some(session) = kept else {
-                let connection = self.pool.acquire().await.map_err(not_acquired)?;
-                let now = Instant::now();
-                return Ok(Session {
-                    connection,
-                    seen: now,
-                    used: now,
-                });
-            };
+            let session = self.lock().pop()?;
             let unused = session.used.elapsed();
             let believed = unused < UNUSED
                 && session.seen.elapsed() < UNSEEN
                 && !self.suspicion.is_newer_than(unused);
             if believed {
-                return Ok(session);
+                return Some(session);
             }
         }
+    }
+
+    async fn take_from_pool(&self) -> Result<Session<DB>, DbErr> {
+        let connection = self.pool.acquire().await.map_err(not_acquired)?;
+        let now = Instant::now();
+        Ok(Session {
+            connection,
+            seen: now,
+            used: now,
+        })
     }
 
     fn keep(&self, session: Session<DB>) {
@@ -200,6 +223,7 @@ impl<DB: sqlx::Database> Shelf<DB> {
         let mut session = self.take().await?;
         let rows = query::<DB>(statement)
             .fetch_all(&mut *session.connection)
+            .with_subscriber(Dispatch::none())
             .await;
         let rows = rows.map_err(failed)?;
         self.keep(session);
@@ -215,6 +239,7 @@ impl<DB: sqlx::Database> Shelf<DB> {
         let mut session = self.take().await?;
         let row = query::<DB>(statement)
             .fetch_optional(&mut *session.connection)
+            .with_subscriber(Dispatch::none())
             .await;
         let row = row.map_err(failed)?;
         self.keep(session);
@@ -230,6 +255,7 @@ impl<DB: sqlx::Database> Shelf<DB> {
         let mut session = self.take().await?;
         let done = query::<DB>(statement)
             .execute(&mut *session.connection)
+            .with_subscriber(Dispatch::none())
             .await;
         let done = done.map_err(failed)?;
         self.keep(session);
@@ -244,7 +270,10 @@ impl<DB: sqlx::Database> Shelf<DB> {
     {
         let mut session = self.take().await?;
         let text = AssertSqlSafe(statement.sql.clone());
-        let done = sqlx::raw_sql(text).execute(&mut *session.connection).await;
+        let done = sqlx::raw_sql(text)
+            .execute(&mut *session.connection)
+            .with_subscriber(Dispatch::none())
+            .await;
         let done = done.map_err(failed)?;
         self.keep(session);
         Ok(done.into())
@@ -263,11 +292,15 @@ fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
+fn closed() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
+}
+
 /// As SeaORM does.
 fn not_acquired(error: sqlx::Error) -> DbErr {
     match error {
         sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        sqlx::Error::PoolClosed => closed(),
         error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
     }
 }

@@ -18,11 +18,10 @@ mod problem;
 mod repeat;
 mod request_id;
 mod schema;
+mod shared;
 mod written;
 
-use poem::{
-    Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync, middleware::AddData,
-};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync};
 use poem_openapi::{OpenApiService, Tags};
 
 pub(crate) use answer::{Answer, Created, Kept, Repeatable, Tagged, Untagged};
@@ -166,10 +165,12 @@ pub(crate) fn endpoint(
         .with(problem::Problems)
         .with(headers)
         .with(request_id::RequestIds)
-        .with(AddData::new(keyring))
-        .with(AddData::new(lifecycle))
-        .with(AddData::new(database))
-        .with(AddData::new(RosterCache::new(settings.roster_cache)))
+        .with(shared::Shared {
+            keyring,
+            lifecycle,
+            database,
+            rosters: RosterCache::new(settings.roster_cache),
+        })
 }
 
 #[cfg(test)]
