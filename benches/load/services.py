@@ -131,7 +131,7 @@ class Postgres(Process):
              "-D", data / "db"], cwd=data)
         self.port = free_port()
         self.url = f"postgres://bench@127.0.0.1:{self.port}/postgres"
-        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB",
+        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=1GB",
                     "max_wal_size=2GB", "max_connections=200"]
         options = [word for setting in settings for word in ("-c", setting)]
         super().__init__([*drop, programs / "postgres", "-D", data / "db", "-p", self.port, *options],
