@@ -407,16 +407,8 @@ impl From<CirclePatch> for circle::ActiveModel {
 
 #[cfg(test)]
 mod tests {
-    use poem_openapi::{registry::Registry, types::Type};
-
     use super::*;
-
-    fn declared<T: Type>() -> Vec<&'static str> {
-        let mut registry = Registry::new();
-        T::register(&mut registry);
-        let declared = &registry.schemas[&*T::name()].properties;
-        declared.iter().map(|(name, _)| *name).collect()
-    }
+    use crate::rows::tests::declared;
 
     #[test]
     fn what_is_written_from_rows_is_declared_in_the_same_order() {

@@ -74,7 +74,6 @@ written_by_serde!(Layer, PromptSource, WarningCode);
 #[cfg(test)]
 mod tests {
     use chrono::NaiveDate;
-    use poem_openapi::{registry::Registry, types::Type};
 
     use super::{
         super::{
@@ -84,14 +83,7 @@ mod tests {
         },
         *,
     };
-    use crate::rows::{JsonText, Written};
-
-    fn declared<T: Type>() -> Vec<&'static str> {
-        let mut registry = Registry::new();
-        T::register(&mut registry);
-        let declared = &registry.schemas[&*T::name()].properties;
-        declared.iter().map(|(name, _)| *name).collect()
-    }
+    use crate::rows::{JsonText, Written, tests::declared};
 
     /// The names of a JSON object's fields, in the order in which they are written.
     fn names(thing: &impl Written) -> Vec<String> {

@@ -117,3 +117,16 @@ pub(crate) fn take_one(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult
     }
     Ok(None)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use poem_openapi::{registry::Registry, types::Type};
+
+    /// The names of the fields that the description has of a type, in their order.
+    pub(crate) fn declared<T: Type>() -> Vec<&'static str> {
+        let mut registry = Registry::new();
+        T::register(&mut registry);
+        let declared = &registry.schemas[&*T::name()].properties;
+        declared.iter().map(|(name, _)| *name).collect()
+    }
+}
