@@ -50,7 +50,6 @@ impl<'r> CircleFacts<'r> {
 pub(super) struct MemberFacts<'r> {
     pub(super) id: i64,
     pub(super) role: MemberRole,
-    pub(super) joined_at: DateTime<Utc>,
     pub(super) competencies: Stored<'r>,
     pub(super) can_review: Stored<'r>,
     pub(super) permissions: Stored<'r>,
@@ -70,11 +69,22 @@ impl<'r> MemberFacts<'r> {
         "m.max_tokens",
     ];
 
+    /// What the roster's order goes by.
+    pub(super) fn order(
+        row: &QueryResult,
+        first: usize,
+    ) -> Result<(MemberRole, DateTime<Utc>, i64), DbErr> {
+        let mut column = Columns::from(row, first);
+        let id = column.next()?;
+        Ok((column.next()?, column.next()?, id))
+    }
+
     pub(super) fn read(column: &mut Columns<'r>) -> Result<Self, DbErr> {
+        let (id, role) = (column.next()?, column.next()?);
+        column.skip(); // when it joined
         Ok(Self {
-            id: column.next()?,
-            role: column.next()?,
-            joined_at: column.next()?,
+            id,
+            role,
             competencies: column.next()?,
             can_review: column.next()?,
             permissions: column.next()?,

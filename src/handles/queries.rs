@@ -86,14 +86,17 @@ impl CircleRows {
     /// The handles of the circle.
     pub(super) fn resolve(&self) -> Result<ResolvedCircle<'_>, DbErr> {
         let circle = CircleFacts::read(&self.circle)?;
-        let members = self.members.iter().map(|row| {
-            let mut columns = Columns::from(row, self.first_of_member);
+        let first = self.first_of_member;
+        let ordered = self.members.iter();
+        let ordered = ordered.map(|row| Ok((MemberFacts::order(row, first)?, row)));
+        let mut ordered = ordered.collect::<Result<Vec<_>, DbErr>>()?;
+        ordered.sort_unstable_by_key(|(order, _)| *order);
+        let members = ordered.into_iter().map(|(_, row)| {
+            let mut columns = Columns::from(row, first);
             let member = MemberFacts::read(&mut columns)?;
             Ok((member, AgentFacts::read(&mut columns)?))
         });
-        let mut members = members.collect::<Result<Vec<_>, DbErr>>()?;
-        members.sort_unstable_by_key(|(member, _)| (member.role, member.joined_at, member.id));
-        rules::resolve_circle(&circle, &members, today())
+        rules::resolve_circle(&circle, members, today())
     }
 }
 

@@ -120,7 +120,8 @@ mod tests {
             max_tokens: None,
             model: None,
         };
-        let resolved = rules::resolve_circle(&circle, &[], NaiveDate::MIN).expect("resolved");
+        let resolved =
+            rules::resolve_circle(&circle, [].into_iter(), NaiveDate::MIN).expect("resolved");
         assert_eq!(names(&resolved), declared::<CircleHandles>());
         let resolved = rules::resolve(&agent, None, &Additions::default(), NaiveDate::MIN);
         assert_eq!(names(&resolved.expect("resolved")), declared::<Handle>());

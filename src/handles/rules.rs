@@ -1,9 +1,12 @@
 //! The rules: what a handle is resolved to, and what is wrong with it. Facts in, handles out; no
 //! database and no clock.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 use entity::values::MemberRole;
 use sea_orm::DbErr;
+use serde::Deserialize;
 
 use super::{
     dto::{Layer, Lint, PromptPart, PromptSource, Provenance, Warning, WarningCode},
@@ -16,16 +19,21 @@ use crate::rows::Stored;
 /// them?", OpenAI's help centre). It errs on the side of a warning too few.
 const CHARACTERS_A_TOKEN: usize = 4;
 
+/// Room for a prompt; most need no more.
+const PROMPT_BYTES: usize = 1 << 10;
+
+/// `members` are in the roster's order.
 pub(super) fn resolve_circle<'r>(
     circle: &CircleFacts<'r>,
-    members: &[(MemberFacts<'r>, AgentFacts<'r>)],
+    members: impl Iterator<Item = Result<(MemberFacts<'r>, AgentFacts<'r>), DbErr>>,
     today: NaiveDate,
 ) -> Result<ResolvedCircle<'r>, DbErr> {
     let additions = Additions::of(circle);
-    let handles = members
-        .iter()
-        .map(|(member, agent)| resolve(agent, Some(member), &additions, today))
-        .collect::<Result<Vec<_>, DbErr>>()?;
+    let mut handles = Vec::with_capacity(members.size_hint().0);
+    for member in members {
+        let (member, agent) = member?;
+        handles.push(resolve(&agent, Some(&member), &additions, today)?);
+    }
     Ok(ResolvedCircle {
         circle_id: circle.id,
         circle: circle.name,
@@ -149,7 +157,10 @@ impl Additions {
 
 /// The effective system prompt: the agent's own words, then what the circle adds, then its skills.
 fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Prompt, DbErr> {
-    let mut prompt = Prompt::default();
+    let mut prompt = Prompt {
+        text: String::with_capacity(PROMPT_BYTES),
+        ..Prompt::default()
+    };
     match (text(agent.system_prompt), text(agent.base_prompt)) {
         (Some(own), _) => prompt.add(PromptSource::AgentSystemPrompt, own),
         (None, Some(base)) => prompt.add(PromptSource::AgentBasePrompt, base),
@@ -159,12 +170,25 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
         prompt.add(*source, addition);
     }
     if !agent.skill_names.is_empty() {
-        let skills: Vec<String> = agent.skill_names.read()?;
-        let text = format!("## Skills\n\n- {}", skills.join("\n- "));
-        prompt.add(PromptSource::AgentSkills, &text);
+        prompt.add(PromptSource::AgentSkills, &skills(agent.skill_names)?);
     }
     Ok(prompt)
 }
+
+fn skills(names: Stored<'_>) -> Result<String, DbErr> {
+    let names: Vec<Skill<'_>> = names.read()?;
+    let mut text = "## Skills\n".to_owned();
+    for Skill(name) in &names {
+        text.push_str("\n- ");
+        text.push_str(name);
+    }
+    Ok(text)
+}
+
+/// A name that is copied only where it has escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Skill<'r>(#[serde(borrow)] Cow<'r, str>);
 
 /// A text that says something.
 fn text(text: Option<&str>) -> Option<&str> {
