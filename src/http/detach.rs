@@ -1,23 +1,25 @@
 //! Requests at work: how many, how long, and that a write, once begun, runs to its end.
 //!
 //! A client that resets its connection makes the server drop the handler where it stands. In the
-//! middle of a write nobody would know what was done. So unsafe methods run in a task of their own,
-//! which goes on when the client is gone, and when it is told that its time is up.
+//! middle of a write nobody would know what was done. So what unsafe methods do goes on in a task of
+//! its own when the client is gone, and when it is told that its time is up.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
-use crate::{
-    database::Database,
-    error::Error,
-    http::problem::{Rejection, panic_text},
-};
+use crate::{database::Database, error::Error, http::problem::Rejection};
 
 /// How many times longer a write may go on than its client is made to wait. Only a database that
 /// is silent for good lets it come to that.
@@ -76,15 +78,47 @@ impl<E: Endpoint + 'static> Endpoint for DetachEndpoint<E> {
         if safe {
             return work.await;
         }
-        match timeout(self.limit, tokio::spawn(work.in_current_span())).await {
-            Err(_) => Err(Rejection::TimedOut.into()),
-            Ok(Ok(answered)) => answered,
-            Ok(Err(lost)) => {
-                let reason = lost
-                    .try_into_panic()
-                    .map_or_else(|lost| lost.to_string(), |panic| panic_text(panic.as_ref()));
-                Err(Rejection::Panicked(reason).into())
-            }
+        let answered = timeout(self.limit, Detached::new(work)).await;
+        answered.unwrap_or_else(|_| Err(Rejection::TimedOut.into()))
+    }
+}
+
+/// Work that is done to its end: by whoever waits for it or, once nobody does, by a task of its own.
+/// (In a task from the start, most of it would be handed from one processor to another and back.)
+struct Detached<T: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    span: Span,
+}
+
+impl<T: Send + 'static> Detached<T> {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self {
+            work: Some(Box::pin(work)),
+            span: Span::current(),
+        }
+    }
+}
+
+impl<T: Send + 'static> Future for Detached<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Work that panics is not put back.
+        let Some(mut work) = self.work.take() else {
+            return Poll::Pending;
+        };
+        let done = work.as_mut().poll(context);
+        if done.is_pending() {
+            self.work = Some(work);
+        }
+        done
+    }
+}
+
+impl<T: Send + 'static> Drop for Detached<T> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            runtime.spawn(work.instrument(self.span.clone()));
         }
     }
 }
@@ -128,4 +162,42 @@ async fn finish_within(
         database.suspect();
     }
     Err(Rejection::TimedOut.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use futures_util::FutureExt;
+    use tokio::{sync::oneshot, task::yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_is_done_to_its_end() {
+        let (go_on, told) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let mut work = Detached::new(async move {
+            let told = told.await;
+            done.send(told.is_ok()).expect("somebody looks");
+        });
+        assert!((&mut work).now_or_never().is_none());
+        drop(work);
+        go_on.send(()).expect("it still waits");
+        assert_eq!(is_done.await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_done_or_has_panicked_is_not_begun_again() {
+        assert_eq!(Detached::new(async { 1 }).await, 1);
+        let (alive, is_gone) = oneshot::channel::<()>();
+        let work = Detached::new(async move {
+            let _alive = alive;
+            yield_now().await;
+            panic!("in the middle");
+        });
+        let panicked = AssertUnwindSafe(work).catch_unwind().await;
+        let _: Box<_> = panicked.expect_err("a panic");
+        assert!(is_gone.await.is_err(), "nothing of it is left");
+    }
 }

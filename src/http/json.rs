@@ -39,9 +39,10 @@ pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
 
 /// One step of a JSON pointer (RFC 6901), as a URI fragment would hold it.
 pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
-    let key = match key.contains(['~', '/']) {
-        true => &key.replace('~', "~0").replace('/', "~1"),
-        false => key,
+    let key = if key.contains(['~', '/']) {
+        &key.replace('~', "~0").replace('/', "~1")
+    } else {
+        key
     };
     [parent, "/", key].concat()
 }

@@ -429,7 +429,7 @@ impl From<FieldError> for FieldProblem {
 }
 
 /// The text of a panic, for the log.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)
