@@ -162,27 +162,20 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
         ..Prompt::default()
     };
     match (text(agent.system_prompt), text(agent.base_prompt)) {
-        (Some(own), _) => prompt.add(PromptSource::AgentSystemPrompt, own),
-        (None, Some(base)) => prompt.add(PromptSource::AgentBasePrompt, base),
-        (None, None) => prompt.add(PromptSource::Default, &default_prompt(agent)),
+        (Some(own), _) => prompt.add(PromptSource::AgentSystemPrompt, [own]),
+        (None, Some(base)) => prompt.add(PromptSource::AgentBasePrompt, [base]),
+        (None, None) => prompt.add(PromptSource::Default, [&*default_prompt(agent)]),
     }
     for (source, addition) in &additions.0 {
-        prompt.add(*source, addition);
+        prompt.add(*source, [&**addition]);
     }
     if !agent.skill_names.is_empty() {
-        prompt.add(PromptSource::AgentSkills, &skills(agent.skill_names)?);
+        let skills: Vec<Skill<'_>> = agent.skill_names.read()?;
+        let lines = skills.iter().flat_map(|Skill(name)| ["\n- ", name]);
+        let text = ["## Skills\n"].into_iter().chain(lines);
+        prompt.add(PromptSource::AgentSkills, text);
     }
     Ok(prompt)
-}
-
-fn skills(names: Stored<'_>) -> Result<String, DbErr> {
-    let names: Vec<Skill<'_>> = names.read()?;
-    let mut text = "## Skills\n".to_owned();
-    for Skill(name) in &names {
-        text.push_str("\n- ");
-        text.push_str(name);
-    }
-    Ok(text)
 }
 
 /// A name that is copied only where it has escapes.
@@ -215,20 +208,25 @@ struct Prompt {
 }
 
 impl Prompt {
-    fn add(&mut self, source: PromptSource, part: &str) {
-        const BETWEEN: &str = "\n\n";
+    /// Adds a part that is made of these texts.
+    fn add<'t>(&mut self, source: PromptSource, texts: impl IntoIterator<Item = &'t str>) {
         if !self.text.is_empty() {
-            self.text.push_str(BETWEEN);
-            self.length += BETWEEN.len();
+            self.push("\n\n");
         }
-        let length = part.chars().count();
+        let start = self.length;
+        for text in texts {
+            self.push(text);
+        }
         self.parts.push(PromptPart {
             source,
-            start: u32::try_from(self.length).unwrap_or(u32::MAX),
-            length: u32::try_from(length).unwrap_or(u32::MAX),
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            length: u32::try_from(self.length - start).unwrap_or(u32::MAX),
         });
-        self.text.push_str(part);
-        self.length += length;
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.length += text.chars().count();
     }
 }
 

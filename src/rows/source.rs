@@ -3,13 +3,14 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use entity::values::{CircleStatus, JsonObject, MemberRole, StringList};
 use sea_orm::{
-    ActiveEnum, DbErr, QueryResult,
+    DbErr, QueryResult,
     sqlx::{
         ColumnIndex, Decode, Postgres, Row, ValueRef,
         postgres::{PgRow, PgValueFormat},
         sqlite::SqliteRow,
     },
 };
+use serde::de::{self, Deserialize, value::BorrowedStrDeserializer};
 use serde_json::value::RawValue;
 use simdutf8::basic::from_utf8;
 
@@ -144,8 +145,13 @@ cells! {
     NaiveDate: |value| R::date(value),
     StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
     JsonObject: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
-    CircleStatus: |value| Self::try_from_value(&R::text(value)?.to_owned()),
-    MemberRole: |value| Self::try_from_value(&R::text(value)?.to_owned()),
+    CircleStatus: |value| named(R::text(value)?),
+    MemberRole: |value| named(R::text(value)?),
+}
+
+/// A member of an enum, which SeaORM would make a string of its own for.
+fn named<'r, T: Deserialize<'r>>(text: &'r str) -> Result<T, DbErr> {
+    T::deserialize(BorrowedStrDeserializer::<de::value::Error>::new(text)).map_err(undecoded)
 }
 
 /// A column of a row; `None` where it is null. (SeaORM's own way asks for the type each time, and
@@ -175,7 +181,20 @@ pub(super) fn read<'r, T: Cell<'r>>(
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::{ActiveEnum, Iterable};
+
     use super::*;
+
+    #[test]
+    fn an_enum_is_read_by_the_names_that_it_is_stored_by() {
+        for role in MemberRole::iter() {
+            assert_eq!(named(&role.to_value()), Ok(role));
+        }
+        for status in CircleStatus::iter() {
+            assert_eq!(named(&status.to_value()), Ok(status));
+        }
+        assert!(named::<MemberRole>("boss").is_err());
+    }
 
     #[test]
     fn a_moment_that_was_stored_as_it_is_written_is_known() {
