@@ -98,10 +98,10 @@ async fn fill(db: &impl ConnectionTrait) {
 #[tokio::test]
 async fn a_roster_takes_few_allocations() {
     on_both_databases(async |database| {
-        // Measured: 120 on SQLite and 112 on PostgreSQL, 77 and 74 where the roster is kept, of 86 and 17
-        // KiB; a tenth on top is for other versions of the libraries. Twenty members take about three each, which the
-        // driver makes of a row: one of ours a member more, and this fails. Of the KiB many are futures,
-        // which everything that is awaited anywhere makes larger.
+        // Measured: 120 on SQLite and 112 on PostgreSQL, 77 and 74 where the roster is kept, of 86 and
+        // 17 KiB; a tenth on top is for other versions of the libraries. Twenty members take about
+        // three each, which the driver makes of a row: one of ours a member more, and this fails. Of
+        // the KiB many are futures, which everything that is awaited anywhere makes larger.
         for (mebibytes, most, most_kibibytes) in [(0, 132, 95), (16, 85, 19)] {
             let mut settings = database.settings();
             settings.server.roster_cache = mebibytes;
