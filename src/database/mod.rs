@@ -218,25 +218,23 @@ impl Database {
     /// swallow what others write by it.
     async fn begin(&self) -> Result<Transaction, DbErr> {
         let database = self.clone();
-        let beginning =
-            async move {
-                let place = database.0.sessions.place().await?;
-                database.0.sessions.give_one_back();
-                let mut begun = pin!(database.0.connection.begin_with_options(
-                    TransactionOptions {
-                        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                        ..TransactionOptions::default()
-                    }
-                ));
-                if let Ok(begun) = tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
-                    return begun.map(|transaction| Transaction {
-                        transaction,
-                        _place: place,
-                    });
-                }
-                database.suspect();
-                Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+        let beginning = async move {
+            let place = database.0.sessions.place().await?;
+            database.0.sessions.give_one_back();
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
             };
+            let mut begun = pin!(database.0.connection.begin_with_options(options));
+            if let Ok(begun) = tokio::time::timeout(BEGIN_LIMIT, begun.as_mut()).await {
+                return begun.map(|transaction| Transaction {
+                    transaction,
+                    _place: place,
+                });
+            }
+            database.suspect();
+            Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+        };
         tokio::spawn(beginning.in_current_span())
             .await
             .unwrap_or_else(|lost| Err(DbErr::Custom(lost.to_string())))

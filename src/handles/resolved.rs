@@ -45,7 +45,12 @@ pub(super) struct ResolvedHandle<'r> {
 }
 
 written!(ResolvedCircle<'_> { circle_id, circle, status, require_review, handles, warnings });
-written!(ResolvedHandle<'_> { agent_id, agent_name, agent_role, agent_status, member_id, role, competencies, can_review, permissions, provider, api_type, base_url, api_key_env, model, context_window, max_output, capabilities, temperature, max_tokens, skill_names, system_prompt, provenance, warnings });
+written!(ResolvedHandle<'_> {
+    agent_id, agent_name, agent_role, agent_status, member_id, role, competencies,
+    can_review, permissions, provider, api_type, base_url, api_key_env, model,
+    context_window, max_output, capabilities, temperature, max_tokens, skill_names,
+    system_prompt, provenance, warnings,
+});
 written!(Capabilities {
     vision,
     tools,

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::support::{
-    Answer, Backend, TestApp, TestDatabase, connect_to, on_both, proxy::Proxy, settings_for,
-    texts_of,
+    Answer, Backend, TestApp, TestDatabase, connect_to, end_sessions_on, on_both, proxy::Proxy,
+    settings_for, texts_of,
 };
 
 const TEAM: &str = "/v1/circles/team/members";
@@ -81,12 +81,7 @@ async fn additions_by_sessions_that_were_ended_meanwhile_cost_nobody_an_error() 
     for _ in 0..3 {
         let agents = join_all((0..8).map(|_| app.an_agent("Ada"))).await;
         join_all((0..4).map(|_| app.get("/v1/circles"))).await;
-        let ended = texts_of(
-            &database.url,
-            "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        );
-        assert!(!ended.await.is_empty());
+        end_sessions_on(&database.url).await;
         let added = agents.iter().map(async |agent| {
             let body = json!({"agent_id": agent});
             app.post(TEAM, &body).await

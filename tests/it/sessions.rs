@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
 
-use crate::support::{Backend, TestApp, TestDatabase, on_both_databases, texts_of};
+use crate::support::{Backend, TestApp, TestDatabase, end_sessions_on, on_both_databases};
 
 /// With so few sessions, and little patience.
 async fn start(database: &TestDatabase, sessions: u32) -> TestApp {
@@ -77,12 +77,7 @@ async fn a_session_that_was_ended_while_it_lay_at_hand_costs_nobody_an_error() {
     let app = start(&database, 4).await;
     for _ in 0..5 {
         join_all((0..4).map(|_| app.get("/v1/circles"))).await;
-        let ended = texts_of(
-            &database.url,
-            "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        );
-        assert!(!ended.await.is_empty());
+        end_sessions_on(&database.url).await;
         for answer in join_all((0..8).map(|_| app.get("/v1/circles"))).await {
             answer.ok();
         }

@@ -115,6 +115,16 @@ pub(crate) async fn texts_of(url: &str, sql: &str) -> Vec<String> {
         .collect()
 }
 
+/// Ends all other sessions on a PostgreSQL database, of which there has to be one.
+pub(crate) async fn end_sessions_on(url: &str) {
+    let ended = texts_of(
+        url,
+        "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    assert!(!ended.await.is_empty());
+}
+
 /// The service's settings for a database, else as they are by default; any free port, and patience
 /// with a machine that is busy with other tests.
 pub(crate) fn settings_for(url: &str) -> Settings {
