@@ -80,7 +80,6 @@ impl CirclesApi {
             }
         };
         BodyText::page(&page, |json, row| {
-            json.push("{");
             json.fields(row, 0, &Circle::FIELDS)?;
             if let Some(members) = &members {
                 json.push(",\"members\":");

@@ -143,7 +143,6 @@ pub(crate) async fn get(
         revision: circle.try_get_by_index(1 + CIRCLE.len())?,
     };
     let mut json = JsonText::with_capacity(BYTES_A_MEMBER * (members.rows.len() + 1));
-    json.push("{");
     json.fields(&circle, 1, CIRCLE)?;
     json.push(",\"member_count\":");
     json.value(&members.active)?;

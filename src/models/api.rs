@@ -84,7 +84,6 @@ impl ModelsApi {
             }
         };
         BodyText::page(&page, |json, row| {
-            json.push("{");
             json.fields(row, 0, &Model::FIELDS)?;
             if let Some(providers) = &providers
                 && let Some(provider_row) = providers.get(&provider_of(row)?)

@@ -1,102 +1,12 @@
-//! Rows as JSON, field by field, from the driver's own bytes.
+//! JSON in the making: what comes often is written by hand, in the way serde writes it.
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use entity::price::Price;
-use sea_orm::{
-    DbErr, EntityTrait, QueryResult, QuerySelect, Select,
-    sea_query::Expr,
-    sqlx::{ColumnIndex, ValueRef},
-};
+use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
+use simdutf8::basic::from_utf8;
 
-use super::source::{Source, Value, undecoded};
-
-/// A field of an answer and the column it is written from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
-    pub(crate) column: &'static str,
-    key: Key,
-    kind: Kind,
-}
-
-/// What goes before the value of a field: a comma, the name in quotes, a colon.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    text: [u8; Self::CAPACITY],
-    length: usize,
-}
-
-impl Key {
-    const CAPACITY: usize = 32;
-
-    const fn of(name: &str) -> Self {
-        let name = name.as_bytes();
-        let mut text = [0; Self::CAPACITY];
-        let length = name.len() + 4;
-        text[0] = b',';
-        text[1] = b'"';
-        let mut index = 0;
-        while index < name.len() {
-            text[2 + index] = name[index];
-            index += 1;
-        }
-        text[length - 2] = b'"';
-        text[length - 1] = b':';
-        Self { text, length }
-    }
-
-    fn bytes(&self, is_first: bool) -> &[u8] {
-        &self.text[usize::from(is_first)..self.length]
-    }
-}
-
-/// How a column is written.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Integer,
-    Number,
-    Flag,
-    Text,
-    Moment,
-    Date,
-    Price,
-    Json,
-}
-
-macro_rules! fields {
-    ($($kind:ident: $variant:ident),*) => {$(
-        pub(crate) const fn $kind(name: &'static str, column: &'static str) -> Field {
-            Field { name, column, key: Key::of(name), kind: Kind::$variant }
-        }
-    )*};
-}
-
-fields!(
-    integer: Integer, number: Number, flag: Flag, text: Text, moment: Moment, date: Date,
-    price: Price, json: Json
-);
-
-impl Field {
-    /// The columns that these fields are written from, in their order.
-    pub(crate) fn columns(fields: &[Self]) -> Vec<&'static str> {
-        fields.iter().map(|field| field.column).collect()
-    }
-
-    /// A query for these fields and nothing else.
-    pub(crate) fn select<E: EntityTrait>(query: Select<E>, fields: &[Self]) -> Select<E> {
-        let columns = fields.iter().map(|field| Expr::cust(field.column));
-        query.select_only().exprs(columns)
-    }
-
-    /// Where the field of this name is among these.
-    pub(crate) fn position(fields: &[Self], name: &str) -> Result<usize, DbErr> {
-        let mut names = fields.iter().map(|field| field.name);
-        names
-            .position(|field| field == name)
-            .ok_or_else(|| DbErr::Type(format!("no field is named {name}")))
-    }
-}
+use super::source::{out_of_range, undecoded};
 
 /// A JSON text in the making.
 #[derive(Debug)]
@@ -109,41 +19,39 @@ impl JsonText {
     }
 
     /// What is JSON as it stands.
+    #[inline]
     pub(crate) fn push(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
+        self.push_bytes(text.as_bytes());
+    }
+
+    /// The same.
+    #[inline]
+    pub(super) fn push_bytes(&mut self, text: &[u8]) {
+        self.0.extend_from_slice(text);
+    }
+
+    /// The key of a field: the comma before it, the name in quotes, the colon. A copy of a size that
+    /// is known is a few instructions, any other a call.
+    #[inline]
+    pub(super) fn key(&mut self, key: &Key) {
+        self.0.extend_from_slice(&key.text);
+        self.0.truncate(self.0.len() - (Key::CAPACITY - key.length));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Makes an object of the fields that were written from `start` on: the comma before the first
+    /// gives way to a brace.
+    pub(crate) fn open(&mut self, start: usize) {
+        if let Some(comma) = self.0.get_mut(start) {
+            *comma = b'{';
+        }
     }
 
     pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), DbErr> {
         sonic_rs::to_writer(&mut self.0, value).map_err(|error| DbErr::Json(error.to_string()))
-    }
-
-    /// The fields of an object, without its braces, from a row's columns from `first` on.
-    pub(crate) fn fields(
-        &mut self,
-        row: &QueryResult,
-        first: usize,
-        fields: &[Field],
-    ) -> Result<(), DbErr> {
-        if let Some(row) = row.try_as_pg_row() {
-            self.fields_of(row, first, fields)
-        } else if let Some(row) = row.try_as_sqlite_row() {
-            self.fields_of(row, first, fields)
-        } else {
-            Err(DbErr::Type("a row of an unknown database".to_owned()))
-        }
-    }
-
-    /// An object of these fields.
-    pub(crate) fn object(
-        &mut self,
-        row: &QueryResult,
-        first: usize,
-        fields: &[Field],
-    ) -> Result<(), DbErr> {
-        self.push("{");
-        self.fields(row, first, fields)?;
-        self.push("}");
-        Ok(())
     }
 
     /// A list with an element for each of these things.
@@ -167,52 +75,29 @@ impl JsonText {
         self.0
     }
 
-    fn fields_of<R: Source>(&mut self, row: &R, first: usize, fields: &[Field]) -> Result<(), DbErr>
-    where
-        usize: ColumnIndex<R>,
-    {
-        for (index, field) in fields.iter().enumerate() {
-            self.0.extend_from_slice(field.key.bytes(index == 0));
-            let value = row.try_get_raw(first + index).map_err(undecoded)?;
-            if value.is_null() {
-                self.push("null");
-            } else {
-                self.cell::<R>(value, field.kind)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn cell<R: Source>(&mut self, value: Value<'_, R>, kind: Kind) -> Result<(), DbErr> {
-        match kind {
-            Kind::Integer => {
-                self.integer(R::integer(value)?);
-                Ok(())
-            }
-            Kind::Number => self.value(&R::number(value)?),
-            Kind::Flag => {
-                self.push(if R::flag(value)? { "true" } else { "false" });
-                Ok(())
-            }
-            Kind::Text => self.value(&R::text(value)?),
-            Kind::Moment => R::write_moment(value, self),
-            Kind::Date => self.date(R::date(value)?),
-            Kind::Price => {
-                self.price(Price::from_stored(R::integer(value)?));
-                Ok(())
-            }
-            Kind::Json => {
-                self.push(R::json(value)?);
-                Ok(())
-            }
-        }
-    }
-
+    #[inline]
     pub(super) fn integer(&mut self, number: i64) {
         self.push(itoa::Buffer::new().format(number));
     }
 
-    fn price(&mut self, price: Price) {
+    #[inline]
+    pub(super) fn flag(&mut self, flag: bool) {
+        self.push(if flag { "true" } else { "false" });
+    }
+
+    /// A text in UTF-8. Most are short and have nothing to escape, which is seen in one pass.
+    pub(super) fn text(&mut self, text: &[u8]) -> Result<(), DbErr> {
+        if !is_short_and_plain(text) {
+            return self.value(&from_utf8(text).map_err(undecoded)?);
+        }
+        self.0.reserve(text.len() + 2);
+        self.0.push(b'"');
+        self.0.extend_from_slice(text);
+        self.0.push(b'"');
+        Ok(())
+    }
+
+    pub(super) fn price(&mut self, price: Price) {
         let (dollars, rest) = price.parts();
         let mut buffer = itoa::Buffer::new();
         let rest = buffer.format(rest);
@@ -224,7 +109,7 @@ impl JsonText {
         self.push("\"");
     }
 
-    fn date(&mut self, date: NaiveDate) -> Result<(), DbErr> {
+    pub(super) fn date(&mut self, date: NaiveDate) -> Result<(), DbErr> {
         if !(0..=9999).contains(&date.year()) {
             return self.value(&date);
         }
@@ -236,63 +121,137 @@ impl JsonText {
 
     /// As chrono writes moments by serde, which takes ten times as long for it.
     pub(super) fn moment(&mut self, moment: DateTime<Utc>) -> Result<(), DbErr> {
-        let here = moment.naive_utc();
-        let (nanos, seconds) = (here.nanosecond(), here.num_seconds_from_midnight());
-        if !(0..=9999).contains(&here.year()) || !nanos.is_multiple_of(1_000) {
+        if !moment.timestamp_subsec_nanos().is_multiple_of(1_000) {
             return self.value(&moment);
         }
-        let mut text = *b"\"0000-00-00T00:00:00.000000";
-        put_day(&mut text, here.date());
+        self.micros(moment.timestamp_micros())
+    }
+
+    /// The moment so many microseconds after the beginning of 1970.
+    pub(super) fn micros(&mut self, micros: i64) -> Result<(), DbErr> {
+        const SECOND: u64 = 1_000_000;
+        const DAY: u64 = 86_400 * SECOND;
+        let days = i32::try_from(micros.div_euclid(DAY.cast_signed())).ok();
+        let date = days.and_then(NaiveDate::from_epoch_days);
+        let Some(date) = date.filter(|date| (0..=9999).contains(&date.year())) else {
+            let moment = DateTime::from_timestamp_micros(micros);
+            return self.value(&moment.ok_or_else(out_of_range)?);
+        };
+        let of_day = micros.rem_euclid(DAY.cast_signed()).cast_unsigned();
+        let (seconds, micros) = (of_day / SECOND, of_day % SECOND);
+        let mut text = *b"\"0000-00-00T00:00:00.000000Z\"";
+        put_day(&mut text, date);
         put(&mut text, 12, seconds / 3600);
         put(&mut text, 15, seconds / 60 % 60);
         put(&mut text, 18, seconds % 60);
-        let micros = nanos / 1_000;
         put(&mut text, 21, micros / 10_000);
         put(&mut text, 23, micros / 100 % 100);
         put(&mut text, 25, micros % 100);
-        let shown = match micros {
-            0 => 20,
-            _ if micros.is_multiple_of(1_000) => 24,
-            _ => 27,
+        let hidden = match micros {
+            0 => 7,
+            _ if micros.is_multiple_of(1_000) => 3,
+            _ => 0,
         };
-        self.0.extend_from_slice(&text[..shown]);
-        self.push("Z\"");
+        self.0.extend_from_slice(&text);
+        if hidden > 0 {
+            self.0.truncate(self.0.len() - hidden - 2);
+            self.push("Z\"");
+        }
         Ok(())
     }
 }
 
+/// Whether this is a short text of ASCII characters, none of which is escaped in JSON. It looks at
+/// eight bytes at a time; long texts are for the library that looks at 32.
+fn is_short_and_plain(text: &[u8]) -> bool {
+    const LONG: usize = 64;
+    if text.len() >= LONG {
+        return false;
+    }
+    let (words, rest) = text.as_chunks::<8>();
+    // The last eight bytes once more, in place of those that are left over.
+    let last = text.last_chunk().map(|last| u64::from_le_bytes(*last));
+    let last = last.unwrap_or_else(|| {
+        let filler = u64::from_le_bytes([b' '; 8]);
+        rest.iter()
+            .fold(filler, |word, byte| word << 8 | u64::from(*byte))
+    });
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    !words.chain([last]).any(has_to_be_looked_at)
+}
+
+/// Whether there is a byte in this word that is not ASCII, or is escaped in JSON: a control character,
+/// a quote or a backslash. A byte that is less than another sets its highest bit when that one is
+/// subtracted ("Bit Twiddling Hacks" by Sean Eron Anderson, "Determine if a word has a byte less
+/// than n").
+fn has_to_be_looked_at(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = ONES << 7;
+    let has_less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
+    let has = |byte: u8| has_less(word ^ (ONES * u64::from(byte)), 1);
+    (word | has_less(word, b' ') | has(b'"') | has(b'\\')) & HIGHEST != 0
+}
+
 /// A day of the years 0 to 9999, behind a quote.
 fn put_day(text: &mut [u8], date: NaiveDate) {
-    let year = date.year().unsigned_abs();
+    let year = u64::from(date.year().unsigned_abs());
     put(text, 1, year / 100);
     put(text, 3, year % 100);
-    put(text, 6, date.month());
-    put(text, 9, date.day());
+    put(text, 6, date.month().into());
+    put(text, 9, date.day().into());
 }
 
 /// A number below 100, in two digits.
-fn put(text: &mut [u8], at: usize, number: u32) {
-    for (at, digit) in [(at, number / 10), (at + 1, number % 10)] {
-        text[at] = b'0' + u8::try_from(digit).unwrap_or_default();
+#[inline]
+fn put(text: &mut [u8], at: usize, number: u64) {
+    let number = u8::try_from(number).unwrap_or_default();
+    text[at] = b'0' + number / 10;
+    text[at + 1] = b'0' + number % 10;
+}
+
+/// What goes before the value of a field: a comma, the name in quotes, a colon.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    text: [u8; Self::CAPACITY],
+    length: usize,
+}
+
+impl Key {
+    const CAPACITY: usize = 32;
+
+    pub(super) const fn of(name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut text = [0; Self::CAPACITY];
+        let length = name.len() + 4;
+        text[0] = b',';
+        text[1] = b'"';
+        let mut index = 0;
+        while index < name.len() {
+            text[2 + index] = name[index];
+            index += 1;
+        }
+        text[length - 2] = b'"';
+        text[length - 1] = b':';
+        Self { text, length }
     }
 }
 
 /// A JSON text that goes from the database into an answer as it stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored<'r>(pub(super) &'r str);
+pub(crate) struct Stored<'r>(pub(super) &'r [u8]);
 
 impl<'r> Stored<'r> {
-    pub(crate) const EMPTY_LIST: Stored<'static> = Stored("[]");
-    pub(crate) const EMPTY_OBJECT: Stored<'static> = Stored("{}");
+    pub(crate) const EMPTY_LIST: Stored<'static> = Stored(b"[]");
+    pub(crate) const EMPTY_OBJECT: Stored<'static> = Stored(b"{}");
 
     /// Whether it is a list of nothing.
     pub(crate) fn is_empty(self) -> bool {
         let is_filling = |byte: u8| !b"[] \t\r\n".contains(&byte);
-        !self.0.bytes().any(is_filling)
+        !self.0.iter().copied().any(is_filling)
     }
 
     pub(crate) fn read<T: Deserialize<'r>>(self) -> Result<T, DbErr> {
-        sonic_rs::from_str(self.0).map_err(|error| DbErr::Json(error.to_string()))
+        sonic_rs::from_slice(self.0).map_err(|error| DbErr::Json(error.to_string()))
     }
 }
 
@@ -309,13 +268,19 @@ mod tests {
     #[test]
     fn a_moment_is_written_as_serde_writes_it() {
         for text in [
+            "-0001-12-31T23:59:59.999999Z",
             "0000-01-01T00:00:00Z",
+            "1900-02-28T23:59:59.999Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00Z",
+            "2000-02-29T12:34:56.12Z",
             "2026-11-24T09:05:07Z",
             "2026-11-24T09:05:07.5Z",
             "2026-11-24T09:05:07.000001Z",
             "2026-11-24T09:05:07.123456Z",
             "2026-11-24T09:05:07.123456789Z",
             "9999-12-31T23:59:59.999999Z",
+            "+10000-01-01T00:00:00Z",
         ] {
             let moment: DateTime<Utc> = text.parse().expect(text);
             let expected = serde_json::to_string(&moment).expect("JSON");
@@ -335,9 +300,9 @@ mod tests {
             ("[\"\"]", false),
             ("[1]", false),
         ] {
-            assert_eq!(Stored(text).is_empty(), is_empty, "{text}");
+            assert_eq!(Stored(text.as_bytes()).is_empty(), is_empty, "{text}");
         }
-        let items: Vec<String> = Stored(r#"["a\n", "\u00e9"]"#).read().expect("a list");
+        let items: Vec<String> = Stored(br#"["a\n", "\u00e9"]"#).read().expect("a list");
         assert_eq!(items, ["a\n", "é"]);
     }
 
@@ -398,14 +363,44 @@ mod tests {
     fn a_text_is_escaped_as_serde_escapes_it() {
         let every_ascii: String = (0..=127_u8).map(char::from).collect();
         for text in [
-            String::new(),
             every_ascii.clone(),
             format!("{}{every_ascii}", "é漢\u{1f980}\u{2028}".repeat(20)),
             "plain ".repeat(1_000),
             "\"\\".repeat(500),
         ] {
             let expected = serde_json::to_string(&text).expect("JSON");
-            assert_eq!(written(|json| json.value(&text)), expected, "{text:?}");
+            assert_eq!(written(|json| json.text(text.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn a_character_is_escaped_wherever_it_is_in_a_short_text() {
+        let characters = (0..=255_u8)
+            .map(char::from)
+            .chain(['漢', '\u{2028}', '\u{1f980}']);
+        for character in characters {
+            for length in 0..70 {
+                for at in [0, 1, 6, 7, 8, 9, 15, 16, 62, 63, 64, length] {
+                    let mut text = "plain".repeat(14);
+                    text.truncate(length);
+                    text.insert(at.min(length), character);
+                    let expected = serde_json::to_string(&text).expect("JSON");
+                    assert_eq!(written(|json| json.text(text.as_bytes())), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_not_utf_8_is_not_written() {
+        for text in [
+            &b"\xff"[..],
+            b"seven \xc3",
+            b"eight bytes \x80 and more",
+            &[0xe9; 100],
+        ] {
+            let mut json = JsonText::with_capacity(0);
+            assert!(json.text(text).is_err(), "{text:?}");
         }
     }
 }

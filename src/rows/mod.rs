@@ -5,6 +5,7 @@
 //! straight from what the driver received, as [`Field`]s of a [`JsonText`]. [`insert_text`] is the
 //! other way round: a row that goes into a table as a part of such a statement.
 
+mod field;
 mod insert;
 mod json;
 mod source;
@@ -14,10 +15,9 @@ use sea_orm::{DbBackend, DbErr, QueryResult};
 
 use source::Cell;
 
+pub(crate) use field::{Field, date, flag, integer, json, moment, number, price, text};
 pub(crate) use insert::{insert_text, insert_values};
-pub(crate) use json::{
-    Field, JsonText, Stored, date, flag, integer, json, moment, number, price, text,
-};
+pub(crate) use json::{JsonText, Stored};
 pub(crate) use written::{Written, written, written_by_serde};
 
 /// The columns of a row, one after the other.

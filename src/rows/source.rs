@@ -5,7 +5,7 @@ use entity::values::{CircleStatus, JsonObject, MemberRole, StringList};
 use sea_orm::{
     DbErr, QueryResult,
     sqlx::{
-        ColumnIndex, Decode, Postgres, Row, ValueRef,
+        ColumnIndex, Decode, Postgres, Row, Sqlite, ValueRef,
         postgres::{PgRow, PgValueFormat},
         sqlite::SqliteRow,
     },
@@ -23,13 +23,14 @@ pub(crate) trait Source: Row {
     fn integer(value: Value<'_, Self>) -> Result<i64, DbErr>;
     fn number(value: Value<'_, Self>) -> Result<f64, DbErr>;
     fn flag(value: Value<'_, Self>) -> Result<bool, DbErr>;
-    fn text(value: Value<'_, Self>) -> Result<&str, DbErr>;
+    fn text_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr>;
     fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr>;
     fn date(value: Value<'_, Self>) -> Result<NaiveDate, DbErr>;
-    fn json(value: Value<'_, Self>) -> Result<&str, DbErr>;
+    fn json(value: Value<'_, Self>) -> Result<&[u8], DbErr>;
+    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr>;
 
-    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
-        json.moment(Self::moment(value)?)
+    fn text(value: Value<'_, Self>) -> Result<&str, DbErr> {
+        from_utf8(Self::text_bytes(value)?).map_err(undecoded)
     }
 }
 
@@ -42,51 +43,73 @@ macro_rules! decoded {
 }
 
 impl Source for PgRow {
-    decoded!(integer -> i64, number -> f64, flag -> bool, date -> NaiveDate);
+    decoded!(number -> f64, flag -> bool, date -> NaiveDate);
 
-    /// PostgreSQL counts microseconds from the year 2000 (its source, `timestamptz_send`). The driver
-    /// goes by way of the calendar, which takes three times as long.
+    /// A `bigint` is what most integers are; the driver asks which of three types it is.
+    fn integer(value: Value<'_, Self>) -> Result<i64, DbErr> {
+        if let (PgValueFormat::Binary, Ok(bytes)) = (value.format(), value.as_bytes())
+            && let Ok(bytes) = bytes.try_into()
+        {
+            return Ok(i64::from_be_bytes(bytes));
+        }
+        Decode::<Postgres>::decode(value).map_err(undecoded)
+    }
+
+    fn text_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
+        value.as_bytes().map_err(undecoded)
+    }
+
     fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr> {
-        const YEAR_2000: i64 = 946_684_800_000_000;
         if value.format() == PgValueFormat::Text {
             return Decode::<Postgres>::decode(value).map_err(undecoded);
         }
-        let micros = Self::integer(value)?;
-        let moment = micros.checked_add(YEAR_2000);
-        moment
-            .and_then(DateTime::from_timestamp_micros)
-            .ok_or_else(|| DbErr::Type("a moment out of range".to_owned()))
+        DateTime::from_timestamp_micros(micros(value)?).ok_or_else(out_of_range)
     }
 
-    fn text(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        from_utf8(value.as_bytes().map_err(undecoded)?).map_err(undecoded)
-    }
-
-    /// PostgreSQL stores nothing that is not JSON. Before the text of a `jsonb` goes the number of its
-    /// format, which is 1 (PostgreSQL's source, `jsonb_send`).
-    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        let format = value.format();
-        match (format, Self::text(value)?) {
+    /// PostgreSQL stores nothing that is not JSON, and sends nothing that is not UTF-8. Before the text
+    /// of a `jsonb` goes the number of its format, which is 1 (PostgreSQL's source, `jsonb_send`).
+    fn json(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
+        match (value.format(), Self::text_bytes(value)?) {
             (PgValueFormat::Binary, text) => text
-                .strip_prefix('\x01')
+                .strip_prefix(&[1])
                 .ok_or_else(|| DbErr::Type("a jsonb of an unknown format".to_owned())),
             (PgValueFormat::Text, text) => Ok(text),
         }
     }
+
+    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
+        match value.format() {
+            PgValueFormat::Binary => json.micros(micros(value)?),
+            PgValueFormat::Text => json.moment(Self::moment(value)?),
+        }
+    }
+}
+
+/// The microseconds from 1970 to a moment. PostgreSQL counts them from the year 2000 (its source,
+/// `timestamptz_send`). The driver goes by way of the calendar, which takes three times as long.
+fn micros(value: Value<'_, PgRow>) -> Result<i64, DbErr> {
+    const YEAR_2000: i64 = 946_684_800_000_000;
+    let micros = PgRow::integer(value)?.checked_add(YEAR_2000);
+    micros.ok_or_else(out_of_range)
+}
+
+pub(super) fn out_of_range() -> DbErr {
+    DbErr::Type("a moment out of range".to_owned())
 }
 
 impl Source for SqliteRow {
     decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
 
-    fn text(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        Decode::<<Self as Row>::Database>::decode(value).map_err(undecoded)
+    /// SQLite gives a text's bytes as it gives a blob.
+    fn text_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
+        Decode::<Sqlite>::decode(value).map_err(undecoded)
     }
 
     /// SQLite stores any text, so that it is looked at.
-    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
+    fn json(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
         let text = Self::text(value)?;
         let json: &RawValue = serde_json::from_str(text).map_err(undecoded)?;
-        Ok(json.get())
+        Ok(json.get().as_bytes())
     }
 
     /// SQLite stores moments as texts, and those that this service stored need no more than their `Z`.
@@ -143,8 +166,8 @@ cells! {
     Stored<'r>: |value| R::json(value).map(Stored),
     DateTime<Utc>: |value| R::moment(value),
     NaiveDate: |value| R::date(value),
-    StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
-    JsonObject: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
+    StringList: |value| serde_json::from_slice(R::json(value)?).map_err(undecoded),
+    JsonObject: |value| serde_json::from_slice(R::json(value)?).map_err(undecoded),
     CircleStatus: |value| named(R::text(value)?),
     MemberRole: |value| named(R::text(value)?),
 }

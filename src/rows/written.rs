@@ -20,14 +20,12 @@ macro_rules! written {
                 json: &mut $crate::rows::JsonText,
             ) -> Result<(), ::sea_orm::DbErr> {
                 let Self { $($field),+ } = self;
-                let mut before = "{";
+                let start = json.len();
                 $(
-                    json.push(before);
-                    json.push(concat!("\"", stringify!($field), "\":"));
+                    json.push(concat!(",\"", stringify!($field), "\":"));
                     $crate::rows::Written::write($field, json)?;
-                    before = ",";
                 )+
-                let _ = before;
+                json.open(start);
                 json.push("}");
                 Ok(())
             }
@@ -51,7 +49,7 @@ macro_rules! written_by_serde {
 
 pub(crate) use {written, written_by_serde};
 
-written_by_serde!(CircleStatus, MemberRole, String, &str, f64);
+written_by_serde!(CircleStatus, MemberRole, f64);
 
 impl Written for i64 {
     fn write(&self, json: &mut JsonText) -> Result<(), DbErr> {
@@ -68,14 +66,26 @@ impl Written for u32 {
 
 impl Written for bool {
     fn write(&self, json: &mut JsonText) -> Result<(), DbErr> {
-        json.push(if *self { "true" } else { "false" });
+        json.flag(*self);
         Ok(())
+    }
+}
+
+impl Written for &str {
+    fn write(&self, json: &mut JsonText) -> Result<(), DbErr> {
+        json.text(self.as_bytes())
+    }
+}
+
+impl Written for String {
+    fn write(&self, json: &mut JsonText) -> Result<(), DbErr> {
+        self.as_str().write(json)
     }
 }
 
 impl Written for Stored<'_> {
     fn write(&self, json: &mut JsonText) -> Result<(), DbErr> {
-        json.push(self.0);
+        json.push_bytes(self.0);
         Ok(())
     }
 }
