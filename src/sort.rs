@@ -150,7 +150,7 @@ where
     E::Model: Sync,
     R: FromQueryResult,
 {
-    let total = page::total(db, &query, request.page).await?;
+    let total = page::total(db, || query.clone(), request.page).await?;
     let sort = request.sort;
     let query = sorted(query, columns, &request, db.get_database_backend());
     let query = query.limit(request.page.limit + 1);
@@ -163,7 +163,7 @@ where
     Page::cut_with(rows, request.page, total, cursor)
 }
 
-/// Fetches one page of `query`, sorted, as rows of these fields, as they are written.
+/// Fetches one page of `query`, which selects these fields, sorted, as rows as they are written.
 ///
 /// # Errors
 /// What the database reports.
@@ -178,9 +178,10 @@ where
     E: EntityTrait,
     E::Model: Sync,
 {
-    let total = page::total(db, &query, request.page).await?;
+    let counted = || query.clone().select_only().column(columns.id);
+    let total = page::total(db, counted, request.page).await?;
     let (sort, backend) = (request.sort, db.get_database_backend());
-    let query = sorted(Field::select(query, fields), columns, &request, backend);
+    let query = sorted(query, columns, &request, backend);
     let mut statement = query.build(backend);
     // As a value it would have PostgreSQL plan the statement anew each time: how few rows are wanted
     // is what the plan depends on.

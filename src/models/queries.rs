@@ -1,6 +1,6 @@
 //! Reads and writes of models.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::{DateTime, Utc};
 use entity::{agent, model};
@@ -15,6 +15,7 @@ use crate::{
     error::{Error, OnConstraint},
     page::Page,
     revision::{Expected, Revised},
+    rows::Field,
     search,
     sort::{self, Sortable, SortedRequest},
     write::Work,
@@ -51,6 +52,10 @@ pub(crate) struct ModelFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
+/// Rows of [`Model::FIELDS`], for each list to start from.
+static ROWS: LazyLock<Select<model::Entity>> =
+    LazyLock::new(|| Field::select(model::Entity::find(), &Model::FIELDS));
+
 /// Rows of [`Model::FIELDS`].
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
@@ -66,7 +71,8 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [model::Column::ModelName, model::Column::ModelAlias];
-    let query = model::Entity::find()
+    let query = (*ROWS)
+        .clone()
         .apply_if(provider_id, |query, id| {
             query.filter(model::Column::ProviderId.eq(id))
         })
