@@ -57,6 +57,8 @@ SELECT 25::bigint * :circles + k, :circles + 1, k, CASE k WHEN 1 THEN 'lead' ELS
        timestamptz '2026-02-01' + k * interval '1 second'
 FROM generate_series(1, 500) k;
 
+UPDATE circles SET member_count = (SELECT count(*) FROM members m WHERE m.circle_id = circles.id AND m.is_active);
+
 SELECT setval(pg_get_serial_sequence(name, 'id'), id) FROM (VALUES
   ('providers', 10), ('models', 4550), ('agents', 2000), ('circles', :circles + 101),
   ('members', 25::bigint * :circles + 500)) AS last (name, id) \g /dev/null

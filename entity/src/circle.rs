@@ -27,6 +27,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// Grows with every change of what the roster shows, by triggers where it is not the circle's.
     pub revision: i64,
+    /// How many active members it has. Only triggers set it.
+    pub member_count: i64,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,
 }

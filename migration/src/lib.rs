@@ -28,6 +28,7 @@ mod m20261124_000001_create_api_keys;
 mod m20261124_000002_create_audit_entries;
 mod m20261124_000003_index_live_members;
 mod m20261124_000004_touch_one_circle;
+mod m20261124_000005_count_members;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_create_audit_entries::Migration),
             Box::new(m20261124_000003_index_live_members::Migration),
             Box::new(m20261124_000004_touch_one_circle::Migration),
+            Box::new(m20261124_000005_count_members::Migration),
         ]
     }
 }

@@ -109,7 +109,7 @@ impl CirclesApi {
         write
             .run(database, |work| async move {
                 let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/circles/{}", row.circle.name), row)
+                Created::row(format!("/v1/circles/{}", row.name), row)
             })
             .await
     }

@@ -11,12 +11,11 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{self, Set},
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select, Statement,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Select, Statement,
 };
 
-use super::dto::{Circle, MEMBER_COUNT};
+use super::dto::Circle;
 use crate::{
     agents::dto::AgentCircle,
     audit::{Action, Change, Fields, Resource},
@@ -29,44 +28,9 @@ use crate::{
     write::Work,
 };
 
-/// A circle and how many active members it has.
-#[derive(Clone, Debug)]
-pub(crate) struct CircleRow {
-    pub(crate) circle: circle::Model,
-    pub(crate) member_count: i64,
-}
-
-/// By position: the entity's columns, which SeaORM selects in their order, then the count.
-impl FromQueryResult for CircleRow {
-    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
-        let mut column = Columns::of(row);
-        Ok(Self {
-            circle: circle::Model {
-                id: column.next()?,
-                name: column.next()?,
-                display_name: column.maybe()?,
-                description: column.maybe()?,
-                status: column.next()?,
-                require_review: column.next()?,
-                auto_route: column.next()?,
-                max_members: column.maybe()?,
-                settings: column.next()?,
-                project_context: column.maybe()?,
-                is_active: column.next()?,
-                started_at: column.maybe()?,
-                stopped_at: column.maybe()?,
-                created_at: column.next()?,
-                updated_at: column.next()?,
-                revision: column.next()?,
-            },
-            member_count: column.next()?,
-        })
-    }
-}
-
-impl Stated for CircleRow {
+impl Stated for circle::Model {
     fn etag(&self) -> String {
-        etag(self.circle.id, self.circle.revision)
+        etag(self.id, self.revision)
     }
 }
 
@@ -94,10 +58,6 @@ pub(crate) struct CircleFilter {
 
 fn live() -> Select<circle::Entity> {
     circle::Entity::find().filter(search::is_true(circle::Column::IsActive))
-}
-
-fn live_with_count() -> Select<circle::Entity> {
-    live().expr_as(Expr::cust(MEMBER_COUNT), "member_count")
 }
 
 /// Rows of [`Circle::FIELDS`]. Each list starts from a copy: to put a query together anew takes five
@@ -152,13 +112,12 @@ pub(crate) async fn list_of_agent(
     )
     .await?;
     let ids = page.rows.iter().map(|member_row| member_row.circle_id);
-    let mut circles: HashMap<i64, CircleRow> = live_with_count()
+    let mut circles: HashMap<i64, circle::Model> = live()
         .filter(circle::Column::Id.is_in(ids))
-        .into_model::<CircleRow>()
         .all(db)
         .await?
         .into_iter()
-        .map(|row| (row.circle.id, row))
+        .map(|row| (row.id, row))
         .collect();
     // A circle deleted between the two statements is left out, as it would be a moment later.
     let rows = page.rows.into_iter().filter_map(|member_row| {
@@ -224,24 +183,10 @@ pub(crate) async fn get_for_update(
         .ok_or_else(|| unknown(name))
 }
 
-async fn with_count(
-    db: &impl ConnectionTrait,
-    circle_row: circle::Model,
-) -> Result<CircleRow, Error> {
-    let member_count = crate::members::queries::count_active(db, circle_row.id).await?;
-    Ok(CircleRow {
-        circle: circle_row,
-        member_count,
-    })
-}
-
-pub(crate) async fn create(work: &Work, row: circle::ActiveModel) -> Result<CircleRow, Error> {
+pub(crate) async fn create(work: &Work, row: circle::ActiveModel) -> Result<circle::Model, Error> {
     let circle_row = row.insert(work.db()).await.on_unique(name_taken)?;
     work.note(change(Action::Create, &circle_row));
-    Ok(CircleRow {
-        circle: circle_row,
-        member_count: 0,
-    })
+    Ok(circle_row)
 }
 
 /// Changes the columns that are set; a change of status leaves its mark in time.
@@ -250,11 +195,10 @@ pub(crate) async fn update(
     name: &str,
     expected: &Expected,
     changes: circle::ActiveModel,
-) -> Result<CircleRow, Error> {
+) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
     expected.check(before.id, before.revision)?;
-    let circle_row = save(work, Action::Update, before, changes).await?;
-    with_count(work.db(), circle_row).await
+    save(work, Action::Update, before, changes).await
 }
 
 /// Moves a circle to `status`; one that is there already stays as it is.
@@ -262,7 +206,7 @@ pub(crate) async fn set_status(
     work: &Work,
     name: &str,
     status: CircleStatus,
-) -> Result<CircleRow, Error> {
+) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
     let mut changes = <circle::ActiveModel as ActiveModelTrait>::default();
     if before.status != status {
@@ -273,8 +217,7 @@ pub(crate) async fn set_status(
         CircleStatus::Stopped => Action::Stop,
         CircleStatus::Paused => Action::Update,
     };
-    let circle_row = save(work, action, before, changes).await?;
-    with_count(work.db(), circle_row).await
+    save(work, action, before, changes).await
 }
 
 /// Changes the columns that are set of a circle that is held.
@@ -330,7 +273,7 @@ pub(crate) async fn delete(work: &Work, name: &str, expected: &Expected) -> Resu
 }
 
 /// Makes the circle of that name that was deleted last live again.
-pub(crate) async fn restore(work: &Work, name: &str) -> Result<CircleRow, Error> {
+pub(crate) async fn restore(work: &Work, name: &str) -> Result<circle::Model, Error> {
     let db = work.db();
     let Some(before) = last_deleted(db, name).await? else {
         get(db, name).await?;
@@ -340,8 +283,7 @@ pub(crate) async fn restore(work: &Work, name: &str) -> Result<CircleRow, Error>
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
-    let circle_row = save(work, Action::Restore, before, changes).await?;
-    with_count(db, circle_row).await
+    save(work, Action::Restore, before, changes).await
 }
 
 /// Held against others until the transaction ends. Nothing changes a deleted circle, so that it was

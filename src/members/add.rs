@@ -1,13 +1,13 @@
 //! Adding an agent to a circle: the write that a runtime does most.
 //!
 //! On PostgreSQL it is one statement in the usual case, that nothing is in its way: the agent never
-//! was a member, and the circle takes any number. Else that statement does nothing and doesn't say
+//! was a member, and the circle has room. Else that statement does nothing and doesn't say
 //! why, and a transaction takes its place, which finds out. On SQLite, where a statement is no round
 //! trip, the transaction is all there is.
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use entity::{agent, circle, member};
+use entity::{agent, member};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
@@ -16,7 +16,7 @@ use sea_orm::{
     sea_query::OnConflict,
 };
 
-use super::queries::{change, count_active, exists, full, name_of, of_circle};
+use super::queries::{change, exists, full, name_of, of_circle};
 use crate::{
     audit::{self, Action, Change, Resource},
     circles,
@@ -27,8 +27,8 @@ use crate::{
 };
 
 /// All that [`add`] does, in the same order: the models are counted so that they are held before the
-/// circle. The agent is `$1`, the circle's name `$2`. Members are not counted, as a statement that had
-/// to wait for the circle still sees those that there were before.
+/// circle. The agent is `$1`, the circle's name `$2`. How many members there are is read in the row of
+/// the circle, which PostgreSQL looks at again where it had to wait for it.
 ///
 /// By a session that was left in a transaction by mistake it would never be committed. Such a
 /// transaction is older than the moment between its start and this statement's, and nothing is done.
@@ -46,8 +46,8 @@ static AT_ONCE: LazyLock<String> = LazyLock::new(|| {
         "WITH agent AS (SELECT model_id FROM agents WHERE id = $1 AND is_active FOR SHARE), \
          model AS (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
          WHERE o.id = (SELECT model_id FROM agent) FOR SHARE), \
-         circle AS (SELECT id FROM circles WHERE name = $2 AND is_active AND max_members IS NULL \
-         AND (SELECT count(*) FROM model) >= 0 \
+         circle AS (SELECT id FROM circles WHERE name = $2 AND is_active \
+         AND (max_members IS NULL OR member_count < max_members) AND (SELECT count(*) FROM model) >= 0 \
          AND statement_timestamp() - now() < interval '100 ms' FOR UPDATE), \
          made AS ({insert} FROM agent, circle \
          ON CONFLICT (circle_id, agent_id) DO NOTHING RETURNING {columns}), \
@@ -114,10 +114,11 @@ pub(super) async fn add(
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
     row.circle_id = Set(circle_row.id);
-    let added = if circle_row.max_members.is_none() {
-        insert(db, row.clone()).await?
-    } else {
-        None
+    let limit = circle_row.max_members;
+    let is_full = limit.filter(|limit| circle_row.member_count >= i64::from(*limit));
+    let added = match is_full {
+        None => insert(db, row.clone()).await?,
+        Some(_) => None,
     };
     if let Some(added) = added {
         work.note(change(Action::Create, circle, &added));
@@ -127,22 +128,18 @@ pub(super) async fn add(
         .filter(member::Column::AgentId.eq(agent_id))
         .one(db)
         .await?;
-    let (action, added) = match before {
+    let before = match before {
         // It is this very addition, by its microsecond.
         Some(before) if maybe_made && Set(before.joined_at) == row.joined_at => return Ok(before),
         Some(before) if before.is_active => return Err(exists(circle, agent_id)),
-        Some(before) => {
-            refuse_if_full(db, &circle_row).await?;
-            (Action::Restore, revive(db, before, row).await?)
-        }
-        None => {
-            refuse_if_full(db, &circle_row).await?;
-            let added = insert(db, row).await?;
-            let added = added.ok_or_else(|| exists(circle, agent_id))?;
-            (Action::Create, added)
-        }
+        before => before,
     };
-    work.note(change(action, circle, &added));
+    if let Some(limit) = is_full {
+        return Err(full(&circle_row, limit));
+    }
+    let before = before.ok_or_else(|| exists(circle, agent_id))?;
+    let added = revive(db, before, row).await?;
+    work.note(change(Action::Restore, circle, &added));
     Ok(added)
 }
 
@@ -194,17 +191,4 @@ pub(super) async fn hold_agents(
     };
     let ids = rows.iter().map(|row| row.try_get_by_index(0));
     Ok(ids.collect::<Result<_, DbErr>>()?)
-}
-
-async fn refuse_if_full(
-    db: &impl ConnectionTrait,
-    circle_row: &circle::Model,
-) -> Result<(), Error> {
-    let Some(limit) = circle_row.max_members else {
-        return Ok(());
-    };
-    if count_active(db, circle_row.id).await? < i64::from(limit) {
-        return Ok(());
-    }
-    Err(full(circle_row, limit))
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(
         .map(|operation| judge(&held, operation))
         .collect();
     if judged.iter().any(Judged::takes_a_place) {
-        give_places(&held, &mut judged).await?;
+        give_places(&held, &mut judged);
     }
     if !partial {
         refuse_failures(&judged)?;
@@ -155,16 +155,15 @@ impl MemberFailure {
 
 /// Gives the free places, and those that the batch frees, to the agents that come in, in the order
 /// of the batch; the ones beyond the circle's limit fail.
-async fn give_places(held: &Held<'_>, judged: &mut [Judged]) -> Result<(), Error> {
+fn give_places(held: &Held<'_>, judged: &mut [Judged]) {
     let Some(limit) = held.circle_row.max_members else {
-        return Ok(());
+        return;
     };
-    let before = queries::count_active(held.work.db(), held.circle_row.id).await?;
     let freed: i64 = judged
         .iter()
         .map(|row| i64::from(row.frees_a_place()))
         .sum();
-    let mut free = i64::from(limit) - before + freed;
+    let mut free = i64::from(limit) - held.circle_row.member_count + freed;
     for row in judged.iter_mut().filter(|row| row.takes_a_place()) {
         if free <= 0 {
             let full = queries::full(&held.circle_row, limit);
@@ -172,7 +171,6 @@ async fn give_places(held: &Held<'_>, judged: &mut [Judged]) -> Result<(), Error
         }
         free -= 1;
     }
-    Ok(())
 }
 
 fn refuse_failures(judged: &[Judged]) -> Result<(), Error> {

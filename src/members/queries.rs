@@ -8,7 +8,7 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, Select,
 };
 
 use crate::{
@@ -70,14 +70,6 @@ pub(crate) async fn list(
 
 pub(super) fn of_circle(circle_id: i64) -> Select<member::Entity> {
     member::Entity::find().filter(member::Column::CircleId.eq(circle_id))
-}
-
-pub(crate) async fn count_active(db: &impl ConnectionTrait, circle_id: i64) -> Result<i64, Error> {
-    let count = of_circle(circle_id)
-        .filter(search::is_true(member::Column::IsActive))
-        .count(db)
-        .await?;
-    Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// An active membership.

@@ -75,6 +75,25 @@ async fn an_addition_to_postgresql_is_one_statement_with_its_audit_entry() {
 }
 
 #[tokio::test]
+async fn a_circle_with_a_limit_takes_whom_it_has_room_for_in_one_statement_too() {
+    on_both(async |app| {
+        let circle = json!({"name": "team", "max_members": 2});
+        app.post("/v1/circles", &circle).await.created();
+        for _ in 0..2 {
+            let body = json!({"agent_id": app.an_agent("Ada").await});
+            let (answer, statements) = app.statements(app.post(TEAM, &body)).await;
+            answer.created();
+            assert_eq!(statements == 1, app.backend == Backend::Postgres);
+        }
+        let body = json!({"agent_id": app.an_agent("Bob").await});
+        app.post(TEAM, &body).await.problem(409, "circle_full");
+        assert_eq!(app.get("/v1/circles/team").await.ok()["member_count"], 2);
+        assert_eq!(app.listed("/v1/circles", "member_count").await, [2]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn additions_by_sessions_that_were_ended_meanwhile_cost_nobody_an_error() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let app = start_on_postgres(&database, &database.url, 4).await;
