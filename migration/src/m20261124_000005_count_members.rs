@@ -43,16 +43,14 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         hold_writers(manager).await?;
-        match manager.get_database_backend() {
-            DbBackend::Sqlite => ddl::run(manager, &["DROP TRIGGER roster_members_move"]).await?,
-            _ => {
-                let drop = [
-                    "DROP TRIGGER roster_members_move ON members",
-                    "DROP FUNCTION roster_members_move()",
-                ];
-                ddl::run(manager, &drop).await?;
-            }
-        }
+        let drop = match manager.get_database_backend() {
+            DbBackend::Sqlite => &["DROP TRIGGER roster_members_move"][..],
+            _ => &[
+                "DROP TRIGGER roster_members_move ON members",
+                "DROP FUNCTION roster_members_move()",
+            ],
+        };
+        ddl::run(manager, drop).await?;
         for trigger in triggers() {
             trigger.replace(manager, "").await?;
         }

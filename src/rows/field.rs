@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{
     json::{JsonText, Key},
-    source::{Source, Value, undecoded},
+    source::{Source, Value, missing},
 };
 
 /// A field of an answer and the column it is written from.
@@ -105,7 +105,9 @@ impl JsonText {
         let start = self.len();
         for (index, field) in fields.iter().enumerate() {
             self.key(&field.key);
-            let value = row.try_get_raw(first + index).map_err(undecoded)?;
+            let Ok(value) = row.try_get_raw(first + index) else {
+                return Err(missing(first + index));
+            };
             if value.is_null() {
                 self.push("null");
             } else {

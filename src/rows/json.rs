@@ -168,28 +168,28 @@ fn is_short_and_plain(text: &[u8]) -> bool {
     if text.len() >= LONG {
         return false;
     }
-    let (words, rest) = text.as_chunks::<8>();
-    // The last eight bytes once more, in place of those that are left over.
-    let last = text.last_chunk().map(|last| u64::from_le_bytes(*last));
-    let last = last.unwrap_or_else(|| {
-        let filler = u64::from_le_bytes([b' '; 8]);
-        rest.iter()
-            .fold(filler, |word, byte| word << 8 | u64::from(*byte))
-    });
+    let (words, rest) = text.as_chunks();
+    let last = match text.last_chunk() {
+        // Some bytes once more, in place of those that are left over.
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0x2020_2020_2020_2020, |word, byte| {
+            word << 8 | u64::from(*byte)
+        }),
+    };
     let words = words.iter().map(|word| u64::from_le_bytes(*word));
-    !words.chain([last]).any(has_to_be_looked_at)
+    words.fold(marks(last), |all, word| all | marks(word)) == 0
 }
 
-/// Whether there is a byte in this word that is not ASCII, or is escaped in JSON: a control character,
-/// a quote or a backslash. A byte that is less than another sets its highest bit when that one is
+/// Marks the bytes of a word that are not ASCII, or are escaped in JSON: control characters, quotes
+/// and backslashes. A byte that is less than another has its highest bit set once that one is
 /// subtracted ("Bit Twiddling Hacks" by Sean Eron Anderson, "Determine if a word has a byte less
-/// than n").
-fn has_to_be_looked_at(word: u64) -> bool {
+/// than n", where the mark of a higher byte can be wrong, but only beside a right one).
+fn marks(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHEST: u64 = ONES << 7;
-    let has_less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
-    let has = |byte: u8| has_less(word ^ (ONES * u64::from(byte)), 1);
-    (word | has_less(word, b' ') | has(b'"') | has(b'\\')) & HIGHEST != 0
+    let less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
+    let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    (word | less(word, b' ') | equal(b'"') | equal(b'\\')) & HIGHEST
 }
 
 /// A day of the years 0 to 9999, behind a quote.
@@ -204,10 +204,24 @@ fn put_day(text: &mut [u8], date: NaiveDate) {
 /// A number below 100, in two digits.
 #[inline]
 fn put(text: &mut [u8], at: usize, number: u64) {
-    let number = u8::try_from(number).unwrap_or_default();
-    text[at] = b'0' + number / 10;
-    text[at + 1] = b'0' + number % 10;
+    let pair = usize::try_from(number).ok().and_then(|at| PAIRS.get(at));
+    text[at..at + 2].copy_from_slice(pair.unwrap_or(b"00"));
 }
+
+/// The numbers below 100.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [*b"00"; 100];
+    let mut number = 1;
+    while number < 100 {
+        let [tens, ones] = pairs[number - 1];
+        pairs[number] = match ones {
+            b'9' => [tens + 1, b'0'],
+            _ => [tens, ones + 1],
+        };
+        number += 1;
+    }
+    pairs
+};
 
 /// What goes before the value of a field: a comma, the name in quotes, a colon.
 #[derive(Clone, Copy, Debug)]

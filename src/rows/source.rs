@@ -93,6 +93,7 @@ fn micros(value: Value<'_, PgRow>) -> Result<i64, DbErr> {
     micros.ok_or_else(out_of_range)
 }
 
+#[cold]
 pub(super) fn out_of_range() -> DbErr {
     DbErr::Type("a moment out of range".to_owned())
 }
@@ -136,6 +137,13 @@ fn is_written(text: &str) -> bool {
             .all(|(byte, place)| byte == place || (place == b'0' && byte.is_ascii_digit()))
 }
 
+/// The driver has no such column.
+#[cold]
+pub(super) fn missing(index: usize) -> DbErr {
+    DbErr::Type(format!("there is no column {index}"))
+}
+
+#[cold]
 #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 pub(super) fn undecoded(error: impl ToString) -> DbErr {
     DbErr::Type(error.to_string())
@@ -187,7 +195,9 @@ pub(super) fn read<'r, T: Cell<'r>>(
     where
         usize: ColumnIndex<R>,
     {
-        let value = row.try_get_raw(index).map_err(undecoded)?;
+        let Ok(value) = row.try_get_raw(index) else {
+            return Err(missing(index));
+        };
         if value.is_null() {
             return Ok(None);
         }
