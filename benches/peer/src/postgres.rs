@@ -54,8 +54,8 @@ impl App {
             pool,
             roster: format!("SELECT {CIRCLE}, {ROSTER_MEMBER} {of_name}"),
             list: format!(
-                "SELECT {CIRCLE}, (SELECT count(*) FROM members m WHERE m.circle_id = c.id AND m.is_active) \
-                 FROM circles c WHERE c.is_active AND c.id > $1 ORDER BY c.id LIMIT $2"
+                "SELECT {CIRCLE}, c.member_count FROM circles c WHERE c.is_active AND c.id > $1 \
+                 ORDER BY c.id LIMIT $2"
             ),
             members: format!(
                 "SELECT m.circle_id, {ROSTER_MEMBER} FROM members m {JOINS} \
@@ -228,10 +228,10 @@ pub struct NewMember {
 const ADD: &str = "WITH a AS (SELECT id, model_id FROM agents WHERE id = $2 AND is_active FOR SHARE), \
     o AS (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
       WHERE o.id = (SELECT model_id FROM a) FOR SHARE), \
-    c AS (SELECT id, max_members FROM circles WHERE name = $1 AND is_active FOR UPDATE), \
+    c AS (SELECT id, max_members, member_count FROM circles WHERE name = $1 AND is_active FOR UPDATE), \
     added AS (INSERT INTO members (circle_id, agent_id, role, joined_at) \
-    SELECT c.id, a.id, $3, $4 FROM c, a, (SELECT count(*) FROM o) held WHERE (c.max_members IS NULL \
-      OR (SELECT count(*) FROM members m WHERE m.circle_id = c.id AND m.is_active) < c.max_members) \
+    SELECT c.id, a.id, $3, $4 FROM c, a, (SELECT count(*) FROM o) held \
+    WHERE (c.max_members IS NULL OR c.member_count < c.max_members) \
     ON CONFLICT (circle_id, agent_id) DO UPDATE SET role = EXCLUDED.role, is_active = true, \
       joined_at = EXCLUDED.joined_at, left_at = NULL, competencies = '[]', can_review = '[]', permissions = '{}', \
       temperature = NULL, max_tokens = NULL, revision = members.revision + 1 WHERE NOT members.is_active \

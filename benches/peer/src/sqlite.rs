@@ -26,8 +26,8 @@ const ROSTER: &str = "SELECT $circle, m.id, m.agent_id, m.role, m.is_active, m.j
     LEFT JOIN providers p ON p.id = o.provider_id WHERE c.name = ?1 AND c.is_active \
     ORDER BY CASE m.role WHEN 'lead' THEN 0 WHEN 'member' THEN 1 WHEN 'specialist' THEN 2 WHEN 'reviewer' THEN 3 \
       ELSE 4 END, m.joined_at, m.id";
-const LIST: &str = "SELECT $circle, (SELECT count(*) FROM members m WHERE m.circle_id = c.id AND m.is_active) \
-    FROM circles c WHERE c.is_active AND c.id > ?1 ORDER BY c.id LIMIT ?2";
+const LIST: &str =
+    "SELECT $circle, c.member_count FROM circles c WHERE c.is_active AND c.id > ?1 ORDER BY c.id LIMIT ?2";
 
 pub struct App {
     pool: Pool,
