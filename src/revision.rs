@@ -1,7 +1,7 @@
 //! Revisions: how a client says from which state of a thing its change starts.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use entity::{agent, conversation, member, model, provider, values::now};
+use entity::{agent, circle, conversation, member, model, provider, values::now};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, UpdateMany,
     sea_query::{Expr, ExprTrait},
@@ -41,6 +41,7 @@ stated!(
     provider::Model,
     model::Model,
     agent::Model,
+    circle::Model,
     member::Model,
     conversation::Model
 );

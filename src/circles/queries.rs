@@ -21,18 +21,12 @@ use crate::{
     audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     page::{self, Page, PageRequest},
-    revision::{Expected, Stated, etag},
+    revision::{Expected, etag},
     rows::{Columns, Field},
     search,
     sort::{self, Sortable, SortedRequest},
     write::Work,
 };
-
-impl Stated for circle::Model {
-    fn etag(&self) -> String {
-        etag(self.id, self.revision)
-    }
-}
 
 fn change(action: Action, row: &circle::Model) -> Change {
     Change::new(action, Resource::Circle)

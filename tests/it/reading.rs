@@ -146,7 +146,7 @@ async fn a_restored_circle_is_stopped_and_has_the_members_it_had() {
 
         let (answer, statements) = app.statements(restore(app, TEAM)).await;
         let restored = answer.ok();
-        assert_eq!(statements, 4);
+        assert_eq!(statements, 3);
         assert_holds(&restored, &body);
         let expected = json!({
             "id": before["id"], "status": "stopped", "is_active": true, "member_count": 1,
