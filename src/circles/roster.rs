@@ -26,12 +26,9 @@ use crate::{
     search,
 };
 
-/// The circle's fields but the number of its members, which are counted as they are read.
-const CIRCLE: &[Field] = Circle::FIELDS.split_last().expect("fields").1;
-
-/// With the revision, which is not shown.
+/// The circle's fields, and its revision, which is not shown.
 static CIRCLE_COLUMNS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let mut columns = Field::columns(CIRCLE);
+    let mut columns = Field::columns(&Circle::FIELDS);
     columns.push("circles.revision");
     columns
 });
@@ -39,24 +36,14 @@ static CIRCLE_COLUMNS: LazyLock<Vec<&str>> = LazyLock::new(|| {
 /// About so long is a member; a vector that has to grow copies what is in it.
 const BYTES_A_MEMBER: usize = 1 << 11;
 
-/// What a roster is ordered by, and whether a member still is one: the first of its columns.
-struct Place {
-    order: (MemberRole, DateTime<Utc>, i64),
-    is_active: bool,
-}
-
-impl Place {
-    fn read(row: &QueryResult, first: usize) -> Result<Self, DbErr> {
-        let mut column = Columns::from(row, first);
-        let member_id = column.next()?;
-        column.skip(); // the agent's id
-        let role = column.next()?;
-        let is_active = column.next()?;
-        Ok(Self {
-            order: (role, column.next()?, member_id),
-            is_active,
-        })
-    }
+/// What a roster is ordered by.
+fn place(row: &QueryResult, first: usize) -> Result<(MemberRole, DateTime<Utc>, i64), DbErr> {
+    let mut column = Columns::from(row, first);
+    let member_id = column.next()?;
+    column.skip(); // the agent's id
+    let role = column.next()?;
+    column.skip(); // whether it is active
+    Ok((role, column.next()?, member_id))
 }
 
 /// Members in the roster's order.
@@ -65,18 +52,14 @@ pub(crate) struct Members {
     rows: Vec<QueryResult>,
     /// Where their columns begin.
     first: usize,
-    active: usize,
 }
 
 impl Members {
     fn in_order(rows: Vec<QueryResult>, first: usize) -> Result<Self, DbErr> {
-        let placed = rows
-            .into_iter()
-            .map(|row| Ok((Place::read(&row, first)?, row)));
+        let placed = rows.into_iter().map(|row| Ok((place(&row, first)?, row)));
         let mut placed = placed.collect::<Result<Vec<_>, DbErr>>()?;
-        placed.sort_unstable_by_key(|(place, _)| place.order);
+        placed.sort_unstable_by_key(|(place, _)| *place);
         Ok(Self {
-            active: placed.iter().filter(|(place, _)| place.is_active).count(),
             rows: placed.into_iter().map(|(_, row)| row).collect(),
             first,
         })
@@ -140,12 +123,10 @@ pub(crate) async fn get(
     let members = Members::in_order(rows, statement.first_of_many)?;
     let state = State {
         id: circle.try_get_by_index(1)?,
-        revision: circle.try_get_by_index(1 + CIRCLE.len())?,
+        revision: circle.try_get_by_index(1 + Circle::FIELDS.len())?,
     };
     let mut json = JsonText::with_capacity(BYTES_A_MEMBER * (members.rows.len() + 1));
-    json.fields(&circle, 1, CIRCLE)?;
-    json.push(",\"member_count\":");
-    json.value(&members.active)?;
+    json.fields(&circle, 1, &Circle::FIELDS)?;
     json.push(",\"members\":");
     members.write(&mut json)?;
     json.push("}");
