@@ -133,7 +133,7 @@ where
     E::Model: Sync,
     R: FromQueryResult,
 {
-    let total = total(db, || query.clone(), request).await?;
+    let total = total(db, &query, request).await?;
     let mut query = query.limit(request.limit + 1);
     if let Some(after) = request.after {
         query = query.filter(match order {
@@ -149,7 +149,7 @@ where
 /// How many rows the whole list has, where that was asked for.
 pub(crate) async fn total<E>(
     db: &impl ConnectionTrait,
-    query: impl FnOnce() -> Select<E>,
+    query: &Select<E>,
     request: PageRequest,
 ) -> Result<Option<u64>, Error>
 where
@@ -157,7 +157,7 @@ where
     E::Model: Sync,
 {
     if request.count {
-        Ok(Some(query().count(db).await?))
+        Ok(Some(query.clone().count(db).await?))
     } else {
         Ok(None)
     }

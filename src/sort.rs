@@ -150,7 +150,7 @@ where
     E::Model: Sync,
     R: FromQueryResult,
 {
-    let total = page::total(db, || query.clone(), request.page).await?;
+    let total = page::total(db, &query, request.page).await?;
     let sort = request.sort;
     let query = sorted(query, columns, &request, db.get_database_backend());
     let query = query.limit(request.page.limit + 1);
@@ -178,8 +178,7 @@ where
     E: EntityTrait,
     E::Model: Sync,
 {
-    let counted = || query.clone().select_only().column(columns.id);
-    let total = page::total(db, counted, request.page).await?;
+    let total = page::total(db, &query, request.page).await?;
     let (sort, backend) = (request.sort, db.get_database_backend());
     let query = sorted(query, columns, &request, backend);
     let mut statement = query.build(backend);

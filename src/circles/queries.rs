@@ -72,7 +72,7 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
-    let query = (*ROWS)
+    let query = ROWS
         .clone()
         .apply_if(status, |query, status| {
             query.filter(circle::Column::Status.eq(status))

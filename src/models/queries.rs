@@ -71,7 +71,7 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [model::Column::ModelName, model::Column::ModelAlias];
-    let query = (*ROWS)
+    let query = ROWS
         .clone()
         .apply_if(provider_id, |query, id| {
             query.filter(model::Column::ProviderId.eq(id))
