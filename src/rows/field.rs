@@ -123,7 +123,7 @@ impl JsonText {
             Kind::Integer => self.integer(R::integer(value)?),
             Kind::Number => self.value(&R::number(value)?)?,
             Kind::Flag => self.flag(R::flag(value)?),
-            Kind::Text => self.text(R::text_bytes(value)?)?,
+            Kind::Text => self.text_bytes(R::text_bytes(value)?)?,
             Kind::Moment => R::write_moment(value, self)?,
             Kind::Date => self.date(R::date(value)?)?,
             Kind::Price => self.price(Price::from_stored(R::integer(value)?)),

@@ -85,16 +85,32 @@ impl JsonText {
         self.push(if flag { "true" } else { "false" });
     }
 
-    /// A text in UTF-8. Most are short and have nothing to escape, which is seen in one pass.
-    pub(super) fn text(&mut self, text: &[u8]) -> Result<(), DbErr> {
-        if !is_short_and_plain(text) {
-            return self.value(&from_utf8(text).map_err(undecoded)?);
+    pub(super) fn text(&mut self, text: &str) -> Result<(), DbErr> {
+        if self.short_and_plain(text.as_bytes()) {
+            return Ok(());
         }
-        self.0.reserve(text.len() + 2);
-        self.0.push(b'"');
-        self.0.extend_from_slice(text);
-        self.0.push(b'"');
-        Ok(())
+        self.value(&text)
+    }
+
+    /// A text that nobody has looked at yet, whether it is UTF-8.
+    pub(super) fn text_bytes(&mut self, text: &[u8]) -> Result<(), DbErr> {
+        if self.short_and_plain(text) {
+            return Ok(());
+        }
+        self.value(&from_utf8(text).map_err(undecoded)?)
+    }
+
+    /// Writes a text if it is short and has nothing to escape, as most are, which is seen in one pass;
+    /// and tells whether it did.
+    fn short_and_plain(&mut self, text: &[u8]) -> bool {
+        let is_written = is_short_and_plain(text);
+        if is_written {
+            self.0.reserve(text.len() + 2);
+            self.0.push(b'"');
+            self.0.extend_from_slice(text);
+            self.0.push(b'"');
+        }
+        is_written
     }
 
     pub(super) fn price(&mut self, price: Price) {
@@ -383,7 +399,8 @@ mod tests {
             "\"\\".repeat(500),
         ] {
             let expected = serde_json::to_string(&text).expect("JSON");
-            assert_eq!(written(|json| json.text(text.as_bytes())), expected);
+            assert_eq!(written(|json| json.text_bytes(text.as_bytes())), expected);
+            assert_eq!(written(|json| json.text(&text)), expected);
         }
     }
 
@@ -399,7 +416,7 @@ mod tests {
                     text.truncate(length);
                     text.insert(at.min(length), character);
                     let expected = serde_json::to_string(&text).expect("JSON");
-                    assert_eq!(written(|json| json.text(text.as_bytes())), expected);
+                    assert_eq!(written(|json| json.text_bytes(text.as_bytes())), expected);
                 }
             }
         }
@@ -414,7 +431,7 @@ mod tests {
             &[0xe9; 100],
         ] {
             let mut json = JsonText::with_capacity(0);
-            assert!(json.text(text).is_err(), "{text:?}");
+            assert!(json.text_bytes(text).is_err(), "{text:?}");
         }
     }
 }

@@ -73,7 +73,7 @@ impl Written for bool {
 
 impl Written for &str {
     fn write(&self, json: &mut JsonText) -> Result<(), DbErr> {
-        json.text(self.as_bytes())
+        json.text(self)
     }
 }
 
