@@ -8,8 +8,7 @@ use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
 use crate::ddl;
 
-/// When something that a roster shows of a member has changed.
-const EVENT: &str = "UPDATE OF role, is_active, joined_at, competencies, can_review, permissions";
+/// What a roster shows of a member.
 const COLUMNS: [&str; 6] = [
     "role",
     "is_active",
@@ -71,7 +70,7 @@ async fn hold_writers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// A trigger of members that there is already.
 struct Trigger {
     name: &'static str,
-    event: &'static str,
+    event: String,
     when: String,
     /// The row that has the circle.
     row: &'static str,
@@ -84,14 +83,14 @@ fn triggers() -> [Trigger; 3] {
     [
         Trigger {
             name: "members_insert",
-            event: "INSERT",
+            event: "INSERT".to_owned(),
             when: "NEW.is_active".to_owned(),
             row: "NEW",
             counted: ", member_count = member_count + 1",
         },
         Trigger {
             name: "members_update",
-            event: EVENT,
+            event: format!("UPDATE OF {}", COLUMNS.join(", ")),
             when: format!(
                 "(OLD.is_active OR NEW.is_active) AND ({})",
                 changed.join(" OR ")
@@ -102,7 +101,7 @@ fn triggers() -> [Trigger; 3] {
         },
         Trigger {
             name: "members_delete",
-            event: "DELETE",
+            event: "DELETE".to_owned(),
             when: "OLD.is_active".to_owned(),
             row: "OLD",
             counted: ", member_count = member_count - 1",
