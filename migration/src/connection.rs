@@ -19,6 +19,10 @@ use crate::{
 };
 
 const DEFAULT_URL: &str = "sqlite:circle-registry.db";
+/// How many rows SQLite's thread may be ahead of the one that takes them. All of an answer's rows are
+/// taken, so that nothing is saved where either waits for the other; the driver's 50 are one too few
+/// for the page of that size, which reads a row more to know of a next page.
+const ROWS_AHEAD: usize = 1 << 10;
 
 /// A database by its address. What it shows of itself never holds the password.
 #[derive(Clone)]
@@ -256,6 +260,7 @@ fn open_sqlite(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(settings.db_lock_timeout)
+        .row_buffer_size(ROWS_AHEAD)
         .disable_statement_logging();
     let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
