@@ -21,7 +21,7 @@ use crate::{
     audit::{self, Change},
     caller::Caller,
     database::{Database, Transaction},
-    error::{self, Error},
+    error::Error,
     http::{Repeatable, RequestId},
     idempotency::Once,
 };
@@ -206,8 +206,7 @@ impl Write {
         match statement.await {
             Ok(Some(done)) => Ok(AtOnce::Done(done)),
             Ok(None) | Err(Error::Contended(_)) => Ok(AtOnce::Nothing),
-            Err(Error::Unavailable(cause)) if error::is_lost(&cause) => {
-                database.suspect();
+            Err(Error::Unavailable(cause)) if database.proved_dead(&cause) => {
                 tracing::info!(%cause, "a connection was dead; changing by another one");
                 Ok(AtOnce::Unknown)
             }

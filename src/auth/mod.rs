@@ -23,7 +23,7 @@ use crate::{
     caller::Caller,
     config::ServerSettings,
     database::Database,
-    error::{self, Error},
+    error::Error,
     http::{Contract, Rejection, overloaded, read_away},
     limits::Limits,
 };
@@ -138,10 +138,7 @@ impl Auth {
         let _place = self.places.try_acquire().map_err(|_| overloaded())?;
         let looking = async {
             match look().await {
-                Err(Error::Unavailable(cause)) if error::is_lost(&cause) => {
-                    database.suspect();
-                    look().await
-                }
+                Err(Error::Unavailable(cause)) if database.proved_dead(&cause) => look().await,
                 found => found,
             }
         };

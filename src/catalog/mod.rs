@@ -5,6 +5,7 @@ mod builtin;
 mod import;
 mod price_list;
 mod summary;
+mod upsert;
 
 pub use import::{ImportError, ImportOptions, import};
 pub use summary::Summary;

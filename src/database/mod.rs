@@ -191,10 +191,19 @@ impl Database {
         &self.0.sessions
     }
 
-    /// A connection proved dead, or was given up in the middle of something: the pool looks closer
-    /// at the others for a while.
+    /// A connection was given up in the middle of something: the pool looks closer at the others for
+    /// a while.
     pub(crate) fn suspect(&self) {
         self.0.suspicion.raise();
+    }
+
+    /// Whether a connection proved dead. Then others may be dead, too, and the pool looks closer.
+    pub(crate) fn proved_dead(&self, cause: &DbErr) -> bool {
+        let is_lost = error::is_lost(cause);
+        if is_lost {
+            self.suspect();
+        }
+        is_lost
     }
 
     /// Begins a transaction that will write. On SQLite it takes the one writer's place at once: a
@@ -205,10 +214,7 @@ impl Database {
     pub async fn begin_write(&self) -> Result<Transaction, DbErr> {
         match self.begin().await {
             // Nothing has been done yet, so that another connection can do it all.
-            Err(cause) if error::is_lost(&cause) => {
-                self.suspect();
-                self.begin().await
-            }
+            Err(cause) if self.proved_dead(&cause) => self.begin().await,
             begun => begun,
         }
     }

@@ -3,10 +3,7 @@
 
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
-use crate::{
-    database::Database,
-    error::{self, Error},
-};
+use crate::{database::Database, error::Error};
 
 pub(crate) struct Repeat;
 
@@ -27,10 +24,7 @@ impl<E: Endpoint> Endpoint for RepeatEndpoint<E> {
         let again = request.method().is_safe().then(|| copy(&request));
         let answered = self.0.call(request).await.map(IntoResponse::into_response);
         match (answered, again) {
-            (Err(failed), Some(again)) if is_lost(&failed) => {
-                if let Some(database) = again.data::<Database>() {
-                    database.suspect();
-                }
+            (Err(failed), Some(again)) if proved_dead(&failed, &again) => {
                 tracing::info!(cause = %failed, "a connection was dead; reading again");
                 self.0.call(again).await.map(IntoResponse::into_response)
             }
@@ -39,9 +33,10 @@ impl<E: Endpoint> Endpoint for RepeatEndpoint<E> {
     }
 }
 
-fn is_lost(failed: &poem::Error) -> bool {
-    match failed.downcast_ref() {
-        Some(Error::Unavailable(cause)) => error::is_lost(cause),
+/// Whether a request failed because its connection to the database proved dead.
+fn proved_dead(failed: &poem::Error, request: &Request) -> bool {
+    match (failed.downcast_ref(), request.data::<Database>()) {
+        (Some(Error::Unavailable(cause)), Some(database)) => database.proved_dead(cause),
         _ => false,
     }
 }

@@ -114,13 +114,11 @@ pub(super) async fn add(
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
     row.circle_id = Set(circle_row.id);
-    let limit = circle_row.max_members;
-    let is_full = limit.filter(|limit| circle_row.member_count >= i64::from(*limit));
-    let added = match is_full {
-        None => insert(db, row.clone()).await?,
-        Some(_) => None,
-    };
-    if let Some(added) = added {
+    let is_reached = |limit: &i32| circle_row.member_count >= i64::from(*limit);
+    let reached_limit = circle_row.max_members.filter(is_reached);
+    if reached_limit.is_none()
+        && let Some(added) = insert(db, row.clone()).await?
+    {
         work.note(change(Action::Create, circle, &added));
         return Ok(added);
     }
@@ -134,7 +132,7 @@ pub(super) async fn add(
         Some(before) if before.is_active => return Err(exists(circle, agent_id)),
         before => before,
     };
-    if let Some(limit) = is_full {
+    if let Some(limit) = reached_limit {
         return Err(full(&circle_row, limit));
     }
     let before = before.ok_or_else(|| exists(circle, agent_id))?;
