@@ -5,6 +5,9 @@ both and calls this. Only the standard library; wrk, and PostgreSQL's programs.
 What decides where the machine is noisy is CPU seconds per 1,000 requests, of the server and of the
 database. `other` is the share of the machine that went to anything else: a sample that was
 disturbed (15 % and more) is taken again, up to twice, and the least disturbed one kept.
+
+With --growth the other side is no peer but the service itself, on a thousand circles: what a request
+costs when there are many more.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,6 +33,8 @@ WORK = HERE / ".work"
 DISTURBED = 0.15
 KEPT = 500  # circles whose rosters fit into the service's cache as it is by default
 WRITTEN = 100  # circles that additions go to
+FEW = 1_000  # circles
+MANY = 100_000
 
 
 @dataclass
@@ -39,21 +45,22 @@ class Scenario:
     peer_requests: str | None = None  # where the peer is asked for something else
     connections: int = 32
     sqlite: bool = False
+    grows: bool = True  # asked of circles and rosters in the database
 
 
 SCENARIOS = [
     Scenario("roster", "roster"),
     Scenario("roster, one connection", "roster", connections=1),
-    Scenario("roster, kept", "some_rosters", service="kept"),
+    Scenario("roster, kept", "some_rosters", service="kept", grows=False),
     Scenario("roster, 304", "unchanged", peer_requests="some_rosters"),
-    Scenario("roster of 500", "large"),
+    Scenario("roster of 500", "large", grows=False),
     Scenario("list of 50", "list"),
     Scenario("list of 50 with members", "list_with_members"),
     Scenario("add a member", "add"),
-    Scenario("models, paged", "models"),
+    Scenario("models, paged", "models", grows=False),
     Scenario("handles", "handles"),
-    Scenario("SQLite: roster", "roster", sqlite=True),
-    Scenario("SQLite: list of 50", "list", sqlite=True),
+    Scenario("SQLite: roster", "roster", sqlite=True, grows=False),
+    Scenario("SQLite: list of 50", "list", sqlite=True, grows=False),
 ]
 
 
@@ -103,7 +110,7 @@ class Requests:
     def file(self, name, server):
         lines = getattr(self, name)(server)
         random.Random(7).shuffle(lines)
-        path = WORK / f"{name}.requests"
+        path = WORK / f"{name}-{self.circles}.requests"
         path.write_text("".join("\t".join(line) + "\n" for line in lines))
         return path
 
@@ -181,13 +188,15 @@ def wrk(server, requests, connections, seconds):
     }
 
 
-def sample(server, database, *load):
+def sample(side, connections, seconds):
+    server, database = side.server, side.database
+
     def used():
         return [machine.cpu_seconds(server.pid), database and machine.cpu_seconds(database.pid) or 0.0,
                 machine.children_seconds(), *machine.clocks()]
 
     before = used()
-    result = wrk(server, *load)
+    result = wrk(server, side.requests, connections, seconds)
     time.sleep(0.2)
     served, stored, client, busy, total = (after - start for start, after in zip(before, used()))
     thousands = max(1, result["requests"]) / 1000
@@ -197,12 +206,12 @@ def sample(server, database, *load):
     return result
 
 
-def measure(options, prepare, *load):
+def measure(options, side, connections):
     samples = []
     while not samples or (len(samples) < options.tries and samples[-1]["other"] >= DISTURBED):
-        prepare()
+        side.prepare()
         machine.wait_until_quiet(DISTURBED, options.patience)
-        samples.append(sample(*load))
+        samples.append(sample(side, connections, options.seconds))
     return min(samples, key=lambda one: one["other"])
 
 
@@ -214,22 +223,32 @@ def middle(samples):
     return result
 
 
-def run_scenario(scenario, options, sides, database, requests, prepare):
-    ours, theirs = sides[scenario.service], sides["peer"]
-    asked = requests.file(scenario.requests, ours)
-    asked_of_peer = requests.file(scenario.peer_requests, theirs) if scenario.peer_requests else asked
-    loads = [("ours", ours, asked), ("peer", theirs, asked_of_peer)]
-    for _, server, file in loads:  # Caches fill, connections open, statements are prepared.
-        prepare()
-        wrk(server, file, scenario.connections, 1)
-    taken = {name: [] for name, _, _ in loads}
+@dataclass
+class Side:
+    """What a scenario is run against."""
+    name: str
+    server: services.Server
+    database: services.Postgres | None
+    requests: Path
+    prepare: Callable[[], None]
+
+
+def nothing():
+    pass
+
+
+def run_scenario(scenario, options, sides):
+    for side in sides:  # Caches fill, connections open, statements are prepared.
+        side.prepare()
+        wrk(side.server, side.requests, scenario.connections, 1)
+    taken = {side.name: [] for side in sides}
     for _ in range(options.rounds):
-        for name, server, file in loads:
-            one = measure(options, prepare, server, database, file, scenario.connections, options.seconds)
-            taken[name].append(one)
-            print(f"  {scenario.name}, {name}: {one['rps']:.0f} req/s, p99 {one['p99']:.1f} ms, CPU {one['server_cpu']:.3f}"
-                  f" + {one['database_cpu']:.3f} s, other load {one['other']:.0%}, {one['errors']} errors",
-                  file=sys.stderr, flush=True)
+        for side in sides:
+            one = measure(options, side, scenario.connections)
+            taken[side.name].append(one)
+            print(f"  {scenario.name}, {side.name}: {one['rps']:.0f} req/s, p99 {one['p99']:.1f} ms,"
+                  f" CPU {one['server_cpu']:.3f} + {one['database_cpu']:.3f} s, other load {one['other']:.0%},"
+                  f" {one['errors']} errors", file=sys.stderr, flush=True)
     return {name: middle(samples) for name, samples in taken.items()}
 
 
@@ -270,6 +289,21 @@ def report(results, starts):
     return "\n".join(lines)
 
 
+def report_of_growth(results, circles):
+    lines = [
+        f"| | CPU s per 1,000 requests: {FEW} circles, {circles}, ratio | server | database | p99 ms |",
+        "|---|---|---|---|---|",
+    ]
+    for name, sides in results.items():
+        few, many = sides["few"], sides["many"]
+        errors = f" ({few['errors']}, {many['errors']} errors)" if few["errors"] or many["errors"] else ""
+        cost = [one["server_cpu"] + one["database_cpu"] for one in (few, many)]
+        both = lambda key, digits: f"{few[key]:.{digits}f}, {many[key]:.{digits}f}"
+        lines.append(f"| {name}{errors} | {cost[0]:.3f}, {cost[1]:.3f}, **{cost[1] / cost[0]:.2f}** |"
+                     f" {both('server_cpu', 3)} | {both('database_cpu', 3)} | {both('p99', 1)} |")
+    return "\n".join(lines)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--service", type=Path, required=True, help="the service's program")
@@ -280,13 +314,31 @@ def arguments():
     parser.add_argument("--sqlite", action="store_true", help="only the scenarios on SQLite")
     parser.add_argument("--start", action="store_true", help="only the time from start to ready")
     parser.add_argument("--check-only", action="store_true", help="only see that both sides answer the same")
-    parser.add_argument("--circles", type=int, default=1000,
-                        help="how many circles there are (default: 1000; 100000 have two million active members and take minutes)")
+    parser.add_argument("--growth", action="store_true",
+                        help=f"the service on {FEW} circles and on as many as --circles says, in place of a peer")
+    parser.add_argument("--circles", type=int,
+                        help=f"how many circles there are (default: {FEW}, with --growth {MANY}, which have two million"
+                             " active members and take minutes)")
     parser.add_argument("--patience", type=int, default=60,
                         help="seconds to wait before a sample until the machine is quiet (default: 60)")
     parser.add_argument("--tries", type=int, default=3, help="samples in place of a disturbed one, at most (default: 3)")
     parser.add_argument("--starts", type=int, default=10, help="how often a start is timed (default: 10)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.circles = options.circles or (MANY if options.growth else FEW)
+    return options
+
+
+def seeded(options, folder, name, circles):
+    database = services.Postgres(folder, name)
+    services.run([options.service, "migrate", "up", "--database-url", database.url])
+    print(f"seeding {circles} circles", file=sys.stderr)
+    services.seed_postgres(database, circles)
+    return database
+
+
+def forget_additions(database):
+    database.psql("DELETE FROM members WHERE circle_id IN (SELECT id FROM circles WHERE name LIKE 'write-%')")
+    database.psql("VACUUM ANALYZE members, circles; CHECKPOINT")
 
 
 def main():
@@ -294,14 +346,48 @@ def main():
     WORK.mkdir(exist_ok=True)
     texts = options.only.split(",") if options.only else [""]
     wanted = [one for one in SCENARIOS if any(text in one.name for text in texts) and (one.sqlite or not options.sqlite)]
+    with tempfile.TemporaryDirectory(prefix="circle-registry-bench-") as name:
+        if options.growth:
+            grow(options, [one for one in wanted if one.grows], Path(name))
+        else:
+            compare(options, wanted, Path(name))
+
+
+def tell(name, text, outcome):
+    print(text)
+    (WORK / f"{name}.json").write_text(json.dumps(outcome, indent=2) + "\n")
+    (WORK / f"{name}.md").write_text(text + "\n")
+
+
+# ---------------------------------------------------------------- few circles and many
+
+def grow(options, scenarios, folder):
+    with contextlib.ExitStack() as ends:
+        sides = {}
+        for name, circles in (("few", FEW), ("many", options.circles)):
+            database = seeded(options, folder, f"postgres-{name}", circles)
+            ends.callback(database.end)
+            server = services.service(options.service, database.url, folder, f"service-{name}", "--roster-cache", "0")
+            ends.callback(server.end)
+            sides[name] = server, database, Requests(circles)
+
+        def side(name, scenario):
+            server, database, requests = sides[name]
+            adds = scenario.requests == "add"
+            return Side(name, server, database, requests.file(scenario.requests, server),
+                        (lambda: forget_additions(database)) if adds else nothing)
+
+        results = {one.name: run_scenario(one, options, [side("few", one), side("many", one)]) for one in scenarios}
+    tell("growth", report_of_growth(results, options.circles), {"circles": options.circles, "scenarios": results})
+
+
+# ---------------------------------------------------------------- the service and its peer
+
+def compare(options, wanted, folder):
     results, starts = {}, {}
-    with tempfile.TemporaryDirectory(prefix="circle-registry-bench-") as name, contextlib.ExitStack() as ends:
-        folder = Path(name)
-        database = services.Postgres(folder)
+    with contextlib.ExitStack() as ends:
+        database = seeded(options, folder, "postgres", options.circles)
         ends.callback(database.end)
-        services.run([options.service, "migrate", "up", "--database-url", database.url])
-        print(f"seeding {options.circles} circles", file=sys.stderr)
-        services.seed_postgres(database, options.circles)
         requests = Requests(options.circles)
         file = folder / "bench.db"
         services.run([options.service, "migrate", "up", "--database-url", f"sqlite:{file}"])
@@ -316,47 +402,43 @@ def main():
             if scenarios:
                 results |= run_on(options, scenarios, folder, requests, database, file if sqlite else None)
     if not options.check_only:
-        text = report(results, starts)
-        print(text)
         outcome = {"circles": options.circles, "scenarios": results, "start_to_ready_ms": starts}
-        (WORK / "results.json").write_text(json.dumps(outcome, indent=2) + "\n")
-        (WORK / "results.md").write_text(text + "\n")
+        tell("results", report(results, starts), outcome)
 
 
 def run_on(options, scenarios, folder, requests, database, file):
     """The scenarios of one database, with the servers that they need."""
     url, kind = (f"sqlite:{file}", "sqlite") if file else (database.url, "postgres")
     with contextlib.ExitStack() as ends:
-        sides = {
+        servers = {
             "plain": services.service(options.service, url, folder, f"service-{kind}", "--roster-cache", "0"),
             "kept": services.service(options.service, url, folder, f"kept-{kind}"),
             "peer": services.peer(options.peer, url, folder, f"peer-{kind}"),
         }
-        for server in sides.values():
+        for server in servers.values():
             ends.callback(server.end)
+        plain, peer = servers["plain"], servers["peer"]
         paths = [f"/v1/circles/{name}" for name in ("circle-1", "circle-17", "circle-300", "circle-large", "write-1")]
-        paths += ["/v1/circles?limit=50", f"/v1/circles?limit=50&cursor={sides['plain'].get('/v1/circles?limit=50')['next_cursor']}"]
-        nothing = lambda: None
-        if file:
-            check_same(sides["plain"], sides["peer"], paths)
-            reset = nothing
-        else:
+        paths += ["/v1/circles?limit=50", f"/v1/circles?limit=50&cursor={plain.get('/v1/circles?limit=50')['next_cursor']}"]
+        if not file:
             paths += ["/v1/circles?limit=50&include=members", "/v1/models?limit=50"]
             paths += [f"/v1/circles/{name}/handles" for name in ("circle-1", "circle-17", "circle-300", "write-1")]
-            check_same(sides["plain"], sides["peer"], paths)
-            check_same_addition(sides["plain"], sides["peer"])
-
-            def reset():
-                database.psql("DELETE FROM members WHERE circle_id IN (SELECT id FROM circles WHERE name LIKE 'write-%')")
-                database.psql("VACUUM ANALYZE members, circles; CHECKPOINT")
-
-            reset()
+            check_same_addition(plain, peer)
+            forget_additions(database)
+        check_same(plain, peer, paths)
         print(f"the answers on {kind} are the same", file=sys.stderr)
         if options.check_only:
             return {}
-        return {one.name: run_scenario(one, options, sides, None if file else database, requests,
-                                       reset if one.requests == "add" else nothing)
-                for one in scenarios}
+
+        def sides(scenario):
+            asked = requests.file(scenario.requests, servers[scenario.service])
+            asked_of_peer = requests.file(scenario.peer_requests, peer) if scenario.peer_requests else asked
+            prepare = (lambda: forget_additions(database)) if scenario.requests == "add" else nothing
+            measured = None if file else database
+            return [Side("ours", servers[scenario.service], measured, asked, prepare),
+                    Side("peer", peer, measured, asked_of_peer, prepare)]
+
+        return {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
 
 
 if __name__ == "__main__":

@@ -117,9 +117,9 @@ def postgres_programs():
 class Postgres(Process):
     """A server of our own. It keeps its promises (fsync is on), as in production."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name):
         programs = postgres_programs()
-        data = folder / "postgres"
+        data = folder / name
         data.mkdir()
         # PostgreSQL refuses to run as root.
         drop = []
@@ -135,7 +135,7 @@ class Postgres(Process):
                     "max_wal_size=2GB", "max_connections=200"]
         options = [word for setting in settings for word in ("-c", setting)]
         super().__init__([*drop, programs / "postgres", "-D", data / "db", "-p", self.port, *options],
-                         folder / "postgres.log", cwd=data)
+                         folder / f"{name}.log", cwd=data)
         self.psql_program = shutil.which("psql", path=str(programs)) or "psql"
         self.wait_for(lambda: self.try_psql("SELECT 1"))
 
