@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -45,7 +44,7 @@ class Scenario:
     peer_requests: str | None = None  # where the peer is asked for something else
     connections: int = 32
     sqlite: bool = False
-    grows: bool = True  # asked of circles and rosters in the database
+    grows: bool = True  # may cost more where there are more circles
 
 
 SCENARIOS = [
@@ -59,8 +58,8 @@ SCENARIOS = [
     Scenario("add a member", "add"),
     Scenario("models, paged", "models", grows=False),
     Scenario("handles", "handles"),
-    Scenario("SQLite: roster", "roster", sqlite=True, grows=False),
-    Scenario("SQLite: list of 50", "list", sqlite=True, grows=False),
+    Scenario("SQLite: roster", "roster", sqlite=True),
+    Scenario("SQLite: list of 50", "list", sqlite=True),
 ]
 
 
@@ -206,12 +205,18 @@ def sample(side, connections, seconds):
     return result
 
 
-def measure(options, side, connections):
+def prepare(scenario, side):
+    """What was added once can't be added again."""
+    if scenario.requests == "add":
+        forget_additions(side.database)
+
+
+def measure(scenario, options, side):
     samples = []
     while not samples or (len(samples) < options.tries and samples[-1]["other"] >= DISTURBED):
-        side.prepare()
+        prepare(scenario, side)
         machine.wait_until_quiet(DISTURBED, options.patience)
-        samples.append(sample(side, connections, options.seconds))
+        samples.append(sample(side, scenario.connections, options.seconds))
     return min(samples, key=lambda one: one["other"])
 
 
@@ -230,21 +235,16 @@ class Side:
     server: services.Server
     database: services.Postgres | None
     requests: Path
-    prepare: Callable[[], None]
-
-
-def nothing():
-    pass
 
 
 def run_scenario(scenario, options, sides):
     for side in sides:  # Caches fill, connections open, statements are prepared.
-        side.prepare()
+        prepare(scenario, side)
         wrk(side.server, side.requests, scenario.connections, 1)
     taken = {side.name: [] for side in sides}
     for _ in range(options.rounds):
         for side in sides:
-            one = measure(options, side, scenario.connections)
+            one = measure(scenario, options, side)
             taken[side.name].append(one)
             print(f"  {scenario.name}, {side.name}: {one['rps']:.0f} req/s, p99 {one['p99']:.1f} ms,"
                   f" CPU {one['server_cpu']:.3f} + {one['database_cpu']:.3f} s, other load {one['other']:.0%},"
@@ -269,6 +269,10 @@ def time_to_ready(options, binary, url, folder, name):
 
 # ---------------------------------------------------------------- the report
 
+def errors_of(one, other):
+    return f" ({one['errors']}, {other['errors']} errors)" if one["errors"] or other["errors"] else ""
+
+
 def report(results, starts):
     lines = [
         "| | req/s: ours, peer, ratio | p50, p99 ms: ours | peer | CPU s per 1,000: server | database | PSS MiB | other load |",
@@ -279,9 +283,8 @@ def report(results, starts):
         ratio = lambda key: f"{ours[key] / peer[key]:.2f}" if peer[key] else "–"
         both = lambda key: f"{ours[key]:.3f}, {peer[key]:.3f}, {ratio(key)}"
         database = both("database_cpu") if ours["database_cpu"] else "in the server's"
-        errors = f" ({ours['errors']}, {peer['errors']} errors)" if ours["errors"] or peer["errors"] else ""
         lines.append(
-            f"| {name}{errors} | {ours['rps']:.0f}, {peer['rps']:.0f}, **{ratio('rps')}** | {ours['p50']:.1f}, {ours['p99']:.1f} |"
+            f"| {name}{errors_of(ours, peer)} | {ours['rps']:.0f}, {peer['rps']:.0f}, **{ratio('rps')}** | {ours['p50']:.1f}, {ours['p99']:.1f} |"
             f" {peer['p50']:.1f}, {peer['p99']:.1f} | {both('server_cpu')} | {database} |"
             f" {ours['pss']:.0f}, {peer['pss']:.0f} | {ours['other']:.0%}, {peer['other']:.0%} |")
     for name, start in starts.items():
@@ -296,10 +299,9 @@ def report_of_growth(results, circles):
     ]
     for name, sides in results.items():
         few, many = sides["few"], sides["many"]
-        errors = f" ({few['errors']}, {many['errors']} errors)" if few["errors"] or many["errors"] else ""
         cost = [one["server_cpu"] + one["database_cpu"] for one in (few, many)]
         both = lambda key, digits: f"{few[key]:.{digits}f}, {many[key]:.{digits}f}"
-        lines.append(f"| {name}{errors} | {cost[0]:.3f}, {cost[1]:.3f}, **{cost[1] / cost[0]:.2f}** |"
+        lines.append(f"| {name}{errors_of(few, many)} | {cost[0]:.3f}, {cost[1]:.3f}, **{cost[1] / cost[0]:.2f}** |"
                      f" {both('server_cpu', 3)} | {both('database_cpu', 3)} | {both('p99', 1)} |")
     return "\n".join(lines)
 
@@ -328,8 +330,10 @@ def arguments():
     return options
 
 
-def seeded(options, folder, name, circles):
+def seeded(options, folder, name, circles, ends):
+    """A database with so many circles, until `ends`."""
     database = services.Postgres(folder, name)
+    ends.callback(database.end)
     services.run([options.service, "migrate", "up", "--database-url", database.url])
     print(f"seeding {circles} circles", file=sys.stderr)
     services.seed_postgres(database, circles)
@@ -348,7 +352,7 @@ def main():
     wanted = [one for one in SCENARIOS if any(text in one.name for text in texts) and (one.sqlite or not options.sqlite)]
     with tempfile.TemporaryDirectory(prefix="circle-registry-bench-") as name:
         if options.growth:
-            grow(options, [one for one in wanted if one.grows], Path(name))
+            grow(options, [one for one in wanted if one.grows and not one.sqlite], Path(name))
         else:
             compare(options, wanted, Path(name))
 
@@ -365,17 +369,14 @@ def grow(options, scenarios, folder):
     with contextlib.ExitStack() as ends:
         sides = {}
         for name, circles in (("few", FEW), ("many", options.circles)):
-            database = seeded(options, folder, f"postgres-{name}", circles)
-            ends.callback(database.end)
+            database = seeded(options, folder, f"postgres-{name}", circles, ends)
             server = services.service(options.service, database.url, folder, f"service-{name}", "--roster-cache", "0")
             ends.callback(server.end)
             sides[name] = server, database, Requests(circles)
 
         def side(name, scenario):
             server, database, requests = sides[name]
-            adds = scenario.requests == "add"
-            return Side(name, server, database, requests.file(scenario.requests, server),
-                        (lambda: forget_additions(database)) if adds else nothing)
+            return Side(name, server, database, requests.file(scenario.requests, server))
 
         results = {one.name: run_scenario(one, options, [side("few", one), side("many", one)]) for one in scenarios}
     tell("growth", report_of_growth(results, options.circles), {"circles": options.circles, "scenarios": results})
@@ -386,8 +387,7 @@ def grow(options, scenarios, folder):
 def compare(options, wanted, folder):
     results, starts = {}, {}
     with contextlib.ExitStack() as ends:
-        database = seeded(options, folder, "postgres", options.circles)
-        ends.callback(database.end)
+        database = seeded(options, folder, "postgres", options.circles, ends)
         requests = Requests(options.circles)
         file = folder / "bench.db"
         services.run([options.service, "migrate", "up", "--database-url", f"sqlite:{file}"])
@@ -433,10 +433,9 @@ def run_on(options, scenarios, folder, requests, database, file):
         def sides(scenario):
             asked = requests.file(scenario.requests, servers[scenario.service])
             asked_of_peer = requests.file(scenario.peer_requests, peer) if scenario.peer_requests else asked
-            prepare = (lambda: forget_additions(database)) if scenario.requests == "add" else nothing
             measured = None if file else database
-            return [Side("ours", servers[scenario.service], measured, asked, prepare),
-                    Side("peer", peer, measured, asked_of_peer, prepare)]
+            return [Side("ours", servers[scenario.service], measured, asked),
+                    Side("peer", peer, measured, asked_of_peer)]
 
         return {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
 
