@@ -7,12 +7,12 @@ use sea_orm::DbErr;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
-    auth::{self, Exposed},
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
-    http,
+    exposure::{self, Exposed},
     lifecycle::{Lifecycle, Phase},
+    routes,
     server::{Server, Tls, TlsError},
 };
 
@@ -117,7 +117,7 @@ impl Application {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let endpoint = http::endpoint(&settings, database.clone(), lifecycle.clone());
+        let endpoint = routes::endpoint(&settings, database.clone(), lifecycle.clone());
         let mut refused = None;
         let stopped = async {
             tokio::select! {
@@ -205,7 +205,7 @@ async fn try_to_prepare(
     settings: &ServerSettings,
 ) -> Result<Result<(), Exposed>, MigrateError> {
     database.prepare(!settings.no_migrate).await?;
-    Ok(auth::check_exposure(settings, database).await?)
+    Ok(exposure::check(settings, database).await?)
 }
 
 /// Each reason is logged when it comes up, not at every look.

@@ -21,9 +21,8 @@ use crate::{
     database::Database,
     doctor::{self, Level},
     handles::{self, Lint},
-    http,
     keys::{self, command::KeysCommand},
-    telemetry,
+    routes, telemetry,
 };
 
 /// Keeps teams ("circles") of LLM agents and answers who is in them, on which model
@@ -149,7 +148,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Migrate(command) => {
             migration::cli::run(&settings.database, &command, &mut io::stdout()).await?;
         }
-        Command::Openapi { check: None } => print(&http::description())?,
+        Command::Openapi { check: None } => print(&routes::description())?,
         Command::Openapi { check: Some(file) } => return check(&file),
         Command::Catalog(CatalogCommand::Import(arguments)) => {
             let ImportArguments {
@@ -254,7 +253,7 @@ async fn examine(
 fn check(file: &PathBuf) -> Result<ExitCode, Failure> {
     let committed = std::fs::read_to_string(file)
         .map_err(|error| format!("{} can't be read: {error}", file.display()))?;
-    let served = http::description();
+    let served = routes::description();
     if committed == served {
         return Ok(ExitCode::SUCCESS);
     }

@@ -183,6 +183,13 @@ pub struct ServerSettings {
     pub pool_close_timeout: Duration,
 }
 
+impl ServerSettings {
+    /// Whether only this machine reaches the address that the server listens on.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.bind.ip().to_canonical().is_loopback()
+    }
+}
+
 /// A site, as browsers name it: scheme, host and, where it is not the usual one, port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);

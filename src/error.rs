@@ -18,7 +18,7 @@ pub enum Error {
     Conflict { code: &'static str, detail: String },
     /// The thing is no longer in the state that the request starts from.
     #[error("it has been changed since")]
-    Outdated,
+    PreconditionFailed,
     /// A unique index is in the way, and nobody has said what that means.
     #[error("a unique index is in the way: {0}")]
     Unique(DbErr),
@@ -80,6 +80,14 @@ impl Error {
         }
     }
 
+    /// There is no room for one more request.
+    pub fn overloaded() -> Self {
+        Self::NotReady {
+            code: "overloaded",
+            detail: "There are more requests than can be served in time. Try again shortly.",
+        }
+    }
+
     /// What is to be restored is live.
     pub fn not_deleted(resource: &'static str, key: impl fmt::Display) -> Self {
         Self::conflict("not_deleted", format!("{resource} {key} is not deleted"))
@@ -91,6 +99,16 @@ impl Error {
             detail: detail.into(),
         }])
     }
+}
+
+/// One step of a JSON pointer (RFC 6901), as a URI fragment would hold it.
+pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
+    let key = if key.contains(['~', '/']) {
+        &key.replace('~', "~0").replace('/', "~1")
+    } else {
+        key
+    };
+    [parent, "/", key].concat()
 }
 
 /// Sorts what the database reports by its code, never by its text.

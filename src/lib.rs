@@ -1,43 +1,54 @@
 //! circle-registry: who is in which circle of LLM agents, with which prompt, on which model.
 //!
-//! Read it in this order: the settings, the pool, the application that owns it, the errors and
-//! pages that every resource shares, the HTTP layer, then one resource; the others look the same.
+//! The modules are listed from the top down: each may use those below it and none above it, which
+//! `tests/it/architecture.rs` holds. A newcomer starts with [`routes`], then reads one resource
+//! (`providers` is the smallest), then `write` and `database`.
 
-pub mod cli;
-pub mod config;
-pub mod database;
-pub mod telemetry;
-
+// The program: the command line, and the application that owns the pool from start to shutdown.
 pub mod app;
-pub mod lifecycle;
+pub mod cli;
+pub mod doctor;
 mod server;
 
-pub mod auth;
-mod caller;
-pub mod error;
-mod idempotency;
-mod limits;
-pub mod page;
-mod patch;
+mod exposure;
+
+// HTTP: what is around the resources.
+pub mod routes;
+
+mod health;
+mod middleware;
+mod openapi;
+
+// The resources, those that use others first.
+pub mod catalog;
+pub mod handles;
+
+pub(crate) mod agents;
+pub(crate) mod conversations;
+pub(crate) mod members;
+
+pub(crate) mod circles;
+pub(crate) mod models;
+
+pub(crate) mod audit;
+pub mod keys;
+pub(crate) mod providers;
+
+// The kit that every resource is made of.
+pub mod http;
+
 mod revision;
 mod rows;
 mod search;
-mod secrets;
 pub mod sort;
 mod write;
 
-pub mod http;
+pub mod page;
+mod secrets;
 
-pub(crate) mod agents;
-pub(crate) mod audit;
-pub(crate) mod circles;
-pub(crate) mod conversations;
-pub mod handles;
-pub mod keys;
-pub(crate) mod members;
-pub(crate) mod messages;
-pub(crate) mod models;
-pub(crate) mod providers;
-
-pub mod catalog;
-pub mod doctor;
+// The database, and what everything rests on.
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod lifecycle;
+pub mod telemetry;

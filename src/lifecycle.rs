@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Shared by the application, which moves it, and the HTTP layer, which reads it.
+use crate::error::Error;
+
+/// AppState by the application, which moves it, and the HTTP layer, which reads it.
 #[derive(Clone, Debug)]
 pub struct Lifecycle(Arc<watch::Sender<Phase>>);
 
@@ -30,6 +32,22 @@ impl Default for Lifecycle {
 impl Lifecycle {
     pub fn phase(&self) -> Phase {
         *self.0.borrow()
+    }
+
+    /// Whether requests can be served.
+    ///
+    /// # Errors
+    /// The service is still starting, and what it waits for.
+    pub fn check_started(&self) -> Result<(), Error> {
+        let detail = match self.phase() {
+            Phase::Starting => "The service is starting and brings its database up to date.",
+            Phase::Waiting(reason) => reason,
+            Phase::Ready | Phase::Draining => return Ok(()),
+        };
+        Err(Error::NotReady {
+            code: "starting",
+            detail,
+        })
     }
 
     /// The database is not there yet, for this reason.

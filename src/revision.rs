@@ -23,13 +23,13 @@ pub(crate) fn view_etag(id: i64, revision: i64, body: impl AsRef<[u8]>) -> Strin
 }
 
 /// A row whose state has a name.
-pub(crate) trait Stated {
+pub(crate) trait HasEtag {
     fn etag(&self) -> String;
 }
 
 macro_rules! stated {
     ($($row:ty),*) => {$(
-        impl Stated for $row {
+        impl HasEtag for $row {
             fn etag(&self) -> String {
                 etag(self.id, self.revision)
             }
@@ -48,15 +48,15 @@ stated!(
 
 /// The columns by which a table keeps states.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Revised<C> {
+pub(crate) struct VersionedTable<C> {
     pub(crate) id: C,
     pub(crate) updated_at: C,
     pub(crate) revision: C,
 }
 
-impl<C: ColumnTrait> Revised<C> {
+impl<C: ColumnTrait> VersionedTable<C> {
     /// Changes the columns that are set of one of `rows`, in one statement, where it is in an
-    /// expected state: the row as it is then, or `None` where there is none to change.
+    /// precondition state: the row as it is then, or `None` where there is none to change.
     ///
     /// # Errors
     /// What the database reports.
@@ -65,14 +65,14 @@ impl<C: ColumnTrait> Revised<C> {
         db: &impl ConnectionTrait,
         rows: UpdateMany<E>,
         id: i64,
-        expected: &Expected,
+        precondition: &Precondition,
         changes: E::ActiveModel,
     ) -> Result<Option<E::Model>, DbErr> {
         let after = rows
             .set(changes)
             .col_expr(self.updated_at, Expr::value(now()))
             .col_expr(self.revision, Expr::col(self.revision).add(1))
-            .apply_if(expected.revisions_of(id), |query, revisions| {
+            .apply_if(precondition.revisions_of(id), |query, revisions| {
                 query.filter(self.revision.is_in(revisions))
             })
             .filter(self.id.eq(id))
@@ -84,7 +84,7 @@ impl<C: ColumnTrait> Revised<C> {
 
 /// From which states a change may start: those of an `If-Match` (RFC 9110, section 13.1.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Expected {
+pub(crate) enum Precondition {
     /// The client does not mind.
     #[default]
     Any,
@@ -92,7 +92,7 @@ pub(crate) enum Expected {
     OneOf(Vec<(i64, i64)>),
 }
 
-impl Expected {
+impl Precondition {
     pub(crate) fn parse(if_match: Option<&str>) -> Self {
         match if_match.map(str::trim) {
             None | Some("*") => Self::Any,
@@ -111,23 +111,23 @@ impl Expected {
         }
     }
 
-    /// Holds the state of a thing against what is expected.
+    /// Holds the state of a thing against what is precondition.
     ///
     /// # Errors
-    /// [`Error::Outdated`] where it is another.
+    /// [`Error::PreconditionFailed`] where it is another.
     pub(crate) fn check(&self, id: i64, revision: i64) -> Result<(), Error> {
         match self.revisions_of(id) {
-            Some(revisions) if !revisions.contains(&revision) => Err(Error::Outdated),
+            Some(revisions) if !revisions.contains(&revision) => Err(Error::PreconditionFailed),
             _ => Ok(()),
         }
     }
 
-    /// Why a change that was tied to the expected revisions met no row: the thing is there in
+    /// Why a change that was tied to the precondition revisions met no row: the thing is there in
     /// another state, or it is not there.
-    pub(crate) fn why_missed<T>(&self, found: Result<T, Error>) -> Error {
+    pub(crate) fn explain_no_match<T>(&self, found: Result<T, Error>) -> Error {
         match found {
             Ok(_) if *self == Self::Any => Error::Database(DbErr::RecordNotUpdated),
-            Ok(_) => Error::Outdated,
+            Ok(_) => Error::PreconditionFailed,
             Err(error) => error,
         }
     }
@@ -170,7 +170,7 @@ mod tests {
             (Some(""), false),
         ] {
             assert_eq!(
-                Expected::parse(header).check(7, 3).is_ok(),
+                Precondition::parse(header).check(7, 3).is_ok(),
                 holds,
                 "{header:?}"
             );

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 use serde_json::Value;
 
-use crate::{error::FieldError, http::pointer_to};
+use crate::error::{FieldError, pointer_to};
 
 /// The fields of requests that are looked through, at any depth.
 const FIELDS: [&str; 5] = [

@@ -10,30 +10,29 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Agent, AgentCircle, AgentInclude, AgentPatch, NewAgent},
+    dto::{Agent, AgentInclude, AgentPatch, NewAgent},
     queries::{self, AgentFilter},
 };
 use crate::{
-    circles,
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     models::{self, dto::Model},
     page::PageRequest,
-    revision::Expected,
+    revision::Precondition,
     sort::{Sort, SortedRequest},
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct AgentsApi;
 
-#[OpenApi(prefix_path = "/v1/agents", tag = "Tag::Agents")]
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Agents")]
 impl AgentsApi {
     /// List agents
     ///
     /// In the order of their ids, or as `sort` says. Deleted agents are not shown. With
     /// `include=model`, every agent that has a model brings it along.
-    #[oai(path = "/", method = "get", operation_id = "list_agents")]
+    #[oai(path = "/agents", method = "get", operation_id = "list_agents")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_agents(
         &self,
@@ -98,11 +97,11 @@ impl AgentsApi {
     /// Create an agent
     ///
     /// Fails with 422 `invalid_request` where there is no such model.
-    #[oai(path = "/", method = "post", operation_id = "create_agent")]
+    #[oai(path = "/agents", method = "post", operation_id = "create_agent")]
     async fn create_agent(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         new: Json<NewAgent>,
     ) -> Result<Created<Agent>, Error> {
         let new = &new.0;
@@ -117,7 +116,7 @@ impl AgentsApi {
     /// Get an agent
     ///
     /// Fails with 404 `not_found` where there is none of that id, or it was deleted.
-    #[oai(path = "/:id", method = "get", operation_id = "get_agent")]
+    #[oai(path = "/agents/:id", method = "get", operation_id = "get_agent")]
     async fn get_agent(
         &self,
         Data(database): Data<&Database>,
@@ -132,11 +131,11 @@ impl AgentsApi {
     ///
     /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
     /// where there is none of that id, and 422 `invalid_request` where there is no such model.
-    #[oai(path = "/:id", method = "patch", operation_id = "update_agent")]
+    #[oai(path = "/agents/:id", method = "patch", operation_id = "update_agent")]
     async fn update_agent(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -145,11 +144,11 @@ impl AgentsApi {
         if_match: Header<Option<String>>,
         patch: Json<AgentPatch>,
     ) -> Result<Tagged<Agent>, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
         write
             .run(database, |work| async move {
-                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
                 Tagged::row(row)
             })
             .await
@@ -158,11 +157,11 @@ impl AgentsApi {
     /// Delete an agent
     ///
     /// Ends its memberships too. Fails with 404 `not_found` where there is none of that id.
-    #[oai(path = "/:id", method = "delete", operation_id = "delete_agent")]
+    #[oai(path = "/agents/:id", method = "delete", operation_id = "delete_agent")]
     async fn delete_agent(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -170,10 +169,10 @@ impl AgentsApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         write
             .run(database, |work| async move {
-                queries::delete(&work, id.0, expected).await?;
+                queries::delete(&work, id.0, precondition).await?;
                 Ok(NoContent::Done)
             })
             .await
@@ -184,11 +183,15 @@ impl AgentsApi {
     /// It is as it was, without the memberships that its deletion ended (add it to its circles
     /// again), and without a model that was deleted since. Fails with 404 `not_found` where there
     /// never was one of that id, and 409 `not_deleted` where it is live.
-    #[oai(path = "/:id/restore", method = "post", operation_id = "restore_agent")]
+    #[oai(
+        path = "/agents/:id/restore",
+        method = "post",
+        operation_id = "restore_agent"
+    )]
     async fn restore_agent(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -200,19 +203,21 @@ impl AgentsApi {
             .await
     }
 
-    /// List an agent's circles
+    /// List the agents that run on a model
     ///
-    /// The live circles it is an active member of, in the order of its memberships' ids. Fails
-    /// with 404 `not_found` where there is no agent of that id.
+    /// In the order of their ids, without the deleted ones: what is in the way of deleting the
+    /// model. `GET /v1/agents?model_id=…` is the same list with filters and other orders, and is
+    /// empty for a model that does not exist. Fails with 404 `not_found` where there is no model
+    /// of that id.
     #[oai(
-        path = "/:id/circles",
+        path = "/models/:id/agents",
         method = "get",
-        operation_id = "list_agent_circles"
+        operation_id = "list_model_agents"
     )]
-    async fn list_agent_circles(
+    async fn list_model_agents(
         &self,
         Data(database): Data<&Database>,
-        /// The agent's id.
+        /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         /// Rows in the page; 50 where it is not given.
@@ -223,11 +228,15 @@ impl AgentsApi {
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
-    ) -> Result<Body<PageBody<AgentCircle>>, Error> {
+    ) -> Result<Body<PageBody<Agent>>, Error> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
-        queries::get(db, id.0).await?;
-        let rows = circles::queries::list_of_agent(db, id.0, page).await?;
+        models::queries::get(db, id.0).await?;
+        let its = AgentFilter {
+            model_id: Some(id.0),
+            ..AgentFilter::default()
+        };
+        let rows = queries::list(db, its, page.into()).await?;
         Ok(Body(rows.into()))
     }
 }

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use crate::{circles::dto::Circle, members::dto::Member, models::dto::Model, patch::Patch};
+use crate::{http::Patch, models::dto::Model};
 
 /// An agent: a prompt, skills and a model under one name.
 #[derive(Debug, Object, Serialize)]
@@ -307,13 +307,4 @@ impl From<AgentPatch> for agent::ActiveModel {
         metadata.apply_to(&mut row.metadata);
         row
     }
-}
-
-/// A circle that an agent is in, and its place there.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct AgentCircle {
-    /// The agent's membership.
-    pub(crate) membership: Member,
-    /// The circle.
-    pub(crate) circle: Circle,
 }

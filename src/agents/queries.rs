@@ -12,14 +12,13 @@ use sea_orm::{
 };
 
 use crate::{
-    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     members,
     page::Page,
-    revision::{Expected, Revised},
+    revision::{Precondition, VersionedTable},
     search,
     sort::{self, Sortable, SortedRequest},
-    write::Work,
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 const SORTABLE: Sortable<agent::Column> = Sortable {
@@ -29,7 +28,7 @@ const SORTABLE: Sortable<agent::Column> = Sortable {
     updated_at: agent::Column::UpdatedAt,
 };
 
-const REVISED: Revised<agent::Column> = Revised {
+const VERSIONED: VersionedTable<agent::Column> = VersionedTable {
     id: agent::Column::Id,
     updated_at: agent::Column::UpdatedAt,
     revision: agent::Column::Revision,
@@ -114,52 +113,61 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Mod
         .ok_or_else(|| unknown(id))
 }
 
-pub(crate) async fn create(work: &Work, row: agent::ActiveModel) -> Result<agent::Model, Error> {
+pub(crate) async fn create(
+    work: &UnitOfWork,
+    row: agent::ActiveModel,
+) -> Result<agent::Model, Error> {
     let row = row.insert(work.db()).await.on_foreign_key(no_model)?;
-    work.note(change(Action::Create, &row));
+    work.record(change(Action::Create, &row));
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an expected state.
+/// Changes the columns that are set, in one statement, where the row is in an precondition state.
 pub(crate) async fn update(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     let fields = Fields::set_in(&changes);
     if fields.is_empty() {
         let row = get(work.db(), id).await?;
-        expected.check(id, row.revision)?;
+        precondition.check(id, row.revision)?;
         return Ok(row);
     }
-    let row = change_live(work, id, expected, changes).await?;
-    work.note(change(Action::Update, &row).fields(fields));
+    let row = change_live(work, id, precondition, changes).await?;
+    work.record(change(Action::Update, &row).fields(fields));
     Ok(row)
 }
 
 async fn change_live(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     let live = agent::Entity::update_many().filter(search::is_true(agent::Column::IsActive));
-    let after = REVISED.update(work.db(), live, id, expected, changes).await;
+    let after = VERSIONED
+        .update(work.db(), live, id, precondition, changes)
+        .await;
     match after.on_foreign_key(no_model)? {
         Some(row) => Ok(row),
-        None => Err(expected.why_missed(get(work.db(), id).await)),
+        None => Err(precondition.explain_no_match(get(work.db(), id).await)),
     }
 }
 
 /// Deletes an agent and ends its memberships.
-pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<(), Error> {
+pub(crate) async fn delete(
+    work: &UnitOfWork,
+    id: i64,
+    precondition: &Precondition,
+) -> Result<(), Error> {
     let gone = agent::ActiveModel {
         is_active: Set(false),
         ..ActiveModelTrait::default()
     };
-    let row = change_live(work, id, expected, gone).await?;
-    work.note(change(Action::Delete, &row));
+    let row = change_live(work, id, precondition, gone).await?;
+    work.record(change(Action::Delete, &row));
     let circles = hold_circles(work.db(), id).await?;
     let now = now();
     let ended = member::Entity::update_many()
@@ -176,7 +184,7 @@ pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<
     for member_row in &ended {
         let circle_row = circles.iter().find(|row| row.id == member_row.circle_id);
         let circle = circle_row.map_or("", |row| &row.name);
-        work.note(members::queries::change(Action::Delete, circle, member_row));
+        work.record(members::queries::change(Action::Delete, circle, member_row));
     }
     Ok(())
 }
@@ -202,18 +210,18 @@ async fn hold_circles(
 
 /// Makes a deleted agent live again, in one statement where it was deleted. Its memberships stay
 /// ended.
-pub(crate) async fn restore(work: &Work, id: i64) -> Result<agent::Model, Error> {
+pub(crate) async fn restore(work: &UnitOfWork, id: i64) -> Result<agent::Model, Error> {
     let live_again = agent::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
     let deleted = agent::Entity::update_many().filter(agent::Column::IsActive.eq(false));
-    let restored = REVISED.update(work.db(), deleted, id, &Expected::Any, live_again);
+    let restored = VERSIONED.update(work.db(), deleted, id, &Precondition::Any, live_again);
     let Some(row) = restored.await? else {
         get(work.db(), id).await?;
         return Err(Error::not_deleted("agent", id.to_string()));
     };
-    work.note(change(Action::Restore, &row));
+    work.record(change(Action::Restore, &row));
     Ok(row)
 }
 

@@ -1,10 +1,7 @@
-//! The audit: an entry for every change, left in the transaction of the change.
+//! The audit trail as clients read it. `write` inserts the entries.
 
 mod api;
-mod change;
 mod dto;
 mod queries;
 
 pub(crate) use api::AuditApi;
-pub(crate) use change::{Action, Change, Fields, Resource};
-pub(crate) use queries::{leave, text_to_leave, values_to_leave};

@@ -29,12 +29,11 @@ use super::{
     upsert::{Changes, as_new, save},
 };
 use crate::{
-    audit::{Action, Change, Fields, Resource},
     config::Settings,
     database::{Database, OpenError},
     error::Error,
     providers::base_url,
-    write::{self, Origin},
+    write::{self, Action, Actor, Change, Fields, Resource},
 };
 
 /// Which part of a list to import, and whether to do it.
@@ -88,7 +87,7 @@ async fn import_into(
     options: &ImportOptions,
 ) -> Result<Summary, ImportError> {
     let list = list.as_ref();
-    let by_hand = Origin::default();
+    let by_hand = Actor::default();
     let imported = write::run(database, &by_hand, |work| async move {
         hold(work.db()).await?;
         let mut summary = match list {
@@ -97,9 +96,9 @@ async fn import_into(
         };
         summary.dry_run = options.dry_run;
         if options.dry_run {
-            work.undo();
+            work.roll_back_at_end();
         } else {
-            work.note_all(change(&summary));
+            work.record_all(change(&summary));
         }
         Ok(summary)
     });

@@ -25,9 +25,9 @@ use crate::{
     database::Database,
     error::Error,
     http::{BodyText, Created, NoContent, PageBody, Tag, Tagged, Written},
-    revision::{Expected, is_named, view_etag},
+    revision::{Precondition, is_named, view_etag},
     sort::{Sort, SortedRequest},
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct CirclesApi;
@@ -102,7 +102,7 @@ impl CirclesApi {
     async fn create_circle(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         new: Json<NewCircle>,
     ) -> Result<Created<Circle>, Error> {
         let new = &new.0;
@@ -169,7 +169,7 @@ impl CirclesApi {
     async fn update_circle(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         /// Change it only in the state that this tag names.
@@ -177,12 +177,12 @@ impl CirclesApi {
         if_match: Header<Option<String>>,
         patch: Json<CirclePatch>,
     ) -> Result<Tagged<Circle>, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
         let name = &name.0;
         write
             .run(database, |work| async move {
-                let row = queries::update(&work, name, expected, patch.clone().into()).await?;
+                let row = queries::update(&work, name, precondition, patch.clone().into()).await?;
                 Tagged::row(row)
             })
             .await
@@ -196,18 +196,18 @@ impl CirclesApi {
     async fn delete_circle(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let name = &name.0;
         write
             .run(database, |work| async move {
-                queries::delete(&work, name, expected).await?;
+                queries::delete(&work, name, precondition).await?;
                 Ok(NoContent::Done)
             })
             .await
@@ -228,7 +228,7 @@ impl CirclesApi {
     async fn restore_circle(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name when it was deleted.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
@@ -248,7 +248,7 @@ impl CirclesApi {
     async fn start_circle(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
@@ -268,7 +268,7 @@ impl CirclesApi {
     async fn stop_circle(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {

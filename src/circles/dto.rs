@@ -13,7 +13,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    patch::Patch,
+    http::Patch,
     rows::{Field, flag, integer, json, moment, number, text},
 };
 

@@ -1,11 +1,11 @@
 //! Reads and writes of circles. A deleted circle keeps its row and gives up its name; every read
 //! here looks past it.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use entity::{
-    circle, member,
+    circle,
     values::{CircleStatus, now},
 };
 use sea_orm::{
@@ -17,15 +17,13 @@ use sea_orm::{
 
 use super::dto::Circle;
 use crate::{
-    agents::dto::AgentCircle,
-    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
-    page::{self, Page, PageRequest},
-    revision::{Expected, etag},
+    page::Page,
+    revision::{Precondition, etag},
     rows::{Columns, Field},
     search,
     sort::{self, Sortable, SortedRequest},
-    write::Work,
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &circle::Model) -> Change {
@@ -86,48 +84,6 @@ pub(crate) async fn list(
     sort::fetch_rows(db, query, &Circle::FIELDS, SORTABLE, page).await
 }
 
-/// The live circles that an agent is an active member of.
-pub(crate) async fn list_of_agent(
-    db: &impl ConnectionTrait,
-    agent_id: i64,
-    page: PageRequest,
-) -> Result<Page<AgentCircle>, Error> {
-    let memberships = member::Entity::find()
-        .inner_join(circle::Entity)
-        .filter(member::Column::AgentId.eq(agent_id))
-        .filter(search::is_true(member::Column::IsActive))
-        .filter(search::is_true(circle::Column::IsActive));
-    let page = page::fetch(
-        db,
-        memberships,
-        member::Column::Id,
-        page,
-        |row: &member::Model| row.id,
-    )
-    .await?;
-    let ids = page.rows.iter().map(|member_row| member_row.circle_id);
-    let mut circles: HashMap<i64, circle::Model> = live()
-        .filter(circle::Column::Id.is_in(ids))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|row| (row.id, row))
-        .collect();
-    // A circle deleted between the two statements is left out, as it would be a moment later.
-    let rows = page.rows.into_iter().filter_map(|member_row| {
-        let circle_row = circles.remove(&member_row.circle_id)?;
-        Some(AgentCircle {
-            membership: member_row.into(),
-            circle: circle_row.into(),
-        })
-    });
-    Ok(Page {
-        rows: rows.collect(),
-        next_cursor: page.next_cursor,
-        total: page.total,
-    })
-}
-
 pub(crate) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<circle::Model, Error> {
     live()
         .filter(circle::Column::Name.eq(name))
@@ -177,27 +133,30 @@ pub(crate) async fn get_for_update(
         .ok_or_else(|| unknown(name))
 }
 
-pub(crate) async fn create(work: &Work, row: circle::ActiveModel) -> Result<circle::Model, Error> {
+pub(crate) async fn create(
+    work: &UnitOfWork,
+    row: circle::ActiveModel,
+) -> Result<circle::Model, Error> {
     let circle_row = row.insert(work.db()).await.on_unique(name_taken)?;
-    work.note(change(Action::Create, &circle_row));
+    work.record(change(Action::Create, &circle_row));
     Ok(circle_row)
 }
 
 /// Changes the columns that are set; a change of status leaves its mark in time.
 pub(crate) async fn update(
-    work: &Work,
+    work: &UnitOfWork,
     name: &str,
-    expected: &Expected,
+    precondition: &Precondition,
     changes: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
-    expected.check(before.id, before.revision)?;
+    precondition.check(before.id, before.revision)?;
     save(work, Action::Update, before, changes).await
 }
 
 /// Moves a circle to `status`; one that is there already stays as it is.
 pub(crate) async fn set_status(
-    work: &Work,
+    work: &UnitOfWork,
     name: &str,
     status: CircleStatus,
 ) -> Result<circle::Model, Error> {
@@ -216,7 +175,7 @@ pub(crate) async fn set_status(
 
 /// Changes the columns that are set of a circle that is held.
 async fn save(
-    work: &Work,
+    work: &UnitOfWork,
     action: Action,
     before: circle::Model,
     mut changes: circle::ActiveModel,
@@ -233,7 +192,7 @@ async fn save(
     changes.updated_at = Set(now);
     changes.revision = Set(before.revision + 1);
     let after = changes.update(work.db()).await.on_unique(name_taken)?;
-    work.note(change(action, &after).fields(fields));
+    work.record(change(action, &after).fields(fields));
     Ok(after)
 }
 
@@ -254,9 +213,13 @@ fn mark_status(
 
 /// Deletes a circle: it stops, gives up its name and leaves every list. Its memberships stay as
 /// they are, as the record of who was in it.
-pub(crate) async fn delete(work: &Work, name: &str, expected: &Expected) -> Result<(), Error> {
+pub(crate) async fn delete(
+    work: &UnitOfWork,
+    name: &str,
+    precondition: &Precondition,
+) -> Result<(), Error> {
     let before = get_for_update(work.db(), name).await?;
-    expected.check(before.id, before.revision)?;
+    precondition.check(before.id, before.revision)?;
     let changes = circle::ActiveModel {
         is_active: Set(false),
         status: Set(CircleStatus::Stopped),
@@ -267,7 +230,7 @@ pub(crate) async fn delete(work: &Work, name: &str, expected: &Expected) -> Resu
 }
 
 /// Makes the circle of that name that was deleted last live again.
-pub(crate) async fn restore(work: &Work, name: &str) -> Result<circle::Model, Error> {
+pub(crate) async fn restore(work: &UnitOfWork, name: &str) -> Result<circle::Model, Error> {
     let db = work.db();
     let Some(before) = last_deleted(db, name).await? else {
         get(db, name).await?;

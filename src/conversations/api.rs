@@ -17,9 +17,9 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
-    revision::Expected,
+    revision::Precondition,
     sort::{Sort, SortedRequest},
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct ConversationsApi;
@@ -96,7 +96,7 @@ impl ConversationsApi {
     async fn create_conversation(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         new: Json<NewConversation>,
     ) -> Result<Created<Conversation>, Error> {
         let new = &new.0;
@@ -132,7 +132,7 @@ impl ConversationsApi {
     async fn update_conversation(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -141,11 +141,11 @@ impl ConversationsApi {
         if_match: Header<Option<String>>,
         patch: Json<ConversationPatch>,
     ) -> Result<Tagged<Conversation>, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
         write
             .run(database, |work| async move {
-                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
                 Tagged::row(row)
             })
             .await
@@ -159,7 +159,7 @@ impl ConversationsApi {
     async fn delete_conversation(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -167,10 +167,10 @@ impl ConversationsApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         write
             .run(database, |work| async move {
-                queries::delete(&work, id.0, expected).await?;
+                queries::delete(&work, id.0, precondition).await?;
                 Ok(NoContent::Done)
             })
             .await
@@ -214,7 +214,7 @@ impl ConversationsApi {
     async fn add_participant(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -241,7 +241,7 @@ impl ConversationsApi {
     async fn remove_participant(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,

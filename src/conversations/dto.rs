@@ -12,8 +12,9 @@ use sea_orm::{
 };
 use serde::Serialize;
 
+use super::messages::dto::Message;
 use super::queries::ParticipantRow;
-use crate::{messages::dto::Message, patch::Patch};
+use crate::http::Patch;
 
 /// A conversation: agents talking about a topic, turn by turn. Every message is a turn.
 #[derive(Debug, Object, Serialize)]

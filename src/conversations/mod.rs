@@ -3,7 +3,9 @@
 
 mod api;
 pub(crate) mod dto;
+mod messages;
 pub(crate) mod queries;
 pub(crate) mod turns;
 
 pub(crate) use api::ConversationsApi;
+pub(crate) use messages::MessagesApi;

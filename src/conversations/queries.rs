@@ -17,14 +17,13 @@ use sea_orm::{
 
 use super::turns;
 use crate::{
-    audit::{Action, Change, Fields, Resource},
     circles,
     error::{Error, OnConstraint},
     page::Page,
-    revision::{Expected, Stated, etag},
+    revision::{HasEtag, Precondition, etag},
     search,
     sort::{self, Sortable, SortedRequest},
-    write::Work,
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &conversation::Model) -> Change {
@@ -189,7 +188,7 @@ pub(crate) async fn participants(
 
 /// Creates a conversation with its participants: those given, or else the circle's members.
 pub(crate) async fn create(
-    work: &Work,
+    work: &UnitOfWork,
     circle: Option<String>,
     given: Option<IdList>,
     mut row: conversation::ActiveModel,
@@ -209,7 +208,7 @@ pub(crate) async fn create(
     row.next_speakers = Set(turns::at_start(strategy, agents.iter().copied()));
     let created = row.insert(db).await?;
     add_all(db, created.id, &agents).await?;
-    work.note(change(Action::Create, &created).revision(created.revision));
+    work.record(change(Action::Create, &created).revision(created.revision));
     Ok(created)
 }
 
@@ -275,14 +274,14 @@ async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(
 
 /// Changes the columns that are set. Another strategy begins the order of turns anew.
 pub(crate) async fn update(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     mut changes: conversation::ActiveModel,
 ) -> Result<conversation::Model, Error> {
     let db = work.db();
     let before = get_for_update(db, id).await?;
-    expected.check(id, before.revision)?;
+    precondition.check(id, before.revision)?;
     let fields = Fields::set_in(&changes);
     if fields.is_empty() {
         return Ok(before);
@@ -299,23 +298,27 @@ pub(crate) async fn update(
     changes.revision = Set(before.revision + 1);
     let after = changes.update(db).await?;
     let change = change(Action::Update, &after).revision(after.revision);
-    work.note(change.fields(fields));
+    work.record(change.fields(fields));
     Ok(after)
 }
 
 /// Deletes a conversation with all that was said in it.
-pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<(), Error> {
+pub(crate) async fn delete(
+    work: &UnitOfWork,
+    id: i64,
+    precondition: &Precondition,
+) -> Result<(), Error> {
     let deleted = conversation::Entity::delete_many()
         .filter(conversation::Column::Id.eq(id))
-        .apply_if(expected.revisions_of(id), |query, revisions| {
+        .apply_if(precondition.revisions_of(id), |query, revisions| {
             query.filter(conversation::Column::Revision.is_in(revisions))
         })
         .exec_with_returning(work.db())
         .await?;
     let Some(row) = deleted.first() else {
-        return Err(expected.why_missed(get(work.db(), id).await));
+        return Err(precondition.explain_no_match(get(work.db(), id).await));
     };
-    work.note(change(Action::Delete, row));
+    work.record(change(Action::Delete, row));
     Ok(())
 }
 
@@ -323,7 +326,7 @@ pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<
 pub(crate) struct ParticipantRow(pub(crate) participant::Model, pub(crate) String);
 
 /// A participant is never changed.
-impl Stated for ParticipantRow {
+impl HasEtag for ParticipantRow {
     fn etag(&self) -> String {
         etag(self.0.id, 1)
     }
@@ -337,7 +340,7 @@ fn participant_change(action: Action, row: &participant::Model) -> Change {
 
 /// Lets an agent take part, last in the order of turns.
 pub(crate) async fn add_participant(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
     agent_id: i64,
 ) -> Result<ParticipantRow, Error> {
@@ -360,7 +363,7 @@ pub(crate) async fn add_participant(
             format!("agent {agent_id} takes part in conversation {id} already"),
         )
     })?;
-    work.note(participant_change(Action::Create, &row));
+    work.record(participant_change(Action::Create, &row));
     let nobody_is_next = conversation_row.next_speakers.0.is_empty();
     if conversation_row.turn_strategy == TurnStrategy::RoundRobin && nobody_is_next {
         set_next(db, &conversation_row, IdList(vec![agent_id])).await?;
@@ -369,7 +372,11 @@ pub(crate) async fn add_participant(
 }
 
 /// Lets an agent leave; what it said stays.
-pub(crate) async fn remove_participant(work: &Work, id: i64, agent_id: i64) -> Result<(), Error> {
+pub(crate) async fn remove_participant(
+    work: &UnitOfWork,
+    id: i64,
+    agent_id: i64,
+) -> Result<(), Error> {
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
     let participants = participants(db, id).await?;
@@ -380,7 +387,7 @@ pub(crate) async fn remove_participant(work: &Work, id: i64, agent_id: i64) -> R
     let next = turns::without(&conversation_row, &participants, agent_id);
     participant::Entity::delete_by_id(row.id).exec(db).await?;
     set_next(db, &conversation_row, next).await?;
-    work.note(participant_change(Action::Delete, row));
+    work.record(participant_change(Action::Delete, row));
     Ok(())
 }
 

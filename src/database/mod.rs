@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{error, idempotency::Running};
+use crate::error;
 use migration::{
     connection::{self, PoolSize, Target, TargetError},
     hooks::Suspicion,
@@ -45,7 +45,6 @@ struct Inner {
     patience: Duration,
     suspicion: Suspicion,
     counters: Arc<Counters>,
-    running: Running,
 }
 
 #[derive(Debug, Default)]
@@ -167,13 +166,7 @@ impl Database {
             patience,
             suspicion,
             counters,
-            running: Running::default(),
         })))
-    }
-
-    /// The idempotency keys in use.
-    pub(crate) fn running(&self) -> &Running {
-        &self.0.running
     }
 
     /// Which database it is.

@@ -14,32 +14,16 @@ use poem_openapi::{
 use sea_orm::DbErr;
 use serde::Serialize;
 
-use crate::{error::Error, revision::Stated};
-
-/// What was answered, without its type: as it is sent, and as it is kept for an idempotency key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) body: String,
-    pub(crate) etag: Option<String>,
-    pub(crate) location: Option<String>,
-    /// Whether it was answered before.
-    pub(crate) replayed: bool,
-}
-
-/// An answer that can be kept and given again.
-pub(crate) trait Repeatable: Sized {
-    const STATUS: u16;
-
-    fn kept(&self) -> Kept;
-
-    /// What was answered before.
-    fn again(kept: Kept) -> Self;
-}
+use crate::{
+    error::Error,
+    revision::HasEtag,
+    write::{Replayable, StoredResponse},
+};
 
 /// An answer that tells of one thing and, where it is tagged, names its state.
 #[derive(Debug)]
 pub(crate) struct Answer<T, const STATUS: u16, const TAGGED: bool> {
-    kept: Kept,
+    stored: StoredResponse,
     declared: PhantomData<fn() -> T>,
 }
 
@@ -55,7 +39,7 @@ pub(crate) type Untagged<T> = Answer<T, 200, false>;
 impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
     fn new(thing: &T, etag: Option<String>, location: Option<String>) -> Result<Self, Error> {
         let body = serde_json::to_string(thing).map_err(|error| DbErr::Json(error.to_string()))?;
-        Ok(Self::again(Kept {
+        Ok(Self::replay(StoredResponse {
             body,
             etag,
             location,
@@ -64,16 +48,16 @@ impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGG
     }
 }
 
-impl<T, const STATUS: u16, const TAGGED: bool> Repeatable for Answer<T, STATUS, TAGGED> {
+impl<T, const STATUS: u16, const TAGGED: bool> Replayable for Answer<T, STATUS, TAGGED> {
     const STATUS: u16 = STATUS;
 
-    fn kept(&self) -> Kept {
-        self.kept.clone()
+    fn stored(&self) -> StoredResponse {
+        self.stored.clone()
     }
 
-    fn again(kept: Kept) -> Self {
+    fn replay(stored: StoredResponse) -> Self {
         Self {
-            kept,
+            stored,
             declared: PhantomData,
         }
     }
@@ -81,14 +65,14 @@ impl<T, const STATUS: u16, const TAGGED: bool> Repeatable for Answer<T, STATUS, 
 
 impl<T: Serialize> Created<T> {
     /// A row that is new, and its path.
-    pub(crate) fn row(location: String, row: impl Stated + Into<T>) -> Result<Self, Error> {
+    pub(crate) fn row(location: String, row: impl HasEtag + Into<T>) -> Result<Self, Error> {
         let etag = row.etag();
         Self::new(&row.into(), Some(etag), Some(location))
     }
 }
 
 impl<T: Serialize> Tagged<T> {
-    pub(crate) fn row(row: impl Stated + Into<T>) -> Result<Self, Error> {
+    pub(crate) fn row(row: impl HasEtag + Into<T>) -> Result<Self, Error> {
         let etag = row.etag();
         Self::new(&row.into(), Some(etag), None)
     }
@@ -111,12 +95,12 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 impl<T: Send, const STATUS: u16, const TAGGED: bool> IntoResponse for Answer<T, STATUS, TAGGED> {
     fn into_response(self) -> Response {
-        let Kept {
+        let StoredResponse {
             body,
             etag,
             location,
             replayed,
-        } = self.kept;
+        } = self.stored;
         let mut response = Response::builder()
             .status(StatusCode::from_u16(STATUS).unwrap_or_default())
             .content_type("application/json");

@@ -6,7 +6,11 @@ use futures_util::StreamExt;
 use poem::{Body, Request, http::header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::{MAX_BODY, overloaded, problem::Rejection};
+use super::problem::RequestError;
+use crate::error::Error;
+
+/// The largest request body, in bytes: 1 MiB.
+pub const MAX_BODY: usize = 1 << 20;
 
 /// How much of all bodies is held at once, in bytes. Beyond it, whoever sends more is told that
 /// there is no room.
@@ -16,22 +20,22 @@ const SMALL: usize = 8 << 10;
 
 /// Where bodies are held while their requests are served. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct BodyRoom(Arc<Semaphore>);
+pub(crate) struct BodyRoom(Arc<Semaphore>);
 
 impl BodyRoom {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(TOGETHER)))
     }
 
     /// Takes the body out of a request, which goes on holding its room until it is over.
-    pub(super) async fn read(&self, request: &mut Request) -> poem::Result<Vec<u8>> {
+    pub(crate) async fn read(&self, request: &mut Request) -> poem::Result<Vec<u8>> {
         check_head(request)?;
         let mut parts = Box::pin(request.take_body().into_bytes_stream());
         let (mut text, mut room) = (Vec::new(), self.take(0)?);
         while let Some(part) = parts.next().await {
             let part = part.map_err(|cause| match cause.kind() {
-                io::ErrorKind::TimedOut => Rejection::TooSlow,
-                _ => Rejection::Incomplete,
+                io::ErrorKind::TimedOut => RequestError::TooSlow,
+                _ => RequestError::Incomplete,
             })?;
             match self.admit(text.len(), part.len()) {
                 Ok(more) => room.merge(more),
@@ -50,15 +54,15 @@ impl BodyRoom {
     fn admit(&self, before: usize, part: usize) -> poem::Result<OwnedSemaphorePermit> {
         let after = before + part;
         if after > MAX_BODY {
-            return Err(Rejection::TooLarge.into());
+            return Err(RequestError::TooLarge.into());
         }
         self.take(after.saturating_sub(SMALL) - before.saturating_sub(SMALL))
     }
 
     fn take(&self, bytes: usize) -> poem::Result<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).map_err(|_| Rejection::TooLarge)?;
+        let bytes = u32::try_from(bytes).map_err(|_| RequestError::TooLarge)?;
         let taken = Arc::clone(&self.0).try_acquire_many_owned(bytes);
-        taken.map_err(|_| overloaded().into())
+        taken.map_err(|_| Error::overloaded().into())
     }
 }
 
@@ -66,11 +70,11 @@ fn check_head(request: &Request) -> poem::Result<()> {
     let declared = request.content_type().unwrap_or_default();
     let (essence, _) = declared.split_once(';').unwrap_or((declared, ""));
     if !essence.trim().eq_ignore_ascii_case("application/json") {
-        return Err(Rejection::ContentType.into());
+        return Err(RequestError::ContentType.into());
     }
     let length = request.header(header::CONTENT_LENGTH);
     match length.and_then(|length| length.parse::<usize>().ok()) {
-        Some(length) if length > MAX_BODY => Err(Rejection::TooLarge.into()),
+        Some(length) if length > MAX_BODY => Err(RequestError::TooLarge.into()),
         _ => Ok(()),
     }
 }

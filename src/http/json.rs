@@ -6,15 +6,13 @@ use std::{cell::RefCell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::{
-    error::{Error, FieldError},
-    http::problem::Rejection,
-};
+use super::problem::RequestError;
+use crate::error::{Error, FieldError, pointer_to};
 
 /// Reads a JSON text.
 ///
 /// # Errors
-/// A text that is not JSON or repeats a key (both [`Rejection`]), or holds a NUL character
+/// A text that is not JSON or repeats a key (both [`RequestError`]), or holds a NUL character
 /// ([`Error::Invalid`]).
 pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
     let found = Found::default();
@@ -25,26 +23,16 @@ pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
     }
     .deserialize(&mut deserializer)
     .and_then(|value| deserializer.end().map(|()| value))
-    .map_err(|error| Rejection::MalformedJson(error.to_string()))?;
+    .map_err(|error| RequestError::MalformedJson(error.to_string()))?;
     let Found { repeated, nul } = found;
     let (repeated, nul) = (repeated.into_inner(), nul.into_inner());
     if !repeated.is_empty() {
-        return Err(Rejection::DuplicateKey(repeated).into());
+        return Err(RequestError::DuplicateKey(repeated).into());
     }
     if !nul.is_empty() {
         return Err(Error::Invalid(nul).into());
     }
     Ok(value)
-}
-
-/// One step of a JSON pointer (RFC 6901), as a URI fragment would hold it.
-pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
-    let key = if key.contains(['~', '/']) {
-        &key.replace('~', "~0").replace('/', "~1")
-    } else {
-        key
-    };
-    [parent, "/", key].concat()
 }
 
 #[derive(Default)]
@@ -166,7 +154,7 @@ mod tests {
     #[test]
     fn a_repeated_key_is_found_at_any_depth() {
         let error = parse(br#"{"a":[{"b/c":1,"b/c":2}]}"#).expect_err("repeated");
-        let Some(Rejection::DuplicateKey(errors)) = error.downcast_ref() else {
+        let Some(RequestError::DuplicateKey(errors)) = error.downcast_ref() else {
             panic!("{error}")
         };
         assert_eq!(errors[0].pointer, "#/a/0/b~1c");

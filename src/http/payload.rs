@@ -13,11 +13,11 @@ use poem_openapi::{
 use sea_orm::DbErr;
 use serde::Serialize;
 
-use super::answer::{Kept, Repeatable};
 use crate::{
     error::Error,
     page::Page,
     rows::{JsonText, Written},
+    write::{Replayable, StoredResponse},
 };
 
 /// A JSON answer with status 200. Its schema is the one that `T` declares, and a test holds what
@@ -120,14 +120,14 @@ pub(crate) enum NoContent {
     Done,
 }
 
-impl Repeatable for NoContent {
+impl Replayable for NoContent {
     const STATUS: u16 = 204;
 
-    fn kept(&self) -> Kept {
-        Kept::default()
+    fn stored(&self) -> StoredResponse {
+        StoredResponse::default()
     }
 
-    fn again(_: Kept) -> Self {
+    fn replay(_: StoredResponse) -> Self {
         Self::Done
     }
 }

@@ -1,14 +1,13 @@
-//! Errors as answers, by RFC 9457 "Problem Details for HTTP APIs". Whatever goes wrong, and
-//! wherever, leaves the service through [`Problems`]; nothing else writes an error body.
+//! Errors on the wire, by RFC 9457 "Problem Details for HTTP APIs". Every error becomes a
+//! [`ProblemKind`], and every error body is written from one.
 
-use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe};
+use std::borrow::Cow;
 
 use entity::values::Scope;
-use futures_util::FutureExt;
 use poem::{
-    Endpoint, IntoResponse, Middleware, Request, Response,
+    Response,
     error::{MethodNotAllowedError, NotFoundError, ResponseError},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
     ApiResponse, Object,
@@ -18,12 +17,8 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-use crate::{
-    database::Database,
-    error::{Error, FieldError},
-    http::{MAX_BODY, request_id::RequestId},
-    limits::Standing,
-};
+use super::{body::MAX_BODY, request_id::RequestId};
+use crate::error::{Error, FieldError};
 
 /// The media type of every error body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -63,7 +58,7 @@ pub(crate) struct FieldProblem {
 
 /// A request that never reached its operation.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Rejection {
+pub(crate) enum RequestError {
     #[error("the body is not JSON: {0}")]
     MalformedJson(String),
     #[error("a key appears twice in one object")]
@@ -87,7 +82,7 @@ pub(crate) enum Rejection {
     #[error("the API key lacks the scope {scope}")]
     Forbidden { scope: Scope },
     #[error("that is more than one caller may ask for; `Retry-After` says when to come again")]
-    TooOften(Standing),
+    RateLimited { headers: HeaderMap },
     #[error("the request is meant for another host; --allowed-host lists more names")]
     Host,
     #[error("the request comes from a page of another site")]
@@ -96,8 +91,27 @@ pub(crate) enum Rejection {
     Panicked(String),
 }
 
-impl Rejection {
-    /// What a client has to show, by RFC 6750. It does not say what is wrong with a key.
+impl RequestError {
+    /// The headers that a response to it carries.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut insert = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        match self {
+            Self::Method { allow } => insert(header::ALLOW, allow),
+            Self::RateLimited { headers } => return headers.clone(),
+            _ => {}
+        }
+        if let Some(challenge) = self.challenge() {
+            insert(header::WWW_AUTHENTICATE, &challenge);
+        }
+        headers
+    }
+
+    /// Which credentials are needed, by RFC 6750. It does not say what is wrong with a key.
     fn challenge(&self) -> Option<String> {
         const REALM: &str = "Bearer realm=\"circle-registry\"";
         match self {
@@ -111,220 +125,194 @@ impl Rejection {
     }
 }
 
-impl ResponseError for Rejection {
+impl ResponseError for RequestError {
     fn status(&self) -> StatusCode {
-        outline_rejection(self).status
+        ProblemKind::from(self).status
     }
 }
 
 impl ResponseError for Error {
     fn status(&self) -> StatusCode {
-        outline(self).status
+        ProblemKind::from(self).status
     }
 }
 
-/// All of a problem but the request it happened to.
-struct Outline<'a> {
-    status: StatusCode,
-    code: &'static str,
+/// A problem, apart from the request it happened to.
+#[derive(Debug)]
+pub(crate) struct ProblemKind<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
     detail: Cow<'a, str>,
-    errors: Option<&'a [FieldError]>,
+    errors: &'a [FieldError],
+    headers: HeaderMap,
 }
 
-impl<'a> Outline<'a> {
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            errors: None,
-        }
-    }
-}
+/// Status, code and detail; where there is no detail, the error's own message is it.
+type Row = (StatusCode, &'static str, Option<&'static str>);
 
-pub(super) const AWAY: &str = "The database can't be reached at the moment. Try again shortly.";
+pub(crate) const DATABASE_DOWN: &str =
+    "The database can't be reached at the moment. Try again shortly.";
 
-fn outline(error: &Error) -> Outline<'_> {
+const INTERNAL: Row = (
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal",
+    Some("Something went wrong on the server. The request id finds it in the log."),
+);
+
+#[rustfmt::skip]
+fn row_of_error(error: &Error) -> Row {
+    use StatusCode as S;
     match error {
-        Error::NotFound { .. } => Outline::new(StatusCode::NOT_FOUND, "not_found", sentence(error)),
-        Error::Conflict { code, .. } => Outline::new(StatusCode::CONFLICT, code, sentence(error)),
-        Error::Outdated => Outline::new(
-            StatusCode::PRECONDITION_FAILED,
-            "outdated",
-            "It has been changed since the state that If-Match names. Read it again.",
-        ),
-        Error::Unique(_) | Error::ForeignKey(_) => Outline::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "What is stored is in the way of this change.",
-        ),
-        Error::Invalid(errors) => Outline {
-            errors: Some(errors),
-            ..Outline::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid_request",
-                "The request was understood, but parts of it can't be accepted.",
-            )
-        },
-        Error::BatchFailed(errors) => Outline {
-            errors: Some(errors),
-            ..Outline::new(
-                StatusCode::CONFLICT,
-                "batch_failed",
-                "Nothing was changed, because parts of the batch can't be done.",
-            )
-        },
-        Error::NotReady { code, detail } => {
-            Outline::new(StatusCode::SERVICE_UNAVAILABLE, code, *detail)
-        }
-        Error::PoolExhausted(_) => Outline::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "pool_exhausted",
-            "No database connection was free in time. Try again shortly.",
-        ),
-        Error::Contended(_) => Outline::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "contended",
-            "Other changes were in the way each time this one was tried. Try again shortly.",
-        ),
-        Error::Unavailable(_) => Outline::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "database_unavailable",
-            AWAY,
-        ),
-        Error::OutOfSpace(_) => Outline::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "insufficient_storage",
-            "The database has no space left, so nothing can be written.",
-        ),
-        Error::Randomness(_) | Error::Database(_) => internal(),
+        Error::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
+        Error::Conflict { code, .. } => (S::CONFLICT, code, None),
+        Error::PreconditionFailed => (S::PRECONDITION_FAILED, "outdated",
+            Some("It has been changed since the state that If-Match names. Read it again.")),
+        Error::Unique(_) | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
+            Some("What is stored is in the way of this change.")),
+        Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid_request",
+            Some("The request was understood, but parts of it can't be accepted.")),
+        Error::BatchFailed(_) => (S::CONFLICT, "batch_failed",
+            Some("Nothing was changed, because parts of the batch can't be done.")),
+        Error::NotReady { code, detail } => (S::SERVICE_UNAVAILABLE, code, Some(detail)),
+        Error::PoolExhausted(_) => (S::SERVICE_UNAVAILABLE, "pool_exhausted",
+            Some("No database connection was free in time. Try again shortly.")),
+        Error::Contended(_) => (S::SERVICE_UNAVAILABLE, "contended",
+            Some("Other changes were in the way each time this one was tried. Try again shortly.")),
+        Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable", Some(DATABASE_DOWN)),
+        Error::OutOfSpace(_) => (S::INSUFFICIENT_STORAGE, "insufficient_storage",
+            Some("The database has no space left, so nothing can be written.")),
+        Error::Randomness(_) | Error::Database(_) => INTERNAL,
     }
 }
 
-fn outline_rejection(rejection: &Rejection) -> Outline<'_> {
-    match rejection {
-        Rejection::MalformedJson(_) => Outline::new(
-            StatusCode::BAD_REQUEST,
-            "malformed_json",
-            sentence(rejection),
-        ),
-        Rejection::DuplicateKey(errors) => Outline {
-            errors: Some(errors),
-            ..Outline::new(
-                StatusCode::BAD_REQUEST,
-                "duplicate_key",
-                sentence(rejection),
-            )
-        },
-        Rejection::TooLarge => Outline::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            sentence(rejection),
-        ),
-        Rejection::Incomplete => Outline::new(
-            StatusCode::BAD_REQUEST,
-            "incomplete_body",
-            sentence(rejection),
-        ),
-        Rejection::TooSlow => Outline::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
-            sentence(rejection),
-        ),
-        Rejection::ContentType => Outline::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            sentence(rejection),
-        ),
-        Rejection::TimedOut => Outline::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "timed_out",
-            "The database has not answered in time. A change may still be made: with an \
-             Idempotency-Key it can safely be sent again.",
-        ),
-        Rejection::Method { .. } => Outline::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            sentence(rejection),
-        ),
-        Rejection::Unauthenticated | Rejection::InvalidToken => Outline::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthenticated",
-            sentence(rejection),
-        ),
-        Rejection::Forbidden { .. } => {
-            Outline::new(StatusCode::FORBIDDEN, "forbidden", sentence(rejection))
-        }
-        Rejection::TooOften(_) => Outline::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            sentence(rejection),
-        ),
-        Rejection::Host => Outline::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "host_not_allowed",
-            sentence(rejection),
-        ),
-        Rejection::Origin => Outline::new(
-            StatusCode::FORBIDDEN,
-            "origin_not_allowed",
-            sentence(rejection),
-        ),
-        Rejection::Panicked(_) => internal(),
+#[rustfmt::skip]
+fn row_of_request_error(error: &RequestError) -> Row {
+    use StatusCode as S;
+    match error {
+        RequestError::MalformedJson(_) => (S::BAD_REQUEST, "malformed_json", None),
+        RequestError::DuplicateKey(_) => (S::BAD_REQUEST, "duplicate_key", None),
+        RequestError::TooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large", None),
+        RequestError::Incomplete => (S::BAD_REQUEST, "incomplete_body", None),
+        RequestError::TooSlow => (S::REQUEST_TIMEOUT, "body_too_slow", None),
+        RequestError::ContentType => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),
+        RequestError::TimedOut => (S::GATEWAY_TIMEOUT, "timed_out",
+            Some("The database has not answered in time. A change may still be made: with an \
+                  Idempotency-Key it can safely be sent again.")),
+        RequestError::Method { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed", None),
+        RequestError::Unauthenticated | RequestError::InvalidToken =>
+            (S::UNAUTHORIZED, "unauthenticated", None),
+        RequestError::Forbidden { .. } => (S::FORBIDDEN, "forbidden", None),
+        RequestError::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limited", None),
+        RequestError::Host => (S::MISDIRECTED_REQUEST, "host_not_allowed", None),
+        RequestError::Origin => (S::FORBIDDEN, "origin_not_allowed", None),
+        RequestError::Panicked(_) => INTERNAL,
     }
 }
 
-fn internal() -> Outline<'static> {
-    Outline::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "Something went wrong on the server. The request id finds it in the log.",
-    )
-}
-
-/// What poem itself refuses. The contract lets little of it through.
-fn outline_foreign(error: &poem::Error) -> Outline<'static> {
+/// What poem itself rejects. Validation lets little of it through.
+#[rustfmt::skip]
+fn row_of_poem_error(error: &poem::Error) -> Row {
+    use StatusCode as S;
+    const NOT_ACCEPTED: Option<&str> = Some("The request can't be accepted.");
     if error.is::<NotFoundError>() {
-        return Outline::new(
-            StatusCode::NOT_FOUND,
-            "route_not_found",
-            "There is nothing at this path.",
-        );
+        return (S::NOT_FOUND, "route_not_found", Some("There is nothing at this path."));
     }
     if error.is::<MethodNotAllowedError>() {
-        return Outline::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "This path has no such method.",
-        );
+        return (S::METHOD_NOT_ALLOWED, "method_not_allowed", Some("This path has no such method."));
     }
     if error.is::<ContentTypeError>() {
-        return Outline::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "The body must be sent as application/json.",
-        );
+        return (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
+            Some("The body must be sent as application/json."));
     }
-    let refused = error.is::<ParseParamError>()
+    let unparsable = error.is::<ParseParamError>()
         || error.is::<ParsePathError>()
         || error.is::<ParseRequestPayloadError>();
     match error.status() {
-        status if refused || status.is_client_error() => Outline::new(
-            if refused {
-                StatusCode::UNPROCESSABLE_ENTITY
-            } else {
-                status
-            },
-            "invalid_request",
-            "The request can't be accepted.",
-        ),
-        _ => internal(),
+        _ if unparsable => (S::UNPROCESSABLE_ENTITY, "invalid_request", NOT_ACCEPTED),
+        status if status.is_client_error() => (status, "invalid_request", NOT_ACCEPTED),
+        _ => INTERNAL,
+    }
+}
+
+impl<'a> From<&'a Error> for ProblemKind<'a> {
+    fn from(error: &'a Error) -> Self {
+        let mut kind = Self::new(row_of_error(error), error);
+        if let Error::Invalid(errors) | Error::BatchFailed(errors) = error {
+            kind.errors = errors;
+        }
+        kind
+    }
+}
+
+impl<'a> From<&'a RequestError> for ProblemKind<'a> {
+    fn from(error: &'a RequestError) -> Self {
+        let mut kind = Self::new(row_of_request_error(error), error);
+        kind.headers = error.headers();
+        if let RequestError::DuplicateKey(errors) = error {
+            kind.errors = errors;
+        }
+        kind
+    }
+}
+
+impl<'a> From<&'a poem::Error> for ProblemKind<'a> {
+    fn from(error: &'a poem::Error) -> Self {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return error.into();
+        }
+        if let Some(error) = error.downcast_ref::<RequestError>() {
+            return error.into();
+        }
+        Self::new(row_of_poem_error(error), error)
+    }
+}
+
+impl ProblemKind<'_> {
+    fn new((status, code, detail): Row, message: &impl ToString) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.map_or_else(|| sentence(message).into(), Cow::Borrowed),
+            errors: &[],
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// The response to the request of this id.
+    pub(crate) fn into_response(self, request_id: &RequestId) -> Response {
+        let Self {
+            status,
+            code,
+            detail,
+            errors,
+            headers,
+        } = self;
+        let errors = errors.iter().cloned().map(FieldProblem::from).collect();
+        let problem = Problem {
+            type_: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into_owned(),
+            code: code.to_owned(),
+            request_id: request_id.to_string(),
+            errors: Some(errors).filter(|errors: &Vec<_>| !errors.is_empty()),
+        };
+        let mut response = Response::builder()
+            .status(status)
+            .content_type(MEDIA_TYPE)
+            .body(serde_json::to_vec(&problem).unwrap_or_default());
+        response.headers_mut().extend(headers);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        response
     }
 }
 
 /// A message of our own as a sentence.
-fn sentence(error: &impl ToString) -> String {
-    let text = error.to_string();
+fn sentence(message: &impl ToString) -> String {
+    let text = message.to_string();
     let mut characters = text.chars();
     match characters.next() {
         Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
@@ -332,109 +320,10 @@ fn sentence(error: &impl ToString) -> String {
     }
 }
 
-/// Turns every error, from wherever, into a problem; a panic too.
-pub(crate) struct Problems;
-
-impl<E: Endpoint> Middleware<E> for Problems {
-    type Output = ProblemsEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        ProblemsEndpoint(inner)
-    }
-}
-
-pub(crate) struct ProblemsEndpoint<E>(E);
-
-impl<E: Endpoint> Endpoint for ProblemsEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let request_id = RequestId::of(&request);
-        let database = request.data::<Database>().cloned();
-        let answered = AssertUnwindSafe(self.0.call(request))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| Err(Rejection::Panicked(panic_text(panic.as_ref())).into()));
-        match answered {
-            Ok(response) => Ok(response.into_response()),
-            Err(error) => Ok(answer(&error, &request_id, database.as_ref())),
-        }
-    }
-}
-
-fn answer(error: &poem::Error, request_id: &RequestId, database: Option<&Database>) -> Response {
-    let ours = error.downcast_ref::<Error>();
-    let rejection = error.downcast_ref::<Rejection>();
-    let outline = match (ours, rejection) {
-        (Some(error), _) => outline(error),
-        (_, Some(rejection)) => outline_rejection(rejection),
-        _ => outline_foreign(error),
-    };
-    if outline.status.is_server_error() && !matches!(ours, Some(Error::NotReady { .. })) {
-        tracing::error!(cause = %error, code = outline.code, "request failed");
-    }
-    if let (Some(Error::PoolExhausted(_)), Some(database)) = (ours, database) {
-        database.count_timeout();
-    }
-    let unavailable = outline.status == StatusCode::SERVICE_UNAVAILABLE;
-    let mut response = problem(outline, request_id);
-    if let Some(Rejection::Method { allow }) = rejection
-        && let Ok(allow) = HeaderValue::from_str(allow)
-    {
-        response.headers_mut().insert(header::ALLOW, allow);
-    }
-    if let Some(challenge) = rejection.and_then(Rejection::challenge)
-        && let Ok(challenge) = HeaderValue::try_from(challenge)
-    {
-        let headers = response.headers_mut();
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(Rejection::TooOften(standing)) = rejection {
-        standing.tell(response.headers_mut());
-    }
-    if unavailable {
-        let soon = HeaderValue::from_static("1");
-        response.headers_mut().insert(header::RETRY_AFTER, soon);
-    }
-    response
-}
-
-fn problem(outline: Outline<'_>, request_id: &RequestId) -> Response {
-    let Outline {
-        status,
-        code,
-        detail,
-        errors,
-    } = outline;
-    let problem = Problem {
-        type_: "about:blank".to_owned(),
-        title: status.canonical_reason().unwrap_or("Error").to_owned(),
-        status: status.as_u16(),
-        detail: detail.into_owned(),
-        code: code.to_owned(),
-        request_id: request_id.to_string(),
-        errors: errors.map(|errors| errors.iter().cloned().map(FieldProblem::from).collect()),
-    };
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    Response::builder()
-        .status(status)
-        .content_type(MEDIA_TYPE)
-        .body(body)
-}
-
 impl From<FieldError> for FieldProblem {
     fn from(FieldError { pointer, detail }: FieldError) -> Self {
         Self { pointer, detail }
     }
-}
-
-/// The text of a panic, for the log.
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
 }
 
 /// Every operation can fail, and always with the same body; what each one fails with is told in

@@ -8,17 +8,16 @@ use poem_openapi::{
 };
 
 use super::{
+    Keyring,
     dto::{CreatedKey, Key, NewKey},
     queries,
 };
 use crate::{
-    auth::Keyring,
     database::Database,
     error::Error,
-    http::{Answer, Body, NoContent, PageBody, Tag},
-    idempotency::NeverRepeated,
+    http::{Answer, Body, NoContent, NotIdempotent, PageBody, Tag},
     page::PageRequest,
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct KeysApi;
@@ -58,8 +57,8 @@ impl KeysApi {
         &self,
         Data(database): Data<&Database>,
         Data(keyring): Data<&Keyring>,
-        _once: NeverRepeated,
-        write: Write,
+        _once: NotIdempotent,
+        write: WriteRequest,
         new: Json<NewKey>,
     ) -> Result<Answer<CreatedKey, 201, false>, Error> {
         let new = &new.0;
@@ -98,7 +97,7 @@ impl KeysApi {
     async fn revoke_key(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The key's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,

@@ -16,7 +16,7 @@ use crate::{
     config::Settings,
     database::{Database, OpenError},
     error::Error,
-    write::{self, Origin},
+    write::{self, Actor},
 };
 
 /// What to do with API keys.
@@ -139,7 +139,7 @@ async fn create(
         scopes,
         expires_at: expires.map(|Expiry(moment)| moment),
     };
-    let by_hand = Origin::default();
+    let by_hand = Actor::default();
     let created = write::run(database, &by_hand, |work| async move {
         queries::create(&work, draft.clone()).await
     });
@@ -221,7 +221,7 @@ impl fmt::Display for State {
 
 async fn revoke(database: &Database, id: i64, aside: &mut impl io::Write) -> Result<(), KeysError> {
     database.check().await?;
-    let by_hand = Origin::default();
+    let by_hand = Actor::default();
     let revoked = write::run(database, &by_hand, |work| async move {
         queries::revoke(&work, id).await
     });

@@ -3,7 +3,9 @@
 mod api;
 pub mod command;
 pub(crate) mod dto;
+mod keyring;
 pub(crate) mod queries;
 pub(crate) mod token;
 
 pub(crate) use api::KeysApi;
+pub(crate) use keyring::Keyring;

@@ -13,10 +13,9 @@ use sea_orm::{
 
 use super::token::{Secret, Token};
 use crate::{
-    audit::{Action, Change, Resource},
     error::Error,
     page::{self, Page, PageRequest},
-    write::Work,
+    write::{Action, Change, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &api_key::Model) -> Change {
@@ -69,7 +68,10 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<api_key::M
 }
 
 /// Makes a key. Its token is nowhere but in what this returns.
-pub(crate) async fn create(work: &Work, draft: Draft) -> Result<(api_key::Model, Token), Error> {
+pub(crate) async fn create(
+    work: &UnitOfWork,
+    draft: Draft,
+) -> Result<(api_key::Model, Token), Error> {
     let Draft {
         name,
         scopes,
@@ -91,7 +93,7 @@ pub(crate) async fn create(work: &Work, draft: Draft) -> Result<(api_key::Model,
         last_used_at: Set(None),
     };
     let row = row.insert(work.db()).await?;
-    work.note(change(Action::Create, &row));
+    work.record(change(Action::Create, &row));
     let token = secret.of_key(row.id);
     Ok((row, token))
 }
@@ -104,7 +106,7 @@ fn each_once(scopes: &[Scope]) -> ScopeList {
 }
 
 /// Revokes a key, where that has not been done before.
-pub(crate) async fn revoke(work: &Work, id: i64) -> Result<(), Error> {
+pub(crate) async fn revoke(work: &UnitOfWork, id: i64) -> Result<(), Error> {
     let revoked = api_key::Entity::update_many()
         .set(api_key::ActiveModel {
             revoked_at: Set(Some(now())),
@@ -117,7 +119,7 @@ pub(crate) async fn revoke(work: &Work, id: i64) -> Result<(), Error> {
     if revoked.is_empty() {
         get(work.db(), id).await?;
     }
-    work.note_all(revoked.iter().map(|row| change(Action::Revoke, row)));
+    work.record_all(revoked.iter().map(|row| change(Action::Revoke, row)));
     Ok(())
 }
 

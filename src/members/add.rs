@@ -18,12 +18,11 @@ use sea_orm::{
 
 use super::queries::{change, exists, full, name_of, of_circle};
 use crate::{
-    audit::{self, Action, Change, Resource},
     circles,
     error::Error,
     rows::{self, Columns},
     search,
-    write::{Origin, Work},
+    write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
 
 /// All that [`add`] does, in the same order: the models are counted so that they are held before the
@@ -32,13 +31,13 @@ use crate::{
 ///
 /// By a session that was left in a transaction by mistake it would never be committed. Such a
 /// transaction is older than the moment between its start and this statement's, and nothing is done.
-static AT_ONCE: LazyLock<String> = LazyLock::new(|| {
+static ADD_MEMBER_SQL: LazyLock<String> = LazyLock::new(|| {
     let elsewhere = [
         (member::Column::AgentId, "$1"),
         (member::Column::CircleId, "circle.id"),
     ];
     let (insert, next) = rows::insert_text::<member::Entity>(&elsewhere, 3);
-    let leave = audit::text_to_leave(next);
+    let leave = write::entry_sql(next);
     let columns: Vec<&str> = member::Column::iter()
         .map(|column| column.as_str())
         .collect();
@@ -56,7 +55,7 @@ static AT_ONCE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// A row of [`AT_ONCE`].
+/// A row of [`ADD_MEMBER_SQL`].
 fn read(row: &QueryResult) -> Result<member::Model, DbErr> {
     let mut column = Columns::of(row);
     Ok(member::Model {
@@ -77,9 +76,9 @@ fn read(row: &QueryResult) -> Result<member::Model, DbErr> {
 }
 
 /// Adds an agent to a circle in one statement, or else does nothing; for PostgreSQL.
-pub(super) async fn at_once(
+pub(super) async fn add_in_one_statement(
     db: &impl ConnectionTrait,
-    origin: &Origin,
+    actor: &Actor,
     circle: &str,
     agent_id: i64,
     row: member::ActiveModel,
@@ -91,24 +90,24 @@ pub(super) async fn at_once(
     };
     let mut values = vec![agent_id.into(), circle.into()];
     values.extend(rows::insert_values(row));
-    values.extend(audit::values_to_leave(origin, change));
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, &*AT_ONCE, values);
+    values.extend(write::entry_values(actor, change));
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, &*ADD_MEMBER_SQL, values);
     let made = db.query_one_raw(statement).await?;
     Ok(made.as_ref().map(read).transpose()?)
 }
 
 /// Adds an agent to a circle. The circle is held meanwhile, so that two agents can't both take the
 /// last place, and so is the agent, so that it can't be deleted in between; agents before circles, as
-/// by everyone who takes both. `maybe_made` is whether the same row may be there from [`at_once`].
+/// by everyone who takes both. `may_exist` is whether the same row may be there from [`add_in_one_statement`].
 pub(super) async fn add(
-    work: &Work,
+    work: &UnitOfWork,
     circle: &str,
     agent_id: i64,
     mut row: member::ActiveModel,
-    maybe_made: bool,
+    may_exist: bool,
 ) -> Result<member::Model, Error> {
     let db = work.db();
-    let held = hold_agents(db, &[agent_id]).await;
+    let held = lock_agents(db, &[agent_id]).await;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
     if !held?.contains(&agent_id) {
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
@@ -119,7 +118,7 @@ pub(super) async fn add(
     if reached_limit.is_none()
         && let Some(added) = insert(db, row.clone()).await?
     {
-        work.note(change(Action::Create, circle, &added));
+        work.record(change(Action::Create, circle, &added));
         return Ok(added);
     }
     let before = of_circle(circle_row.id)
@@ -128,7 +127,7 @@ pub(super) async fn add(
         .await?;
     let before = match before {
         // It is this very addition, by its microsecond.
-        Some(before) if maybe_made && Set(before.joined_at) == row.joined_at => return Ok(before),
+        Some(before) if may_exist && Set(before.joined_at) == row.joined_at => return Ok(before),
         Some(before) if before.is_active => return Err(exists(circle, agent_id)),
         before => before,
     };
@@ -137,7 +136,7 @@ pub(super) async fn add(
     }
     let before = before.ok_or_else(|| exists(circle, agent_id))?;
     let added = revive(db, before, row).await?;
-    work.note(change(Action::Restore, circle, &added));
+    work.record(change(Action::Restore, circle, &added));
     Ok(added)
 }
 
@@ -166,7 +165,7 @@ async fn insert(
 
 /// Holds agents, their models and providers against changes by others: what is added shows them.
 /// Answers which of the agents exist. On SQLite whoever writes is alone.
-pub(super) async fn hold_agents(
+pub(super) async fn lock_agents(
     db: &impl ConnectionTrait,
     ids: &[i64],
 ) -> Result<HashSet<i64>, Error> {

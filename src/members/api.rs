@@ -11,7 +11,8 @@ use poem_openapi::{
 use super::{
     add, batch,
     dto::{
-        Member, MemberBatch, MemberBatchResult, MemberChanges, MemberPatch, NewMember, NewMemberSet,
+        AgentCircle, Member, MemberBatch, MemberBatchResult, MemberChanges, MemberPatch, NewMember,
+        NewMemberSet,
     },
     queries::{self, MemberFilter},
     replace,
@@ -21,20 +22,24 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged, Untagged},
     page::PageRequest,
-    revision::Expected,
-    write::{AtOnce, Write},
+    revision::Precondition,
+    write::{FastPath, WriteRequest},
 };
 
 pub(crate) struct MembersApi;
 
-#[OpenApi(prefix_path = "/v1/circles", tag = "Tag::Members")]
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Members")]
 impl MembersApi {
     /// List a circle's members
     ///
     /// The memberships alone, in the order of their ids; the roster (`get_circle`) shows them with
     /// their agents, models and providers. Fails with 404 `not_found` where there is no live
     /// circle of that name.
-    #[oai(path = "/:name/members", method = "get", operation_id = "list_members")]
+    #[oai(
+        path = "/circles/:name/members",
+        method = "get",
+        operation_id = "list_members"
+    )]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_members(
         &self,
@@ -69,11 +74,15 @@ impl MembersApi {
     /// lists given now. Fails with 404 `not_found` where there is no live circle of that name, 422
     /// `invalid_request` where there is no such agent, 409 `member_exists` where it is in the
     /// circle, and 409 `circle_full` where the circle has `max_members` already.
-    #[oai(path = "/:name/members", method = "post", operation_id = "add_member")]
+    #[oai(
+        path = "/circles/:name/members",
+        method = "post",
+        operation_id = "add_member"
+    )]
     async fn add_member(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         new: Json<NewMember>,
@@ -84,22 +93,22 @@ impl MembersApi {
             let location = format!("/v1/circles/{name}/members/{agent_id}");
             Created::row(location, added)
         };
-        let at_once = add::at_once(
+        let statement = add::add_in_one_statement(
             database.connection(),
-            write.origin(),
+            write.actor(),
             name,
             agent_id,
             row.clone(),
         );
-        let maybe_made = match write.at_once(database, at_once).await? {
-            AtOnce::Done(added) => return answer(added),
-            AtOnce::Nothing => false,
-            AtOnce::Unknown => true,
+        let may_exist = match write.fast_path(database, statement).await? {
+            FastPath::Done(added) => return answer(added),
+            FastPath::Nothing => false,
+            FastPath::Unknown => true,
         };
         write
             .run(database, |work| async move {
                 let row = row.clone();
-                answer(add::add(&work, name, agent_id, row, maybe_made).await?)
+                answer(add::add(&work, name, agent_id, row, may_exist).await?)
             })
             .await
     }
@@ -113,14 +122,14 @@ impl MembersApi {
     /// no such agent or one is named twice, and 409 `circle_full` where somebody new would come in
     /// and the set has more than `max_members`.
     #[oai(
-        path = "/:name/members",
+        path = "/circles/:name/members",
         method = "put",
         operation_id = "replace_members"
     )]
     async fn replace_members(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         members: Json<NewMemberSet>,
@@ -144,14 +153,14 @@ impl MembersApi {
     /// them in order. Fails with 404 `not_found` where there is no live circle of that name, and
     /// 422 `invalid_request` where an agent is named twice or a removal has other fields.
     #[oai(
-        path = "/:name/members:batch",
+        path = "/circles/:name/members:batch",
         method = "post",
         operation_id = "batch_members"
     )]
     async fn batch_members(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         /// Whether to do what can be done where not all of it can.
@@ -173,7 +182,7 @@ impl MembersApi {
     /// Fails with 404 `not_found` where there is no live circle of that name, or the agent is not
     /// in it.
     #[oai(
-        path = "/:name/members/:agent_id",
+        path = "/circles/:name/members/:agent_id",
         method = "get",
         operation_id = "get_member"
     )]
@@ -194,14 +203,14 @@ impl MembersApi {
     /// An absent field stays. Fails with 404 `not_found` where there is no live circle of that
     /// name, or the agent is not in it.
     #[oai(
-        path = "/:name/members/:agent_id",
+        path = "/circles/:name/members/:agent_id",
         method = "patch",
         operation_id = "update_member"
     )]
     async fn update_member(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         /// The agent's id.
@@ -212,13 +221,13 @@ impl MembersApi {
         if_match: Header<Option<String>>,
         patch: Json<MemberPatch>,
     ) -> Result<Tagged<Member>, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
         let name = &name.0;
         write
             .run(database, |work| async move {
                 let changes = patch.clone().into();
-                let row = queries::update(&work, name, agent_id.0, expected, changes).await?;
+                let row = queries::update(&work, name, agent_id.0, precondition, changes).await?;
                 Tagged::row(row)
             })
             .await
@@ -229,14 +238,14 @@ impl MembersApi {
     /// Ends the membership; adding the agent again revives it. Fails with 404 `not_found` where
     /// there is no live circle of that name, or the agent is not in it.
     #[oai(
-        path = "/:name/members/:agent_id",
+        path = "/circles/:name/members/:agent_id",
         method = "delete",
         operation_id = "remove_member"
     )]
     async fn remove_member(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
         /// The agent's id.
@@ -246,13 +255,43 @@ impl MembersApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let name = &name.0;
         write
             .run(database, |work| async move {
-                queries::remove(&work, name, agent_id.0, expected).await?;
+                queries::remove(&work, name, agent_id.0, precondition).await?;
                 Ok(NoContent::Done)
             })
             .await
+    }
+
+    /// List an agent's circles
+    ///
+    /// The live circles it is an active member of, in the order of its memberships' ids. Fails
+    /// with 404 `not_found` where there is no agent of that id.
+    #[oai(
+        path = "/agents/:id/circles",
+        method = "get",
+        operation_id = "list_agent_circles"
+    )]
+    async fn list_agent_circles(
+        &self,
+        Data(database): Data<&Database>,
+        /// The agent's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        /// Rows in the page; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 64))]
+        cursor: Query<Option<String>>,
+        /// Whether to count the whole list too.
+        count: Query<Option<bool>>,
+    ) -> Result<Body<PageBody<AgentCircle>>, Error> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
+        let db = database.connection();
+        let rows = queries::list_of_agent(db, id.0, page).await?;
+        Ok(Body(rows.into()))
     }
 }

@@ -13,9 +13,8 @@ use super::{
     queries,
 };
 use crate::{
-    agents,
     error::{Error, FieldError},
-    write::Work,
+    write::UnitOfWork,
 };
 
 /// A change that is asked for.
@@ -43,7 +42,7 @@ enum Step {
 
 /// Makes the changes in one step: all of them, or with `partial` those that can be made.
 pub(crate) async fn run(
-    work: &Work,
+    work: &UnitOfWork,
     circle: &str,
     batch: MemberBatch,
     partial: bool,
@@ -106,7 +105,7 @@ fn judge(held: &Held<'_>, operation: Operation) -> Judged {
     let failed = |code, error: &Error| Err(MemberFailure::new(code, error));
     let verdict = match (kind, held.active(agent_id)) {
         (MemberOperationKind::Add, _) if !held.agents.contains(&agent_id) => {
-            let unknown = agents::queries::unknown(agent_id);
+            let unknown = Error::not_found("agent", agent_id.to_string());
             failed(MemberFailureCode::NotFound, &unknown)
         }
         (MemberOperationKind::Add, Some(_)) => {

@@ -13,17 +13,16 @@ use sea_orm::{
 
 use super::{add, queries};
 use crate::{
-    audit::{Action, Fields},
     circles,
     error::{Error, FieldError},
     search,
-    write::Work,
+    write::{Action, Fields, UnitOfWork},
 };
 
 /// A circle, some agents, and the memberships that they have or had in it, held against changes by
 /// others until the transaction ends.
 pub(super) struct Held<'t> {
-    pub(super) work: &'t Work,
+    pub(super) work: &'t UnitOfWork,
     pub(super) circle_row: circle::Model,
     /// Those of the agents that exist.
     pub(super) agents: HashSet<i64>,
@@ -34,12 +33,12 @@ pub(super) struct Held<'t> {
 /// Agents are held before the circle, as everywhere: who takes locks in one order never waits in a
 /// ring.
 pub(super) async fn hold<'t>(
-    work: &'t Work,
+    work: &'t UnitOfWork,
     circle: &str,
     agents: &[i64],
 ) -> Result<Held<'t>, Error> {
     let db = work.db();
-    let live = add::hold_agents(db, agents).await?;
+    let live = add::lock_agents(db, agents).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
     let members = queries::of_circle(circle_row.id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))
@@ -103,7 +102,7 @@ impl Held<'_> {
             Some(_) => (Action::Update, fields),
         };
         let change = queries::change(action, &self.circle_row.name, after);
-        self.work.note(change.fields(fields.unwrap_or_default()));
+        self.work.record(change.fields(fields.unwrap_or_default()));
     }
 
     fn next_revision(&self, row: &member::ActiveModel) -> i64 {
@@ -132,7 +131,7 @@ impl Held<'_> {
         let changes = ended
             .iter()
             .map(|member_row| queries::change(Action::Delete, circle, member_row));
-        self.work.note_all(changes);
+        self.work.record_all(changes);
         Ok(by_agent(ended))
     }
 }

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use crate::patch::Patch;
+use crate::{circles::dto::Circle, http::Patch};
 
 /// A membership: one agent's place in one circle.
 #[derive(Debug, Object, Serialize)]
@@ -335,4 +335,13 @@ pub(crate) struct MemberChanges {
     pub(crate) removed: Vec<i64>,
     /// In the circle before and now, with the same fields.
     pub(crate) unchanged: Vec<i64>,
+}
+
+/// A circle that an agent is in, and its place there.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct AgentCircle {
+    /// The agent's membership.
+    pub(crate) membership: Member,
+    /// The circle.
+    pub(crate) circle: Circle,
 }

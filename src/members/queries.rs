@@ -1,8 +1,10 @@
 //! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
 //! an agent has one row in a circle for good.
 
+use std::collections::HashMap;
+
 use entity::{
-    circle, member,
+    agent, circle, member,
     values::{MemberRole, now},
 };
 use sea_orm::{
@@ -11,14 +13,14 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, Select,
 };
 
+use super::dto::AgentCircle;
 use crate::{
-    audit::{Action, Change, Fields, Resource},
     circles,
     error::Error,
     page::{self, Page, PageRequest},
-    revision::Expected,
+    revision::Precondition,
     search,
-    write::Work,
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Change {
@@ -89,32 +91,32 @@ pub(crate) async fn get(
 
 /// Changes the columns that are set.
 pub(crate) async fn update(
-    work: &Work,
+    work: &UnitOfWork,
     circle: &str,
     agent_id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
     let fields = Fields::set_in(&row);
     if fields.is_empty() {
         let row = get(work.db(), circle, agent_id).await?;
-        expected.check(row.id, row.revision)?;
+        precondition.check(row.id, row.revision)?;
         return Ok(row);
     }
-    let row = change_active(work, circle, agent_id, expected, row).await?;
-    work.note(change(Action::Update, circle, &row).fields(fields));
+    let row = change_active(work, circle, agent_id, precondition, row).await?;
+    work.record(change(Action::Update, circle, &row).fields(fields));
     Ok(row)
 }
 
 /// Ends a membership.
 pub(crate) async fn remove(
-    work: &Work,
+    work: &UnitOfWork,
     circle: &str,
     agent_id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
 ) -> Result<(), Error> {
-    let row = change_active(work, circle, agent_id, expected, ended()).await?;
-    work.note(change(Action::Delete, circle, &row));
+    let row = change_active(work, circle, agent_id, precondition, ended()).await?;
+    work.record(change(Action::Delete, circle, &row));
     Ok(())
 }
 
@@ -129,16 +131,16 @@ pub(super) fn ended() -> member::ActiveModel {
 
 /// The circle is held first, as by everyone who writes members, so that no two wait for each other.
 async fn change_active(
-    work: &Work,
+    work: &UnitOfWork,
     circle: &str,
     agent_id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     mut row: member::ActiveModel,
 ) -> Result<member::Model, Error> {
     let db = work.db();
     circles::queries::get_for_update(db, circle).await?;
     let before = get(db, circle, agent_id).await?;
-    expected.check(before.id, before.revision)?;
+    precondition.check(before.id, before.revision)?;
     row.id = Unchanged(before.id);
     row.revision = Set(before.revision + 1);
     Ok(row.update(db).await?)
@@ -160,4 +162,52 @@ pub(super) fn full(circle_row: &circle::Model, limit: i32) -> Error {
         "circle_full",
         format!("circle {} has all of its {limit} members", circle_row.name),
     )
+}
+
+/// The live circles that an agent is an active member of.
+pub(crate) async fn list_of_agent(
+    db: &impl ConnectionTrait,
+    agent_id: i64,
+    page: PageRequest,
+) -> Result<Page<AgentCircle>, Error> {
+    let agents =
+        agent::Entity::find_by_id(agent_id).filter(search::is_true(agent::Column::IsActive));
+    if agents.one(db).await?.is_none() {
+        return Err(Error::not_found("agent", agent_id.to_string()));
+    }
+    let memberships = member::Entity::find()
+        .inner_join(circle::Entity)
+        .filter(member::Column::AgentId.eq(agent_id))
+        .filter(search::is_true(member::Column::IsActive))
+        .filter(search::is_true(circle::Column::IsActive));
+    let page = page::fetch(
+        db,
+        memberships,
+        member::Column::Id,
+        page,
+        |row: &member::Model| row.id,
+    )
+    .await?;
+    let ids = page.rows.iter().map(|member_row| member_row.circle_id);
+    let mut circles: HashMap<i64, circle::Model> = circle::Entity::find()
+        .filter(search::is_true(circle::Column::IsActive))
+        .filter(circle::Column::Id.is_in(ids))
+        .all(db)
+        .await?
+        .into_iter()
+        .map(|row| (row.id, row))
+        .collect();
+    // A circle deleted between the two statements is left out, as it would be a moment later.
+    let rows = page.rows.into_iter().filter_map(|member_row| {
+        let circle_row = circles.remove(&member_row.circle_id)?;
+        Some(AgentCircle {
+            membership: member_row.into(),
+            circle: circle_row.into(),
+        })
+    });
+    Ok(Page {
+        rows: rows.collect(),
+        next_cursor: page.next_cursor,
+        total: page.total,
+    })
 }

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
-    write::Work,
+    write::UnitOfWork,
 };
 
 /// Makes exactly these agents the circle's members. Who is one already stays one, and is written
 /// only where something differs.
 pub(crate) async fn run(
-    work: &Work,
+    work: &UnitOfWork,
     circle: &str,
     NewMemberSet { members }: NewMemberSet,
 ) -> Result<MemberChanges, Error> {

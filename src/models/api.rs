@@ -14,26 +14,25 @@ use super::{
     queries::{self, ModelFilter},
 };
 use crate::{
-    agents::{self, dto::Agent, queries::AgentFilter},
     database::Database,
     error::Error,
-    http::{Body, BodyText, Created, NoContent, PageBody, Tag, Tagged},
+    http::{BodyText, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
     providers::{self, dto::Provider},
-    revision::Expected,
+    revision::Precondition,
     sort::{Sort, SortedRequest},
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct ModelsApi;
 
-#[OpenApi(prefix_path = "/v1/models", tag = "Tag::Models")]
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Models")]
 impl ModelsApi {
     /// List models
     ///
     /// In the order of their ids, or as `sort` says. With `include=provider`, every model brings its
     /// provider along.
-    #[oai(path = "/", method = "get", operation_id = "list_models")]
+    #[oai(path = "/models", method = "get", operation_id = "list_models")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_models(
         &self,
@@ -100,11 +99,11 @@ impl ModelsApi {
     ///
     /// Fails with 422 `invalid_request` where there is no such provider, and 409
     /// `model_name_taken` where the provider has a model of that name.
-    #[oai(path = "/", method = "post", operation_id = "create_model")]
+    #[oai(path = "/models", method = "post", operation_id = "create_model")]
     async fn create_model(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         new: Json<NewModel>,
     ) -> Result<Created<Model>, Error> {
         let new = &new.0;
@@ -119,7 +118,7 @@ impl ModelsApi {
     /// Get a model
     ///
     /// Fails with 404 `not_found` where there is none of that id.
-    #[oai(path = "/:id", method = "get", operation_id = "get_model")]
+    #[oai(path = "/models/:id", method = "get", operation_id = "get_model")]
     async fn get_model(
         &self,
         Data(database): Data<&Database>,
@@ -134,11 +133,11 @@ impl ModelsApi {
     ///
     /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
     /// where there is none of that id, and 409 `model_name_taken`.
-    #[oai(path = "/:id", method = "patch", operation_id = "update_model")]
+    #[oai(path = "/models/:id", method = "patch", operation_id = "update_model")]
     async fn update_model(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -147,11 +146,11 @@ impl ModelsApi {
         if_match: Header<Option<String>>,
         patch: Json<ModelPatch>,
     ) -> Result<Tagged<Model>, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
         write
             .run(database, |work| async move {
-                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
                 Tagged::row(row)
             })
             .await
@@ -161,11 +160,11 @@ impl ModelsApi {
     ///
     /// Fails with 404 `not_found` where there is none of that id, and 409 `model_in_use` while
     /// agents run on it.
-    #[oai(path = "/:id", method = "delete", operation_id = "delete_model")]
+    #[oai(path = "/models/:id", method = "delete", operation_id = "delete_model")]
     async fn delete_model(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -173,30 +172,29 @@ impl ModelsApi {
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         write
             .run(database, |work| async move {
-                queries::delete(&work, id.0, expected).await?;
+                queries::delete(&work, id.0, precondition).await?;
                 Ok(NoContent::Done)
             })
             .await
     }
 
-    /// List the agents that run on a model
+    /// List a provider's models
     ///
-    /// In the order of their ids, without the deleted ones: what is in the way of deleting the
-    /// model. `GET /v1/agents?model_id=…` is the same list with filters and other orders, and is
-    /// empty for a model that does not exist. Fails with 404 `not_found` where there is no model
-    /// of that id.
+    /// In the order of their ids. `GET /v1/models?provider_id=…` is the same list with filters and
+    /// other orders, and is empty for a provider that does not exist. Fails with 404 `not_found`
+    /// where there is no provider of that id.
     #[oai(
-        path = "/:id/agents",
+        path = "/providers/:id/models",
         method = "get",
-        operation_id = "list_model_agents"
+        operation_id = "list_provider_models"
     )]
-    async fn list_model_agents(
+    async fn list_provider_models(
         &self,
         Data(database): Data<&Database>,
-        /// The model's id.
+        /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         /// Rows in the page; 50 where it is not given.
@@ -207,15 +205,15 @@ impl ModelsApi {
         cursor: Query<Option<String>>,
         /// Whether to count the whole list too.
         count: Query<Option<bool>>,
-    ) -> Result<Body<PageBody<Agent>>, Error> {
+    ) -> Result<BodyText<PageBody<Model>>, Error> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
-        queries::get(db, id.0).await?;
-        let its = AgentFilter {
-            model_id: Some(id.0),
-            ..AgentFilter::default()
+        providers::queries::get(db, id.0).await?;
+        let its = ModelFilter {
+            provider_id: Some(id.0),
+            ..ModelFilter::default()
         };
-        let rows = agents::queries::list(db, its, page.into()).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(db, its, page.into()).await?;
+        BodyText::page(&page, |json, row| json.object(row, 0, &Model::FIELDS))
     }
 }

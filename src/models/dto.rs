@@ -10,7 +10,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    patch::Patch,
+    http::Patch,
     providers::dto::Provider,
     rows::{Field, date, flag, integer, moment, number, price, text},
 };

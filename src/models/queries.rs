@@ -3,25 +3,23 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::{DateTime, Utc};
-use entity::{agent, model};
+use entity::model;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, Select, sea_query::Expr,
+    QuerySelect, QueryTrait, Select,
 };
 
 use super::dto::Model;
 use crate::{
-    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
     page::Page,
-    revision::{Expected, Revised},
+    providers,
+    revision::{Precondition, VersionedTable},
     rows::Field,
     search,
     sort::{self, Sortable, SortedRequest},
-    write::Work,
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
-
-const IN_USE: &str = "model_in_use";
 
 const SORTABLE: Sortable<model::Column> = Sortable {
     id: model::Column::Id,
@@ -30,7 +28,7 @@ const SORTABLE: Sortable<model::Column> = Sortable {
     updated_at: model::Column::UpdatedAt,
 };
 
-const REVISED: Revised<model::Column> = Revised {
+const VERSIONED: VersionedTable<model::Column> = VersionedTable {
     id: model::Column::Id,
     updated_at: model::Column::UpdatedAt,
     revision: model::Column::Revision,
@@ -108,88 +106,53 @@ pub(crate) async fn by_id(
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
-pub(crate) async fn create(work: &Work, row: model::ActiveModel) -> Result<model::Model, Error> {
+pub(crate) async fn create(
+    work: &UnitOfWork,
+    row: model::ActiveModel,
+) -> Result<model::Model, Error> {
     let row = row
         .insert(work.db())
         .await
         .on_unique(name_taken)
         .on_foreign_key(no_provider)?;
-    work.note(change(Action::Create, &row).revision(row.revision));
+    work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an expected state.
+/// Changes the columns that are set, in one statement, where the row is in an precondition state.
 pub(crate) async fn update(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     changes: model::ActiveModel,
 ) -> Result<model::Model, Error> {
     let db = work.db();
     let fields = Fields::set_in(&changes);
     if fields.is_empty() {
         let row = get(db, id).await?;
-        expected.check(id, row.revision)?;
+        precondition.check(id, row.revision)?;
         return Ok(row);
     }
     let rows = model::Entity::update_many();
-    let after = REVISED.update(db, rows, id, expected, changes).await;
+    let after = VERSIONED.update(db, rows, id, precondition, changes).await;
     let Some(row) = after.on_unique(name_taken)? else {
-        return Err(expected.why_missed(get(db, id).await));
+        return Err(precondition.explain_no_match(get(db, id).await));
     };
     let change = change(Action::Update, &row).revision(row.revision);
-    work.note(change.fields(fields));
+    work.record(change.fields(fields));
     Ok(row)
 }
 
 /// Deletes a model that no agent runs on.
-pub(crate) async fn delete(work: &Work, id: i64, expected: &Expected) -> Result<(), Error> {
+pub(crate) async fn delete(
+    work: &UnitOfWork,
+    id: i64,
+    precondition: &Precondition,
+) -> Result<(), Error> {
     let this = model::Entity::find_by_id(id);
     let row = this.clone().lock_exclusive().one(work.db()).await?;
-    expected.check(id, row.ok_or_else(|| unknown(id))?.revision)?;
-    delete_unused(work, this).await
-}
-
-/// Deletes all models of a provider, as part of deleting it.
-pub(crate) async fn delete_of_provider(work: &Work, provider_id: i64) -> Result<(), Error> {
-    let its = model::Entity::find().filter(model::Column::ProviderId.eq(provider_id));
-    delete_unused(work, its).await
-}
-
-/// Deletes these models where no agent runs on any of them. Agents that were deleted themselves
-/// don't count; they lose their model.
-async fn delete_unused(work: &Work, models: Select<model::Entity>) -> Result<(), Error> {
-    let db = work.db();
-    let ids = || {
-        models
-            .clone()
-            .select_only()
-            .column(model::Column::Id)
-            .into_query()
-    };
-    let users = agent::Entity::find()
-        .filter(agent::Column::ModelId.in_subquery(ids()))
-        .filter(search::is_true(agent::Column::IsActive));
-    if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
-        return Err(Error::conflict(
-            IN_USE,
-            format!("agents run on it ({users}); give them another model first"),
-        ));
-    }
-    agent::Entity::update_many()
-        .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
-        .filter(agent::Column::ModelId.in_subquery(ids()))
-        .filter(agent::Column::IsActive.eq(false))
-        .exec(db)
-        .await?;
-    let mut deleted = model::Entity::delete_many()
-        .filter(model::Column::Id.in_subquery(ids()))
-        .exec_with_returning(db)
-        .await
-        .on_foreign_key(|| Error::conflict(IN_USE, "an agent has just been given this model"))?;
-    deleted.sort_unstable_by_key(|row| row.id);
-    work.note_all(deleted.iter().map(|row| change(Action::Delete, row)));
-    Ok(())
+    precondition.check(id, row.ok_or_else(|| unknown(id))?.revision)?;
+    providers::queries::delete_models(work, this).await
 }
 
 fn unknown(id: i64) -> Error {

@@ -15,12 +15,10 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, BodyText, Created, NoContent, PageBody, Tag, Tagged},
-    models::{self, dto::Model, queries::ModelFilter},
-    page::PageRequest,
-    revision::Expected,
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    revision::Precondition,
     sort::{Sort, SortedRequest},
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct ProvidersApi;
@@ -71,7 +69,7 @@ impl ProvidersApi {
     async fn create_provider(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         new: Json<NewProvider>,
     ) -> Result<Created<Provider>, Error> {
         let new = &new.0;
@@ -106,7 +104,7 @@ impl ProvidersApi {
     async fn update_provider(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -115,11 +113,11 @@ impl ProvidersApi {
         if_match: Header<Option<String>>,
         patch: Json<ProviderPatch>,
     ) -> Result<Tagged<Provider>, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
         write
             .run(database, |work| async move {
-                let row = queries::update(&work, id.0, expected, patch.clone().into()).await?;
+                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
                 Tagged::row(row)
             })
             .await
@@ -134,7 +132,7 @@ impl ProvidersApi {
     async fn delete_provider(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -144,49 +142,13 @@ impl ProvidersApi {
         /// Delete its models with it.
         cascade: Query<Option<bool>>,
     ) -> Result<NoContent, Error> {
-        let expected = &Expected::parse(if_match.as_deref());
+        let precondition = &Precondition::parse(if_match.as_deref());
         let cascade = cascade.0.unwrap_or(false);
         write
             .run(database, |work| async move {
-                queries::delete(&work, id.0, expected, cascade).await?;
+                queries::delete(&work, id.0, precondition, cascade).await?;
                 Ok(NoContent::Done)
             })
             .await
-    }
-
-    /// List a provider's models
-    ///
-    /// In the order of their ids. `GET /v1/models?provider_id=…` is the same list with filters and
-    /// other orders, and is empty for a provider that does not exist. Fails with 404 `not_found`
-    /// where there is no provider of that id.
-    #[oai(
-        path = "/:id/models",
-        method = "get",
-        operation_id = "list_provider_models"
-    )]
-    async fn list_provider_models(
-        &self,
-        Data(database): Data<&Database>,
-        /// The provider's id.
-        #[oai(validator(minimum(value = "1")))]
-        id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
-    ) -> Result<BodyText<PageBody<Model>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
-        let db = database.connection();
-        queries::get(db, id.0).await?;
-        let its = ModelFilter {
-            provider_id: Some(id.0),
-            ..ModelFilter::default()
-        };
-        let page = models::queries::list(db, its, page.into()).await?;
-        BodyText::page(&page, |json, row| json.object(row, 0, &Model::FIELDS))
     }
 }

@@ -9,7 +9,7 @@ use poem_openapi::{Object, types::MaybeUndefined};
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use crate::patch::Patch;
+use crate::http::Patch;
 
 /// A provider: who serves models, and over which wire protocol.
 #[derive(Debug, Object, Serialize)]

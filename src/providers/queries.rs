@@ -3,25 +3,24 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::{model, provider};
+use entity::{agent, model, provider};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
-    QueryTrait,
+    QueryTrait, Select, sea_query::Expr,
 };
 
 use super::base_url;
 use crate::{
-    audit::{Action, Change, Fields, Resource},
     error::{Error, OnConstraint},
-    models,
     page::Page,
-    revision::{Expected, Revised},
+    revision::{Precondition, VersionedTable},
     search,
     sort::{self, Sortable, SortedRequest},
-    write::Work,
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 const IN_USE: &str = "provider_in_use";
+const MODEL_IN_USE: &str = "model_in_use";
 
 const SORTABLE: Sortable<provider::Column> = Sortable {
     id: provider::Column::Id,
@@ -30,7 +29,7 @@ const SORTABLE: Sortable<provider::Column> = Sortable {
     updated_at: provider::Column::UpdatedAt,
 };
 
-const REVISED: Revised<provider::Column> = Revised {
+const VERSIONED: VersionedTable<provider::Column> = VersionedTable {
     id: provider::Column::Id,
     updated_at: provider::Column::UpdatedAt,
     revision: provider::Column::Revision,
@@ -101,40 +100,40 @@ pub(crate) async fn by_id(
 }
 
 pub(crate) async fn create(
-    work: &Work,
+    work: &UnitOfWork,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
     let row = reachable(row.insert(work.db()).await.on_unique(name_taken)?)?;
-    work.note(change(Action::Create, &row).revision(row.revision));
+    work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an expected state. What it
+/// Changes the columns that are set, in one statement, where the row is in an precondition state. What it
 /// changed may turn out to make no sense together.
 pub(crate) async fn update(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     changes: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
     let db = work.db();
     let fields = Fields::set_in(&changes);
     if fields.is_empty() {
         let row = get(db, id).await?;
-        expected.check(id, row.revision)?;
+        precondition.check(id, row.revision)?;
         return Ok(row);
     }
     let moves = changes.base_url.is_set() || changes.is_local.is_set();
     let rows = provider::Entity::update_many();
-    let after = REVISED.update(db, rows, id, expected, changes).await;
+    let after = VERSIONED.update(db, rows, id, precondition, changes).await;
     let Some(mut row) = after.on_unique(name_taken)? else {
-        return Err(expected.why_missed(get(db, id).await));
+        return Err(precondition.explain_no_match(get(db, id).await));
     };
     if moves {
         row = reachable(row)?;
     }
     let change = change(Action::Update, &row).revision(row.revision);
-    work.note(change.fields(fields));
+    work.record(change.fields(fields));
     Ok(row)
 }
 
@@ -148,16 +147,17 @@ fn reachable(row: provider::Model) -> Result<provider::Model, Error> {
 
 /// Deletes a provider; with `cascade`, its models too.
 pub(crate) async fn delete(
-    work: &Work,
+    work: &UnitOfWork,
     id: i64,
-    expected: &Expected,
+    precondition: &Precondition,
     cascade: bool,
 ) -> Result<(), Error> {
     let db = work.db();
     let row = get_for_update(db, id).await?;
-    expected.check(id, row.revision)?;
+    precondition.check(id, row.revision)?;
     if cascade {
-        models::queries::delete_of_provider(work, id).await?;
+        let models = model::Entity::find().filter(model::Column::ProviderId.eq(id));
+        delete_models(work, models).await?;
     } else {
         refuse_if_used(db, id).await?;
     }
@@ -165,8 +165,55 @@ pub(crate) async fn delete(
         .exec(db)
         .await
         .on_foreign_key(|| Error::conflict(IN_USE, "the provider has just got a model"))?;
-    work.note(change(Action::Delete, &row));
+    work.record(change(Action::Delete, &row));
     Ok(())
+}
+
+/// Deletes models, if no agent runs on any of them: the one way to delete models, one by one and with
+/// their provider. Deleted agents don't count; they lose their model.
+pub(crate) async fn delete_models(
+    work: &UnitOfWork,
+    models: Select<model::Entity>,
+) -> Result<(), Error> {
+    let db = work.db();
+    let ids = || {
+        models
+            .clone()
+            .select_only()
+            .column(model::Column::Id)
+            .into_query()
+    };
+    let users = agent::Entity::find()
+        .filter(agent::Column::ModelId.in_subquery(ids()))
+        .filter(search::is_true(agent::Column::IsActive));
+    if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
+        return Err(Error::conflict(
+            MODEL_IN_USE,
+            format!("agents run on it ({users}); give them another model first"),
+        ));
+    }
+    agent::Entity::update_many()
+        .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
+        .filter(agent::Column::ModelId.in_subquery(ids()))
+        .filter(agent::Column::IsActive.eq(false))
+        .exec(db)
+        .await?;
+    let mut deleted = model::Entity::delete_many()
+        .filter(model::Column::Id.in_subquery(ids()))
+        .exec_with_returning(db)
+        .await
+        .on_foreign_key(|| {
+            Error::conflict(MODEL_IN_USE, "an agent has just been given this model")
+        })?;
+    deleted.sort_unstable_by_key(|row| row.id);
+    work.record_all(deleted.iter().map(|row| model_change(row)));
+    Ok(())
+}
+
+fn model_change(row: &model::Model) -> Change {
+    Change::new(Action::Delete, Resource::Model)
+        .id(row.id)
+        .name(&row.model_name)
 }
 
 async fn refuse_if_used(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {

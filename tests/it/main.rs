@@ -5,6 +5,7 @@ mod support;
 mod access;
 mod additions;
 mod agents;
+mod architecture;
 mod audit;
 mod bad_requests;
 mod begins;

@@ -27,7 +27,7 @@ fn operations(description: &Value) -> Vec<(String, &Value)> {
 async fn the_committed_description_is_the_one_that_is_served() {
     assert_eq!(
         COMMITTED,
-        circle_registry::http::description(),
+        circle_registry::routes::description(),
         "run `cargo run -- openapi > openapi.json`"
     );
     on_both(async |app| {

@@ -11,7 +11,7 @@ use poem::{
     http::{HeaderMap, header},
 };
 
-use crate::http::Rejection;
+use crate::http::RequestError;
 
 /// Loopback's own names, and those that the operator lists.
 #[derive(Clone, Debug)]
@@ -28,13 +28,13 @@ impl Hosts {
 
     /// # Errors
     /// A request that is meant for another host, or that a page of another site has made.
-    pub(super) fn admit(&self, request: &Request) -> Result<(), Rejection> {
+    pub(super) fn admit(&self, request: &Request) -> Result<(), RequestError> {
         let in_target = request.uri().host();
         if !values(request.headers(), header::HOST)
             .chain(in_target)
             .all(|host| self.has(host))
         {
-            return Err(Rejection::Host);
+            return Err(RequestError::Host);
         }
         let mut origins = values(request.headers(), header::ORIGIN);
         if !origins.all(|origin| {
@@ -42,7 +42,7 @@ impl Hosts {
                 .split_once("://")
                 .is_some_and(|(_, host)| self.has(host))
         }) {
-            return Err(Rejection::Origin);
+            return Err(RequestError::Origin);
         }
         Ok(())
     }

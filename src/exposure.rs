@@ -17,11 +17,6 @@ pub struct Exposed {
     address: SocketAddr,
 }
 
-/// Whether only this machine reaches the address.
-pub(crate) fn is_private(settings: &ServerSettings) -> bool {
-    settings.bind.ip().to_canonical().is_loopback()
-}
-
 /// Holds the address against the keys that there are.
 ///
 /// # Errors
@@ -31,7 +26,7 @@ pub(crate) async fn check(
     database: &Database,
 ) -> Result<Result<(), Exposed>, DbErr> {
     let address = settings.bind;
-    if is_private(settings) {
+    if settings.is_loopback() {
         return Ok(Ok(()));
     }
     let usable = queries::usable_exist(database.connection()).await?;

@@ -19,18 +19,18 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use crate::{database::Database, error::Error, http::problem::Rejection};
+use crate::{database::Database, error::Error, http::RequestError};
 
 /// How many times longer a write may go on than its client is made to wait. Only a database that
 /// is silent for good lets it come to that.
-const BEYOND: u32 = 4;
+const WRITE_GRACE: u32 = 4;
 
-pub(crate) struct Detach {
+pub(crate) struct RunToCompletion {
     limit: Duration,
     places: Arc<Semaphore>,
 }
 
-impl Detach {
+impl RunToCompletion {
     /// At most so many requests, and a client waits for each at most so long.
     pub(crate) fn new(limit: Duration, places: usize) -> Self {
         Self {
@@ -40,11 +40,11 @@ impl Detach {
     }
 }
 
-impl<E: Endpoint + 'static> Middleware<E> for Detach {
-    type Output = DetachEndpoint<E>;
+impl<E: Endpoint + 'static> Middleware<E> for RunToCompletion {
+    type Output = RunToCompletionEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        DetachEndpoint {
+        RunToCompletionEndpoint {
             inner: Arc::new(inner),
             limit: self.limit,
             places: Arc::clone(&self.places),
@@ -52,13 +52,13 @@ impl<E: Endpoint + 'static> Middleware<E> for Detach {
     }
 }
 
-pub(crate) struct DetachEndpoint<E> {
+pub(crate) struct RunToCompletionEndpoint<E> {
     inner: Arc<E>,
     limit: Duration,
     places: Arc<Semaphore>,
 }
 
-impl<E: Endpoint + 'static> Endpoint for DetachEndpoint<E> {
+impl<E: Endpoint + 'static> Endpoint for RunToCompletionEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
@@ -67,7 +67,7 @@ impl<E: Endpoint + 'static> Endpoint for DetachEndpoint<E> {
         let limit = if safe {
             self.limit
         } else {
-            BEYOND * self.limit
+            WRITE_GRACE * self.limit
         };
         let inner = Arc::clone(&self.inner);
         let work = async move {
@@ -78,19 +78,19 @@ impl<E: Endpoint + 'static> Endpoint for DetachEndpoint<E> {
         if safe {
             return work.await;
         }
-        let answered = timeout(self.limit, Detached::new(work)).await;
-        answered.unwrap_or_else(|_| Err(Rejection::TimedOut.into()))
+        let answered = timeout(self.limit, Uncancelled::new(work)).await;
+        answered.unwrap_or_else(|_| Err(RequestError::TimedOut.into()))
     }
 }
 
 /// Work that is done to its end: by whoever waits for it or, once nobody does, by a task of its own.
 /// (In a task from the start, most of it would be handed from one processor to another and back.)
-struct Detached<T: Send + 'static> {
+struct Uncancelled<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     span: Span,
 }
 
-impl<T: Send + 'static> Detached<T> {
+impl<T: Send + 'static> Uncancelled<T> {
     fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
@@ -99,7 +99,7 @@ impl<T: Send + 'static> Detached<T> {
     }
 }
 
-impl<T: Send + 'static> Future for Detached<T> {
+impl<T: Send + 'static> Future for Uncancelled<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -115,7 +115,7 @@ impl<T: Send + 'static> Future for Detached<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Detached<T> {
+impl<T: Send + 'static> Drop for Uncancelled<T> {
     fn drop(&mut self) {
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             runtime.spawn(work.instrument(self.span.clone()));
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Drop for Detached<T> {
     }
 }
 
-impl<E> DetachEndpoint<E> {
+impl<E> RunToCompletionEndpoint<E> {
     /// A request beyond what the database can serve in time is better told so at once. Probes and
     /// documents need no place.
     fn place(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Error> {
@@ -133,16 +133,8 @@ impl<E> DetachEndpoint<E> {
         }
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => Ok(Some(place)),
-            Err(_) => Err(overloaded()),
+            Err(_) => Err(Error::overloaded()),
         }
-    }
-}
-
-/// The answer to a request for which there is no place.
-pub(crate) fn overloaded() -> Error {
-    Error::NotReady {
-        code: "overloaded",
-        detail: "There are more requests than can be served in time. Try again shortly.",
     }
 }
 
@@ -161,7 +153,7 @@ async fn finish_within(
     if let Some(database) = database {
         database.suspect();
     }
-    Err(Rejection::TimedOut.into())
+    Err(RequestError::TimedOut.into())
 }
 
 #[cfg(test)]
@@ -177,7 +169,7 @@ mod tests {
     async fn work_that_nobody_waits_for_any_more_is_done_to_its_end() {
         let (go_on, told) = oneshot::channel::<()>();
         let (done, is_done) = oneshot::channel();
-        let mut work = Detached::new(async move {
+        let mut work = Uncancelled::new(async move {
             let told = told.await;
             done.send(told.is_ok()).expect("somebody looks");
         });
@@ -189,9 +181,9 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_is_done_or_has_panicked_is_not_begun_again() {
-        assert_eq!(Detached::new(async { 1 }).await, 1);
+        assert_eq!(Uncancelled::new(async { 1 }).await, 1);
         let (alive, is_gone) = oneshot::channel::<()>();
-        let work = Detached::new(async move {
+        let work = Uncancelled::new(async move {
             let _alive = alive;
             yield_now().await;
             panic!("in the middle");

@@ -1,8 +1,18 @@
-//! What there is to tell of a change: which thing it was, what was done with it, and which of its
-//! fields were set; never to what.
+//! Audit entries: which thing was changed, how, and which of its fields were set, never to what.
 
-use entity::values::StringList;
-use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, IdenStatic, Iterable};
+use chrono::{DateTime, Utc};
+use entity::{
+    audit_entry,
+    values::{StringList, now},
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, EntityTrait, IdenStatic, Iterable, Value,
+};
+
+use super::Actor;
+use crate::{error::Error, rows};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +44,7 @@ pub(crate) enum Resource {
 }
 
 impl Action {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update => "update",
@@ -49,7 +59,7 @@ impl Action {
 }
 
 impl Resource {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Provider => "provider",
             Self::Model => "model",
@@ -76,7 +86,7 @@ impl Fields {
     /// Those that a row sets.
     pub(crate) fn set_in<A: ActiveModelTrait>(row: &A) -> Self {
         let columns = <A::Entity as EntityTrait>::Column::iter();
-        let set = columns.filter(|column| matches!(row.get(*column), ActiveValue::Set(_)));
+        let set = columns.filter(|column| matches!(row.get(*column), Set(_)));
         let names = set.map(|column| column.as_str());
         Self(names.filter(|name| !IMPLIED.contains(name)).collect())
     }
@@ -101,12 +111,12 @@ impl From<Fields> for StringList {
 /// One thing that was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    pub(super) action: Action,
-    pub(super) resource: Resource,
-    pub(super) id: Option<i64>,
-    pub(super) name: Option<String>,
-    pub(super) fields: Fields,
-    pub(super) revision: Option<i64>,
+    pub(crate) action: Action,
+    pub(crate) resource: Resource,
+    pub(crate) id: Option<i64>,
+    pub(crate) name: Option<String>,
+    pub(crate) fields: Fields,
+    pub(crate) revision: Option<i64>,
 }
 
 impl Change {
@@ -146,5 +156,70 @@ impl Change {
             revision: Some(revision),
             ..self
         }
+    }
+}
+
+/// Rows in one statement. An entry has nine columns and SQLite takes 32,766 values.
+const CHUNK: usize = 1000;
+
+/// Inserts an entry for each of these changes, in the order in which they were made.
+pub(crate) async fn insert_entries(
+    db: &impl ConnectionTrait,
+    actor: &Actor,
+    changes: Vec<Change>,
+) -> Result<(), Error> {
+    let at = now();
+    let rows: Vec<audit_entry::ActiveModel> = changes
+        .into_iter()
+        .map(|change| entry(actor, at, change))
+        .collect();
+    for chunk in rows.chunks(CHUNK) {
+        audit_entry::Entity::insert_many(chunk.iter().cloned())
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The same by a part of the statement that makes the change: the entry of each row of `made`, with its
+/// `id` and `revision`. Its values, from `$first` on, are those of [`entry_values`].
+pub(crate) fn entry_sql(first: usize) -> String {
+    use audit_entry::Column;
+    let elsewhere = [
+        (Column::ResourceId, "made.id"),
+        (Column::Revision, "made.revision"),
+    ];
+    let (insert, _) = rows::insert_text::<audit_entry::Entity>(&elsewhere, first);
+    format!("{insert} FROM made")
+}
+
+pub(crate) fn entry_values(actor: &Actor, change: Change) -> impl Iterator<Item = Value> {
+    rows::insert_values(audit_entry::ActiveModel {
+        resource_id: NotSet,
+        revision: NotSet,
+        ..entry(actor, now(), change)
+    })
+}
+
+fn entry(actor: &Actor, at: DateTime<Utc>, change: Change) -> audit_entry::ActiveModel {
+    let Change {
+        action,
+        resource,
+        id,
+        name,
+        fields,
+        revision,
+    } = change;
+    audit_entry::ActiveModel {
+        id: NotSet,
+        at: Set(at),
+        key_id: Set(actor.caller.key_id()),
+        action: Set(action.as_str().to_owned()),
+        resource: Set(resource.as_str().to_owned()),
+        resource_id: Set(id),
+        name: Set(name),
+        fields: Set(fields.into()),
+        revision: Set(revision),
+        request_id: Set(actor.request_id.clone()),
     }
 }

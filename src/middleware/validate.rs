@@ -12,16 +12,14 @@ use poem::{
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::{
+use super::{
     auth::{Access, access_to},
+    schema::Schema,
+};
+use crate::{
     error::{Error, FieldError},
-    http::{
-        body::{BodyRoom, read_away},
-        json,
-        problem::Rejection,
-        schema::Schema,
-    },
-    idempotency, secrets,
+    http::{BodyRoom, RequestError, keep_digest, parse_json, read_away},
+    secrets,
 };
 
 /// What can be read beside the operations of the description.
@@ -29,7 +27,7 @@ const DOCUMENTS: [&str; 2] = ["/openapi.json", "/docs"];
 
 /// What the description demands of requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Contract {
+pub(crate) struct RequestValidation {
     operations: Arc<Vec<Operation>>,
     room: BodyRoom,
 }
@@ -49,7 +47,7 @@ enum Segment {
     Parameter { name: String, schema: Schema },
 }
 
-impl Contract {
+impl RequestValidation {
     /// Compiles the description.
     pub(crate) fn new(description: &Value) -> Self {
         let paths = description["paths"].as_object().into_iter().flatten();
@@ -69,7 +67,7 @@ impl Contract {
     }
 
     /// What the operation that a request is for needs of the caller. Where there is no such
-    /// operation, that is nothing: [`Contract`] says so to anyone.
+    /// operation, that is nothing: [`RequestValidation`] says so to anyone.
     pub(crate) fn access_to(&self, request: &Request) -> Access {
         let found = self.find(request.method(), request.uri().path());
         found.map_or(Access::Public, |operation| operation.access)
@@ -96,7 +94,7 @@ impl Contract {
                     allow.push("HEAD");
                 }
                 allow.sort_unstable();
-                Err(Rejection::Method {
+                Err(RequestError::Method {
                     allow: allow.join(", "),
                 }
                 .into())
@@ -111,10 +109,10 @@ impl Contract {
         operation.check_query(request.uri().query().unwrap_or_default(), &mut errors);
         if let Some(schema) = &operation.body {
             let text = self.room.read(request).await?;
-            let body = json::parse(&text)?;
+            let body = parse_json(&text)?;
             schema.check(&body, "#", &mut errors);
             secrets::check(&body, "#", &mut errors);
-            idempotency::note_body(request, &text);
+            keep_digest(request, &text);
             request.set_body(Body::from_vec(text));
         }
         if errors.is_empty() {
@@ -227,23 +225,23 @@ fn check_parameter(schema: &Schema, text: &str, place: &str, errors: &mut Vec<Fi
     }
 }
 
-impl<E: Endpoint> Middleware<E> for Contract {
-    type Output = ContractEndpoint<E>;
+impl<E: Endpoint> Middleware<E> for RequestValidation {
+    type Output = RequestValidationEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        ContractEndpoint {
+        RequestValidationEndpoint {
             inner,
             contract: self.clone(),
         }
     }
 }
 
-pub(crate) struct ContractEndpoint<E> {
+pub(crate) struct RequestValidationEndpoint<E> {
     inner: E,
-    contract: Contract,
+    contract: RequestValidation,
 }
 
-impl<E: Endpoint> Endpoint for ContractEndpoint<E> {
+impl<E: Endpoint> Endpoint for RequestValidationEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {

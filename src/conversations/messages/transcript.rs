@@ -13,7 +13,7 @@ use poem_openapi::{
 };
 
 use super::{dto::TranscriptFormat, queries};
-use crate::{conversations, database::Database, error::Error};
+use crate::{conversations::queries as conversations, database::Database, error::Error};
 
 /// Messages in one read.
 const CHUNK: u64 = 200;
@@ -34,7 +34,7 @@ impl Transcript {
         id: i64,
         format: TranscriptFormat,
     ) -> Result<Self, Error> {
-        let conversation_row = conversations::queries::get(database.connection(), id).await?;
+        let conversation_row = conversations::get(database.connection(), id).await?;
         let body = Body::from_bytes_stream(chunks(database.clone(), conversation_row, format));
         Ok(Self { format, body })
     }

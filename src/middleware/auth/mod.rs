@@ -3,9 +3,7 @@
 //! A caller shows an API key's token as `Authorization: Bearer …`. Where no key exists and only this
 //! machine reaches the service, none is needed: trying it out takes no setup. The first key ends that.
 
-mod exposure;
 mod hosts;
-mod keyring;
 mod scopes;
 
 use std::{sync::Arc, time::Duration};
@@ -14,28 +12,26 @@ use entity::values::Scope;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, http::header};
 use tokio::{sync::Semaphore, time::timeout};
 
-pub use exposure::Exposed;
-pub(crate) use exposure::check as check_exposure;
-pub(crate) use keyring::Keyring;
 pub(crate) use scopes::{Access, access_to};
 
+use super::{RateLimit, RequestValidation};
 use crate::{
-    caller::Caller,
     config::ServerSettings,
     database::Database,
     error::Error,
-    http::{Contract, Rejection, overloaded, read_away},
-    limits::Limits,
+    http::{RequestError, read_away},
+    keys::Keyring,
+    write::Caller,
 };
 use hosts::Hosts;
 
 /// Lets through who may.
 #[derive(Clone, Debug)]
 pub(crate) struct Auth {
-    contract: Contract,
+    contract: RequestValidation,
     keyring: Keyring,
     keyless: Keyless,
-    limits: Limits,
+    limits: RateLimit,
     /// How long a caller is made to wait to be known.
     limit: Duration,
     /// For those who wait for that at once.
@@ -57,10 +53,10 @@ impl Auth {
     pub(crate) fn new(
         settings: &ServerSettings,
         keyring: Keyring,
-        contract: Contract,
-        limits: Limits,
+        contract: RequestValidation,
+        limits: RateLimit,
     ) -> Self {
-        let keyless = if exposure::is_private(settings) {
+        let keyless = if settings.is_loopback() {
             Keyless::At(Hosts::new(&settings.allowed_host))
         } else if settings.insecure {
             Keyless::Anywhere
@@ -84,13 +80,13 @@ impl Auth {
         };
         let database = request
             .data::<Database>()
-            .ok_or(Rejection::Unauthenticated)?;
+            .ok_or(RequestError::Unauthenticated)?;
         match Credentials::of(request) {
             Credentials::None if self.needs_none(request, database).await? => {
                 Ok(Some(Caller::Anyone))
             }
-            Credentials::None => Err(Rejection::Unauthenticated.into()),
-            Credentials::Unreadable => Err(Rejection::InvalidToken.into()),
+            Credentials::None => Err(RequestError::Unauthenticated.into()),
+            Credentials::Unreadable => Err(RequestError::InvalidToken.into()),
             Credentials::Bearer(shown) => self.admit_key(database, shown, scope).await.map(Some),
         }
     }
@@ -117,13 +113,13 @@ impl Auth {
     ) -> poem::Result<Caller> {
         let open = || self.keyring.open(database, shown);
         let Some(key) = self.look_up(database, open).await? else {
-            return Err(Rejection::InvalidToken.into());
+            return Err(RequestError::InvalidToken.into());
         };
         tracing::Span::current().record("key", key.id);
         if key.scopes.include(scope) {
             Ok(Caller::Key(key.id))
         } else {
-            Err(Rejection::Forbidden { scope }.into())
+            Err(RequestError::Forbidden { scope }.into())
         }
     }
 }
@@ -135,7 +131,7 @@ impl Auth {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let _place = self.places.try_acquire().map_err(|_| overloaded())?;
+        let _place = self.places.try_acquire().map_err(|_| Error::overloaded())?;
         let looking = async {
             match look().await {
                 Err(Error::Unavailable(cause)) if database.proved_dead(&cause) => look().await,
@@ -146,7 +142,7 @@ impl Auth {
             return Ok(found?);
         }
         database.suspect();
-        Err(Rejection::TimedOut.into())
+        Err(RequestError::TimedOut.into())
     }
 }
 
@@ -211,7 +207,7 @@ impl<E: Endpoint> Endpoint for AuthEndpoint<E> {
                 read_away(&mut request).await;
                 // Counted where it failed, and after that: a good token passes, whoever else is
                 // behind the same address.
-                if let Some(Rejection::InvalidToken) = refused.downcast_ref() {
+                if let Some(RequestError::InvalidToken) = refused.downcast_ref() {
                     self.auth.limits.fail(&request)?;
                 }
                 Err(refused)

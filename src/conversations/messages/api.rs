@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     http::{Body, Created, PageBody, Tag, Tagged},
     page::PageRequest,
-    write::Write,
+    write::WriteRequest,
 };
 
 pub(crate) struct MessagesApi;
@@ -67,7 +67,7 @@ impl MessagesApi {
     async fn create_message(
         &self,
         Data(database): Data<&Database>,
-        write: Write,
+        write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,

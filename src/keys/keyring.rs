@@ -11,11 +11,8 @@ use std::{
 
 use entity::{api_key, values::now};
 
-use crate::{
-    database::Database,
-    error::Error,
-    keys::{queries, token::Token},
-};
+use super::{queries, token::Token};
+use crate::{database::Database, error::Error};
 
 /// What a service remembers of its keys. That is little: every token is looked up anew, so a key
 /// that is revoked anywhere is of no use at once. Clones share it.

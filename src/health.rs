@@ -9,7 +9,7 @@ use crate::{
     circles::{CacheStatistics, RosterCache},
     database::{Database, Statistics},
     error::Error,
-    http::{Body, Tag, gate},
+    http::{Body, Tag},
     lifecycle::{Lifecycle, Phase},
 };
 
@@ -80,14 +80,13 @@ impl HealthApi {
         Data(database): Data<&Database>,
         Data(lifecycle): Data<&Lifecycle>,
     ) -> Result<Body<Health>, Error> {
-        let phase = lifecycle.phase();
-        if phase == Phase::Draining {
+        if lifecycle.phase() == Phase::Draining {
             return Err(Error::NotReady {
                 code: "draining",
                 detail: "The service has been told to stop.",
             });
         }
-        gate::check(phase)?;
+        lifecycle.check_started()?;
         database.check().await.map_err(unready)?;
         Ok(Body(ok()))
     }

@@ -5,19 +5,19 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::{database::Database, error::Error};
 
-pub(crate) struct Repeat;
+pub(crate) struct RetryRead;
 
-impl<E: Endpoint> Middleware<E> for Repeat {
-    type Output = RepeatEndpoint<E>;
+impl<E: Endpoint> Middleware<E> for RetryRead {
+    type Output = RetryReadEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        RepeatEndpoint(inner)
+        RetryReadEndpoint(inner)
     }
 }
 
-pub(crate) struct RepeatEndpoint<E>(E);
+pub(crate) struct RetryReadEndpoint<E>(E);
 
-impl<E: Endpoint> Endpoint for RepeatEndpoint<E> {
+impl<E: Endpoint> Endpoint for RetryReadEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {

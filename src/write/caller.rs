@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use poem::Request;
-
 /// Whoever a request is served for: what is kept for one caller is not shown to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
@@ -15,11 +13,6 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// Who sent this request, as was found out before it came here.
-    pub(crate) fn of(request: &Request) -> Self {
-        request.data::<Self>().copied().unwrap_or_default()
-    }
-
     /// The id of the API key, where there is one.
     pub(crate) fn key_id(self) -> Option<i64> {
         match self {

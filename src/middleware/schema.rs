@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, NaiveDate};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{error::FieldError, http::json::pointer_to};
+use crate::error::{FieldError, pointer_to};
 
 /// A compiled schema.
 #[derive(Debug)]

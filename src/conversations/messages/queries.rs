@@ -10,19 +10,18 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
 };
 
+use super::super::{queries as conversations, turns};
 use super::dto::{MessageOrder, NewMessage};
 use crate::{
-    audit::{Action, Change, Resource},
-    conversations::{self, turns},
     error::Error,
     page::{Page, PageRequest},
-    revision::{Stated, etag},
+    revision::{HasEtag, etag},
     search,
-    write::Work,
+    write::{Action, Change, Resource, UnitOfWork},
 };
 
 /// A message is never changed.
-impl Stated for message::Model {
+impl HasEtag for message::Model {
     fn etag(&self) -> String {
         etag(self.id, 1)
     }
@@ -36,7 +35,7 @@ pub(super) async fn list(
     order: MessageOrder,
     page: PageRequest,
 ) -> Result<Page<message::Model>, Error> {
-    let conversation_row = conversations::queries::get(db, conversation_id).await?;
+    let conversation_row = conversations::get(db, conversation_id).await?;
     let number = message::Column::Number;
     let mut query = message::Entity::find()
         .filter(message::Column::ConversationId.eq(conversation_id))
@@ -92,13 +91,13 @@ pub(super) async fn get(
 /// Appends a message: checks that the author may speak, numbers the message and passes the turn on.
 /// The conversation is held meanwhile, so that numbers have no gaps and the last turn is taken once.
 pub(super) async fn append(
-    work: &Work,
+    work: &UnitOfWork,
     conversation_id: i64,
     new: NewMessage,
 ) -> Result<message::Model, Error> {
     let db = work.db();
-    let conversation_row = conversations::queries::get_for_update(db, conversation_id).await?;
-    let participants = conversations::queries::participants(db, conversation_id).await?;
+    let conversation_row = conversations::get_for_update(db, conversation_id).await?;
+    let participants = conversations::participants(db, conversation_id).await?;
     turns::check(&conversation_row, &participants, new.agent_id)?;
     for (index, id) in new.mentions.0.iter().enumerate() {
         if !turns::takes_part(&participants, *id) {
@@ -131,7 +130,7 @@ pub(super) async fn append(
     };
     turn.update(db).await?;
     let change = Change::new(Action::Create, Resource::Message).id(said.id);
-    work.note(change.name(format!("{conversation_id}/{}", said.number)));
+    work.record(change.name(format!("{conversation_id}/{}", said.number)));
     Ok(said)
 }
 

@@ -25,9 +25,9 @@ use poem::{
 };
 
 use crate::{
-    caller::Caller,
     config::ServerSettings,
-    http::{Rejection, read_away},
+    http::{RequestError, read_away},
+    write::Caller,
 };
 
 pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -37,7 +37,7 @@ type Limiter = RateLimiter<u16, HashMapStateStore<u16>, DefaultClock, StateInfor
 
 /// What callers may do, and what they have done. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Limits(Arc<Tiers>);
+pub(crate) struct RateLimit(Arc<Tiers>);
 
 #[derive(Debug)]
 struct Tiers {
@@ -108,7 +108,8 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 impl Standing {
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         let retry_after = self.retry_after.map(|seconds| seconds.to_string());
         for (name, value) in [
             (POLICY, Some(&self.policy)),
@@ -119,10 +120,11 @@ impl Standing {
                 headers.insert(name, value);
             }
         }
+        headers
     }
 }
 
-impl Limits {
+impl RateLimit {
     pub(crate) fn new(settings: &ServerSettings) -> Self {
         const SECOND: Duration = Duration::from_secs(1);
         const MINUTE: Duration = Duration::from_mins(1);
@@ -138,14 +140,16 @@ impl Limits {
     ///
     /// # Errors
     /// Too many have failed from there.
-    pub(crate) fn fail(&self, request: &Request) -> Result<(), Rejection> {
+    pub(crate) fn fail(&self, request: &Request) -> Result<(), RequestError> {
         let (Some(tier), Some(address)) = (&self.0.failures, address_of(request)) else {
             return Ok(());
         };
         let standing = tier.count(self.place_of(site(address)));
         match standing.retry_after {
             None => Ok(()),
-            Some(_) => Err(Rejection::TooOften(standing)),
+            Some(_) => Err(RequestError::RateLimited {
+                headers: standing.headers(),
+            }),
         }
     }
 
@@ -188,23 +192,23 @@ fn site(address: IpAddr) -> u64 {
     }
 }
 
-impl<E: Endpoint> Middleware<E> for Limits {
-    type Output = LimitsEndpoint<E>;
+impl<E: Endpoint> Middleware<E> for RateLimit {
+    type Output = RateLimitEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        LimitsEndpoint {
+        RateLimitEndpoint {
             inner,
             limits: self.clone(),
         }
     }
 }
 
-pub(crate) struct LimitsEndpoint<E> {
+pub(crate) struct RateLimitEndpoint<E> {
     inner: E,
-    limits: Limits,
+    limits: RateLimit,
 }
 
-impl<E: Endpoint> Endpoint for LimitsEndpoint<E> {
+impl<E: Endpoint> Endpoint for RateLimitEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
@@ -212,12 +216,15 @@ impl<E: Endpoint> Endpoint for LimitsEndpoint<E> {
         match standing {
             Some(standing) if standing.retry_after.is_some() => {
                 read_away(&mut request).await;
-                Err(Rejection::TooOften(standing).into())
+                Err(RequestError::RateLimited {
+                    headers: standing.headers(),
+                }
+                .into())
             }
             standing => {
                 let mut response = self.inner.call(request).await?.into_response();
                 if let Some(standing) = standing {
-                    standing.tell(response.headers_mut());
+                    response.headers_mut().extend(standing.headers());
                 }
                 Ok(response)
             }

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn every_operation_has_its_access_declared_once_and_no_other_has() {
         let description: Value =
-            serde_json::from_str(&crate::http::description()).expect("a description");
+            serde_json::from_str(&crate::routes::description()).expect("a description");
         let paths = description["paths"].as_object().expect("paths");
         let described: BTreeSet<&str> = paths
             .values()

@@ -8,8 +8,9 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    auth::{Access, access_to},
-    idempotency::{self, NeverRepeated},
+    http::{DATABASE_DOWN, NotIdempotent, PROBLEM_MEDIA_TYPE},
+    middleware::{Access, access_to},
+    write::{IdempotencyKey, MAX_KEY_LENGTH},
 };
 
 /// An example of what each schema describes, by the schema's name. A test holds them against the
@@ -48,7 +49,7 @@ what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` 
 `invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable`, `pool_exhausted` \
 or `contended` (with `Retry-After`), and 507 `insufficient_storage`.
 
-**Limits** hold for each API key, and for each address that shows none, apart for reads and for \
+**RateLimit** hold for each API key, and for each address that shows none, apart for reads and for \
 writes: `RateLimit` and `RateLimit-Policy` tell where a caller stands. Beyond them the answer is 429 \
 `rate_limited` with `Retry-After`, as it is after too many wrong keys from one address. Callers on \
 the service's own machine that need no key have no limit.
@@ -108,11 +109,6 @@ impl Documents {
             html,
         }
     }
-}
-
-/// The description as it is served and committed.
-pub fn description() -> String {
-    Documents::of(&super::service()).text
 }
 
 fn finish(description: &mut Value) {
@@ -218,11 +214,11 @@ fn whole(bound: &Value) -> Option<Value> {
 /// A problem's example is one of the client's making, which a 5XX is not.
 fn example_of_5xx(node: &mut Map<String, Value>) {
     if let Some(content) = node.get_mut("5XX").and_then(|it| it.get_mut("content")) {
-        content[super::PROBLEM_MEDIA_TYPE]["example"] = json!({
+        content[PROBLEM_MEDIA_TYPE]["example"] = json!({
             "type": "about:blank",
             "title": "Service Unavailable",
             "status": 503,
-            "detail": super::problem::AWAY,
+            "detail": DATABASE_DOWN,
             "code": "database_unavailable",
             "request_id": "01a209f4-75f3-732d-93e6-33f6d14a14a3",
         });
@@ -324,16 +320,16 @@ fn ask_for_keys(description: &mut Value) {
 /// Every POST takes an idempotency key, but those whose answers can't be kept.
 fn offer_idempotency(description: &mut Value) {
     let parameter = json!({
-        "name": idempotency::HEADER,
+        "name": IdempotencyKey::HEADER,
         "in": "header",
         "required": false,
         "description": "A name of the caller's own for this request. Sent again with the same name \
             and body within 24 hours, it is answered again and not done again.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_LENGTH, "pattern": "^[!-~]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
     });
     let paths = description["paths"].as_object_mut().into_iter().flatten();
     for operation in paths.filter_map(|(_, item)| item.get_mut("post")) {
-        if NeverRepeated::OPERATIONS
+        if NotIdempotent::OPERATIONS
             .iter()
             .any(|id| operation["operationId"] == *id)
         {

@@ -1,0 +1,165 @@
+//! The assembly: every resource, the middleware in its order, and the description of it all.
+
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync};
+use poem_openapi::OpenApiService;
+
+use crate::{
+    agents::AgentsApi,
+    audit::AuditApi,
+    circles::{CirclesApi, RosterCache},
+    config::ServerSettings,
+    conversations::{ConversationsApi, MessagesApi},
+    database::Database,
+    handles::HandlesApi,
+    health::HealthApi,
+    keys::{Keyring, KeysApi},
+    lifecycle::Lifecycle,
+    members::MembersApi,
+    middleware::{
+        AppState, Auth, ErrorResponses, Headers, NotModified, RateLimit, Readiness, RequestIds,
+        RequestValidation, RetryRead, RunToCompletion,
+    },
+    models::ModelsApi,
+    openapi::{self, Documents},
+    providers::ProvidersApi,
+    write::InFlight,
+};
+
+type Api = (
+    CirclesApi,
+    MembersApi,
+    HandlesApi,
+    AgentsApi,
+    ModelsApi,
+    ProvidersApi,
+    ConversationsApi,
+    MessagesApi,
+    AuditApi,
+    KeysApi,
+    HealthApi,
+);
+
+fn service() -> OpenApiService<Api, ()> {
+    let api = (
+        CirclesApi,
+        MembersApi,
+        HandlesApi,
+        AgentsApi,
+        ModelsApi,
+        ProvidersApi,
+        ConversationsApi,
+        MessagesApi,
+        AuditApi,
+        KeysApi,
+        HealthApi,
+    );
+    openapi::introduce(OpenApiService::new(
+        api,
+        "circle-registry",
+        env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+/// The description as it is served and committed.
+pub fn description() -> String {
+    Documents::of(&service()).text
+}
+
+/// Everything the server answers.
+pub(crate) fn endpoint(
+    settings: &ServerSettings,
+    database: Database,
+    lifecycle: Lifecycle,
+) -> impl Endpoint<Output = Response> + use<> {
+    let service = service();
+    let documents = Documents::of(&service);
+    let validation = RequestValidation::new(&documents.description);
+    let keyring = Keyring::new(settings.key_check_interval);
+    let limits = RateLimit::new(settings);
+    let auth = Auth::new(
+        settings,
+        keyring.clone(),
+        validation.clone(),
+        limits.clone(),
+    );
+    let text = documents.text;
+    let headers = Headers::new("/docs", &documents.html, &settings.cors_origin);
+    Route::new()
+        .at(
+            "/openapi.json",
+            make_sync(move |_| {
+                Response::builder()
+                    .content_type("application/json")
+                    .body(text.clone())
+            }),
+        )
+        .at(
+            "/docs",
+            make_sync(move |_| {
+                Response::builder()
+                    .content_type("text/html; charset=utf-8")
+                    .body(documents.html.clone())
+            }),
+        )
+        .nest("/", service)
+        .into_endpoint()
+        .with(NotModified)
+        .with(RetryRead)
+        .with(RunToCompletion::new(
+            settings.request_timeout,
+            settings.max_requests,
+        ))
+        .with(validation)
+        .with(limits)
+        .with(auth)
+        .with(Readiness)
+        .with(ErrorResponses)
+        .with(headers)
+        .with(RequestIds)
+        .with(AppState {
+            keyring,
+            lifecycle,
+            database,
+            rosters: RosterCache::new(settings.roster_cache),
+            in_flight: InFlight::default(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use poem::{Request, endpoint::make, http::Method};
+
+    use super::*;
+    use crate::http::PROBLEM_MEDIA_TYPE;
+
+    async fn answer_to(method: Method) -> (Response, String) {
+        let operation = make(|_| async {
+            panic!("the secret of the operation");
+            #[expect(unreachable_code, reason = "says what the operation would answer")]
+            Ok::<(), poem::Error>(())
+        });
+        let endpoint = operation
+            .with(RunToCompletion::new(Duration::from_secs(10), 1))
+            .with(ErrorResponses)
+            .with(RequestIds);
+        let request = Request::builder().method(method).finish();
+        let mut response = endpoint.get_response(request).await;
+        let body = response.take_body().into_string().await.expect("a text");
+        (response, body)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        for method in [Method::GET, Method::POST] {
+            let (response, body) = answer_to(method).await;
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.content_type(), Some(PROBLEM_MEDIA_TYPE));
+            assert!(
+                body.contains("\"code\":\"internal\"") && !body.contains("secret"),
+                "{body}"
+            );
+        }
+    }
+}

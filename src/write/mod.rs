@@ -1,0 +1,29 @@
+//! Writes: every change goes through here. One transaction holds the change, its audit entries and,
+//! for a POST with an idempotency key, its response: all of them are there, or none.
+//!
+//! A transaction that the database aborts because of a concurrent one is retried. So a change is a
+//! function that may be called more than once and works only through its [`UnitOfWork`].
+//!
+//! Start with [`unit_of_work`]; it may use `database` and what is below it.
+
+mod audit;
+mod caller;
+mod idempotency;
+mod request;
+mod unit_of_work;
+
+pub(crate) use audit::{Action, Change, Fields, Resource, entry_sql, entry_values};
+pub(crate) use caller::Caller;
+pub(crate) use idempotency::{
+    BodyDigest, IdempotencyKey, InFlight, MAX_KEY_LENGTH, Replayable, StoredResponse,
+};
+pub(crate) use request::{FastPath, WriteRequest};
+pub(crate) use unit_of_work::{UnitOfWork, run};
+
+/// Who makes a change, and in which request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Actor {
+    pub(crate) caller: Caller,
+    /// `None` on the command line.
+    pub(crate) request_id: Option<String>,
+}

@@ -1,0 +1,136 @@
+//! The transaction of a change, its audit entries, and the rule by which a change is retried.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use sea_orm::{DatabaseTransaction, DbErr};
+
+use super::{
+    Actor,
+    audit::{self, Change},
+};
+use crate::{
+    database::{Database, Transaction},
+    error::Error,
+};
+
+/// How often a transaction is retried.
+const MAX_RETRIES: usize = 5;
+/// The first delay; each is twice the one before, with jitter of up to as much again.
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
+/// No retry begins later than this.
+const RETRY_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The transaction of a change. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct UnitOfWork(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    transaction: Transaction,
+    changes: Mutex<Vec<Change>>,
+    rolls_back: AtomicBool,
+}
+
+impl UnitOfWork {
+    async fn begin(database: &Database) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
+            transaction: database.begin_write().await?,
+            changes: Mutex::default(),
+            rolls_back: AtomicBool::default(),
+        })))
+    }
+
+    pub(crate) fn db(&self) -> &DatabaseTransaction {
+        &self.0.transaction
+    }
+
+    /// Records a change for the audit.
+    pub(crate) fn record(&self, change: Change) {
+        self.record_all([change]);
+    }
+
+    pub(crate) fn record_all(&self, changes: impl IntoIterator<Item = Change>) {
+        let recorded = self.0.changes.lock();
+        let mut recorded = recorded.unwrap_or_else(PoisonError::into_inner);
+        recorded.extend(changes);
+    }
+
+    /// Ends the transaction with a rollback, though the change succeeds.
+    pub(crate) fn roll_back_at_end(&self) {
+        self.0.rolls_back.store(true, Ordering::Relaxed);
+    }
+
+    async fn finish(self, actor: &Actor) -> Result<(), Error> {
+        let inner = Arc::into_inner(self.0);
+        let Inner {
+            transaction,
+            changes,
+            rolls_back,
+        } = inner.ok_or_else(|| DbErr::Custom("a unit of work outlives its change".to_owned()))?;
+        if rolls_back.into_inner() {
+            return Ok(transaction.rollback().await?);
+        }
+        let changes = changes.into_inner();
+        let changes = changes.unwrap_or_else(PoisonError::into_inner);
+        audit::insert_entries(&*transaction, actor, changes).await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+/// Makes a change, and retries it when the database aborts it because of a concurrent one.
+///
+/// A COMMIT that may have succeeded is never retried: only the database's own report of an abort
+/// counts, and a broken connection reports nothing.
+///
+/// # Errors
+/// What `change` fails with, or what the database reports; then nothing has happened.
+pub(crate) async fn run<T, F>(
+    database: &Database,
+    actor: &Actor,
+    change: impl Fn(UnitOfWork) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut delays = ExponentialBuilder::default()
+        .with_min_delay(MIN_RETRY_DELAY)
+        .with_max_times(MAX_RETRIES)
+        .with_jitter()
+        .build();
+    let started = Instant::now();
+    loop {
+        let cause = match attempt(database, actor, &change).await {
+            Err(Error::Contended(cause)) => cause,
+            done => return done,
+        };
+        match delays.next() {
+            Some(delay) if started.elapsed() < RETRY_DEADLINE => {
+                tracing::debug!(%cause, ?delay, "retrying a change that was aborted by a concurrent one");
+                tokio::time::sleep(delay).await;
+            }
+            _ => return Err(Error::Contended(cause)),
+        }
+    }
+}
+
+/// A transaction that is dropped on the way is rolled back.
+async fn attempt<T, F>(
+    database: &Database,
+    actor: &Actor,
+    change: &impl Fn(UnitOfWork) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let work = UnitOfWork::begin(database).await?;
+    let done = change(work.clone()).await?;
+    work.finish(actor).await?;
+    Ok(done)
+}
