@@ -206,7 +206,7 @@ pub(crate) async fn delete_models(
             Error::conflict(MODEL_IN_USE, "an agent has just been given this model")
         })?;
     deleted.sort_unstable_by_key(|row| row.id);
-    work.record_all(deleted.iter().map(|row| model_change(row)));
+    work.record_all(deleted.iter().map(model_change));
     Ok(())
 }
 
