@@ -36,7 +36,7 @@ fn pages(criterion: &mut Criterion) {
 /// Most of what a start does beside opening the database.
 fn description(criterion: &mut Criterion) {
     criterion.bench_function("the description of the API", |bencher| {
-        bencher.iter(http::description);
+        bencher.iter(routes::description);
     });
 }
 

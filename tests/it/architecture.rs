@@ -116,14 +116,14 @@ fn imports() -> Vec<Import> {
         .flat_map(|path| {
             let file = path.strip_prefix(&root).expect("below src/");
             let name = file.to_string_lossy().into_owned();
-            let room = name.split(['/', '.']).next().unwrap_or_default();
-            let room = room.to_owned();
+            let from = name.split(['/', '.']).next().unwrap_or_default();
+            let from = from.to_owned();
             let code = fs::read_to_string(path).expect("a source file");
             // Tests look at the whole from wherever they are.
             let code = code.split("#[cfg(test)]").next().unwrap_or_default();
             imported(code).into_iter().map(move |to| Import {
                 file: name.clone(),
-                from: room.clone(),
+                from: from.clone(),
                 to,
             })
         })
