@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use circle_registry::{
-    http,
     page::{Page, PageRequest},
+    routes,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use entity::price::Price;
