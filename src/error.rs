@@ -163,11 +163,31 @@ pub fn is_reported(error: &DbErr) -> bool {
     matches!(driver_error(error), Some(Sqlx::Database(_)))
 }
 
-/// Whether the connection proved dead, so that the statement may go well on another one.
-pub(crate) fn is_lost(error: &DbErr) -> bool {
+/// An error that may have a database error behind it.
+pub(crate) trait DatabaseCause: fmt::Display {
+    fn database_cause(&self) -> Option<&DbErr>;
+}
+
+impl DatabaseCause for DbErr {
+    fn database_cause(&self) -> Option<&DbErr> {
+        Some(self)
+    }
+}
+
+impl DatabaseCause for Error {
+    fn database_cause(&self) -> Option<&DbErr> {
+        match self {
+            Self::Unavailable(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the connection proved dead, so that the statement may succeed on another one.
+pub(crate) fn is_connection_lost(error: &DbErr) -> bool {
     match driver_error(error) {
         Some(Sqlx::Io(_)) => true,
-        // The server ended the session: told to, after a crash of another one, or for its sake.
+        // The server closed the session: on command, after a crash, or because of a timeout.
         Some(Sqlx::Database(reported)) => reported.code().is_some_and(|code| {
             code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P05" | "25P03")
         }),

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::error;
+use crate::error::{self, DatabaseCause};
 use migration::{
     connection::{self, PoolSize, Target, TargetError},
     hooks::Suspicion,
@@ -190,26 +190,47 @@ impl Database {
         self.0.suspicion.raise();
     }
 
-    /// Whether a connection proved dead. Then others may be dead, too, and the pool looks closer.
-    pub(crate) fn proved_dead(&self, cause: &DbErr) -> bool {
-        let is_lost = error::is_lost(cause);
+    /// Whether an operation failed because its connection was dead. Others may be dead too, so the
+    /// pool then checks every connection for a while.
+    pub(crate) fn proved_dead(&self, error: &impl DatabaseCause) -> bool {
+        let is_lost = error
+            .database_cause()
+            .is_some_and(error::is_connection_lost);
         if is_lost {
             self.suspect();
         }
         is_lost
     }
 
-    /// Begins a transaction that will write. On SQLite it takes the one writer's place at once: a
-    /// transaction that reads first and writes later fails when another one wrote in between.
+    /// Runs an operation, and retries it once if its connection proved dead.
+    ///
+    /// A pooled connection can die while it is idle, and the first statement on it finds out. Only
+    /// operations that are safe to repeat belong here: reads, and the BEGIN of a transaction.
     ///
     /// # Errors
-    /// No connection to be had, or no writer's place within the lock timeout.
-    pub async fn begin_write(&self) -> Result<Transaction, DbErr> {
-        match self.begin().await {
-            // Nothing has been done yet, so that another connection can do it all.
-            Err(cause) if self.proved_dead(&cause) => self.begin().await,
-            begun => begun,
+    /// The error of the last attempt.
+    pub(crate) async fn retry_once<T, E, F>(&self, operation: impl Fn() -> F) -> Result<T, E>
+    where
+        E: DatabaseCause,
+        F: Future<Output = Result<T, E>>,
+    {
+        match operation().await {
+            Err(error) if self.proved_dead(&error) => {
+                tracing::info!(cause = %error, "a database connection was dead; retrying on another");
+                // Boxed, because the usual path should not pay for the size of a second future.
+                Box::pin(operation()).await
+            }
+            result => result,
         }
+    }
+
+    /// Begins a transaction that will write. On SQLite it takes the write lock at once: a transaction
+    /// that reads first and writes later fails if another one wrote in between.
+    ///
+    /// # Errors
+    /// No connection within the acquire timeout, or no write lock within the lock timeout.
+    pub async fn begin_write(&self) -> Result<Transaction, DbErr> {
+        self.retry_once(|| self.begin()).await
     }
 
     /// Begins in a task of its own. Were the future of a `begin` dropped before its answer is there,
