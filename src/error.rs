@@ -31,12 +31,16 @@ pub enum Error {
     /// A batch that is all or nothing, with everything that is in its way.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     BatchFailed(Vec<FieldError>),
-    /// The service is up, but not in a state to serve.
-    #[error("{detail}")]
-    NotReady {
-        code: &'static str,
-        detail: &'static str,
-    },
+    /// The service is starting, and what it waits for.
+    #[error("{0}")]
+    Starting(&'static str),
+    #[error("the service has been told to stop")]
+    Draining,
+    #[error("the database's schema is not the one this release knows")]
+    SchemaNotCurrent,
+    /// More concurrent requests than the service accepts.
+    #[error("too many concurrent requests")]
+    Overloaded,
     /// No connection could be had in time.
     #[error("no database connection in time: {0}")]
     PoolExhausted(DbErr),
@@ -80,12 +84,16 @@ impl Error {
         }
     }
 
-    /// There is no room for one more request.
     pub fn overloaded() -> Self {
-        Self::NotReady {
-            code: "overloaded",
-            detail: "There are more requests than can be served in time. Try again shortly.",
-        }
+        Self::Overloaded
+    }
+
+    /// Whether the service refuses on purpose. Nothing failed then, and nothing is logged.
+    pub(crate) fn is_deliberate(&self) -> bool {
+        matches!(
+            self,
+            Self::Starting(_) | Self::Draining | Self::SchemaNotCurrent | Self::Overloaded
+        )
     }
 
     /// What is to be restored is live.

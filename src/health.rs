@@ -81,10 +81,7 @@ impl HealthApi {
         Data(lifecycle): Data<&Lifecycle>,
     ) -> Result<Body<Health>, Error> {
         if lifecycle.phase() == Phase::Draining {
-            return Err(Error::NotReady {
-                code: "draining",
-                detail: "The service has been told to stop.",
-            });
+            return Err(Error::Draining);
         }
         lifecycle.check_started()?;
         database.check().await.map_err(unready)?;
@@ -153,10 +150,7 @@ fn unready(cause: MigrateError) -> Error {
     match cause {
         MigrateError::Database(cause) => cause.into(),
         MigrateError::Newer(_) | MigrateError::Pending(_) | MigrateError::Locked => {
-            Error::NotReady {
-                code: "schema_not_current",
-                detail: "The database's schema is not the one this release knows.",
-            }
+            Error::SchemaNotCurrent
         }
     }
 }

@@ -39,15 +39,13 @@ impl Lifecycle {
     /// # Errors
     /// The service is still starting, and what it waits for.
     pub fn check_started(&self) -> Result<(), Error> {
-        let detail = match self.phase() {
-            Phase::Starting => "The service is starting and brings its database up to date.",
-            Phase::Waiting(reason) => reason,
-            Phase::Ready | Phase::Draining => return Ok(()),
-        };
-        Err(Error::NotReady {
-            code: "starting",
-            detail,
-        })
+        match self.phase() {
+            Phase::Starting => Err(Error::Starting(
+                "The service is starting and brings its database up to date.",
+            )),
+            Phase::Waiting(reason) => Err(Error::Starting(reason)),
+            Phase::Ready | Phase::Draining => Ok(()),
+        }
     }
 
     /// The database is not there yet, for this reason.

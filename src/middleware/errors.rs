@@ -48,7 +48,7 @@ impl<E: Endpoint> Endpoint for ErrorResponsesEndpoint<E> {
 /// Logs and counts what is the service's fault.
 fn report(error: &poem::Error, problem: &ProblemKind<'_>, database: Option<&Database>) {
     let ours = error.downcast_ref::<Error>();
-    if problem.status.is_server_error() && !matches!(ours, Some(Error::NotReady { .. })) {
+    if problem.status.is_server_error() && !ours.is_some_and(Error::is_deliberate) {
         tracing::error!(cause = %error, code = problem.code, "request failed");
     }
     if let (Some(Error::PoolExhausted(_)), Some(database)) = (ours, database) {
