@@ -73,7 +73,7 @@ impl Application {
         tokio::select! {
             cause = &mut refusal.0 => return Err(cause),
             () = lifecycle.started() => {}
-            () = tokio::time::sleep(database.patience()) => {
+            () = tokio::time::sleep(database.acquire_timeout()) => {
                 tracing::warn!("the database is still being prepared; serving 503 until it is");
             }
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     circles::{CacheStatistics, RosterCache},
-    database::{Database, Statistics},
+    database::{Database, PoolStatistics},
     error::Error,
     http::{Body, Tag},
     lifecycle::{Lifecycle, Phase},
@@ -94,7 +94,7 @@ impl HealthApi {
     /// the service started. Answers while the database is down, too.
     #[oai(path = "/v1/pool", method = "get", operation_id = "get_pool")]
     async fn get_pool(&self, Data(database): Data<&Database>) -> Result<Body<Pool>, Error> {
-        let Statistics {
+        let PoolStatistics {
             backend,
             min,
             max,

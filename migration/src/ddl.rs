@@ -1,18 +1,18 @@
-//! What the migrations share: column shapes that mean the same on both databases.
+//! Column types and statements that mean the same on both databases, shared by the migrations.
 
 use sea_orm_migration::{prelude::*, schema};
 
-/// A JSON column that is never null: `{}` or `[]` stands for nothing.
+/// A JSON column that is never null; `empty` is `{}` or `[]`.
 pub(crate) fn json(name: &'static str, empty: &'static str) -> ColumnDef {
     schema::json_binary(name).default(empty).take()
 }
 
-/// A boolean that is never null.
+/// A boolean column that is never null.
 pub(crate) fn flag(name: &'static str, default: bool) -> ColumnDef {
     schema::boolean(name).default(default).take()
 }
 
-/// A text that must be one of a closed set.
+/// A text column that accepts only these values.
 pub(crate) fn one_of(name: &'static str, default: &'static str, values: &[&str]) -> ColumnDef {
     schema::text(name)
         .default(default)
@@ -20,14 +20,14 @@ pub(crate) fn one_of(name: &'static str, default: &'static str, values: &[&str])
         .take()
 }
 
-/// A number that may be null and is never negative.
+/// A nullable integer column that is never negative.
 pub(crate) fn count(name: &'static str) -> ColumnDef {
     schema::big_integer_null(name)
         .check(Expr::col(name).gte(0))
         .take()
 }
 
-/// Runs statements whose text is the same on both databases.
+/// Runs statements that are the same on both databases.
 pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
     for statement in statements {
         manager
@@ -38,7 +38,7 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Res
     Ok(())
 }
 
-/// Runs statements that only PostgreSQL has a use for.
+/// Runs statements on PostgreSQL only.
 pub(crate) async fn run_on_postgres(
     manager: &SchemaManager<'_>,
     statements: &[&str],
@@ -49,12 +49,12 @@ pub(crate) async fn run_on_postgres(
     }
 }
 
-/// A trigram index for text anywhere in these columns, on PostgreSQL.
+/// Creates a trigram index on PostgreSQL, for substring search in these columns.
 ///
-/// The extension pg_trgm ships with PostgreSQL and is trusted, but a server can be built without
-/// it, and a role may not be allowed to create it. Search works without the index, only slower, so
-/// that is a notice and not a failure. SQLite has no such index; there the filter reads the table
-/// in key order and stops when its page is full.
+/// The extension pg_trgm ships with PostgreSQL and is trusted, but a server can be built without it,
+/// and a role may lack the right to create it. Search works without the index, only slower, so a
+/// missing extension is a notice and not an error. SQLite has no such index: there the filter reads
+/// the table in key order and stops when its page is full.
 pub(crate) async fn search_index(
     manager: &SchemaManager<'_>,
     table: &str,

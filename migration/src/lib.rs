@@ -1,15 +1,19 @@
-//! The schema of circle-registry, for SQLite and PostgreSQL alike, and all that is needed to bring
-//! a database to it: the settings that name the database, the lock that lets several instances
-//! start at once, and the runner behind `circle-registry migrate` and `cargo run -p migration`.
+//! The schema of circle-registry on SQLite and PostgreSQL, and what brings a database to it.
 //!
-//! Migrations are append-only: what has landed is never edited, a change is a new file.
+//! - `m….rs`: the migrations, in order. They are append-only: a released migration is never edited, a
+//!   change is a new file. `ddl` holds the column types and statements that they share.
+//! - [`runner`]: applies and reverts migrations under a lock, so that several instances can start at once.
+//! - [`cli`] and `main.rs`: the commands of `circle-registry migrate` and `cargo run -p migration`.
+//! - [`database`]: settings, connections and the pool's checks, which the server uses too. It knows
+//!   nothing of the migrations.
+//!
+//! The crate imports no entities: a migration must mean the same in every later release. Start with
+//! [`Migrator`] and the newest migration.
 
 pub mod cli;
-pub mod connection;
+pub mod database;
 mod ddl;
-pub mod hooks;
 pub mod runner;
-pub mod settings;
 
 mod m20261123_000001_create_providers;
 mod m20261123_000002_create_models;
@@ -30,6 +34,7 @@ mod m20261124_000003_index_live_members;
 mod m20261124_000004_touch_one_circle;
 mod m20261124_000005_count_members;
 
+pub use database::{connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
 /// Every migration, oldest first.

@@ -1,4 +1,4 @@
-//! The migration runner by itself: `cargo run -p migration -- status`.
+//! The migration runner as a program of its own: `cargo run -p migration -- status`.
 
 use std::{io, process::ExitCode};
 
@@ -8,7 +8,7 @@ use migration::{
     settings::{self, DatabaseSettings, UnknownKeys},
 };
 
-/// Brings a circle-registry database to this program's schema, or undoes that
+/// Apply and revert the migrations of a circle-registry database
 #[derive(Debug, Parser)]
 #[command(name = "migration", version)]
 struct Arguments {

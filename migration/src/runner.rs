@@ -1,8 +1,8 @@
-//! Applying and undoing migrations, one transaction and one lock each.
+//! Applies and reverts migrations, each under a lock and in a transaction of its own.
 //!
-//! Every step takes the lock, reads what is applied, changes the schema by exactly one migration
-//! and commits. So any number of instances may start at once: whoever gets the lock does the next
-//! step, the others find it done. A process that dies in a step leaves the step undone.
+//! A step takes the lock, reads which migrations are applied, runs exactly one more and commits. So
+//! any number of instances may start at once: one gets the lock and migrates, the others then find
+//! nothing to do. A process that dies in a step leaves the schema as it was before that step.
 
 use std::{
     collections::BTreeSet,
@@ -23,10 +23,10 @@ use crate::Migrator;
 
 /// The advisory lock on PostgreSQL: "circle" in ASCII.
 const LOCK_KEY: i64 = 0x63_69_72_63_6c_65;
-const LOCK_POLL: Duration = Duration::from_millis(50);
-const LOCK_PATIENCE: Duration = Duration::from_mins(10);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
+const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Why the schema could not be brought where it should be.
+/// Why the schema could not be migrated, or is not current.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error(
@@ -42,7 +42,7 @@ pub enum MigrateError {
     Database(#[from] DbErr),
 }
 
-/// Where a database stands, migration by migration, oldest first.
+/// The state of every migration in a database, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub applied: Vec<String>,
@@ -53,7 +53,7 @@ pub struct Status {
 
 impl Status {
     /// # Errors
-    /// A schema that is newer or older than this program.
+    /// A schema that is newer or older than this program's.
     pub fn check_current(self) -> Result<(), MigrateError> {
         if !self.unknown.is_empty() {
             return Err(MigrateError::Newer(self.unknown));
@@ -65,13 +65,13 @@ impl Status {
     }
 }
 
-/// Reads where the database stands and changes nothing.
+/// Reads which migrations are applied, and changes nothing.
 ///
 /// # Errors
 /// A database that can't be read.
 pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Status, DbErr> {
-    let manager_table = Migrator::migration_table_name().to_string();
-    let recorded = if has_table(db, &manager_table).await? {
+    let table = Migrator::migration_table_name().to_string();
+    let recorded = if has_table(db, &table).await? {
         seaql_migrations::Entity::find()
             .order_by_asc(seaql_migrations::Column::Version)
             .all(db)
@@ -112,23 +112,16 @@ async fn has_table<C: ConnectionTrait>(db: &C, table: &str) -> Result<bool, DbEr
     Ok(db.query_one_raw(statement).await?.is_some())
 }
 
-/// Applies the pending migrations, all of them or the next `steps`, and names what it applied.
+/// Applies all pending migrations, or the next `steps`, and returns their names.
 ///
 /// # Errors
-/// A schema newer than this program, a migration that failed (it left nothing behind), or a lock
-/// that could not be had.
+/// A schema newer than this program's, a migration that failed and was rolled back, or a lock that
+/// another process did not release in time.
 pub async fn up(db: &DatabaseConnection, steps: Option<u32>) -> Result<Vec<String>, MigrateError> {
-    let mut applied = Vec::new();
-    while steps.is_none_or(|steps| applied.len() < steps as usize) {
-        match step(db, Direction::Up).await? {
-            Some(name) => applied.push(name),
-            None => break,
-        }
-    }
-    Ok(applied)
+    run(db, Direction::Up, steps).await
 }
 
-/// Undoes applied migrations, newest first, all of them or the last `steps`, and names them.
+/// Reverts all applied migrations, or the last `steps`, newest first, and returns their names.
 ///
 /// # Errors
 /// As [`up`].
@@ -136,25 +129,18 @@ pub async fn down(
     db: &DatabaseConnection,
     steps: Option<u32>,
 ) -> Result<Vec<String>, MigrateError> {
-    let mut undone = Vec::new();
-    while steps.is_none_or(|steps| undone.len() < steps as usize) {
-        match step(db, Direction::Down).await? {
-            Some(name) => undone.push(name),
-            None => break,
-        }
-    }
-    Ok(undone)
+    run(db, Direction::Down, steps).await
 }
 
-/// Drops every table, known or not, so that [`up`] starts from nothing.
+/// Drops every table, including those that no migration created.
 ///
 /// # Errors
-/// A database that refuses.
+/// What the database reports.
 pub async fn drop_all(db: &DatabaseConnection) -> Result<(), MigrateError> {
-    let transaction = locked(db).await?;
+    let transaction = begin_locked(db).await?;
     let tables = match transaction.get_database_backend() {
         DbBackend::Sqlite => {
-            // Newest first: dropping a table deletes its rows, and what refers to them must be gone.
+            // Newest first: dropping a table deletes its rows, so tables that refer to it go before.
             "SELECT name FROM sqlite_master \
              WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid DESC"
         }
@@ -177,27 +163,42 @@ enum Direction {
     Down,
 }
 
-/// One migration under the lock; `None` where there is nothing left to do. SQLite's own patience
-/// with another writer may be shorter than that one's migration.
+async fn run(
+    db: &DatabaseConnection,
+    direction: Direction,
+    steps: Option<u32>,
+) -> Result<Vec<String>, MigrateError> {
+    let mut names = Vec::new();
+    while steps.is_none_or(|steps| names.len() < steps as usize) {
+        match step(db, direction).await? {
+            Some(name) => names.push(name),
+            None => break,
+        }
+    }
+    Ok(names)
+}
+
+/// Runs one migration under the lock; `None` if nothing is left to do. It retries while SQLite is
+/// busy, because another process may migrate for longer than SQLite's lock timeout.
 async fn step(
     db: &DatabaseConnection,
     direction: Direction,
 ) -> Result<Option<String>, MigrateError> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match try_step(db, direction).await {
             Err(MigrateError::Database(cause)) if is_busy(&cause) => {
-                if begun.elapsed() > LOCK_PATIENCE {
+                if started.elapsed() > LOCK_TIMEOUT {
                     return Err(MigrateError::Locked);
                 }
-                tokio::time::sleep(LOCK_POLL).await;
+                tokio::time::sleep(LOCK_POLL_INTERVAL).await;
             }
             outcome => return outcome,
         }
     }
 }
 
-/// Whether SQLite says that somebody else has the file.
+/// Whether another connection holds SQLite's write lock.
 fn is_busy(error: &DbErr) -> bool {
     const BUSY: i32 = 5;
     let (DbErr::Conn(RuntimeErr::SqlxError(cause))
@@ -217,11 +218,11 @@ async fn try_step(
     db: &DatabaseConnection,
     direction: Direction,
 ) -> Result<Option<String>, MigrateError> {
-    // A look without the lock: the usual start finds nothing to do and writes nothing.
+    // Without the lock first: usually there is nothing to do, and then nothing is written.
     if next(&status(db).await?, direction)?.is_none() {
         return Ok(None);
     }
-    let transaction = locked(db).await?;
+    let transaction = begin_locked(db).await?;
     let Some(name) = next(&status(&transaction).await?, direction)? else {
         transaction.rollback().await?;
         return Ok(None);
@@ -244,9 +245,9 @@ fn next(status: &Status, direction: Direction) -> Result<Option<String>, Migrate
     })
 }
 
-/// A write transaction that no other migrator is in. It waits in a loop and not in the database,
-/// where a session that waits would hold a snapshot and could be caught by the lock timeout.
-async fn locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, MigrateError> {
+/// Begins the only write transaction of any migrator. It polls for the lock: waiting for it inside
+/// PostgreSQL would hold a snapshot and could run into the lock timeout.
+async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, MigrateError> {
     let transaction = db
         .begin_with_options(TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -259,8 +260,8 @@ async fn locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, MigrateE
     transaction
         .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         .await?;
-    let begun = Instant::now();
-    while begun.elapsed() < LOCK_PATIENCE {
+    let started = Instant::now();
+    while started.elapsed() < LOCK_TIMEOUT {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT pg_try_advisory_xact_lock($1) AS locked",
@@ -271,7 +272,7 @@ async fn locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, MigrateE
         {
             return Ok(transaction);
         }
-        tokio::time::sleep(LOCK_POLL).await;
+        tokio::time::sleep(LOCK_POLL_INTERVAL).await;
     }
     Err(MigrateError::Locked)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::{
-    database::Sessions,
+    database::Connections,
     error::{self, Error},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn advice(cause: &DbErr) -> &'static str {
 }
 
 /// The quickest of a few round trips.
-pub(super) async fn round_trip(db: &Sessions) -> Result<Duration, DbErr> {
+pub(super) async fn round_trip(db: &Connections) -> Result<Duration, DbErr> {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
         let begun = Instant::now();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    database::{Database, Sessions},
+    database::{Connections, Database},
 };
 
 const OLDEST: i32 = 150_000;
@@ -97,7 +97,7 @@ pub(super) async fn check(
 ) -> Result<(), DbErr> {
     let target = database.target();
     let name = format!("{} on {}", target.database(), target.host());
-    if let Err(cause) = database.reach().await {
+    if let Err(cause) = database.try_connect().await {
         let found = format!("{name} can't be used: {cause}");
         report.error("connection", found, connection::advice(&cause));
         return Ok(());
@@ -119,7 +119,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-async fn find<T: FromQueryResult>(db: &Sessions, sql: &str) -> Result<Option<T>, DbErr> {
+async fn find<T: FromQueryResult>(db: &Connections, sql: &str) -> Result<Option<T>, DbErr> {
     let statement = Statement::from_string(DbBackend::Postgres, sql);
     T::find_by_statement(statement).one(db).await
 }
@@ -195,7 +195,7 @@ fn check_promises(server: &Server, report: &mut Report) {
 }
 
 async fn check_permissions(
-    db: &Sessions,
+    db: &Connections,
     server: &Server,
     schema: Schema,
     report: &mut Report,
@@ -263,7 +263,7 @@ fn check_search(server: &Server, schema: Schema, report: &mut Report) {
     }
 }
 
-async fn check_clock(db: &Sessions, report: &mut Report) -> Result<(), DbErr> {
+async fn check_clock(db: &Connections, report: &mut Report) -> Result<(), DbErr> {
     #[derive(FromQueryResult)]
     struct Clock {
         now: f64,

@@ -3,7 +3,7 @@
 use migration::runner;
 
 use super::report::Report;
-use crate::database::Sessions;
+use crate::database::Connections;
 
 const SUBJECT: &str = "schema";
 
@@ -16,7 +16,7 @@ pub(super) enum Schema {
     Unreadable,
 }
 
-pub(super) async fn check(db: &Sessions, report: &mut Report) -> Schema {
+pub(super) async fn check(db: &Connections, report: &mut Report) -> Schema {
     let runner::Status {
         applied,
         pending,

@@ -6,7 +6,7 @@ use std::path::Path;
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::{connection, report::Report, schema};
-use crate::database::{Database, Sessions};
+use crate::database::{Connections, Database};
 
 const SUBJECT: &str = "file";
 const MEBIBYTE: u64 = 1 << 20;
@@ -49,7 +49,7 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
         );
         return Ok(());
     }
-    if let Err(cause) = database.reach().await {
+    if let Err(cause) = database.try_connect().await {
         report.error(
             SUBJECT,
             format_args!("{name} can't be used: {cause}"),
@@ -84,7 +84,7 @@ fn check_disk(folder: &Path, report: &mut Report) {
     }
 }
 
-async fn check_contents(db: &Sessions, report: &mut Report) -> Result<(), DbErr> {
+async fn check_contents(db: &Connections, report: &mut Report) -> Result<(), DbErr> {
     let mode = text(db, "PRAGMA journal_mode").await?;
     if mode == "wal" {
         report.ok("journal", "is a write-ahead log");
@@ -110,7 +110,7 @@ async fn check_contents(db: &Sessions, report: &mut Report) -> Result<(), DbErr>
     Ok(())
 }
 
-async fn text(db: &Sessions, sql: &str) -> Result<String, DbErr> {
+async fn text(db: &Connections, sql: &str) -> Result<String, DbErr> {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(statement).await?;
     row.map_or(Ok(String::new()), |row| row.try_get_by_index(0))

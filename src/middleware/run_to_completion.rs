@@ -151,7 +151,7 @@ async fn finish_within(
         return answered.map(IntoResponse::into_response);
     }
     if let Some(database) = database {
-        database.suspect();
+        database.distrust_connections();
     }
     Err(RequestError::TimedOut.into())
 }

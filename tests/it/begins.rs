@@ -11,7 +11,7 @@ use std::{pin::pin, time::Duration};
 
 use migration::{
     connection::{self, PoolSize, Target},
-    hooks::Suspicion,
+    database::hooks::Distrust,
 };
 use reqwest::Client;
 use sea_orm::{
@@ -105,10 +105,10 @@ async fn session(db: &impl ConnectionTrait) -> i32 {
     row.expect("a row").try_get_by_index(0).expect("a number")
 }
 
-async fn pool_of_one(url: &str, suspicion: &Suspicion) -> DatabaseConnection {
+async fn pool_of_one(url: &str, suspicion: &Distrust) -> DatabaseConnection {
     let settings = settings_for(url).database;
     let target = Target::from_settings(&settings).expect("a target");
-    connection::open_watched(&settings, &target, PoolSize::ONE, suspicion)
+    connection::open_with_distrust(&settings, &target, PoolSize::ONE, suspicion)
         .await
         .expect("a pool")
 }
@@ -145,7 +145,7 @@ async fn has_a_new_session(scene: Scene, db: DatabaseConnection, before: i32) {
 #[tokio::test]
 async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
     let scene = Scene::set().await;
-    let db = pool_of_one(&scene.url, &Suspicion::default()).await;
+    let db = pool_of_one(&scene.url, &Distrust::default()).await;
     let before = session(&db).await;
     scene.drop_midway(db.begin()).await;
     has_a_new_session(scene, db, before).await;
@@ -156,7 +156,7 @@ async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
 #[tokio::test]
 async fn a_session_that_comes_back_inside_a_transaction_is_closed_where_there_is_suspicion() {
     let scene = Scene::set().await;
-    let suspicion = Suspicion::default();
+    let suspicion = Distrust::default();
     let db = pool_of_one(&scene.url, &suspicion).await;
     let before = session(&db).await;
     {
@@ -233,7 +233,7 @@ async fn on_sqlite_a_begin_that_is_dropped_leaves_nothing_behind() {
     let direct = connect_to(&database.url).await;
     let made = direct.execute_unprepared("CREATE TABLE notes (note text NOT NULL)");
     made.await.expect("a table");
-    let db = pool_of_one(&database.url, &Suspicion::default()).await;
+    let db = pool_of_one(&database.url, &Distrust::default()).await;
     let immediate = || TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()

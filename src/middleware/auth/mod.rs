@@ -141,7 +141,7 @@ impl Auth {
         if let Ok(found) = timeout(self.limit, looking).await {
             return Ok(found?);
         }
-        database.suspect();
+        database.distrust_connections();
         Err(RequestError::TimedOut.into())
     }
 }

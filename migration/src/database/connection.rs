@@ -1,5 +1,4 @@
-//! From settings to a pool of connections. The server and the migration runner both come here, so
-//! that they can't disagree about which database they mean.
+//! The database that the settings name, and a pool of connections to it.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -13,18 +12,18 @@ use sea_orm_migration::sea_orm::{
 };
 use url::Url;
 
-use crate::{
-    hooks::{self, Suspicion},
+use super::{
+    hooks::{self, Distrust},
     settings::DatabaseSettings,
 };
 
 const DEFAULT_URL: &str = "sqlite:circle-registry.db";
-/// How many rows SQLite's thread may be ahead of the one that takes them. All of an answer's rows are
-/// taken, so that nothing is saved where either waits for the other; the driver's 50 are one too few
-/// for the page of that size, which reads a row more to know of a next page.
-const ROWS_AHEAD: usize = 1 << 10;
+/// How many rows SQLite's worker thread may read ahead. Every row is consumed, so it saves nothing to
+/// make either side wait. The driver's default of 50 is one too few for a full page, which reads one
+/// row more to know whether a next page exists.
+const SQLITE_ROW_BUFFER: usize = 1 << 10;
 
-/// A database by its address. What it shows of itself never holds the password.
+/// The address of a database. Its `Debug` output never contains the password.
 #[derive(Clone)]
 pub struct Target {
     backend: DbBackend,
@@ -34,19 +33,18 @@ pub struct Target {
     database: String,
 }
 
-/// Why the settings name no database.
+/// Why the settings name no database. No message repeats the URL, which may contain a password.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// The text itself is kept out of the message: it may hold a password.
-    #[error("the database URL can't be read: {0}")]
+    #[error("the database URL can't be parsed: {0}")]
     Unreadable(url::ParseError),
-    #[error("the database URL is not a usable SQLite address")]
+    #[error("the database URL is not a valid SQLite address")]
     Sqlite,
     #[error("the database URL must start with sqlite: or postgres://")]
     UnknownScheme,
     #[error("the database URL must name a database, as in postgres://host/name")]
     NoDatabase,
-    #[error("the user, password or host of the database can't be written as a URL")]
+    #[error("the database user, password, host or port can't be written as a URL")]
     Unwritable,
 }
 
@@ -54,7 +52,7 @@ impl Target {
     /// The database that the settings name.
     ///
     /// # Errors
-    /// An address that can't be read; the message never repeats it.
+    /// An address that can't be parsed.
     pub fn from_settings(settings: &DatabaseSettings) -> Result<Self, TargetError> {
         match (&settings.database_url, &settings.db_host) {
             (Some(url), _) => url.parse(),
@@ -96,7 +94,7 @@ impl Target {
         })
     }
 
-    /// The password is taken out of the URL, because connectors trace the URL they are given.
+    /// Takes the password out of the URL, because connectors trace their URL.
     fn postgres(text: &str) -> Result<Self, TargetError> {
         let mut url = Url::parse(text).map_err(TargetError::Unreadable)?;
         let decode = |part: &str| {
@@ -128,17 +126,17 @@ impl Target {
         self.backend
     }
 
-    /// The server's name; empty for SQLite.
+    /// The server's host name or socket directory; empty for SQLite.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The database's name on its server, or SQLite's file.
+    /// The database's name on its server, or the SQLite file.
     pub fn database(&self) -> &str {
         &self.database
     }
 
-    /// A database that lives in one connection and dies with it.
+    /// Whether the database lives and dies with its only connection.
     pub fn is_in_memory(&self) -> bool {
         self.backend == DbBackend::Sqlite && self.database == ":memory:"
     }
@@ -166,7 +164,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// How many connections a pool keeps and how many it may open.
+/// How many connections a pool keeps open, and how many it may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSize {
     pub min: u32,
@@ -174,10 +172,10 @@ pub struct PoolSize {
 }
 
 impl PoolSize {
-    /// The sizes that the settings ask for. SQLite has one writer at a time and gains nothing from
-    /// many connections; a database in memory is a single connection.
+    /// The sizes in the settings. By default SQLite gets few connections, because it has only one
+    /// writer at a time; a database in memory has a single connection.
     pub fn from_settings(settings: &DatabaseSettings, target: &Target) -> Self {
-        let usual = if target.backend == DbBackend::Sqlite {
+        let default_max = if target.backend == DbBackend::Sqlite {
             4
         } else {
             20
@@ -185,7 +183,7 @@ impl PoolSize {
         let max = if target.is_in_memory() {
             1
         } else {
-            settings.db_pool_max.unwrap_or(usual)
+            settings.db_pool_max.unwrap_or(default_max)
         };
         Self {
             min: settings.db_pool_min.unwrap_or(4).min(max),
@@ -193,32 +191,32 @@ impl PoolSize {
         }
     }
 
-    /// One connection, for the tools that do one thing after the other.
+    /// One connection, for commands that run one statement after the other.
     pub const ONE: Self = Self { min: 1, max: 1 };
 }
 
-/// Opens a pool. The database is not touched before the first statement, so that a service can
-/// start while its database is still down.
+/// Opens a pool. The first connection is made by the first statement, so a service can start while
+/// its database is down.
 ///
 /// # Errors
-/// Options that can't work.
+/// Invalid connection options.
 pub async fn open(
     settings: &DatabaseSettings,
     target: &Target,
     size: PoolSize,
 ) -> Result<DatabaseConnection, DbErr> {
-    open_watched(settings, target, size, &Suspicion::default()).await
+    open_with_distrust(settings, target, size, &Distrust::default()).await
 }
 
-/// Opens a pool as [`open`] does, which looks closer at its sessions after suspicion was raised.
+/// Opens a pool as [`open`] does. The pool checks every connection after `distrust` is raised.
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_watched(
+pub async fn open_with_distrust(
     settings: &DatabaseSettings,
     target: &Target,
     size: PoolSize,
-    suspicion: &Suspicion,
+    distrust: &Distrust,
 ) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(&target.url);
     options
@@ -239,19 +237,19 @@ pub async fn open_watched(
         return open_sqlite(options, settings, target);
     }
     postgres_options(&mut options, settings, target);
-    let suspicion = suspicion.clone();
-    options.map_sqlx_postgres_pool_opts(move |pool| hooks::watch(pool, &suspicion));
+    let distrust = distrust.clone();
+    options.map_sqlx_postgres_pool_opts(move |pool| hooks::install(pool, &distrust));
     Database::connect(options).await
 }
 
-/// SeaORM's own way to a SQLite pool asks for the library's version, which is ours, and so fails
-/// where the file is busy.
+/// SeaORM's own connector for SQLite asks the database for the library's version, which fails while
+/// the file is locked.
 fn open_sqlite(
     mut options: ConnectOptions,
     settings: &DatabaseSettings,
     target: &Target,
 ) -> Result<DatabaseConnection, DbErr> {
-    // A file does not hang up.
+    // A file can't close the connection.
     options.test_before_acquire(false);
     let sqlite = SqliteConnectOptions::from_str(&target.url)
         .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?
@@ -260,7 +258,7 @@ fn open_sqlite(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(settings.db_lock_timeout)
-        .row_buffer_size(ROWS_AHEAD)
+        .row_buffer_size(SQLITE_ROW_BUFFER)
         .disable_statement_logging();
     let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))

@@ -1,0 +1,187 @@
+//! Connections that stay checked out of the pool between statements.
+//!
+//! When a connection is returned to a pool of sqlx, the pool pings it. The ping is a round trip after
+//! each statement, a fifth of the cost of a small read, and it can't be switched off. So a connection
+//! whose statement succeeded is not returned: it goes on an [`IdleStack`], from which the next
+//! statement takes it. It is returned to the pool, with all its checks, after an error, when it has
+//! been idle for a second, and every few seconds however busy it is.
+//!
+//! The pool can't hand out a connection that is on the stack. So each statement and each transaction
+//! first takes a permit, of which there are as many as connections, and a transaction returns one idle
+//! connection before it asks the pool. Then nothing waits for the pool while a connection is idle.
+//!
+//! This module can be deleted once sqlx releases a connection without a ping. The ping stands in
+//! `return_to_pool` of sqlx-core's `pool/connection.rs`, "a band-aid" until connections recover from
+//! a dropped future. Such connections, or an option such as `PoolOptions::test_on_release(false)`,
+//! would do.
+
+use std::{sync::Arc, sync::Weak, time::Duration, time::Instant};
+
+use migration::database::hooks::Distrust;
+use sea_orm::{
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
+    Statement,
+    sqlx::{Postgres, Sqlite},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use super::{
+    idle_stack::{IdleStack, MAX_IDLE},
+    statistics::PoolCounters,
+};
+
+/// Runs statements outside a transaction. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Connections(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    permits: Arc<Semaphore>,
+    acquire_timeout: Duration,
+    counters: Arc<PoolCounters>,
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Postgres(IdleStack<Postgres>),
+    Sqlite(IdleStack<Sqlite>),
+}
+
+/// The right to use one connection while it is held.
+pub(super) type ConnectionPermit = OwnedSemaphorePermit;
+
+impl Connections {
+    pub(super) fn new(
+        connection: &DatabaseConnection,
+        max: u32,
+        acquire_timeout: Duration,
+        distrust: &Distrust,
+        counters: Arc<PoolCounters>,
+    ) -> Self {
+        let backend = match connection.get_database_backend() {
+            DbBackend::Sqlite => Backend::Sqlite(IdleStack::new(
+                connection.get_sqlite_connection_pool(),
+                distrust,
+            )),
+            _ => Backend::Postgres(IdleStack::new(
+                connection.get_postgres_connection_pool(),
+                distrust,
+            )),
+        };
+        let inner = Arc::new(Inner {
+            permits: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX))),
+            acquire_timeout,
+            counters,
+            backend,
+        });
+        tokio::spawn(reap(Arc::downgrade(&inner)));
+        Self(inner)
+    }
+
+    /// Waits for a permit as long as the pool would wait for a connection.
+    pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
+        match Arc::clone(&self.0.permits).try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            Err(TryAcquireError::Closed) => {
+                Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+            }
+            // Boxed, because the usual path should not pay for the size of this future.
+            Err(TryAcquireError::NoPermits) => Box::pin(self.wait_for_permit()).await,
+        }
+    }
+
+    async fn wait_for_permit(&self) -> Result<ConnectionPermit, DbErr> {
+        let permit = Arc::clone(&self.0.permits).acquire_owned();
+        match tokio::time::timeout(self.0.acquire_timeout, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
+            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+        }
+    }
+
+    pub(super) fn idle_count(&self) -> usize {
+        match &self.0.backend {
+            Backend::Postgres(stack) => stack.len(),
+            Backend::Sqlite(stack) => stack.len(),
+        }
+    }
+
+    /// Returns one idle connection to the pool, so that the pool has one to hand out.
+    pub(super) fn return_one(&self) {
+        match &self.0.backend {
+            Backend::Postgres(stack) => stack.return_one(),
+            Backend::Sqlite(stack) => stack.return_one(),
+        }
+    }
+
+    /// Returns all idle connections to the pool.
+    pub(super) fn return_all(&self) {
+        self.0.return_idle_for(Duration::ZERO);
+    }
+}
+
+impl Inner {
+    fn return_idle_for(&self, at_least: Duration) {
+        match &self.backend {
+            Backend::Postgres(stack) => stack.return_idle_for(at_least),
+            Backend::Sqlite(stack) => stack.return_idle_for(at_least),
+        }
+    }
+}
+
+/// Returns connections that have been idle for too long, until the last clone is dropped.
+async fn reap(connections: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(MAX_IDLE).await;
+        let Some(connections) = connections.upgrade() else {
+            return;
+        };
+        connections.return_idle_for(MAX_IDLE);
+    }
+}
+
+/// Runs a statement by a method of the backend's stack, and counts it.
+macro_rules! run {
+    ($connections:ident, $method:ident, $statement:expr) => {{
+        let statement = $statement;
+        let inner = &*$connections.0;
+        let _permit = $connections.permit().await?;
+        let started = Instant::now();
+        let result = match &inner.backend {
+            Backend::Postgres(stack) => stack.$method(&statement).await,
+            Backend::Sqlite(stack) => stack.$method(&statement).await,
+        };
+        inner
+            .counters
+            .record_statement(&statement, started.elapsed(), result.is_err());
+        result
+    }};
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Connections {
+    fn get_database_backend(&self) -> DbBackend {
+        match &self.0.backend {
+            Backend::Postgres(_) => DbBackend::Postgres,
+            Backend::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        run!(self, execute, statement)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let statement = Statement::from_string(self.get_database_backend(), sql);
+        run!(self, execute_unprepared, statement)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        run!(self, fetch_one, statement)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        run!(self, fetch_all, statement)
+    }
+}

@@ -1,0 +1,196 @@
+//! The idle connections of one pool, the most recently used on top, and the statements that run on
+//! them.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use migration::database::hooks::Distrust;
+use sea_orm::{
+    ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
+    sqlx::{
+        self, AssertSqlSafe, Executor, IntoArguments, Pool, pool::PoolConnection, query::Query,
+    },
+};
+use sea_query_sqlx::SqlxValues;
+use tracing::{Dispatch, instrument::WithSubscriber};
+
+/// How long a connection may be idle on the stack.
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(1);
+/// How long a connection may go without the pool's checks, however busy it is.
+const MAX_UNCHECKED: Duration = Duration::from_secs(5);
+
+pub(super) struct IdleStack<DB: sqlx::Database> {
+    pool: Pool<DB>,
+    distrust: Distrust,
+    connections: Mutex<Vec<Checked<DB>>>,
+}
+
+/// A connection that the pool has checked.
+struct Checked<DB: sqlx::Database> {
+    connection: PoolConnection<DB>,
+    checked_at: Instant,
+    last_used: Instant,
+}
+
+impl<DB: sqlx::Database> IdleStack<DB> {
+    pub(super) fn new(pool: &Pool<DB>, distrust: &Distrust) -> Self {
+        Self {
+            pool: pool.clone(),
+            distrust: distrust.clone(),
+            connections: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Checked<DB>>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn return_one(&self) {
+        drop(self.lock().pop());
+    }
+
+    pub(super) fn return_idle_for(&self, at_least: Duration) {
+        self.lock()
+            .retain(|idle| idle.last_used.elapsed() < at_least);
+    }
+
+    /// Takes a trusted connection from the stack, or one from the pool if there is none.
+    async fn take(&self) -> Result<Checked<DB>, DbErr> {
+        match self.pop_trusted() {
+            Some(connection) => Ok(connection),
+            None => Box::pin(self.acquire()).await,
+        }
+    }
+
+    fn pop_trusted(&self) -> Option<Checked<DB>> {
+        loop {
+            let connection = self.lock().pop()?;
+            let idle = connection.last_used.elapsed();
+            let trusted = idle < MAX_IDLE
+                && connection.checked_at.elapsed() < MAX_UNCHECKED
+                && !self.distrust.raised_within(idle);
+            if trusted {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn acquire(&self) -> Result<Checked<DB>, DbErr> {
+        let connection = self.pool.acquire().await.map_err(acquire_error)?;
+        let now = Instant::now();
+        Ok(Checked {
+            connection,
+            checked_at: now,
+            last_used: now,
+        })
+    }
+
+    fn push(&self, connection: Checked<DB>) {
+        if !self.pool.is_closed() {
+            self.lock().push(Checked {
+                last_used: Instant::now(),
+                ..connection
+            });
+        }
+    }
+}
+
+/// The driver enters the request's span twice for each row, though it logs nothing there but the
+/// server's notices. So it runs without a subscriber.
+impl<DB> IdleStack<DB>
+where
+    DB: sqlx::Database,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    SqlxValues: IntoArguments<DB>,
+    QueryResult: From<DB::Row>,
+    ExecResult: From<DB::QueryResult>,
+{
+    pub(super) async fn fetch_all(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut taken = self.take().await?;
+        let rows = query::<DB>(statement)
+            .fetch_all(&mut *taken.connection)
+            .with_subscriber(Dispatch::none())
+            .await;
+        let rows = rows.map_err(query_error)?;
+        self.push(taken);
+        Ok(rows.into_iter().map(QueryResult::from).collect())
+    }
+
+    pub(super) async fn fetch_one(
+        &self,
+        statement: &Statement,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let mut taken = self.take().await?;
+        let row = query::<DB>(statement)
+            .fetch_optional(&mut *taken.connection)
+            .with_subscriber(Dispatch::none())
+            .await;
+        let row = row.map_err(query_error)?;
+        self.push(taken);
+        Ok(row.map(QueryResult::from))
+    }
+
+    pub(super) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
+        let mut taken = self.take().await?;
+        let result = query::<DB>(statement)
+            .execute(&mut *taken.connection)
+            .with_subscriber(Dispatch::none())
+            .await;
+        let result = result.map_err(query_error)?;
+        self.push(taken);
+        Ok(result.into())
+    }
+
+    /// Uses the simple protocol, which takes several statements at once, but no values.
+    pub(super) async fn execute_unprepared(
+        &self,
+        statement: &Statement,
+    ) -> Result<ExecResult, DbErr> {
+        let mut taken = self.take().await?;
+        let result = sqlx::raw_sql(AssertSqlSafe(statement.sql.clone()))
+            .execute(&mut *taken.connection)
+            .with_subscriber(Dispatch::none())
+            .await;
+        let result = result.map_err(query_error)?;
+        self.push(taken);
+        Ok(result.into())
+    }
+}
+
+fn query<DB: sqlx::Database>(statement: &Statement) -> Query<'_, DB, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+{
+    let values = statement.values.clone().unwrap_or(Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+/// The same conversion as SeaORM's, which is private.
+fn acquire_error(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+    }
+}
+
+impl<DB: sqlx::Database> fmt::Debug for IdleStack<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdleStack")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
