@@ -1,4 +1,4 @@
-//! Request bodies, for which a client has time according to their length.
+//! Request bodies, whose time limit grows with their length.
 
 use std::{io, time::Duration};
 
@@ -6,27 +6,28 @@ use futures_util::{StreamExt, stream};
 use poem::Body;
 use tokio::time::{Instant, timeout_at};
 
-/// The slowest that a long body may come, in bytes a millisecond: 80 kbit/s.
-const SLOWEST: usize = 10;
+/// The lowest rate at which a long body may arrive: 80 kbit/s.
+const MIN_BYTES_PER_MILLISECOND: usize = 10;
 
-/// The same body, which fails with [`io::ErrorKind::TimedOut`] where it takes the client longer
-/// than `patience`, and longer than its length excuses.
-pub(super) fn paced(body: Body, patience: Duration) -> Body {
+/// The same body, which fails with [`io::ErrorKind::TimedOut`] if the client takes longer than
+/// `timeout` plus the time that the bytes received so far take at the lowest rate.
+pub(super) fn with_deadline(body: Body, timeout: Duration) -> Body {
     if body.is_empty() {
         return body;
     }
-    let limit = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let parts = Box::pin(body.into_bytes_stream());
     Body::from_bytes_stream(stream::try_unfold(
-        (parts, limit),
-        |(mut parts, limit)| async move {
-            let Ok(part) = timeout_at(limit, parts.next()).await else {
+        (parts, deadline),
+        |(mut parts, deadline)| async move {
+            let Ok(part) = timeout_at(deadline, parts.next()).await else {
                 return Err(io::Error::from(io::ErrorKind::TimedOut));
             };
             let part = part.transpose()?;
             Ok(part.map(|part| {
-                let earned = u64::try_from(part.len() / SLOWEST).unwrap_or(u64::MAX);
-                (part, (parts, limit + Duration::from_millis(earned)))
+                let earned = u64::try_from(part.len() / MIN_BYTES_PER_MILLISECOND);
+                let earned = Duration::from_millis(earned.unwrap_or(u64::MAX));
+                (part, (parts, deadline + earned))
             }))
         },
     ))
@@ -46,14 +47,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_dribbles_is_given_up_and_one_that_comes_along_is_not() {
-        const PATIENCE: Duration = Duration::from_millis(300);
-        let pause = PATIENCE / 10;
-        let slow = paced(dribble(b"x", pause), PATIENCE).into_bytes();
-        let end = timeout(100 * PATIENCE, slow).await.expect("an end");
+    async fn a_body_that_dribbles_times_out_and_one_that_keeps_the_rate_does_not() {
+        const TIMEOUT: Duration = Duration::from_millis(300);
+        let pause = TIMEOUT / 10;
+        let slow = with_deadline(dribble(b"x", pause), TIMEOUT).into_bytes();
+        let end = timeout(100 * TIMEOUT, slow).await.expect("an end");
         assert!(end.is_err());
 
-        let long = paced(dribble(&[0; 10_000], pause), PATIENCE);
+        let long = with_deadline(dribble(&[0; 10_000], pause), TIMEOUT);
         assert_eq!(long.into_bytes_stream().take(20).count().await, 20);
     }
 }

@@ -1,4 +1,4 @@
-//! One connection, from its handshake to its end: hyper's, over poem's endpoint.
+//! One connection from its handshake to its end: hyper's connection over poem's endpoint.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -20,35 +20,35 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body,
-    patience::{Patience, Patient, Turns},
+    timeouts::{ClientTimeouts, ConnectionRequests, TimedStream},
     tls::Tls,
 };
 use crate::config::ServerSettings;
 
 /// What all connections share.
 #[derive(Debug)]
-pub(super) struct Connections<E> {
+pub(super) struct ConnectionHandler<E> {
     endpoint: E,
     protocol: auto::Builder<TokioExecutor>,
     pub(super) tls: Option<Tls>,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     body_timeout: Duration,
-    /// No more requests after the ones under way.
+    /// Cancelled when connections must end after the requests under way.
     pub(super) closing: CancellationToken,
-    /// Time is up.
-    pub(super) cut: CancellationToken,
+    /// Cancelled when connections must end at once.
+    pub(super) aborted: CancellationToken,
 }
 
-/// Between whom a connection is, and how.
+/// The two addresses of a connection, and its scheme.
 #[derive(Clone, Debug)]
-pub(super) struct Ends {
+pub(super) struct PeerInfo {
     local: LocalAddr,
     remote: RemoteAddr,
     scheme: Scheme,
 }
 
-impl Ends {
-    /// `None` where the connection is gone.
+impl PeerInfo {
+    /// `None` if the connection is already closed.
     pub(super) fn of(stream: &TcpStream, remote: SocketAddr) -> Option<Self> {
         Some(Self {
             local: LocalAddr(Addr::SocketAddr(stream.local_addr().ok()?)),
@@ -58,63 +58,63 @@ impl Ends {
     }
 }
 
-impl<E: Endpoint<Output = Response> + 'static> Connections<E> {
+impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
     pub(super) fn new(endpoint: E, tls: Option<Tls>, settings: &ServerSettings) -> Self {
         Self {
             endpoint,
             protocol: protocol(),
             tls,
-            patience: Patience {
+            timeouts: ClientTimeouts {
                 head: settings.header_timeout,
                 idle: settings.keep_alive_timeout,
             },
             body_timeout: settings.body_timeout,
             closing: CancellationToken::new(),
-            cut: CancellationToken::new(),
+            aborted: CancellationToken::new(),
         }
     }
 
-    /// Serves one connection, by TLS where there is a certificate. Until the service closes: what
-    /// has not got through its handshake by then has no request under way.
-    pub(super) async fn open(self: Arc<Self>, stream: TcpStream, ends: Ends) {
+    /// Serves one connection, over TLS if there is a certificate. A handshake is cut off as soon as
+    /// the service closes, because no request is under way yet.
+    pub(super) async fn open(self: Arc<Self>, stream: TcpStream, peer: PeerInfo) {
         let Some(tls) = &self.tls else {
-            return self.serve(stream, ends).await;
+            return self.serve(stream, peer).await;
         };
-        let opened = tokio::select! {
-            opened = tls.open(stream, self.patience.head) => opened,
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream, self.timeouts.head) => accepted,
             () = self.closing.cancelled() => return,
         };
-        let ends = Ends {
+        let peer = PeerInfo {
             scheme: Scheme::HTTPS,
-            ..ends
+            ..peer
         };
-        match opened {
-            Ok(stream) => self.serve(stream, ends).await,
+        match accepted {
+            Ok(stream) => self.serve(stream, peer).await,
             Err(cause) => tracing::debug!(%cause, "a TLS handshake failed"),
         }
     }
 
-    /// Serves one connection to its end, over whatever carries it.
-    async fn serve<S>(self: Arc<Self>, stream: S, ends: Ends)
+    /// Serves one connection to its end.
+    async fn serve<S>(self: Arc<Self>, stream: S, peer: PeerInfo)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let turns = Arc::new(Turns::default());
-        let stream = Patient::new(
+        let requests = Arc::new(ConnectionRequests::default());
+        let stream = TimedStream::new(
             stream,
-            self.patience,
-            Arc::clone(&turns),
+            self.timeouts,
+            Arc::clone(&requests),
             self.closing.clone(),
         );
         let service = {
-            let connections = Arc::clone(&self);
+            let handler = Arc::clone(&self);
             service_fn(move |request: http::Request<Incoming>| {
-                let turn = turns.begin(request.version());
-                let connections = Arc::clone(&connections);
-                let ends = ends.clone();
+                let guard = requests.start(request.version());
+                let handler = Arc::clone(&handler);
+                let peer = peer.clone();
                 async move {
-                    let response = connections.answer(request, ends).await;
-                    drop(turn);
+                    let response = handler.respond(request, peer).await;
+                    drop(guard);
                     Ok::<_, Infallible>(http::Response::from(response))
                 }
             })
@@ -123,8 +123,9 @@ impl<E: Endpoint<Output = Response> + 'static> Connections<E> {
             self.protocol
                 .serve_connection(TokioIo::new(stream), service)
         );
-        // How a connection ends is the client's business; requests have their own log lines.
-        let conversation = async {
+        // The result is ignored: how a connection ends is up to the client, and requests have log
+        // lines of their own.
+        let until_closed = async {
             tokio::select! {
                 _ = connection.as_mut() => return,
                 () = self.closing.cancelled() => connection.as_mut().graceful_shutdown(),
@@ -132,29 +133,29 @@ impl<E: Endpoint<Output = Response> + 'static> Connections<E> {
             let _ = connection.await;
         };
         tokio::select! {
-            () = conversation => {}
-            () = self.cut.cancelled() => {}
+            () = until_closed => {}
+            () = self.aborted.cancelled() => {}
         }
     }
 
-    async fn answer(&self, request: http::Request<Incoming>, ends: Ends) -> Response {
-        let Ends {
+    async fn respond(&self, request: http::Request<Incoming>, peer: PeerInfo) -> Response {
+        let PeerInfo {
             local,
             remote,
             scheme,
-        } = ends;
+        } = peer;
         let mut request = Request::from((request, local, remote, scheme));
         let body = request.take_body();
-        request.set_body(body::paced(body, self.body_timeout));
+        request.set_body(body::with_deadline(body, self.body_timeout));
         self.endpoint.get_response(request).await
     }
 }
 
-/// HTTP/1.1 and HTTP/2, with limits to what a client can make the server keep in memory. How long
-/// it can make it wait is [`Patient`]'s, for both.
+/// HTTP/1.1 and HTTP/2, with limits on the memory that a client can occupy. [`TimedStream`] limits
+/// its time.
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
-    // A client that says no more may still listen: its request is answered.
+    // A client that has closed its sending side may still wait for a response.
     protocol
         .http1()
         .half_close(true)

@@ -1,12 +1,13 @@
-//! How many connections the system lets a process have.
+//! How many connections the process's limit on open files allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// File descriptors that are left for the database, the log and the listener.
-const DESCRIPTORS_ASIDE: usize = 100;
+/// File descriptors reserved for the database, the log and the listener.
+const RESERVED_DESCRIPTORS: usize = 100;
 
-/// Each connection is a file descriptor. The soft limit on those is often as low as 1,024, for
-/// the sake of programs that use `select`; this one does not, and raises it as far as it may.
+/// The number of connections wanted, or fewer if the limit on open files is lower. The soft limit is
+/// often only 1,024, for the sake of programs that use `select`. This one does not, so it raises the
+/// soft limit to the hard limit.
 pub(super) fn within_descriptors(wanted: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -22,12 +23,12 @@ pub(super) fn within_descriptors(wanted: usize) -> usize {
         return wanted;
     };
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-    let possible = descriptors.saturating_sub(DESCRIPTORS_ASIDE.min(descriptors / 2));
+    let possible = descriptors.saturating_sub(RESERVED_DESCRIPTORS.min(descriptors / 2));
     if possible < wanted {
         tracing::warn!(
             max_connections = possible,
             descriptors,
-            "fewer connections than set are possible: the limit on open files is too low"
+            "the limit on open files allows fewer connections than configured"
         );
     }
     wanted.min(possible)

@@ -1,16 +1,18 @@
-//! Connections: accepting them, bounding them, and letting them go.
+//! The server: it accepts connections, limits their number and their time, and drains them at the end.
 //!
-//! The loop that poem brings along waits for ever for clients that stall, and spins where it runs
-//! out of file descriptors. So the loop is ours, hyper's connections over poem's endpoint, with a
-//! limit to everything that a client can make the service wait for.
+//! poem's own accept loop waits without limit for clients that stall, and spins when the process runs
+//! out of file descriptors. So this one runs hyper's connections over poem's endpoint, with a limit on
+//! everything that a client can make the service wait for.
+//!
+//! It imports `config` and no other part of the service. Start with [`Server::run`].
 
 mod body;
 mod connection;
 mod descriptors;
-mod patience;
+mod timeouts;
 mod tls;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use poem::{Endpoint, Response};
 use tokio::{
@@ -21,43 +23,43 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::config::ServerSettings;
-use connection::{Connections, Ends};
+use connection::{ConnectionHandler, PeerInfo};
 use descriptors::within_descriptors;
 pub(crate) use tls::{Tls, TlsError};
 
-/// How long to let be after a failure to accept: only the end of other connections will help.
-const RESPITE: Duration = Duration::from_millis(50);
+/// The pause after an accept failed. Usually the process is out of file descriptors then, and only
+/// the end of another connection helps.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Serves an endpoint over the connections that clients make.
 #[derive(Debug)]
 pub(crate) struct Server<E> {
-    connections: Arc<Connections<E>>,
-    slots: Arc<Semaphore>,
+    handler: Arc<ConnectionHandler<E>>,
+    permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    complaint: Complaint,
+    warning: ThrottledWarning,
 }
 
 impl<E: Endpoint<Output = Response> + 'static> Server<E> {
     pub(crate) fn new(endpoint: E, tls: Option<Tls>, settings: &ServerSettings) -> Self {
         let limit = within_descriptors(settings.max_connections);
         Self {
-            connections: Arc::new(Connections::new(endpoint, tls, settings)),
-            slots: Arc::new(Semaphore::new(limit)),
+            handler: Arc::new(ConnectionHandler::new(endpoint, tls, settings)),
+            permits: Arc::new(Semaphore::new(limit)),
             tasks: TaskTracker::new(),
-            complaint: Complaint::default(),
+            warning: ThrottledWarning::default(),
         }
     }
 
-    /// Accepts until `stop`, then closes the listener and what is idle, and lets requests under
-    /// way finish within `limit`.
+    /// Accepts connections until `stop`. Then it closes the listener and idle connections, and lets
+    /// requests under way finish within `shutdown_timeout`.
     pub(crate) async fn run(
         mut self,
         listener: TcpListener,
         stop: impl Future<Output = ()>,
-        limit: Duration,
+        shutdown_timeout: Duration,
     ) {
-        let tls = self.connections.tls.clone();
-        let _following = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.follow())));
+        let tls = self.handler.tls.clone();
+        let _reload = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.reload_changes())));
         let mut stop = pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -66,57 +68,56 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
             };
             match accepted {
                 Ok((stream, remote)) => self.admit(stream, remote),
-                Err(cause) if is_the_client_s(&cause) => {}
+                Err(cause) if is_connection_error(&cause) => {}
                 Err(cause) => {
-                    self.complaint
-                        .make("a connection can't be accepted", &cause);
-                    tokio::time::sleep(RESPITE).await;
+                    self.warning.log("a connection can't be accepted", &cause);
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             }
         }
         drop(listener);
-        self.drain(limit).await;
+        self.drain(shutdown_timeout).await;
     }
 
-    /// A connection beyond the limit is closed at once: its client can try elsewhere, which is
-    /// better than to wait here for somebody else to leave.
+    /// Serves a connection in a task of its own. Beyond the limit it is closed at once, so that the
+    /// client can try another instance instead of waiting.
     fn admit(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            self.complaint
-                .make("a connection was refused", &"there are too many");
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            let cause = "the limit on connections is reached";
+            self.warning.log("a connection was refused", &cause);
             return;
         };
-        let Some(ends) = Ends::of(&stream, remote) else {
+        let Some(peer) = PeerInfo::of(&stream, remote) else {
             return;
         };
-        // Without it, an answer of several packets waits for the client's delayed acknowledgement.
+        // Without it, a response of several packets waits for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
-        let connections = Arc::clone(&self.connections);
+        let handler = Arc::clone(&self.handler);
         self.tasks.spawn(async move {
-            connections.open(stream, ends).await;
-            drop(slot);
+            handler.open(stream, peer).await;
+            drop(permit);
         });
     }
 
-    async fn drain(self, limit: Duration) {
-        self.connections.closing.cancel();
+    async fn drain(self, timeout: Duration) {
+        self.handler.closing.cancel();
         self.tasks.close();
-        if tokio::time::timeout(limit, self.tasks.wait())
+        if tokio::time::timeout(timeout, self.tasks.wait())
             .await
             .is_err()
         {
             tracing::warn!(
                 connections = self.tasks.len(),
-                "requests are cut off: their time to finish is up"
+                "shutdown timeout reached: the remaining connections are cut off"
             );
-            self.connections.cut.cancel();
+            self.handler.aborted.cancel();
             self.tasks.wait().await;
         }
     }
 }
 
-/// A connection that was gone before it was accepted.
-fn is_the_client_s(cause: &io::Error) -> bool {
+/// Whether only this connection failed, before it was accepted.
+fn is_connection_error(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),
         io::ErrorKind::ConnectionAborted
@@ -126,23 +127,26 @@ fn is_the_client_s(cause: &io::Error) -> bool {
     )
 }
 
-/// Trouble that can come a thousand times a second, and is logged once a second.
+/// A warning that could repeat thousands of times a second, logged once a second.
 #[derive(Debug, Default)]
-struct Complaint {
-    last: Option<Instant>,
-    unsaid: u64,
+struct ThrottledWarning {
+    last_logged: Option<Instant>,
+    suppressed: u64,
 }
 
-impl Complaint {
-    const EVERY: Duration = Duration::from_secs(1);
+impl ThrottledWarning {
+    const INTERVAL: Duration = Duration::from_secs(1);
 
-    fn make(&mut self, what: &'static str, cause: &dyn std::fmt::Display) {
-        if self.last.is_some_and(|last| last.elapsed() < Self::EVERY) {
-            self.unsaid += 1;
+    fn log(&mut self, message: &'static str, cause: &dyn fmt::Display) {
+        if self
+            .last_logged
+            .is_some_and(|last| last.elapsed() < Self::INTERVAL)
+        {
+            self.suppressed += 1;
             return;
         }
-        tracing::warn!(%cause, more = self.unsaid, "{what}");
-        self.last = Some(Instant::now());
-        self.unsaid = 0;
+        tracing::warn!(%cause, suppressed = self.suppressed, "{message}");
+        self.last_logged = Some(Instant::now());
+        self.suppressed = 0;
     }
 }

@@ -1,4 +1,4 @@
-//! TLS: the certificate that the service shows, taken anew when its files change.
+//! TLS with a certificate that is reloaded when its files change.
 
 use std::{
     fs, io,
@@ -18,13 +18,12 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::config::ServerSettings;
 
-/// How often to look whether the files have changed.
-const LOOK: Duration = Duration::from_secs(1);
+const CERT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a certificate and its key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("a certificate and its key go together: {0} is missing")]
+    #[error("--tls-cert and --tls-key go together: {0} is missing")]
     Alone(&'static str),
     #[error("{} can't be read: {cause}", file.display())]
     Unreadable { file: PathBuf, cause: io::Error },
@@ -40,17 +39,17 @@ pub enum TlsError {
     },
 }
 
-/// Opens TLS connections, with the certificate that is current when they are made.
+/// Accepts TLS connections with the current certificate.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
-    files: Files,
-    loaded: Stamps,
-    /// Replaced as a whole, so that no session of an old certificate is resumed under a new one.
+    files: CertFiles,
+    loaded: FileStamps,
+    /// Replaced as a whole, so that no TLS session of an old certificate is resumed under a new one.
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
 impl Tls {
-    /// Reads the certificate and the key that the settings name; none where they name neither.
+    /// Reads the certificate and the key that the settings name; `None` if they name neither.
     pub(crate) fn load(settings: &ServerSettings) -> Result<Option<Self>, TlsError> {
         let (certificate, key) = match (&settings.tls_cert, &settings.tls_key) {
             (None, None) => return Ok(None),
@@ -58,8 +57,8 @@ impl Tls {
             (Some(_), None) => return Err(TlsError::Alone("--tls-key")),
             (None, Some(_)) => return Err(TlsError::Alone("--tls-cert")),
         };
-        let files = Files { certificate, key };
-        // Looked at before they are read: a change in between is seen as one.
+        let files = CertFiles { certificate, key };
+        // Before the files are read, so that a change in between is noticed.
         let loaded = files.stamps();
         let current = watch::Sender::new(files.read()?);
         Ok(Some(Self {
@@ -69,25 +68,25 @@ impl Tls {
         }))
     }
 
-    /// The handshake, within this time.
-    pub(super) async fn open(
+    /// Runs the handshake.
+    pub(super) async fn accept(
         &self,
         stream: TcpStream,
-        limit: Duration,
+        timeout: Duration,
     ) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.current.borrow()));
-        time::timeout(limit, acceptor.accept(stream)).await?
+        time::timeout(timeout, acceptor.accept(stream)).await?
     }
 
-    /// Takes up what changes in the files, for ever. What can't be used changes nothing, is told of
-    /// once and tried again: it may have been the moment's fault.
-    pub(super) async fn follow(self) {
+    /// Reloads the files whenever they change, for ever. Files that can't be used are logged once and
+    /// tried again on each poll, while the old certificate stays in use.
+    pub(super) async fn reload_changes(self) {
         let (mut loaded, mut seen, mut refused) = (self.loaded, self.loaded, None);
         loop {
-            time::sleep(LOOK).await;
+            time::sleep(CERT_POLL_INTERVAL).await;
             let files = self.files.clone();
-            let look = spawn_blocking(move || files.changed(loaded, seen));
-            let Ok((stamps, change)) = look.await else {
+            let poll = spawn_blocking(move || files.read_changed(loaded, seen));
+            let Ok((stamps, change)) = poll.await else {
                 continue;
             };
             seen = stamps;
@@ -95,11 +94,11 @@ impl Tls {
                 Some(Ok(config)) => {
                     self.current.send_replace(config);
                     loaded = stamps;
-                    tracing::info!("there is a new TLS certificate");
+                    tracing::info!("TLS certificate reloaded");
                 }
                 Some(Err(cause)) if refused != Some(stamps) => {
                     refused = Some(stamps);
-                    tracing::error!(%cause, "the new TLS certificate can't be used; going on with the old one");
+                    tracing::error!(%cause, "the new TLS certificate can't be used; the old one stays in use");
                 }
                 None | Some(Err(_)) => {}
             }
@@ -107,33 +106,32 @@ impl Tls {
     }
 }
 
-/// Where the certificate, with those that vouch for it, and its key are.
+/// The files of the certificate chain and of its private key.
 #[derive(Clone, Debug)]
-struct Files {
+struct CertFiles {
     certificate: PathBuf,
     key: PathBuf,
 }
 
-/// What tells that a file has been written, replaced or made readable: its inode, and when that
-/// changed. None where there is no file.
-type Stamp = Option<(u64, i64, i64)>;
-type Stamps = [Stamp; 2];
+/// The inode of each file and its change time, which differ after a file was written, replaced or made
+/// readable. `None` for a missing file.
+type FileStamps = [Option<(u64, i64, i64)>; 2];
 
-impl Files {
-    fn stamps(&self) -> Stamps {
+impl CertFiles {
+    fn stamps(&self) -> FileStamps {
         [&self.certificate, &self.key].map(|file| {
             let file = fs::metadata(file).ok()?;
             Some((file.ino(), file.ctime(), file.ctime_nsec()))
         })
     }
 
-    /// How the files are now, and what is in them where that is not what was loaded. Two files are
-    /// not written at once, so they are left alone until they are as they were seen before.
-    fn changed(
+    /// The current stamps and, if they differ from `loaded`, the new configuration. Two files are not
+    /// written at the same instant, so nothing is read until a second poll sees the same stamps.
+    fn read_changed(
         &self,
-        loaded: Stamps,
-        seen: Stamps,
-    ) -> (Stamps, Option<Result<Arc<ServerConfig>, TlsError>>) {
+        loaded: FileStamps,
+        seen: FileStamps,
+    ) -> (FileStamps, Option<Result<Arc<ServerConfig>, TlsError>>) {
         let stamps = self.stamps();
         let changed = stamps != loaded && stamps == seen;
         (stamps, changed.then(|| self.read()))
@@ -144,7 +142,7 @@ impl Files {
             file: file.to_owned(),
             what,
         };
-        // What is wrong in them is not told further: it could quote the key.
+        // The parser's own error is dropped: it could quote the key.
         let chain = CertificateDer::pem_slice_iter(&contents(&self.certificate)?)
             .collect::<Result<Vec<_>, _>>()
             .ok()
@@ -179,7 +177,7 @@ fn contents(file: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// TLS 1.2 and 1.3 as rustls sees fit, for HTTP/2 and HTTP/1.1.
+/// TLS 1.2 and 1.3 with rustls's defaults, for HTTP/2 and HTTP/1.1.
 fn configure(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,

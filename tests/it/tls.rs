@@ -245,7 +245,7 @@ async fn a_new_tls_certificate_is_shown_to_new_connections_and_old_ones_go_on() 
     assert_eq!(client.shown(server.address).await, established.certificate);
 
     let renewed = certificates.renew();
-    server.wait_for_log("there is a new TLS certificate").await;
+    server.wait_for_log("TLS certificate reloaded").await;
     assert_eq!(client.shown(server.address).await, renewed);
     assert_ne!(renewed, established.certificate);
     assert_eq!(established.ask().await, StatusCode::OK);
@@ -271,7 +271,7 @@ async fn a_broken_tls_certificate_leaves_the_old_one_in_place_and_is_told_of_onc
     assert!(!log.contains("PRIVATE") && !log.contains(&another[30..60]));
 
     let renewed = certificates.renew();
-    server.wait_for_log("there is a new TLS certificate").await;
+    server.wait_for_log("TLS certificate reloaded").await;
     assert_eq!(client.shown(server.address).await, renewed);
 }
 

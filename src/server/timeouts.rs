@@ -1,0 +1,231 @@
+//! How long a client may keep a connection waiting.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use poem::http::Version;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a client may leave its response unread.
+const UNREAD_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may be idle once the service is closing.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientTimeouts {
+    /// For a whole request head, from the start of the connection or from the head's first byte.
+    pub(super) head: Duration,
+    /// Until the next request.
+    pub(super) idle: Duration,
+}
+
+/// Counts the requests of one connection: while one is active, the client may wait as long as it takes.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionRequests {
+    started: AtomicUsize,
+    active: AtomicUsize,
+    multiplexed: AtomicBool,
+}
+
+/// Keeps a request active until it is dropped.
+#[derive(Debug)]
+pub(super) struct RequestGuard(Arc<ConnectionRequests>);
+
+impl ConnectionRequests {
+    pub(super) fn start(self: &Arc<Self>, version: Version) -> RequestGuard {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        self.active.fetch_add(1, Ordering::Relaxed);
+        if version == Version::HTTP_2 {
+            self.multiplexed.store(true, Ordering::Relaxed);
+        }
+        RequestGuard(Arc::clone(self))
+    }
+
+    fn started(&self) -> usize {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    fn is_any_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed) > 0
+    }
+
+    fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream that fails when its client exceeds a timeout.
+#[derive(Debug)]
+pub(super) struct TimedStream<S> {
+    stream: S,
+    timeouts: ClientTimeouts,
+    requests: Arc<ConnectionRequests>,
+    closing: CancellationToken,
+    opened_at: Instant,
+    last_progress: Instant,
+    /// When the first bytes of a request head arrived, and how many requests had started before it.
+    head_started: Option<(Instant, usize)>,
+    is_response_unread: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S> TimedStream<S> {
+    pub(super) fn new(
+        stream: S,
+        timeouts: ClientTimeouts,
+        requests: Arc<ConnectionRequests>,
+        closing: CancellationToken,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            timeouts,
+            requests,
+            closing,
+            opened_at: now,
+            last_progress: now,
+            head_started: None,
+            is_response_unread: false,
+            timer: Box::pin(sleep_until(now + timeouts.head)),
+        }
+    }
+
+    /// When the client must have acted; `None` while a request is active.
+    fn deadline(&self) -> Option<Instant> {
+        let ClientTimeouts { head, idle } = self.timeouts;
+        if self.requests.is_any_active() {
+            return None;
+        }
+        let started = self.requests.started();
+        let deadline = match self.head_started {
+            _ if started == 0 => self.opened_at + head,
+            // Bytes on an HTTP/2 connection need not belong to a request head.
+            Some((since, before)) if before == started && !self.requests.is_multiplexed() => {
+                since + head
+            }
+            _ if self.is_response_unread => self.last_progress + UNREAD_RESPONSE_TIMEOUT,
+            _ => self.last_progress + idle,
+        };
+        if self.closing.is_cancelled() {
+            return Some(deadline.min(self.last_progress + CLOSING_TIMEOUT));
+        }
+        Some(deadline)
+    }
+
+    /// Ready when the deadline has passed.
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while let Some(deadline) = self.deadline() {
+            if deadline < self.timer.deadline() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(deadline);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            if deadline <= Instant::now() {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Poll::Pending
+    }
+
+    fn record_read(&mut self) {
+        self.last_progress = Instant::now();
+        let started = self.requests.started();
+        let is_new_head = self
+            .head_started
+            .is_none_or(|(_, before)| before != started);
+        if is_new_head && !self.requests.is_any_active() {
+            self.head_started = Some((self.last_progress, started));
+        }
+    }
+
+    fn record_write<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        self.is_response_unread = written.is_pending();
+        if written.is_ready() {
+            self.last_progress = Instant::now();
+        }
+        // After a successful write too: this may be the end of a response, and hyper need not poll
+        // again before the client sends something.
+        match self.poll_timeout(cx) {
+            Poll::Ready(error) => Poll::Ready(Err(error)),
+            Poll::Pending => written,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            Poll::Pending => this.poll_timeout(cx).map(Err),
+            ready @ Poll::Ready(_) => {
+                this.record_read();
+                ready
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.record_write(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.record_write(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_pending() {
+            return self.record_write(flushed, cx);
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        if shut.is_pending() {
+            return self.record_write(shut, cx);
+        }
+        shut
+    }
+}
