@@ -1,23 +1,31 @@
-//! The application: it owns the pool from start to shutdown.
+//! The application: it owns the pool, the listener and the server from start to shutdown.
+//!
+//! It listens before the database is available. A background task, [`startup`], prepares the database
+//! and retries until it can; until then requests get 503.
 
-use std::{fmt, io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use migration::runner::MigrateError;
 use sea_orm::DbErr;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{ServerSettings, Settings},
     database::{Database, OpenError},
     error::{self, Error},
     exposure::{self, Exposed},
+    keys,
     lifecycle::{Lifecycle, Phase},
     routes,
     server::{Server, Tls, TlsError},
 };
 
-/// How long to wait between looks at a database that is down.
-const RETRY: Duration = Duration::from_millis(100);
+/// The pause between attempts to prepare a database that is down.
+const STARTUP_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How many clients may wait in the listener's queue. A client beyond that believes it is connected
+/// and finds out only when it sends something.
+const LISTEN_BACKLOG: u32 = 4096;
 
 /// A service that is ready to run. There are no globals: each has its own pool.
 #[derive(Debug)]
@@ -27,16 +35,16 @@ pub struct Application {
     lifecycle: Lifecycle,
     tls: Option<Tls>,
     listener: TcpListener,
-    refusal: Refusal,
+    startup: AbortOnDropHandle<StartError>,
 }
 
 /// Why the service can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Open(#[from] OpenError),
     #[error("the database {database} can't be used: {cause}")]
-    Refused { database: String, cause: DbErr },
+    Database { database: String, cause: DbErr },
     #[error(transparent)]
     Schema(MigrateError),
     #[error(transparent)]
@@ -51,13 +59,12 @@ pub enum StartError {
 }
 
 impl Application {
-    /// Reads the certificate, opens the pool, takes the address and looks at the database. Where
-    /// that is down, or takes its time, the service says so and goes on: [`Application::run`] waits
-    /// for it in the background.
+    /// Reads the certificate, opens the pool, binds the address and tries to prepare the database. If
+    /// the database is down or slow, preparing it continues in the background.
     ///
     /// # Errors
-    /// Settings that can't work, a database that refuses, a schema newer than this program, or an
-    /// address in use.
+    /// Settings that can't work, a database that refuses access, a schema newer than this program's,
+    /// or an address in use.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let Settings {
             server: settings,
@@ -69,12 +76,16 @@ impl Application {
         let address = settings.bind;
         let listener = listen(address).map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
-        let mut refusal = Refusal::of(&database, &lifecycle, &settings);
+        let mut startup = AbortOnDropHandle::new(tokio::spawn(startup(
+            database.clone(),
+            lifecycle.clone(),
+            settings.clone(),
+        )));
         tokio::select! {
-            cause = &mut refusal.0 => return Err(cause),
-            () = lifecycle.started() => {}
+            error = failed(&mut startup) => return Err(error),
+            () = lifecycle.first_attempt() => {}
             () = tokio::time::sleep(database.acquire_timeout()) => {
-                tracing::warn!("the database is still being prepared; serving 503 until it is");
+                tracing::warn!("the database is still being prepared; serving 503 until it is ready");
             }
         }
         Ok(Self {
@@ -83,11 +94,11 @@ impl Application {
             lifecycle,
             tls,
             listener,
-            refusal,
+            startup,
         })
     }
 
-    /// The address it listens on; with port 0 in the settings, the one it was given.
+    /// The address it listens on. If the settings say port 0, the system has chosen the port.
     ///
     /// # Errors
     /// A socket that does not know its address.
@@ -100,34 +111,34 @@ impl Application {
         &self.database
     }
 
-    /// Serves until `stop`, then drains: readiness goes off, requests in flight finish within
-    /// their time, the pool closes.
+    /// Serves until `stop` resolves, then drains: readiness turns off, requests in flight finish within
+    /// the shutdown timeout, and the pool closes.
     ///
     /// # Errors
-    /// A database that came up with a schema this program can't use.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    /// A database that became available but can't be used.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self {
             settings,
             database,
             lifecycle,
             tls,
             listener,
-            refusal,
+            mut startup,
         } = self;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
         let endpoint = routes::endpoint(&settings, database.clone(), lifecycle.clone());
-        let mut refused = None;
+        let mut result = Ok(());
         let stopped = async {
             tokio::select! {
                 () = stop => {}
-                cause = refusal.0 => {
-                    tracing::error!(%cause, "the database is there, but can't be used");
-                    refused = Some(cause);
+                error = failed(&mut startup) => {
+                    tracing::error!(cause = %error, "the database is available, but can't be used");
+                    result = Err(error);
                 }
             }
-            lifecycle.drain();
+            lifecycle.set_draining();
             tracing::info!("stopping: no longer ready");
             tokio::time::sleep(settings.shutdown_delay).await;
         };
@@ -135,41 +146,11 @@ impl Application {
             .run(listener, stopped, settings.shutdown_timeout)
             .await;
         database.close(settings.pool_close_timeout).await;
-        refused.map_or(Ok(()), |cause| Err(cause.into()))
+        result
     }
 }
 
-/// Why the service stopped by itself.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Refused(#[from] StartError),
-}
-
-/// Brings the database to where it can be served from, as soon as it is there. It is polled from
-/// the start on, and comes to an end only where the database refuses for good.
-struct Refusal(Pin<Box<dyn Future<Output = StartError> + Send>>);
-
-impl Refusal {
-    fn of(database: &Database, lifecycle: &Lifecycle, settings: &ServerSettings) -> Self {
-        Self(Box::pin(prepare(
-            database.clone(),
-            lifecycle.clone(),
-            settings.clone(),
-        )))
-    }
-}
-
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Refusal")
-    }
-}
-
-/// Clients that come all at once wait in the queue until they are accepted. One for which there is
-/// no room believes that it is connected, and is heard of only when it says something.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    const QUEUE: u32 = 4096;
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -177,69 +158,77 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(QUEUE)
+    socket.listen(LISTEN_BACKLOG)
 }
 
-async fn prepare(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {
-    loop {
-        match try_to_prepare(&database, &settings).await {
-            Ok(Ok(())) => break,
-            Ok(Err(exposed)) => return exposed.into(),
-            Err(cause) => match passing(&cause) {
-                Some(reason) => report(&lifecycle, reason, &cause),
-                None => return refused(&database, cause),
-            },
+/// Prepares the database, retrying while the reason it can't may pass. The task ends only if the
+/// database can't be used; after success it stays pending.
+async fn startup(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {
+    while let Err(error) = prepare(&database, &settings).await {
+        match transient_reason(&error) {
+            Some(reason) => log_wait(&lifecycle, reason, &error),
+            None => return error,
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(STARTUP_RETRY_INTERVAL).await;
     }
     if lifecycle.phase() != Phase::Starting {
-        tracing::info!("the database is there; ready");
+        tracing::info!("the database is available; ready");
     }
-    lifecycle.ready();
+    lifecycle.set_ready();
     std::future::pending().await
 }
 
-/// Brings the schema up to date, and sees to it that others are asked for a key.
-async fn try_to_prepare(
-    database: &Database,
-    settings: &ServerSettings,
-) -> Result<Result<(), Exposed>, MigrateError> {
-    database.prepare(!settings.no_migrate).await?;
-    Ok(exposure::check(settings, database).await?)
+/// Waits for the startup task to fail.
+async fn failed(startup: &mut AbortOnDropHandle<StartError>) -> StartError {
+    startup.await.expect("the startup task does not panic")
 }
 
-/// Each reason is logged when it comes up, not at every look.
-fn report(lifecycle: &Lifecycle, reason: &'static str, cause: &MigrateError) {
-    if lifecycle.phase() != Phase::Waiting(reason) {
-        tracing::warn!(%cause, "the database is not there yet; serving 503 until it is");
-    }
-    lifecycle.wait(reason);
-}
-
-fn refused(database: &Database, cause: MigrateError) -> StartError {
-    match cause {
-        MigrateError::Database(cause) => StartError::Refused {
+/// Brings the schema up to date, and checks that a public address is protected by a key.
+async fn prepare(database: &Database, settings: &ServerSettings) -> Result<(), StartError> {
+    let start_error = |cause| match cause {
+        MigrateError::Database(cause) => StartError::Database {
             database: database.target().database().to_owned(),
             cause,
         },
         schema => StartError::Schema(schema),
+    };
+    database
+        .prepare(!settings.no_migrate)
+        .await
+        .map_err(start_error)?;
+    if settings.is_loopback() {
+        return Ok(());
     }
+    let has_usable_key = keys::queries::usable_exist(database.connection())
+        .await
+        .map_err(|cause| start_error(cause.into()))?;
+    Ok(exposure::check(settings, has_usable_key)?)
 }
 
-/// What the service waits for, where a failure may pass by itself: the database is down, not
-/// wrong.
-fn passing(cause: &MigrateError) -> Option<&'static str> {
-    const BUSY: &str = "The database is there, but too busy or not ready itself.";
-    match cause {
-        MigrateError::Database(cause) if error::is_refused(cause) => None,
-        MigrateError::Database(cause) => match Error::from(cause.clone()) {
-            Error::PoolExhausted(_) => Some("The database has no connection free yet."),
-            Error::Contended(_) => Some(BUSY),
-            Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
-            Error::Unavailable(_) => Some("The database can't be reached yet."),
-            _ => None,
-        },
-        MigrateError::Locked => Some("Another process has been migrating the database for long."),
-        MigrateError::Newer(_) | MigrateError::Pending(_) => None,
+/// Logs each reason once, not at every attempt.
+fn log_wait(lifecycle: &Lifecycle, reason: &'static str, error: &StartError) {
+    if lifecycle.phase() != Phase::Waiting(reason) {
+        tracing::warn!(cause = %error, "waiting for the database; serving 503 until it is available");
+    }
+    lifecycle.set_waiting(reason);
+}
+
+/// What the service waits for, if the error may pass by itself: the database is down, but neither
+/// refuses access nor has the wrong schema.
+fn transient_reason(error: &StartError) -> Option<&'static str> {
+    const BUSY: &str = "The database answers, but it is too busy or still starting.";
+    let cause = match error {
+        StartError::Database { cause, .. } if !error::is_refused(cause) => cause,
+        StartError::Schema(MigrateError::Locked) => {
+            return Some("Another process has been migrating the database for ten minutes.");
+        }
+        _ => return None,
+    };
+    match Error::from(cause.clone()) {
+        Error::PoolExhausted(_) => Some("The database has no free connection yet."),
+        Error::Contended(_) => Some(BUSY),
+        Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
+        Error::Unavailable(_) => Some("The database can't be reached yet."),
+        _ => None,
     }
 }

@@ -15,7 +15,7 @@ use migration::{
 use similar::TextDiff;
 
 use crate::{
-    app::{Application, RunError, StartError},
+    app::{Application, StartError},
     catalog::{self, ImportOptions},
     config::{LogFormat, Settings},
     database::Database,
@@ -128,11 +128,7 @@ pub async fn run() -> ExitCode {
 
 /// 78 (`EX_CONFIG`) where the service would be open to others: a supervisor need not try again.
 fn exit_code(failure: &Failure) -> ExitCode {
-    let refused = match failure.downcast_ref() {
-        Some(RunError::Refused(refused)) => Some(refused),
-        _ => failure.downcast_ref(),
-    };
-    match refused {
+    match failure.downcast_ref() {
         Some(StartError::Exposed(_)) => ExitCode::from(78),
         _ => ExitCode::FAILURE,
     }

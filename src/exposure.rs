@@ -1,45 +1,33 @@
-//! A service that others can reach asks for keys, or does not start.
+//! A service that other machines can reach must require API keys, or it does not start.
 
 use std::net::SocketAddr;
 
-use sea_orm::DbErr;
+use crate::config::ServerSettings;
 
-use crate::{config::ServerSettings, database::Database, keys::queries};
-
-/// Others could reach the service, and there is no key to tell them apart by.
+/// Other machines can reach the service, and no API key would protect it.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{address} can be reached from other machines, and the database has no usable API key; create \
      one with `circle-registry keys create --name admin --scope admin`, or listen on 127.0.0.1, or \
-     say --insecure where whoever reaches the address may read and change everything"
+     pass --insecure if every client that reaches the address may read and change everything"
 )]
 pub struct Exposed {
     address: SocketAddr,
 }
 
-/// Holds the address against the keys that there are.
-///
-/// # Errors
-/// What the database reports.
-pub(crate) async fn check(
-    settings: &ServerSettings,
-    database: &Database,
-) -> Result<Result<(), Exposed>, DbErr> {
+/// Refuses an address that other machines can reach, unless there is a usable key or `--insecure`.
+pub(crate) fn check(settings: &ServerSettings, has_usable_key: bool) -> Result<(), Exposed> {
     let address = settings.bind;
-    if settings.is_loopback() {
-        return Ok(Ok(()));
+    if has_usable_key {
+        return Ok(());
     }
-    let usable = queries::usable_exist(database.connection()).await?;
-    if settings.insecure && !usable {
-        tracing::warn!(
-            %address,
-            "INSECURE: there is no usable API key; while there is none at all, whoever reaches the \
-             address can read and change everything"
-        );
+    if !settings.insecure {
+        return Err(Exposed { address });
     }
-    Ok(if usable || settings.insecure {
-        Ok(())
-    } else {
-        Err(Exposed { address })
-    })
+    tracing::warn!(
+        %address,
+        "INSECURE: there is no usable API key; as long as no key exists, every client that reaches \
+         the address can read and change everything"
+    );
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! Where the service is between start and stop. Probes and the request gate read it.
+//! The phase of the service between start and stop. The application sets it; probes and the readiness
+//! middleware read it.
 
 use std::sync::Arc;
 
@@ -6,20 +7,20 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// AppState by the application, which moves it, and the HTTP layer, which reads it.
+/// The current phase. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Lifecycle(Arc<watch::Sender<Phase>>);
 
-/// A service moves from the first to the last of these and never back.
+/// A service passes through these in order and never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Looking at its database for the first time, and bringing the schema up to date.
+    /// Connecting to the database for the first time, and migrating its schema.
     Starting,
-    /// The database is not there yet, and why.
+    /// Waiting for a database that can't be used yet, for this reason.
     Waiting(&'static str),
     /// Serving.
     Ready,
-    /// Told to stop: requests are still answered, but balancers should look elsewhere.
+    /// Told to stop. Requests are still served, but load balancers should use other instances.
     Draining,
 }
 
@@ -34,10 +35,10 @@ impl Lifecycle {
         *self.0.borrow()
     }
 
-    /// Whether requests can be served.
+    /// Fails while the service is starting.
     ///
     /// # Errors
-    /// The service is still starting, and what it waits for.
+    /// [`Error::Starting`], with what the service waits for.
     pub fn check_started(&self) -> Result<(), Error> {
         match self.phase() {
             Phase::Starting => Err(Error::Starting(
@@ -48,39 +49,37 @@ impl Lifecycle {
         }
     }
 
-    /// The database is not there yet, for this reason.
-    pub fn wait(&self, reason: &'static str) {
+    pub fn set_waiting(&self, reason: &'static str) {
         self.0.send_if_modified(|phase| {
-            let waits = *phase < Phase::Ready && *phase != Phase::Waiting(reason);
-            if waits {
+            let changes = *phase < Phase::Ready && *phase != Phase::Waiting(reason);
+            if changes {
                 *phase = Phase::Waiting(reason);
             }
-            waits
+            changes
         });
     }
 
-    /// The database is there and its schema is current.
-    pub fn ready(&self) {
+    /// The database is available and its schema is current.
+    pub fn set_ready(&self) {
         self.advance(Phase::Ready);
     }
 
-    /// The service has been told to stop.
-    pub fn drain(&self) {
+    pub fn set_draining(&self) {
         self.advance(Phase::Draining);
     }
 
     fn advance(&self, to: Phase) {
         self.0.send_if_modified(|phase| {
-            let earlier = *phase < to;
+            let advances = *phase < to;
             *phase = to.max(*phase);
-            earlier
+            advances
         });
     }
 
-    /// Until the first look at the database has come to something.
-    pub async fn started(&self) {
+    /// Waits until the first attempt to prepare the database has succeeded or must be repeated.
+    pub async fn first_attempt(&self) {
         let mut phases = self.0.subscribe();
-        // The sender is in `self`, so it is not gone.
+        // It can't fail: `self` holds the sender.
         let _ = phases.wait_for(|phase| *phase != Phase::Starting).await;
     }
 }
@@ -92,14 +91,14 @@ mod tests {
     #[test]
     fn a_phase_that_is_over_does_not_come_back() {
         let lifecycle = Lifecycle::default();
-        lifecycle.wait("one");
-        lifecycle.wait("another");
+        lifecycle.set_waiting("one");
+        lifecycle.set_waiting("another");
         assert_eq!(lifecycle.phase(), Phase::Waiting("another"));
-        lifecycle.ready();
-        lifecycle.wait("late");
+        lifecycle.set_ready();
+        lifecycle.set_waiting("late");
         assert_eq!(lifecycle.phase(), Phase::Ready);
-        lifecycle.drain();
-        lifecycle.ready();
+        lifecycle.set_draining();
+        lifecycle.set_ready();
         assert_eq!(lifecycle.phase(), Phase::Draining);
     }
 }

@@ -1,7 +1,7 @@
 //! Logging.
 //!
-//! Whoever reads the log may be slow, or stuck: a full pipe must not stop the service. So lines go
-//! to a thread of their own, through a buffer; where that is full, lines are dropped and counted.
+//! The reader of the log may be slow or stuck, and a full pipe must not stop the service. So a thread
+//! of its own writes the lines from a buffer. When the buffer is full, lines are dropped and counted.
 
 use std::{
     io::{self, BufWriter, IsTerminal, Stderr, Write},
@@ -14,27 +14,24 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
 
-/// Lines that may wait to be written: some megabytes.
-const WAITING_LINES: usize = 16_384;
+/// How many lines the buffer holds: some megabytes.
+const MAX_BUFFERED_LINES: usize = 16_384;
+/// How many bytes are written at once.
+const BATCH_BYTES: usize = 1 << 16;
+/// The pause after each batch. Waking the thread for every line would cost as much as a small response.
+const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Lines that wait are written at once, up to so many bytes of them.
-const BATCH: usize = 1 << 16;
+/// Standard error, written in batches.
+struct BatchedStderr(BufWriter<Stderr>);
 
-/// How long lines gather after a batch. Were each written as it comes, a thread would have to be woken
-/// for each: as much work as a small answer is.
-const REST: Duration = Duration::from_millis(10);
-
-/// Standard error, in batches.
-struct Batches(BufWriter<Stderr>);
-
-impl Write for Batches {
+impl Write for BatchedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.write(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()?;
-        thread::sleep(REST);
+        thread::sleep(BATCH_INTERVAL);
         Ok(())
     }
 }
@@ -42,13 +39,13 @@ impl Write for Batches {
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("the log filter can't be read: {0}")]
+    #[error("the log filter is invalid: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     #[error(transparent)]
-    Twice(#[from] TryInitError),
+    AlreadyStarted(#[from] TryInitError),
 }
 
-/// The log; when it is dropped, the lines that still wait are written, for a second at most.
+/// The log. Dropping it writes the buffered lines, for at most a second.
 #[must_use = "what is logged after it is dropped is lost"]
 #[derive(Debug)]
 pub struct Log {
@@ -60,22 +57,28 @@ impl Drop for Log {
     fn drop(&mut self) {
         let lines = self.dropped.dropped_lines();
         if lines > 0 {
-            tracing::warn!(lines, "log lines were dropped: nobody read them in time");
+            tracing::warn!(
+                lines,
+                "log lines were dropped because the log's reader is too slow"
+            );
         }
     }
 }
 
-/// Sends log lines to standard error for as long as the result lives.
+/// Writes log lines to standard error while the result lives.
 ///
 /// # Errors
-/// A filter that can't be read, or logging that was started before.
+/// An invalid filter, or logging that is already started.
 pub fn start(settings: &LogSettings) -> Result<Log, TelemetryError> {
     let filter = EnvFilter::try_new(&settings.log)?;
     let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(WAITING_LINES)
+        .buffered_lines_limit(MAX_BUFFERED_LINES)
         .lossy(true)
         .thread_name("log")
-        .finish(Batches(BufWriter::with_capacity(BATCH, io::stderr())));
+        .finish(BatchedStderr(BufWriter::with_capacity(
+            BATCH_BYTES,
+            io::stderr(),
+        )));
     let log = Log {
         dropped: writer.error_counter(),
         _writer: guard,
@@ -88,7 +91,7 @@ pub fn start(settings: &LogSettings) -> Result<Log, TelemetryError> {
         LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
-    // The usual hook writes to standard error by itself, and would wait for it.
+    // The default hook writes to standard error directly, and could block.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
     Ok(log)
 }

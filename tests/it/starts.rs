@@ -68,10 +68,10 @@ async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
     let (code, log) = server.end().await;
     assert_eq!(code, Some(0), "{log}");
     assert!(
-        log.contains("WARN the database is not there yet") && log.contains("refused"),
+        log.contains("WARN waiting for the database") && log.contains("refused"),
         "{log}"
     );
-    assert!(log.contains("the database is there; ready"), "{log}");
+    assert!(log.contains("the database is available; ready"), "{log}");
     // Each reason is said once, however often it is looked at.
     assert_eq!(log.matches("refused").count(), 1, "{log}");
 }
