@@ -1,4 +1,4 @@
-//! Settings that don't fit together.
+//! Settings that contradict each other.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::config::{ServerSettings, Settings};
 use migration::settings::DatabaseSettings;
 
 const SUBJECT: &str = "configuration";
-/// What Kubernetes gives a service to stop, less a margin.
-const GRACE: Duration = Duration::from_secs(28);
+/// The default grace period of Kubernetes, less a margin.
+const GRACE_PERIOD: Duration = Duration::from_secs(28);
 
 pub(super) fn check(settings: &Settings, report: &mut Report) {
     let before = report.findings.len();
@@ -18,18 +18,18 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
     check_pool(&settings.database, report);
     check_timeouts(&settings.database, report);
     if report.findings.len() == before {
-        report.ok(SUBJECT, "the settings fit together");
+        report.ok(SUBJECT, "the settings are consistent");
     }
 }
 
 fn check_stop(settings: &ServerSettings, report: &mut Report) {
     let stop = settings.shutdown_delay + settings.shutdown_timeout + settings.pool_close_timeout;
-    if stop > GRACE {
+    if stop > GRACE_PERIOD {
         report.warning(
             SUBJECT,
             format_args!("stopping may take {}", format_duration(stop)),
-            "set the shutdown delay, the shutdown timeout and the pool close timeout to 28s \
-             together, or give the service more than the usual 30s of grace",
+            "reduce SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT and POOL_CLOSE_TIMEOUT to 28s in sum, or give \
+             the service a longer grace period than the usual 30s",
         );
     }
 }
@@ -40,21 +40,21 @@ fn check_pool(settings: &DatabaseSettings, report: &mut Report) {
     {
         report.warning(
             SUBJECT,
-            format_args!("the pool's minimum of {min} is cut to its maximum of {max}"),
+            format_args!("the pool's minimum of {min} is reduced to its maximum of {max}"),
             "lower DB_POOL_MIN or raise DB_POOL_MAX",
         );
     }
     if settings.db_acquire_timeout.is_zero() {
         report.error(
             SUBJECT,
-            "no request may wait for a connection at all",
-            "set DB_ACQUIRE_TIMEOUT to some seconds",
+            "no request may wait for a connection",
+            "set DB_ACQUIRE_TIMEOUT to a few seconds",
         );
     }
     if settings.db_idle_timeout > settings.db_max_lifetime {
         report.warning(
             SUBJECT,
-            "the idle timeout is longer than the life of a connection",
+            "the idle timeout is longer than the maximum lifetime of a connection",
             "set DB_IDLE_TIMEOUT below DB_MAX_LIFETIME",
         );
     }
@@ -80,7 +80,7 @@ fn check_timeouts(settings: &DatabaseSettings, report: &mut Report) {
                 SUBJECT,
                 format_args!("{what} for ever"),
                 format_args!(
-                    "set {name} to some seconds, so that nobody holds a connection for good"
+                    "set {name} to a few seconds, so that no connection is held indefinitely"
                 ),
             );
         }

@@ -1,4 +1,4 @@
-//! Whether the database lets us in, and how far away it is.
+//! Whether the database can be reached, and how long a round trip takes.
 
 use std::time::{Duration, Instant};
 
@@ -9,31 +9,30 @@ use crate::{
     error::{self, Error},
 };
 
-/// What to do about a database that lets nobody in.
+/// What to do about a failed connection.
 pub(super) fn advice(cause: &DbErr) -> &'static str {
     if error::is_refused(cause) {
-        return "check the user, the password and the name of the database, and that the user may \
-                connect to it";
+        return "check the user, the password and the database name, and that the user may connect to it";
     }
     match Error::from(cause.clone()) {
         Error::Unavailable(cause) if error::is_reported(&cause) => {
-            "the database is there but busy or starting; run this again in a moment"
+            "the database answers, but it is busy or starting; run this again in a moment"
         }
         Error::Unavailable(_) | Error::PoolExhausted(_) => {
-            "check its host and port, that it runs, and that it may be reached from here"
+            "check the host and port, that the database is running, and that it can be reached from here"
         }
-        Error::OutOfSpace(_) => "make space on the database's disk",
-        _ => "check that the database is the right one and that this user may read and write it",
+        Error::OutOfSpace(_) => "free space on the database's disk",
+        _ => "check that this is the right database and that the user may read and write it",
     }
 }
 
-/// The quickest of a few round trips.
+/// The shortest of five round trips.
 pub(super) async fn round_trip(db: &Connections) -> Result<Duration, DbErr> {
-    let mut quickest = Duration::MAX;
+    let mut shortest = Duration::MAX;
     for _ in 0..5 {
-        let begun = Instant::now();
+        let started = Instant::now();
         db.execute_unprepared("SELECT 1").await?;
-        quickest = quickest.min(begun.elapsed());
+        shortest = shortest.min(started.elapsed());
     }
-    Ok(quickest)
+    Ok(shortest)
 }

@@ -1,9 +1,13 @@
-//! `circle-registry doctor`: looks at what the service depends on, says what is wrong and what to
+//! `circle-registry doctor`: examines the settings and the database, reports what is wrong and what to
 //! do about it, and changes nothing.
+//!
+//! It imports `config`, `database` and `error`. Each file is one subject, and adds its findings to a
+//! [`Report`]. Start with [`examine`].
 
 mod configuration;
 mod connection;
 mod postgres;
+mod postgres_facts;
 mod report;
 mod schema;
 mod sqlite;
@@ -18,7 +22,7 @@ use crate::{config::Settings, database::Database};
 pub async fn examine(settings: &Settings, instances: u32) -> Report {
     let mut report = Report::default();
     configuration::check(settings, &mut report);
-    // One connection is enough for looking.
+    // One connection is enough for an examination.
     let mut narrow = settings.database.clone();
     (narrow.db_pool_min, narrow.db_pool_max) = (Some(0), Some(1));
     match Database::open(&narrow).await {
@@ -34,8 +38,8 @@ pub async fn examine(settings: &Settings, instances: u32) -> Report {
             if let Err(cause) = examined {
                 report.error(
                     "connection",
-                    format!("the database failed while it was looked at: {cause}"),
-                    "see to it that the database is up, and run this again",
+                    format!("the database failed during the examination: {cause}"),
+                    "make sure that the database is running, and run this again",
                 );
             }
             database.close(settings.server.pool_close_timeout).await;

@@ -1,4 +1,4 @@
-//! What was found, line by line.
+//! The findings of an examination, as text and as JSON.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// As it should be.
+    /// Nothing is wrong.
     Ok,
-    /// It works, but not as well or as safely as it could.
+    /// The service works, but not as well or as safely as it could.
     Warning,
-    /// The service can't work, or loses its promises.
+    /// The service can't work, or can't keep its guarantees.
     Error,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     pub level: Level,
     pub subject: &'static str,
-    /// What is the case.
+    /// What the check found.
     pub found: String,
-    /// What to do, where there is something to do.
+    /// What to do about it, unless nothing is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
-/// All that was found, in the order in which it was looked at.
+/// All findings, in the order of the checks.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     pub findings: Vec<Finding>,
@@ -72,7 +72,7 @@ impl Report {
         });
     }
 
-    /// How bad the worst of it is.
+    /// The level of the worst finding.
     pub fn worst(&self) -> Level {
         let levels = self.findings.iter().map(|finding| finding.level);
         levels.max().unwrap_or(Level::Ok)
@@ -95,7 +95,7 @@ impl fmt::Display for Finding {
             found,
             advice,
         } = self;
-        // One line each, whatever the database says.
+        // One line each, even if the database's message has several.
         let found = found.replace('\n', " ");
         write!(f, "{:8} {subject:13} {found}", level.name())?;
         match advice {

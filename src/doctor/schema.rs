@@ -1,4 +1,4 @@
-//! Whether the schema is the one that this program knows.
+//! Whether the schema is the one this program knows.
 
 use migration::runner;
 
@@ -7,16 +7,15 @@ use crate::database::Connections;
 
 const SUBJECT: &str = "schema";
 
-/// Whether there are migrations to apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Schema {
+pub(super) enum SchemaState {
     Current,
     Older,
     Newer,
     Unreadable,
 }
 
-pub(super) async fn check(db: &Connections, report: &mut Report) -> Schema {
+pub(super) async fn check(db: &Connections, report: &mut Report) -> SchemaState {
     let runner::Status {
         applied,
         pending,
@@ -27,25 +26,28 @@ pub(super) async fn check(db: &Connections, report: &mut Report) -> Schema {
             report.error(
                 SUBJECT,
                 format_args!("can't be read: {cause}"),
-                "let the service's user read all tables",
+                "allow the service's user to read all tables",
             );
-            return Schema::Unreadable;
+            return SchemaState::Unreadable;
         }
     };
     if !unknown.is_empty() {
         report.error(
             SUBJECT,
-            format_args!("is newer than this program: it has {}", unknown.join(", ")),
+            format_args!(
+                "is newer than this program's: it has {}",
+                unknown.join(", ")
+            ),
             "use the release that wrote it, or a later one",
         );
-        return Schema::Newer;
+        return SchemaState::Newer;
     }
     if pending.is_empty() {
         report.ok(
             SUBJECT,
             format_args!("is current, with {} migrations", applied.len()),
         );
-        return Schema::Current;
+        return SchemaState::Current;
     }
     report.warning(
         SUBJECT,
@@ -56,5 +58,5 @@ pub(super) async fn check(db: &Connections, report: &mut Report) -> Schema {
         ),
         "start the service, which applies them, or run `circle-registry migrate up`",
     );
-    Schema::Older
+    SchemaState::Older
 }

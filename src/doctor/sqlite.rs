@@ -1,5 +1,5 @@
-//! What SQLite needs: a file and a folder that can be written, space, and a file system that
-//! carries its write-ahead log.
+//! What the service needs of SQLite: a file and a directory that can be written, free disk space, and
+//! a file system that supports a write-ahead log.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use crate::database::{Connections, Database};
 const SUBJECT: &str = "file";
 const MEBIBYTE: u64 = 1 << 20;
 /// Below this, writes may fail at any moment.
-const NO_SPACE: u64 = 32 * MEBIBYTE;
-const LITTLE_SPACE: u64 = 512 * MEBIBYTE;
+const MIN_FREE_BYTES: u64 = 32 * MEBIBYTE;
+const LOW_FREE_BYTES: u64 = 512 * MEBIBYTE;
 
 pub(super) async fn check(database: &Database, report: &mut Report) -> Result<(), DbErr> {
     let name = database.target().database();
     if database.target().is_in_memory() {
         report.warning(
             SUBJECT,
-            "the database is in memory, and gone when the service stops",
+            "the database is in memory and is lost when the service stops",
             "set DATABASE_URL to a file, as in sqlite:circle-registry.db",
         );
         return Ok(());
@@ -33,10 +33,10 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
         report.error(
             SUBJECT,
             format_args!(
-                "the folder {} of the database is not there",
+                "the directory {} of the database does not exist",
                 folder.display()
             ),
-            "make it, or correct DATABASE_URL",
+            "create it, or correct DATABASE_URL",
         );
         return Ok(());
     }
@@ -44,8 +44,8 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
     if !file.exists() {
         report.warning(
             SUBJECT,
-            format_args!("{name} is not there yet"),
-            "start the service, which makes it, or correct DATABASE_URL",
+            format_args!("{name} does not exist yet"),
+            "start the service, which creates it, or correct DATABASE_URL",
         );
         return Ok(());
     }
@@ -64,7 +64,7 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
 fn advice(cause: &DbErr) -> &'static str {
     match cause.to_string() {
         text if text.contains("readonly") => {
-            "let the service's user write the file and its folder, which holds the write-ahead log"
+            "allow the service's user to write the file and its directory, which holds the write-ahead log"
         }
         _ => connection::advice(cause),
     }
@@ -76,10 +76,10 @@ fn check_disk(folder: &Path, report: &mut Report) {
     };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} MiB are free", free / MEBIBYTE);
-    let advice = "make space: a full disk answers 507 to writes";
+    let advice = "free some space: on a full disk, writes get 507";
     match free {
-        ..NO_SPACE => report.error("disk", found, advice),
-        NO_SPACE..LITTLE_SPACE => report.warning("disk", found, advice),
+        ..MIN_FREE_BYTES => report.error("disk", found, advice),
+        MIN_FREE_BYTES..LOW_FREE_BYTES => report.warning("disk", found, advice),
         _ => report.ok("disk", found),
     }
 }
@@ -91,18 +91,18 @@ async fn check_contents(db: &Connections, report: &mut Report) -> Result<(), DbE
     } else {
         report.error(
             "journal",
-            format_args!("is in mode {mode}, in which readers and writers wait for each other"),
-            "put the file on a local file system that carries a write-ahead log",
+            format_args!("is in mode {mode}, in which readers and writers block each other"),
+            "move the file to a local file system, which supports a write-ahead log",
         );
     }
-    let sound = text(db, "PRAGMA quick_check(1)").await?;
-    if sound == "ok" {
-        report.ok("integrity", "the file is sound");
+    let result = text(db, "PRAGMA quick_check(1)").await?;
+    if result == "ok" {
+        report.ok("integrity", "the file is intact");
     } else {
         report.error(
             "integrity",
-            sound,
-            "stop the service and restore a backup, or save what is left with `sqlite3 FILE .recover`",
+            result,
+            "stop the service and restore a backup, or recover what is left with `sqlite3 FILE .recover`",
         );
     }
     schema::check(db, report).await;

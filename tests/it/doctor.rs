@@ -117,8 +117,8 @@ async fn the_doctor_finds_what_is_wrong_with_a_sqlite_file() {
     let folder = TempDir::new().expect("a folder");
     let url = |path: &str| format!("sqlite:{}", folder.path().join(path).display());
     Diagnosis::of("sqlite::memory:", &[]).warns("file", "in memory");
-    Diagnosis::of(&url("nowhere/test.db"), &[]).fails("file", "is not there");
-    Diagnosis::of(&url("test.db"), &[]).warns("file", "is not there yet");
+    Diagnosis::of(&url("nowhere/test.db"), &[]).fails("file", "does not exist");
+    Diagnosis::of(&url("test.db"), &[]).warns("file", "does not exist yet");
     binary::output_of(&[
         "migrate",
         "up",
@@ -176,7 +176,7 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
     Diagnosis::of(&postgres.url_of("nowhere"), &[]).fails("connection", "does not exist");
     Diagnosis::of(&url, &[])
         .warns("schema", "are not applied")
-        .warns("search", "is not there yet");
+        .warns("search", "is not installed yet");
     binary::output_of(&["migrate", "up", "--database-url", &url]);
     let sound = Diagnosis::of(&url, &[]);
     assert!(
@@ -184,8 +184,8 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
         "{}",
         sound.text
     );
-    Diagnosis::of(&url, &["--instances", "14"]).finds("ok", "connections", "want 280 of 297");
-    Diagnosis::of(&url, &["--instances", "15"]).fails("connections", "want 300 of 297");
+    Diagnosis::of(&url, &["--instances", "14"]).finds("ok", "connections", "need 280 of 297");
+    Diagnosis::of(&url, &["--instances", "15"]).fails("connections", "need 300 of 297");
 
     let db = connect_to(&url).await;
     let run = async |sql: &str| db.execute_unprepared(sql).await.expect(sql);
@@ -199,7 +199,7 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
     let diagnosis = Diagnosis::of(&guest, &[]);
     diagnosis.fails("permissions", "may not read and write agents, ");
     diagnosis.finds("error", "schema", "can't be read");
-    diagnosis.finds("error", "connections", "of 5 places");
+    diagnosis.finds("error", "connections", "of 5 slots");
     diagnosis.finds("warning", "permissions", "migrations of a later release");
 
     run("DROP EXTENSION pg_trgm CASCADE").await;
