@@ -1,4 +1,4 @@
-//! Agents: a prompt, skills and a model under one name.
+//! Agents: a name with a prompt, skills and a model.
 
 use sea_orm::entity::prelude::*;
 
@@ -28,7 +28,7 @@ pub struct Model {
     pub metadata: JsonObject,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
-    /// Grows with every change.
+    /// Incremented by every change.
     pub revision: i64,
     #[sea_orm(belongs_to, from = "model_id", to = "id")]
     pub model: BelongsTo<Option<super::model::Entity>>,

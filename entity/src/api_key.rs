@@ -1,4 +1,4 @@
-//! API keys: who may ask, for what, and until when. The secret itself is not here, only its hash.
+//! API keys, with their scopes and expiry. Only the hash of a secret is stored.
 
 use sea_orm::entity::prelude::*;
 
@@ -16,9 +16,9 @@ pub struct Model {
     pub secret_hash: String,
     pub created_at: DateTimeUtc,
     pub expires_at: Option<DateTimeUtc>,
-    /// A revoked key stays, so that what it did can be told for ever.
+    /// A revoked key is kept, so that the audit trail can always name it.
     pub revoked_at: Option<DateTimeUtc>,
-    /// To the minute, more or less.
+    /// Accurate to about a minute.
     pub last_used_at: Option<DateTimeUtc>,
 }
 

@@ -1,4 +1,4 @@
-//! Audit entries: who changed what, and when. Never which values.
+//! Audit entries: who changed what and when, without the values.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,8 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub at: DateTimeUtc,
-    /// The API key it was done with; null for nobody's. Entries outlive what they tell of, so this
-    /// and `resource_id` are no foreign keys.
+    /// The API key that made the change; null without one. Entries outlive what they refer to, so this
+    /// and `resource_id` are not foreign keys.
     pub key_id: Option<i64>,
     pub action: String,
     pub resource: String,

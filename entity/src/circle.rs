@@ -19,15 +19,15 @@ pub struct Model {
     pub max_members: Option<i32>,
     pub settings: JsonObject,
     pub project_context: Option<String>,
-    /// False once the circle is deleted; its name is then free again.
+    /// False after the circle was deleted. Its name can then be used again.
     pub is_active: bool,
     pub started_at: Option<DateTimeUtc>,
     pub stopped_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
-    /// Grows with every change of what the roster shows, by triggers where it is not the circle's.
+    /// Incremented by every change that the roster shows; triggers cover changes in other tables.
     pub revision: i64,
-    /// How many active members it has. Only triggers set it.
+    /// The number of active members. Only triggers set it.
     pub member_count: i64,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,

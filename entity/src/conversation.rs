@@ -19,11 +19,11 @@ pub struct Model {
     pub summary: Option<String>,
     /// The number of the last message; 0 before the first.
     pub turn_count: i64,
-    /// The agents whose turn it is; empty where anyone may speak.
+    /// The agents whose turn it is; empty if any participant may speak.
     pub next_speakers: IdList,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
-    /// Grows with every change.
+    /// Incremented by every change.
     pub revision: i64,
     #[sea_orm(belongs_to, from = "circle_id", to = "id")]
     pub circle: BelongsTo<Option<super::circle::Entity>>,

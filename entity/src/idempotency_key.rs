@@ -1,4 +1,4 @@
-//! Idempotency keys: what was answered to a POST, to be answered again.
+//! Idempotency keys: the stored response to a POST, to be replayed.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Who sent it; keys of one caller are nothing to another.
+    /// The caller that sent the key. Keys of different callers are independent.
     pub caller: String,
     pub method: String,
     pub path: String,

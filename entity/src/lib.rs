@@ -1,4 +1,4 @@
-//! The rows of circle-registry and how they hang together.
+//! The tables of circle-registry as SeaORM entities, with their relations.
 //!
 //! ```text
 //! provider 1 ── n model 1 ── n agent 1 ── n member n ── 1 circle
@@ -8,8 +8,13 @@
 //! ```
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
-//! place in one circle. The module name is always written (`model::Entity`), because the domain's
-//! word "model" and SeaORM's `Model` would otherwise be hard to tell apart.
+//! membership in one circle. Apart from these there are API keys, audit entries and idempotency keys.
+//!
+//! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
+//! SeaORM's `Model` would otherwise be hard to tell apart.
+//!
+//! The crate imports nothing of the service. `values` and `price` hold column types that the API shows
+//! too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
 pub mod api_key;

@@ -1,4 +1,4 @@
-//! Members: one agent's place in one circle.
+//! Members: one agent's membership in one circle.
 
 use sea_orm::entity::prelude::*;
 
@@ -21,7 +21,7 @@ pub struct Model {
     pub is_active: bool,
     pub joined_at: DateTimeUtc,
     pub left_at: Option<DateTimeUtc>,
-    /// Grows with every change.
+    /// Incremented by every change.
     pub revision: i64,
     #[sea_orm(belongs_to, from = "circle_id", to = "id")]
     pub circle: BelongsTo<super::circle::Entity>,

@@ -1,4 +1,4 @@
-//! Messages: what was said, by whom, numbered from 1 without gaps in each conversation.
+//! Messages of a conversation, numbered from 1 without gaps.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,14 +13,14 @@ pub struct Model {
     pub conversation_id: i64,
     pub number: i64,
     pub author: Author,
-    /// The agent that spoke; null for a user.
+    /// The agent that wrote the message; null for a user.
     pub agent_id: Option<i64>,
-    /// The author's name at the time.
+    /// The author's name when the message was written.
     pub author_name: String,
     pub content: String,
     pub mentions: IdList,
     pub tool_calls: JsonList,
-    /// The number of the message that this one answers.
+    /// The number of the message that this one replies to.
     pub reply_to: Option<i64>,
     pub created_at: DateTimeUtc,
     #[sea_orm(belongs_to, from = "conversation_id", to = "id")]

@@ -1,4 +1,4 @@
-//! Models: what a provider's API can be asked to run.
+//! Models that a provider serves, with prices and capabilities.
 
 use sea_orm::entity::prelude::*;
 
@@ -30,7 +30,7 @@ pub struct Model {
     pub is_deprecated: bool,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
-    /// Grows with every change.
+    /// Incremented by every change.
     pub revision: i64,
     #[sea_orm(belongs_to, from = "provider_id", to = "id")]
     pub provider: BelongsTo<super::provider::Entity>,

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// US dollars per million tokens with ten decimal places, from 0 to 99,999,999.9999999999.
 ///
-/// Stored as an integer count of 10⁻¹⁰ dollars: SQLite has no decimal type, and a binary float
+/// Stored as an integer in units of 10⁻¹⁰ dollars: SQLite has no decimal type, and a binary float
 /// would lose digits. Integers compare and sort the same way on both databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, DeriveValueType)]
 pub struct Price(i64);
@@ -35,26 +35,26 @@ impl Price {
     const PLACES: u32 = 10;
     const DOLLAR: i64 = 10_i64.pow(Self::PLACES);
     const LIMIT: i64 = 1_000_000_000_000_000_000;
-    /// What the API takes: plain digits, at most eight before the point and ten after it.
+    /// The format in the API: at most eight digits before the decimal point and ten after it.
     pub const PATTERN: &str = r"^[0-9]{1,8}(\.[0-9]{1,10})?$";
 
-    /// A price from the count of 10⁻¹⁰ dollars that it is stored as.
+    /// The price for a stored count of 10⁻¹⁰ dollars.
     #[must_use]
     pub const fn from_stored(count: i64) -> Self {
         Self(count)
     }
 
-    /// The digits before the point, and the ten after it.
+    /// The whole dollars, and the rest in units of 10⁻¹⁰ dollars.
     #[must_use]
     pub const fn parts(self) -> (i64, i64) {
         (self.0 / Self::DOLLAR, self.0 % Self::DOLLAR)
     }
 
-    /// Reads a price per single token (as `2.5e-06`) and says whether digits beyond the tenth
-    /// place had to be rounded, half to even.
+    /// Parses a price per single token, such as `2.5e-06`. Also returns whether digits beyond the
+    /// tenth decimal place were rounded, half to even.
     ///
     /// # Errors
-    /// A text that is no number, or a number outside the bounds.
+    /// A text that is not a number, or a number out of bounds.
     pub fn from_dollars_per_token(text: &str) -> Result<(Self, bool), PriceError> {
         let per_token = Decimal::from_str_exact(text)
             .or_else(|_| Decimal::from_scientific(text))

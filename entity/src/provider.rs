@@ -19,7 +19,7 @@ pub struct Model {
     pub config: JsonObject,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
-    /// Grows with every change.
+    /// Incremented by every change.
     pub revision: i64,
     #[sea_orm(has_many)]
     pub models: HasMany<super::model::Entity>,

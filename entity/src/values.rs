@@ -1,7 +1,7 @@
-//! Column values that need a type of their own: closed enums, JSON lists and JSON objects.
+//! Column types: closed enums, JSON lists and JSON objects.
 //!
-//! The API shows these very types, so they carry their description for `openapi.json` too: a
-//! bound or a member that changes here changes there.
+//! The API uses the same types, so each carries its OpenAPI schema: a change of a bound or a variant
+//! here changes `openapi.json`.
 
 use std::{borrow::Cow, fmt};
 
@@ -15,7 +15,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter, FromJsonQueryResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The present moment, cut to the microseconds that both databases keep.
+/// The current time, truncated to the microseconds that both databases store.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
@@ -32,13 +32,13 @@ pub enum AgentStatus {
     /// Ready for work.
     #[default]
     Idle,
-    /// At work.
+    /// Working.
     Busy,
     /// Not reachable.
     Offline,
 }
 
-/// Whether a circle is at work.
+/// Whether a circle is working.
 #[derive(
     Clone,
     Copy,
@@ -56,12 +56,12 @@ pub enum AgentStatus {
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub enum CircleStatus {
-    /// Not at work; the state of a new circle.
+    /// Not working; the status of a new circle.
     #[default]
     Stopped,
-    /// At work.
+    /// Working.
     Running,
-    /// Started, but holding still.
+    /// Started, but on hold.
     Paused,
 }
 
@@ -73,16 +73,16 @@ pub enum CircleStatus {
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub enum TurnStrategy {
-    /// One participant after the other.
+    /// The participants, one after the other.
     RoundRobin,
-    /// Those whom the last message mentions; anyone where it mentions nobody.
+    /// The participants that the last message mentions; any participant if it mentions none.
     MentionBased,
-    /// Anyone.
+    /// Any participant.
     #[default]
     FreeForm,
 }
 
-/// Whether a conversation goes on.
+/// Whether messages can be appended to a conversation.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize,
 )]
@@ -93,9 +93,9 @@ pub enum ConversationStatus {
     /// Messages can be appended.
     #[default]
     Active,
-    /// Holding still: nothing can be appended until it is active again.
+    /// On hold: no message can be appended until it is active again.
     Paused,
-    /// Over.
+    /// Finished.
     Completed,
 }
 
@@ -105,13 +105,13 @@ pub enum ConversationStatus {
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub enum Author {
-    /// An agent that takes part in the conversation.
+    /// An agent that participates in the conversation.
     Agent,
-    /// A person, or a program on a person's behalf.
+    /// A person, or a program that acts for one.
     User,
 }
 
-/// What a member is in its circle, in the order in which a roster lists them.
+/// A member's role in its circle. A roster lists members in this order.
 #[derive(
     Clone,
     Copy,
@@ -136,33 +136,33 @@ pub enum MemberRole {
     /// Takes part in the circle's work.
     #[default]
     Member,
-    /// Called on for one field.
+    /// Consulted in one field.
     Specialist,
     /// Reviews the work of others.
     Reviewer,
-    /// Reads along; listed last.
+    /// Only reads; listed last.
     Observer,
 }
 
-/// What an API key is good for. `admin` includes `write` and `handles`, `write` includes `read`.
+/// What an API key permits. `admin` includes `write` and `handles`, `write` includes `read`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub enum Scope {
-    /// Read everything but handles, keys and the audit trail.
+    /// Read everything except handles, keys and the audit trail.
     Read,
     /// Also change agents, circles, members and conversations.
     Write,
     /// Also change the catalogue of providers and models, and manage keys.
     Admin,
-    /// Read the handles of agents and circles, and nothing else: for runtimes.
+    /// Only read the handles of agents and circles; meant for runtimes.
     Handles,
 }
 
 impl Scope {
     pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Handles];
 
-    /// Its name, as it is written everywhere.
+    /// The name in the API and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -173,7 +173,7 @@ impl Scope {
         }
     }
 
-    /// Whether who has this scope may do what needs the other.
+    /// Whether this scope permits what the other one permits.
     #[must_use]
     pub fn includes(self, other: Self) -> bool {
         match self {
@@ -190,13 +190,13 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The scopes of a key: at most one of each.
+/// The scopes of a key, each at most once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(transparent)]
 pub struct ScopeList(pub Vec<Scope>);
 
 impl ScopeList {
-    /// Whether any of them includes this one.
+    /// Whether any of the scopes includes this one.
     #[must_use]
     pub fn include(&self, scope: Scope) -> bool {
         self.0.iter().any(|own| own.includes(scope))
@@ -215,7 +215,7 @@ impl fmt::Display for ScopeList {
 #[serde(transparent)]
 pub struct StringList(pub Vec<String>);
 
-/// A JSON object whose members are the caller's own.
+/// A JSON object with members of the client's choice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(transparent)]
 pub struct JsonObject(pub serde_json::Map<String, Value>);
@@ -245,7 +245,7 @@ impl Type for JsonObject {
     }
 }
 
-/// A list whose description is an array of `item`.
+/// Implements the schema of a list: an array of `item`.
 macro_rules! list_type {
     ($ty:ident of $element:ty, at most $max:literal, $item:expr) => {
         impl Type for $ty {
@@ -292,7 +292,7 @@ list_type!(IdList of i64, at most 500, MetaSchema {
     ..MetaSchema::new_with_format("integer", "int64")
 });
 
-/// A list of JSON objects whose members are the caller's own: at most 100.
+/// A list of JSON objects with members of the client's choice: at most 100.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(transparent)]
 pub struct JsonList(pub Vec<JsonObject>);
@@ -302,7 +302,7 @@ list_type!(JsonList of JsonObject, at most 100, match JsonObject::schema_ref() {
     MetaSchemaRef::Reference(_) => MetaSchema::new("object"),
 });
 
-/// JSON in and out by way of serde, for the types whose description is written by hand above.
+/// Implements JSON input and output through serde, for the types with a schema written by hand.
 macro_rules! json_by_serde {
     ($($ty:ty),*) => {$(
         impl ParseFromJSON for $ty {

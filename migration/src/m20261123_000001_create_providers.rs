@@ -1,4 +1,4 @@
-//! Providers. A name is unique regardless of case, so that "OpenAI" and "openai" can't be two.
+//! Providers. Names are unique regardless of case: "OpenAI" and "openai" can't both exist.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,8 +1,8 @@
-//! Models. Prices are whole counts of 10⁻¹⁰ dollars per million tokens: exact, and the same on
+//! Models. Prices are integers in units of 10⁻¹⁰ dollars per million tokens: exact, and the same on
 //! both databases.
 //!
-//! A provider can't go while it has models (NO ACTION rather than RESTRICT: SQLite reports a
-//! RESTRICT violation with another error code, one that SeaORM does not know).
+//! A provider can't be deleted while it has models. The foreign key says NO ACTION instead of RESTRICT,
+//! because SQLite reports a RESTRICT violation with an error code that SeaORM does not know.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

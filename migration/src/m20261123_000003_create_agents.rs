@@ -1,8 +1,8 @@
-//! Agents. A model can't go while agents run on it.
+//! Agents. A model can't be deleted while agents run on it.
 //!
-//! The lists that agents are found by (skills, competencies) have an inverted index on PostgreSQL.
-//! SQLite has no index for the inside of a JSON list; there the filter reads the table in key
-//! order and stops when its page is full.
+//! The lists that agents are filtered by (skills, competencies) have a GIN index on PostgreSQL. SQLite
+//! can't index the elements of a JSON list: there the filter reads the table in key order and stops
+//! when its page is full.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

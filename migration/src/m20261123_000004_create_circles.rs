@@ -1,4 +1,4 @@
-//! Circles. A name is unique among live circles only: deleting a circle frees its name.
+//! Circles. Names are unique among active circles only: deleting a circle frees its name.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,7 +1,8 @@
-//! Members. One membership per agent and circle: leaving ends it, coming back revives it.
+//! Members. An agent has at most one membership in a circle: removing it makes it inactive, and adding
+//! the agent again reactivates it.
 //!
-//! A membership means nothing without its circle or its agent, so it goes with either (CASCADE).
-//! The service itself never deletes those rows; this is for the operator who purges old ones.
+//! A membership is deleted with its circle or its agent (CASCADE). The service never deletes those
+//! rows; the rule is for operators who purge old ones.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

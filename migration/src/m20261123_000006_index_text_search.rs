@@ -1,4 +1,4 @@
-//! Indexes for the `q` filter: text anywhere in a name.
+//! Indexes for the `q` filter, a substring search in names.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,5 +1,5 @@
-//! What a handle is resolved from beside what there was: a member's own sampling settings, a
-//! model's usual temperature, and a circle's text about its project.
+//! More inputs of a handle: a member's own sampling settings, a model's default temperature, and a
+//! circle's text about its project.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,7 +1,7 @@
-//! Conversations. One that belonged to a circle outlives it.
+//! Conversations. A conversation outlives its circle.
 //!
-//! `turn_count` is the number of the last message. Whoever appends holds this row, so numbers have
-//! no gaps and the last message is found without counting.
+//! `turn_count` is the number of the last message. An append locks this row, so numbers have no gaps,
+//! and the last message is found without counting.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,5 +1,5 @@
-//! Messages, numbered from 1 without gaps in each conversation. A message keeps its author's name,
-//! so that a transcript still tells who spoke when the agent is gone.
+//! Messages, numbered from 1 without gaps in each conversation. A message keeps its author's name, so
+//! a transcript still names the speaker after the agent was deleted.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

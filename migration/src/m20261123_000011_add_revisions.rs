@@ -1,14 +1,13 @@
-//! Revisions: what ETags are made of. A row's revision grows with every change of the row.
+//! Revisions, from which ETags are made. Every change of a row increments its revision.
 //!
-//! The revision of a circle is that of its roster: it also grows when anything changes that the
-//! roster shows of its members, their agents, models and providers, and only then. Triggers see to
-//! that, so that it holds for every writer, the catalogue import and an operator's SQL included. A
-//! change that a roster does not show costs one comparison; one that it does costs one UPDATE of
-//! the circles concerned.
+//! A circle's revision is that of its roster: it also grows when a member, agent, model or provider
+//! changes in a column that the roster shows. Triggers maintain it, so it holds for every writer,
+//! including the catalogue import and an operator's SQL. A change of any other column costs one
+//! comparison; a change that the roster shows costs one UPDATE of the circles concerned.
 //!
-//! On PostgreSQL, two transactions that each do their part of such a chain would not see one
-//! another. So whoever makes an agent point at another model holds that model and its provider,
-//! and whoever adds a member holds the agent, its model and its provider (`members::queries`).
+//! On PostgreSQL, two concurrent transactions that change two links of the chain from circle to
+//! provider do not see each other's change. So a change of an agent's model locks the new model and its
+//! provider, and an addition of a member locks the agent, its model and its provider.
 
 use sea_orm_migration::prelude::*;
 
@@ -23,7 +22,7 @@ const TABLES: [&str; 6] = [
     "conversations",
 ];
 
-/// What a roster shows of a table, and which circles show a row of it.
+/// The columns of a table that a roster shows, and the circles whose rosters show a row of it.
 struct Shown {
     table: &'static str,
     columns: &'static [&'static str],
@@ -144,11 +143,11 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// The model that an agent now runs on, and its provider, against a change at the same time.
+/// Locks an agent's new model and the model's provider against concurrent changes.
 const HOLD_MODEL: &str = "PERFORM 1 FROM models o JOIN providers p ON p.id = o.provider_id \
                           WHERE o.id = NEW.model_id FOR SHARE;";
 
-/// The two ways to write a trigger.
+/// The syntax of a trigger.
 #[derive(Clone, Copy)]
 enum Dialect {
     Sqlite,
@@ -174,7 +173,7 @@ impl Dialect {
         columns.collect::<Vec<_>>().join(" OR ")
     }
 
-    /// Circles are taken in the order of their ids, so that two writers can't wait for each other.
+    /// Locks the circles in the order of their ids, so that two writers can't deadlock.
     fn bump(self, circles: &str) -> String {
         let which = match self {
             Self::Sqlite => circles.to_owned(),

@@ -1,7 +1,7 @@
-//! Indexes for the sorts of the lists, and for what was changed since a moment.
+//! Indexes for the sort orders of the lists, and for the filter on the time of the last change.
 //!
-//! Text is sorted by its bytes on both databases; PostgreSQL would go by its locale unless told.
-//! They hold deleted rows too: an index of the live ones is not used where that is a parameter.
+//! Text is sorted by its bytes on both databases; by default PostgreSQL would use its locale. The
+//! indexes include deleted rows: a partial index is not used when that condition is a parameter.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -10,7 +10,7 @@ use crate::ddl;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The tables, and the column of each that names a row.
+/// Each table, and the column with the name of a row.
 const TABLES: [(&str, &str); 5] = [
     ("providers", "name"),
     ("models", "model_name"),

@@ -1,5 +1,5 @@
-//! Idempotency keys: what was answered to a POST, kept for a while, so that the same request sent
-//! again is answered again and not done again.
+//! Idempotency keys: the response to a POST, stored for a while, so that a repeated request gets the
+//! same response and changes nothing.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,4 +1,4 @@
-//! API keys: a name, what it may do, and the hash of its secret. They are only ever looked up by id.
+//! API keys: a name, the scopes, and the hash of the secret. They are only looked up by id.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,8 +1,7 @@
-//! The audit: an entry for every change, which nothing and nobody changes afterwards, as long as
-//! these triggers are there.
+//! The audit trail: an entry for every change. Triggers refuse to change or delete an entry.
 //!
-//! Each filter of the list has an index that ends in the id, which is the order of the list. Entries
-//! of nobody's key are the bulk where no keys are in use, and are not looked for by it.
+//! Each filter of the list has an index that ends in the id, the order of the list. The index by key
+//! leaves out entries without a key: nothing filters for them, and without API keys they are all.
 
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
@@ -54,7 +53,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// `INSERT OR REPLACE` deletes without telling a trigger, so an id that is taken is refused too.
+/// `INSERT OR REPLACE` deletes a row without firing its DELETE trigger, so an existing id is refused.
 const SQLITE_TRIGGERS: [&str; 3] = [
     "CREATE TRIGGER audit_entries_update BEFORE UPDATE ON audit_entries \
      BEGIN SELECT RAISE(ABORT, 'audit entries are never changed'); END",

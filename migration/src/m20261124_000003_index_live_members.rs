@@ -1,8 +1,8 @@
-//! An index of the memberships that are live, as rosters, counts and lists ask for them: it holds all
-//! that a count asks for, so that fifty circles are counted without a look at the table.
+//! An index of the active memberships, for rosters, counts and lists. A count reads the index alone,
+//! so the members of fifty circles are counted without reading the table.
 //!
-//! It takes the place of the one over all memberships. What remains to ask for those that ended too
-//! is the list of one circle's members, which finds them by `members_agent_unique`.
+//! It replaces the index of all memberships. Only the list of one circle's members still reads the
+//! inactive ones, and `members_agent_unique` serves it.
 
 use sea_orm_migration::prelude::*;
 

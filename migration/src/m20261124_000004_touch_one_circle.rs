@@ -1,12 +1,12 @@
-//! A change of a member touches one circle, which needs no list of circles in the order of their ids:
-//! the triggers that the revisions came with took a third of the time of an addition on PostgreSQL.
-//! On SQLite they are as short already.
+//! Shorter triggers on PostgreSQL. A change of a member affects one circle, so there is no list of
+//! circles to lock in order; that list took a third of the time of an addition. The triggers on SQLite
+//! have no such list.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
 use crate::ddl;
 
-/// The triggers' functions, and the row that has the circle.
+/// The triggers' functions, and the row that holds the circle's id.
 const TRIGGERS: [(&str, &str); 3] = [
     ("members_insert", "NEW"),
     ("members_update", "NEW"),

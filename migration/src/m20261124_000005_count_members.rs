@@ -1,14 +1,14 @@
-//! How many active members a circle has, in the circle's row: a list of fifty circles spent four
-//! fifths of the database's time counting, and a circle with a limit counted for each addition.
+//! The number of active members, stored in the circle's row. A list of fifty circles spent four fifths
+//! of the database's time counting, and a circle with a limit counted for each addition.
 //!
-//! The triggers that make the circle's revision grow count too, in the same UPDATE, for every writer.
-//! They also see now that a membership moves to another circle, which the service never does.
+//! The triggers that increment the circle's revision maintain the count in the same UPDATE, for every
+//! writer. A new trigger covers a membership that moves to another circle, which the service never does.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
 use crate::ddl;
 
-/// What a roster shows of a member.
+/// The columns of a member that a roster shows.
 const COLUMNS: [&str; 6] = [
     "role",
     "is_active",
@@ -57,8 +57,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// An addition under way would count by the old triggers, after all have been counted. The circles
-/// come first, as in an addition.
+/// Locks out writers: a concurrent addition would fire the old triggers after the members were counted.
+/// The order of the locks is that of an addition.
 async fn hold_writers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let locks = [
         "LOCK TABLE circles IN ACCESS EXCLUSIVE MODE",
@@ -67,14 +67,14 @@ async fn hold_writers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     ddl::run_on_postgres(manager, &locks).await
 }
 
-/// A trigger of members that there is already.
+/// A trigger on members that an earlier migration created.
 struct Trigger {
     name: &'static str,
     event: String,
     when: String,
-    /// The row that has the circle.
+    /// The row that holds the circle's id.
     row: &'static str,
-    /// What else it sets, where it counts.
+    /// The assignment that maintains the count.
     counted: &'static str,
 }
 
@@ -110,7 +110,7 @@ fn triggers() -> [Trigger; 3] {
 }
 
 impl Trigger {
-    /// PostgreSQL keeps the trigger and gets another function, SQLite gets another trigger.
+    /// On PostgreSQL it replaces the trigger's function, on SQLite the trigger itself.
     async fn replace(&self, manager: &SchemaManager<'_>, counted: &str) -> Result<(), DbErr> {
         let Self {
             name,
@@ -138,7 +138,7 @@ impl Trigger {
     }
 }
 
-/// An active membership that gets another circle leaves one roster and comes into another.
+/// Adds a trigger for an active membership that moves from one circle to another.
 async fn follow_moves(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     const SET: &str = "UPDATE circles SET revision = revision + 1, \
         member_count = member_count + CASE id WHEN NEW.circle_id THEN 1 ELSE -1 END";
