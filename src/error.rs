@@ -1,5 +1,6 @@
-//! What can go wrong, in the words of the domain. There is no HTTP in here; the one place that
-//! turns these into answers is `http::problem`.
+//! The service's errors, and what each database error means for a request.
+//!
+//! Nothing here knows of HTTP: `http::problem` is the one place that maps an [`Error`] to a response.
 
 use std::fmt;
 
@@ -8,27 +9,27 @@ use sea_orm::{
     sqlx::error::{DatabaseError, Error as Sqlx},
 };
 
-/// Why a request could not be served.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("there is no {resource} {key}")]
     NotFound { resource: &'static str, key: String },
-    /// The request is sound, but what is stored is in its way.
+    /// The request is valid, but conflicts with what is stored.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String },
-    /// The thing is no longer in the state that the request starts from.
+    /// The resource no longer has the ETag that the request names.
     #[error("it has been changed since")]
     PreconditionFailed,
-    /// A unique index is in the way, and nobody has said what that means.
-    #[error("a unique index is in the way: {0}")]
+    /// A unique index is violated, and no call of [`OnConstraint::on_unique`] said what that means.
+    #[error("a unique index is violated: {0}")]
     Unique(DbErr),
-    /// A foreign key is in the way, and nobody has said what that means.
-    #[error("a foreign key is in the way: {0}")]
+    /// A foreign key is violated, and no call of [`OnConstraint::on_foreign_key`] said what that means.
+    #[error("a foreign key is violated: {0}")]
     ForeignKey(DbErr),
-    /// The request is at fault, in these places.
+    /// The request has invalid fields.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// A batch that is all or nothing, with everything that is in its way.
+    /// An all-or-nothing batch failed, for these reasons.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     BatchFailed(Vec<FieldError>),
     /// The service is starting, and what it waits for.
@@ -41,30 +42,29 @@ pub enum Error {
     /// More concurrent requests than the service accepts.
     #[error("too many concurrent requests")]
     Overloaded,
-    /// No connection could be had in time.
-    #[error("no database connection in time: {0}")]
+    /// No connection became free within the acquire timeout.
+    #[error("no database connection within the timeout: {0}")]
     PoolExhausted(DbErr),
-    /// The database broke the transaction off, because another one was in its way; the same change
-    /// may go well at once.
-    #[error("another transaction was in the way: {0}")]
+    /// The database aborted the transaction because of a concurrent one. Retrying may succeed at once.
+    #[error("aborted because of a concurrent transaction: {0}")]
     Contended(DbErr),
-    /// The database is away, or too busy to answer; the same request may succeed later.
+    /// The database is down or too busy. The same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),
     #[error("the database is out of space: {0}")]
     OutOfSpace(DbErr),
-    #[error("the operating system gives no random bytes: {0}")]
+    #[error("the operating system returned no random bytes: {0}")]
     Randomness(getrandom::Error),
     #[error("{0}")]
     Database(DbErr),
 }
 
-/// One thing wrong with a request.
+/// One invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {detail}")]
 pub struct FieldError {
-    /// A JSON pointer into the body as a URI fragment (`#/skill_names/0`), or the parameter by its
-    /// place and name (`query/limit`, `path/id`).
+    /// A JSON pointer into the body as a URI fragment (`#/skill_names/0`), or a parameter's location and
+    /// name (`query/limit`, `path/id`).
     pub pointer: String,
     pub detail: String,
 }
@@ -96,7 +96,7 @@ impl Error {
         )
     }
 
-    /// What is to be restored is live.
+    /// A request to restore what is not deleted.
     pub fn not_deleted(resource: &'static str, key: impl fmt::Display) -> Self {
         Self::conflict("not_deleted", format!("{resource} {key} is not deleted"))
     }
@@ -109,7 +109,7 @@ impl Error {
     }
 }
 
-/// One step of a JSON pointer (RFC 6901), as a URI fragment would hold it.
+/// Appends a key to a JSON pointer (RFC 6901).
 pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
     let key = if key.contains(['~', '/']) {
         &key.replace('~', "~0").replace('/', "~1")
@@ -119,7 +119,7 @@ pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
     [parent, "/", key].concat()
 }
 
-/// Sorts what the database reports by its code, never by its text.
+/// Classifies database errors by their code, never by their text.
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         match (&error, driver_error(&error)) {
@@ -154,8 +154,8 @@ fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     }
 }
 
-/// Whether the server is there and says no for good: wrong password or role (SQLSTATE class 28), no
-/// such database (3D000), or options that can't work.
+/// Whether the server permanently refuses the connection: wrong password or role (SQLSTATE class 28), no
+/// such database (3D000), or invalid options.
 pub fn is_refused(error: &DbErr) -> bool {
     match driver_error(error) {
         Some(Sqlx::Database(reported)) => reported
@@ -166,7 +166,7 @@ pub fn is_refused(error: &DbErr) -> bool {
     }
 }
 
-/// Whether it is the database that reports this error, and not the way to it.
+/// Whether the database itself reports this error, rather than the network.
 pub fn is_reported(error: &DbErr) -> bool {
     matches!(driver_error(error), Some(Sqlx::Database(_)))
 }
@@ -203,7 +203,7 @@ pub(crate) fn is_connection_lost(error: &DbErr) -> bool {
     }
 }
 
-/// What an error that the database reports means for the request.
+/// What an error reported by the database means for the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Contended,
@@ -225,17 +225,17 @@ impl Class {
         }
     }
 
-    /// PostgreSQL's SQLSTATE, by "PostgreSQL Error Codes", appendix A of its manual.
+    /// Classifies an SQLSTATE, as in "PostgreSQL Error Codes", appendix A of the manual.
     fn of_sqlstate(code: &str) -> Self {
         match code {
             // Serialization failure, deadlock.
             "40001" | "40P01" => Self::Contended,
-            // Connection lost, shutting down, too many clients, cancelled by a timeout, no lock in
-            // time.
+            // Too many clients, cancelled by a timeout, lock not available.
             "53300" | "57014" | "55P03" => Self::Unavailable,
+            // Connection lost, server shutting down.
             _ if code.starts_with("08") || code.starts_with("57P0") => Self::Unavailable,
             "53100" => Self::OutOfSpace,
-            // NUL in a text, out of range, broken JSON escape, null, check.
+            // NUL in a text, out of range, invalid JSON escape, not-null constraint, check constraint.
             "22021" | "22003" | "22P05" | "23502" | "23514" => Self::BadValue,
             "23505" => Self::Unique,
             "23503" => Self::ForeignKey,
@@ -243,15 +243,15 @@ impl Class {
         }
     }
 
-    /// SQLite's extended result code, by "Result and Error Codes" of its manual.
+    /// Classifies an extended result code, as in "Result and Error Codes" of SQLite's manual.
     fn of_sqlite(code: i32) -> Self {
         const BUSY: i32 = 5;
         const LOCKED: i32 = 6;
         const FULL: i32 = 13;
-        // A limit of its own, as a quota, is in the way of a write (the disk's end is FULL), or of
-        // the file that readers and writers share.
-        const WRITE_REFUSED: i32 = 778;
-        const SHARED_REFUSED: i32 = 4874;
+        // A write, or growing the shared-memory file, failed for a reason such as a quota. A full disk
+        // is FULL.
+        const IOERR_WRITE: i32 = 778;
+        const IOERR_SHMSIZE: i32 = 4874;
         const TOO_BIG: i32 = 18;
         const CHECK: i32 = 275;
         const FOREIGN_KEY: i32 = 787;
@@ -262,7 +262,7 @@ impl Class {
             CHECK | NOT_NULL => Self::BadValue,
             PRIMARY_KEY | UNIQUE => Self::Unique,
             FOREIGN_KEY => Self::ForeignKey,
-            WRITE_REFUSED | SHARED_REFUSED => Self::OutOfSpace,
+            IOERR_WRITE | IOERR_SHMSIZE => Self::OutOfSpace,
             _ => match code & 0xff {
                 BUSY => Self::Contended,
                 LOCKED => Self::Unavailable,
@@ -274,18 +274,14 @@ impl Class {
     }
 }
 
-/// Gives a constraint violation the meaning it has for the statement at hand.
+/// Says what a constraint violation means for a statement.
 pub trait OnConstraint<T> {
-    /// What a unique index means here.
-    ///
     /// # Errors
-    /// `taken` where a unique index is violated, else the error itself.
+    /// `taken` if a unique index is violated, otherwise the error itself.
     fn on_unique(self, taken: impl FnOnce() -> Error) -> Result<T, Error>;
 
-    /// What a foreign key means here.
-    ///
     /// # Errors
-    /// `broken` where a foreign key is violated, else the error itself.
+    /// `broken` if a foreign key is violated, otherwise the error itself.
     fn on_foreign_key(self, broken: impl FnOnce() -> Error) -> Result<T, Error>;
 }
 

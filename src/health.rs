@@ -1,4 +1,4 @@
-//! Probes and figures for operators.
+//! Probes and statistics for operators.
 
 use migration::runner::MigrateError;
 use poem::web::Data;
@@ -16,41 +16,41 @@ use crate::{
 /// Whether the service is alive or ready.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Health {
-    /// Always `ok`; anything else is a problem.
+    /// Always `ok`: otherwise the response is a problem.
     status: String,
 }
 
-/// The pool of database connections, at this moment.
+/// The current state of the database connection pool.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Pool {
     /// `postgresql` or `sqlite`.
     backend: String,
-    /// Connections that are kept open.
+    /// The minimum number of open connections.
     min: u32,
-    /// Connections at most.
+    /// The maximum number of open connections.
     max: u32,
-    /// Connections open now.
+    /// Open connections.
     open: u32,
-    /// Connections open and free.
+    /// Open connections that are not in use.
     idle: u32,
-    /// Connections that are serving a request.
+    /// Open connections that serve a request.
     in_use: u32,
-    /// Requests that gave up waiting for a connection, since the service started.
+    /// Requests that gave up waiting for a connection since the service started.
     timed_out: u64,
-    /// Statements sent to the database, since the service started.
+    /// Statements sent to the database since the service started.
     statements: u64,
 }
 
-/// The cache of rosters, at this moment.
+/// The current state of the roster cache.
 #[derive(Debug, Object, Serialize)]
-pub(crate) struct RosterCacheFigures {
-    /// Rosters that are kept.
+pub(crate) struct RosterCacheStatus {
+    /// Cached rosters.
     rosters: u64,
-    /// Bytes that they take.
+    /// The memory that they occupy, in bytes.
     bytes: u64,
-    /// Rosters answered from the cache, since the service started.
+    /// Rosters served from the cache since the service started.
     hits: u64,
-    /// Rosters read from the database, since the service started.
+    /// Rosters read from the database since the service started.
     misses: u64,
 }
 
@@ -59,21 +59,21 @@ pub(crate) struct HealthApi;
 #[expect(clippy::unused_async, reason = "poem-openapi takes async methods only")]
 #[OpenApi(tag = "Tag::Operations")]
 impl HealthApi {
-    /// Is the process alive?
+    /// Check that the process is alive
     ///
-    /// Answers 200 as long as the service answers at all. It does not look at the database: a
-    /// restart of the service would not bring that back.
+    /// Responds with 200 while the process can respond at all. It does not check the database, which a
+    /// restart of the service would not repair.
     #[oai(path = "/livez", method = "get", operation_id = "get_liveness")]
     async fn get_liveness(&self) -> Result<Body<Health>, Error> {
         Ok(Body(ok()))
     }
 
-    /// Should the service get requests?
+    /// Check that the service is ready for requests
     ///
-    /// Answers 200 when the database can be reached and its schema is the one this release knows,
-    /// else 503 with the reason as `code`: `starting` (`detail` says what it waits for),
-    /// `database_unavailable`, `pool_exhausted`, `schema_not_current`, or `draining` from the moment
-    /// the service is told to stop.
+    /// Responds with 200 if the database can be reached and its schema is the one this release knows.
+    /// Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says what the
+    /// service waits for), `database_unavailable`, `pool_exhausted`, `schema_not_current`, or
+    /// `draining` once the service has been told to stop.
     #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]
     async fn get_readiness(
         &self,
@@ -88,10 +88,10 @@ impl HealthApi {
         Ok(Body(ok()))
     }
 
-    /// The connection pool
+    /// Get the connection pool's state
     ///
-    /// How many connections to the database are open, free and in use, and what was counted since
-    /// the service started. Answers while the database is down, too.
+    /// Returns how many connections to the database are open, idle and in use, and the counts since the
+    /// service started. It also works while the database is down.
     #[oai(path = "/v1/pool", method = "get", operation_id = "get_pool")]
     async fn get_pool(&self, Data(database): Data<&Database>) -> Result<Body<Pool>, Error> {
         let PoolStatistics {
@@ -116,22 +116,22 @@ impl HealthApi {
         }))
     }
 
-    /// The cache of rosters
+    /// Get the roster cache's state
     ///
-    /// How many rosters are kept and how often one could be sent again. A kept roster is sent only
-    /// after a look at the circle's revision, so that no answer is older than the question.
+    /// Returns how many rosters are cached and how often one was served from the cache. A cached roster is
+    /// revalidated against the circle's revision on every request, so it is never stale.
     #[oai(path = "/v1/cache", method = "get", operation_id = "get_cache")]
     async fn get_cache(
         &self,
         Data(cache): Data<&RosterCache>,
-    ) -> Result<Body<RosterCacheFigures>, Error> {
+    ) -> Result<Body<RosterCacheStatus>, Error> {
         let CacheStatistics {
             rosters,
             bytes,
             hits,
             misses,
         } = cache.statistics();
-        Ok(Body(RosterCacheFigures {
+        Ok(Body(RosterCacheStatus {
             rosters,
             bytes,
             hits,
