@@ -1,9 +1,10 @@
-//! Secrets are never stored: a provider's key is only ever the name of an environment variable.
+//! Detects secrets in requests. Secrets are never stored: a provider's key is only ever the name of an
+//! environment variable.
 //!
-//! People paste keys where they seem to fit. Whatever takes free text for settings is looked
-//! through, and what looks like a key is refused with a word on where it belongs. Prose passes, and
-//! so do digests, ids and the names of models: the look of a key is a known beginning, or a long run
-//! of letters in both cases and digits, as thoroughly mixed as only chance does it.
+//! People paste keys where they seem to fit. So every field that accepts free-form settings is
+//! searched, and a value that looks like a key is refused with advice on where it belongs. A key is
+//! recognised by a documented prefix, or as a long random mix of digits and letters in both cases.
+//! Prose, digests, ids and model names do not match.
 
 use std::sync::LazyLock;
 
@@ -12,8 +13,8 @@ use serde_json::Value;
 
 use crate::error::{FieldError, pointer_to};
 
-/// The fields of requests that are looked through, at any depth.
-const FIELDS: [&str; 5] = [
+/// The fields of a request that are searched, at any depth.
+const SEARCHED_FIELDS: [&str; 5] = [
     "api_key_env",
     "config",
     "metadata",
@@ -24,13 +25,13 @@ const FIELDS: [&str; 5] = [
 const ADVICE: &str = "looks like a secret, and secrets are not stored here: put it into an environment \
     variable, and that variable's name into the provider's api_key_env";
 
-/// Collects the secrets in a request's body, by their places and never by what they say.
+/// Collects an error for each secret in a request's body. It names the location, never the value.
 pub(crate) fn check(body: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
     match body {
         Value::Object(members) => {
             for (name, value) in members {
                 let pointer = pointer_to(pointer, name);
-                if FIELDS.contains(&name.as_str()) {
+                if SEARCHED_FIELDS.contains(&name.as_str()) {
                     check_field(value, &pointer, errors);
                 } else {
                     check(value, &pointer, errors);
@@ -56,7 +57,7 @@ fn check_field(value: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
         }
         Value::Object(members) => {
             for (name, value) in members {
-                // The place of a member is its name, which is not to be repeated then.
+                // The pointer to the member would repeat the secret.
                 if is_secret(name) {
                     let detail = format!("has a member whose name {ADVICE}");
                     errors.push(refused(pointer, detail));
@@ -76,8 +77,8 @@ fn refused(pointer: &str, detail: String) -> FieldError {
     }
 }
 
-/// Keys by what they begin with, as their issuers document it for scanners.
-static KNOWN: LazyLock<RegexSet> = LazyLock::new(|| {
+/// Key formats that their issuers document for secret scanners.
+static KNOWN_FORMATS: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new([
         r"\bAIza[0-9A-Za-z_-]{35}",
         r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -95,37 +96,47 @@ static KNOWN: LazyLock<RegexSet> = LazyLock::new(|| {
     .expect("regular expressions")
 });
 
-/// Keys of OpenAI, Anthropic and the many that do as they do. Words can follow `sk-` too, but few
-/// with digits in them.
-static SK: LazyLock<Regex> =
+/// Keys of OpenAI, Anthropic and others with the same prefix. Words can follow `sk-` too, but few
+/// contain digits.
+static SK_KEY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\bsk-[0-9A-Za-z_-]{16,}").expect("a regular expression"));
 
-/// What may be one long token.
-static RUN: LazyLock<Regex> =
+/// What may be a random token.
+static LONG_RUN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[0-9A-Za-z_+/=-]{32,}").expect("a regular expression"));
 
-/// Whether a text is, or holds, what looks like a secret.
+/// Whether a text contains what looks like a secret.
 fn is_secret(text: &str) -> bool {
-    KNOWN.is_match(text)
-        || SK.find_iter(text).any(|found| digits(found.as_str()) >= 3)
-        || RUN.find_iter(text).any(|found| is_mixed(found.as_str()))
+    KNOWN_FORMATS.is_match(text)
+        || SK_KEY
+            .find_iter(text)
+            .any(|found| digits(found.as_str()) >= 3)
+        || LONG_RUN
+            .find_iter(text)
+            .any(|found| is_mixed(found.as_str()))
 }
 
 fn digits(text: &str) -> usize {
     text.bytes().filter(u8::is_ascii_digit).count()
 }
 
-/// Whether only chance mixes characters so. Of 32 random ones, 20 differ in kind from the one before;
-/// of words, dates and versions run together, few do. Keys are not longer than 200; pictures are.
+/// Whether characters alternate as in random text. Of 32 random characters, about 20 differ in class
+/// from the one before; in joined words, dates and versions, few do. Keys have at most 200
+/// characters; encoded images have more.
 fn is_mixed(run: &str) -> bool {
-    const LONGEST: usize = 200;
-    let kinds: Vec<u8> = run.bytes().filter_map(kind).collect();
-    let changes = kinds.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    let has_all = [b'a', b'A', b'0'].iter().all(|kind| kinds.contains(kind));
-    run.len() <= LONGEST && kinds.len() >= 32 && has_all && changes * 5 >= kinds.len() * 2
+    const MAX_KEY_LENGTH: usize = 200;
+    let classes: Vec<u8> = run.bytes().filter_map(class).collect();
+    let changes = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let has_all = [b'a', b'A', b'0']
+        .iter()
+        .all(|class| classes.contains(class));
+    run.len() <= MAX_KEY_LENGTH
+        && classes.len() >= 32
+        && has_all
+        && changes * 5 >= classes.len() * 2
 }
 
-fn kind(byte: u8) -> Option<u8> {
+fn class(byte: u8) -> Option<u8> {
     match byte {
         b'a'..=b'z' => Some(b'a'),
         b'A'..=b'Z' => Some(b'A'),
