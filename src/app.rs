@@ -1,6 +1,6 @@
 //! The application: it owns the pool, the listener and the server from start to shutdown.
 //!
-//! It listens before the database is available. A background task, [`startup`], prepares the database
+//! It listens before the database is available. A background task, `startup`, prepares the database
 //! and retries until it can; until then requests get 503.
 
 use std::{io, net::SocketAddr, time::Duration};
@@ -12,8 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{ServerSettings, Settings},
-    database::{Database, OpenError},
-    error::{self, Error},
+    database::{Database, OpenError, errors},
+    error::Error,
     exposure::{self, Exposed},
     keys,
     lifecycle::{Lifecycle, Phase},
@@ -218,7 +218,7 @@ fn log_wait(lifecycle: &Lifecycle, reason: &'static str, error: &StartError) {
 fn transient_reason(error: &StartError) -> Option<&'static str> {
     const BUSY: &str = "The database answers, but it is too busy or still starting.";
     let cause = match error {
-        StartError::Database { cause, .. } if !error::is_refused(cause) => cause,
+        StartError::Database { cause, .. } if !errors::is_refused(cause) => cause,
         StartError::Schema(MigrateError::Locked) => {
             return Some("Another process has been migrating the database for ten minutes.");
         }
@@ -227,7 +227,7 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
     match Error::from(cause.clone()) {
         Error::PoolExhausted(_) => Some("The database has no free connection yet."),
         Error::Contended(_) => Some(BUSY),
-        Error::Unavailable(cause) if error::is_reported(&cause) => Some(BUSY),
+        Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),
         _ => None,
     }

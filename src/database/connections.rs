@@ -32,10 +32,10 @@ use super::{
 
 /// Runs statements outside a transaction. Clones share the connections.
 #[derive(Clone, Debug)]
-pub struct Connections(Arc<Inner>);
+pub struct Connections(Arc<ConnectionsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ConnectionsInner {
     permits: Arc<Semaphore>,
     acquire_timeout: Duration,
     counters: Arc<PoolCounters>,
@@ -69,7 +69,7 @@ impl Connections {
                 distrust,
             )),
         };
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(ConnectionsInner {
             permits: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX))),
             acquire_timeout,
             counters,
@@ -121,7 +121,7 @@ impl Connections {
     }
 }
 
-impl Inner {
+impl ConnectionsInner {
     fn return_idle_for(&self, at_least: Duration) {
         match &self.backend {
             Backend::Postgres(stack) => stack.return_idle_for(at_least),
@@ -131,7 +131,7 @@ impl Inner {
 }
 
 /// Returns connections that have been idle for too long, until the last clone is dropped.
-async fn reap(connections: Weak<Inner>) {
+async fn reap(connections: Weak<ConnectionsInner>) {
     loop {
         tokio::time::sleep(MAX_IDLE).await;
         let Some(connections) = connections.upgrade() else {

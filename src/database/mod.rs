@@ -5,6 +5,7 @@
 //! Start with [`Database`]; queries take its [`Connections`] or a [`Transaction`].
 
 mod connections;
+pub(crate) mod errors;
 mod idle_stack;
 mod statistics;
 mod transaction;
@@ -24,7 +25,7 @@ use sea_orm::{
     sqlx::{self, ConnectOptions, Connection},
 };
 
-use crate::error::{self, DatabaseCause};
+use crate::error::DatabaseCause;
 pub use connections::Connections;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
@@ -32,10 +33,10 @@ pub use transaction::Transaction;
 
 /// The pool of connections. Clones share one pool.
 #[derive(Clone, Debug)]
-pub struct Database(Arc<Inner>);
+pub struct Database(Arc<DatabaseInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct DatabaseInner {
     pool: DatabaseConnection,
     connections: Connections,
     target: Target,
@@ -90,7 +91,7 @@ impl Database {
             max = size.max,
             "database pool opened"
         );
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(DatabaseInner {
             pool,
             connections,
             target,
@@ -125,7 +126,7 @@ impl Database {
     pub(crate) fn proved_dead(&self, error: &impl DatabaseCause) -> bool {
         let is_lost = error
             .database_cause()
-            .is_some_and(error::is_connection_lost);
+            .is_some_and(errors::is_connection_lost);
         if is_lost {
             self.distrust_connections();
         }

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::{
-    database::Connections,
-    error::{self, Error},
+    database::{Connections, errors},
+    error::Error,
 };
 
 /// What to do about a failed connection.
 pub(super) fn advice(cause: &DbErr) -> &'static str {
-    if error::is_refused(cause) {
+    if errors::is_refused(cause) {
         return "check the user, the password and the database name, and that the user may connect to it";
     }
     match Error::from(cause.clone()) {
-        Error::Unavailable(cause) if error::is_reported(&cause) => {
+        Error::Unavailable(cause) if errors::is_reported(&cause) => {
             "the database answers, but it is busy or starting; run this again in a moment"
         }
         Error::Unavailable(_) | Error::PoolExhausted(_) => {

@@ -62,7 +62,7 @@ impl BodyRoom {
     fn take(&self, bytes: usize) -> poem::Result<OwnedSemaphorePermit> {
         let bytes = u32::try_from(bytes).map_err(|_| RequestError::TooLarge)?;
         let taken = Arc::clone(&self.0).try_acquire_many_owned(bytes);
-        taken.map_err(|_| Error::overloaded().into())
+        taken.map_err(|_| Error::Overloaded.into())
     }
 }
 

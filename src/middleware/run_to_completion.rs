@@ -133,7 +133,7 @@ impl<E> RunToCompletionEndpoint<E> {
         }
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => Ok(Some(place)),
-            Err(_) => Err(Error::overloaded()),
+            Err(_) => Err(Error::Overloaded),
         }
     }
 }

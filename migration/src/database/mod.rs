@@ -4,3 +4,4 @@
 pub mod connection;
 pub mod hooks;
 pub mod settings;
+mod target;

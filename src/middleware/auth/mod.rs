@@ -131,7 +131,7 @@ impl Auth {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let _place = self.places.try_acquire().map_err(|_| Error::overloaded())?;
+        let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let looking = async {
             match look().await {
                 Err(Error::Unavailable(cause)) if database.proved_dead(&cause) => look().await,

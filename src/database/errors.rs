@@ -1,0 +1,181 @@
+//! What an error of the database means for a request.
+
+use sea_orm::{
+    DbErr, RuntimeErr, SqlxError, SqlxSqliteError,
+    sqlx::error::{DatabaseError, Error as Sqlx},
+};
+
+use crate::error::Error;
+
+/// Classifies database errors by their code, never by their text.
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match (&error, driver_error(&error)) {
+            (DbErr::ConnectionAcquire(_), _) => Self::PoolExhausted(error),
+            (_, Some(Sqlx::Database(reported))) => match Class::of(reported.as_ref()) {
+                Class::Contended => Self::Contended(error),
+                Class::Unavailable => Self::Unavailable(error),
+                Class::OutOfSpace => Self::OutOfSpace(error),
+                Class::BadValue => {
+                    tracing::warn!(cause = %error, "the database refused a value");
+                    Self::invalid("#", "holds a value that can't be stored")
+                }
+                Class::Unique => Self::Unique(error),
+                Class::ForeignKey => Self::ForeignKey(error),
+                Class::Other => Self::Database(error),
+            },
+            (_, Some(Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed)) => {
+                Self::Unavailable(error)
+            }
+            (DbErr::Conn(_), _) => Self::Unavailable(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+fn driver_error(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// Whether the server permanently refuses the connection: wrong password or role (SQLSTATE class 28), no
+/// such database (3D000), or invalid options.
+pub(crate) fn is_refused(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Database(reported)) => reported
+            .code()
+            .is_some_and(|code| code.starts_with("28") || code == "3D000"),
+        Some(Sqlx::Configuration(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether the database itself reports this error, rather than the network.
+pub(crate) fn is_reported(error: &DbErr) -> bool {
+    matches!(driver_error(error), Some(Sqlx::Database(_)))
+}
+
+/// Whether the connection proved dead, so that the statement may succeed on another one.
+pub(crate) fn is_connection_lost(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Io(_)) => true,
+        // The server closed the session: on command, after a crash, or because of a timeout.
+        Some(Sqlx::Database(reported)) => reported.code().is_some_and(|code| {
+            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P05" | "25P03")
+        }),
+        _ => false,
+    }
+}
+
+/// What an error reported by the database means for the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Contended,
+    Unavailable,
+    OutOfSpace,
+    BadValue,
+    Unique,
+    ForeignKey,
+    Other,
+}
+
+impl Class {
+    fn of(reported: &dyn DatabaseError) -> Self {
+        let code = reported.code().unwrap_or_default();
+        if reported.try_downcast_ref::<SqlxSqliteError>().is_some() {
+            code.parse().map_or(Self::Other, Self::of_sqlite)
+        } else {
+            Self::of_sqlstate(&code)
+        }
+    }
+
+    /// Classifies an SQLSTATE, as in "PostgreSQL Error Codes", appendix A of the manual.
+    fn of_sqlstate(code: &str) -> Self {
+        match code {
+            // Serialization failure, deadlock.
+            "40001" | "40P01" => Self::Contended,
+            // Too many clients, cancelled by a timeout, lock not available.
+            "53300" | "57014" | "55P03" => Self::Unavailable,
+            // Connection lost, server shutting down.
+            _ if code.starts_with("08") || code.starts_with("57P0") => Self::Unavailable,
+            "53100" => Self::OutOfSpace,
+            // NUL in a text, out of range, invalid JSON escape, not-null constraint, check constraint.
+            "22021" | "22003" | "22P05" | "23502" | "23514" => Self::BadValue,
+            "23505" => Self::Unique,
+            "23503" => Self::ForeignKey,
+            _ => Self::Other,
+        }
+    }
+
+    /// Classifies an extended result code, as in "Result and Error Codes" of SQLite's manual.
+    fn of_sqlite(code: i32) -> Self {
+        const BUSY: i32 = 5;
+        const LOCKED: i32 = 6;
+        const FULL: i32 = 13;
+        // A write, or growing the shared-memory file, failed for a reason such as a quota. A full disk
+        // is FULL.
+        const IOERR_WRITE: i32 = 778;
+        const IOERR_SHMSIZE: i32 = 4874;
+        const TOO_BIG: i32 = 18;
+        const CHECK: i32 = 275;
+        const FOREIGN_KEY: i32 = 787;
+        const NOT_NULL: i32 = 1299;
+        const PRIMARY_KEY: i32 = 1555;
+        const UNIQUE: i32 = 2067;
+        match code {
+            CHECK | NOT_NULL => Self::BadValue,
+            PRIMARY_KEY | UNIQUE => Self::Unique,
+            FOREIGN_KEY => Self::ForeignKey,
+            IOERR_WRITE | IOERR_SHMSIZE => Self::OutOfSpace,
+            _ => match code & 0xff {
+                BUSY => Self::Contended,
+                LOCKED => Self::Unavailable,
+                FULL => Self::OutOfSpace,
+                TOO_BIG => Self::BadValue,
+                _ => Self::Other,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_the_database_is_sorted_by_what_the_client_can_do() {
+        for (code, class) in [
+            ("08006", Class::Unavailable),
+            ("57P01", Class::Unavailable),
+            ("57014", Class::Unavailable),
+            ("40P01", Class::Contended),
+            ("40001", Class::Contended),
+            ("40003", Class::Other),
+            ("53100", Class::OutOfSpace),
+            ("22021", Class::BadValue),
+            ("23514", Class::BadValue),
+            ("23503", Class::ForeignKey),
+            ("42601", Class::Other),
+        ] {
+            assert_eq!(Class::of_sqlstate(code), class, "{code}");
+        }
+        for (code, class) in [
+            (5, Class::Contended),
+            (261, Class::Contended),
+            (517, Class::Contended),
+            (6, Class::Unavailable),
+            (13, Class::OutOfSpace),
+            (778, Class::OutOfSpace),
+            (275, Class::BadValue),
+            (787, Class::ForeignKey),
+            (2067, Class::Unique),
+            (1, Class::Other),
+        ] {
+            assert_eq!(Class::of_sqlite(code), class, "{code}");
+        }
+    }
+}
