@@ -138,6 +138,7 @@ impl Application {
                     result = Err(error);
                 }
             }
+            startup.abort();
             lifecycle.set_draining();
             tracing::info!("stopping: no longer ready");
             tokio::time::sleep(settings.shutdown_delay).await;

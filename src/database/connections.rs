@@ -15,7 +15,10 @@
 //! a dropped future. Such connections, or an option such as `PoolOptions::test_on_release(false)`,
 //! would do.
 
-use std::{sync::Arc, sync::Weak, time::Duration, time::Instant};
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
 
 use migration::database::hooks::Distrust;
 use sea_orm::{
@@ -46,6 +49,16 @@ struct ConnectionsInner {
 enum Backend {
     Postgres(IdleStack<Postgres>),
     Sqlite(IdleStack<Sqlite>),
+}
+
+/// The same expression for the stack of either backend.
+macro_rules! on_stack {
+    ($backend:expr, $stack:ident => $expression:expr) => {
+        match $backend {
+            Backend::Postgres($stack) => $expression,
+            Backend::Sqlite($stack) => $expression,
+        }
+    };
 }
 
 /// The right to use one connection while it is held.
@@ -100,19 +113,19 @@ impl Connections {
         }
     }
 
-    pub(super) fn idle_count(&self) -> usize {
-        match &self.0.backend {
-            Backend::Postgres(stack) => stack.len(),
-            Backend::Sqlite(stack) => stack.len(),
-        }
+    /// How many connections are open, and how many of them are idle.
+    pub(super) fn open_and_idle(&self) -> (u32, u32) {
+        on_stack!(&self.0.backend, stack => stack.open_and_idle())
+    }
+
+    /// Opens so many connections. A lazy pool would open its minimum only over time.
+    pub(super) async fn open_at_least(&self, count: u32) {
+        on_stack!(&self.0.backend, stack => stack.open_at_least(count).await);
     }
 
     /// Returns one idle connection to the pool, so that the pool has one to hand out.
     pub(super) fn return_one(&self) {
-        match &self.0.backend {
-            Backend::Postgres(stack) => stack.return_one(),
-            Backend::Sqlite(stack) => stack.return_one(),
-        }
+        on_stack!(&self.0.backend, stack => stack.return_one());
     }
 
     /// Returns all idle connections to the pool.
@@ -123,10 +136,7 @@ impl Connections {
 
 impl ConnectionsInner {
     fn return_idle_for(&self, at_least: Duration) {
-        match &self.backend {
-            Backend::Postgres(stack) => stack.return_idle_for(at_least),
-            Backend::Sqlite(stack) => stack.return_idle_for(at_least),
-        }
+        on_stack!(&self.backend, stack => stack.return_idle_for(at_least));
     }
 }
 
@@ -148,10 +158,7 @@ macro_rules! run {
         let inner = &*$connections.0;
         let _permit = $connections.permit().await?;
         let started = Instant::now();
-        let result = match &inner.backend {
-            Backend::Postgres(stack) => stack.$method(&statement).await,
-            Backend::Sqlite(stack) => stack.$method(&statement).await,
-        };
+        let result = on_stack!(&inner.backend, stack => stack.$method(&statement).await);
         inner
             .counters
             .record_statement(&statement, started.elapsed(), result.is_err());

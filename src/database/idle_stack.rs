@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::{BoxFuture, join_all};
 use migration::database::hooks::Distrust;
 use sea_orm::{
     ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
@@ -50,8 +51,16 @@ impl<DB: sqlx::Database> IdleStack<DB> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
+    /// How many connections are open, and how many of them are idle, here or in the pool.
+    pub(super) fn open_and_idle(&self) -> (u32, u32) {
+        let open = self.pool.size();
+        let idle = u32::try_from(self.pool.num_idle() + self.lock().len()).unwrap_or(u32::MAX);
+        (open, idle.min(open))
+    }
+
+    /// Opens so many connections. Errors are ignored: the pool tries again when it needs a connection.
+    pub(super) async fn open_at_least(&self, count: u32) {
+        drop(join_all((0..count).map(|_| self.pool.acquire())).await);
     }
 
     pub(super) fn return_one(&self) {
@@ -104,8 +113,6 @@ impl<DB: sqlx::Database> IdleStack<DB> {
     }
 }
 
-/// The driver enters the request's span twice for each row, though it logs nothing there but the
-/// server's notices. So it runs without a subscriber.
 impl<DB> IdleStack<DB>
 where
     DB: sqlx::Database,
@@ -115,39 +122,27 @@ where
     ExecResult: From<DB::QueryResult>,
 {
     pub(super) async fn fetch_all(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let mut taken = self.take().await?;
-        let rows = query::<DB>(statement)
-            .fetch_all(&mut *taken.connection)
-            .with_subscriber(Dispatch::none())
-            .await;
-        let rows = rows.map_err(query_error)?;
-        self.push(taken);
-        Ok(rows.into_iter().map(QueryResult::from).collect())
+        let rows = self.run(statement, |connection, statement| {
+            connection.fetch_all(query::<DB>(statement))
+        });
+        Ok(rows.await?.into_iter().map(QueryResult::from).collect())
     }
 
     pub(super) async fn fetch_one(
         &self,
         statement: &Statement,
     ) -> Result<Option<QueryResult>, DbErr> {
-        let mut taken = self.take().await?;
-        let row = query::<DB>(statement)
-            .fetch_optional(&mut *taken.connection)
-            .with_subscriber(Dispatch::none())
-            .await;
-        let row = row.map_err(query_error)?;
-        self.push(taken);
-        Ok(row.map(QueryResult::from))
+        let row = self.run(statement, |connection, statement| {
+            connection.fetch_optional(query::<DB>(statement))
+        });
+        Ok(row.await?.map(QueryResult::from))
     }
 
     pub(super) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
-        let mut taken = self.take().await?;
-        let result = query::<DB>(statement)
-            .execute(&mut *taken.connection)
-            .with_subscriber(Dispatch::none())
-            .await;
-        let result = result.map_err(query_error)?;
-        self.push(taken);
-        Ok(result.into())
+        let result = self.run(statement, |connection, statement| {
+            connection.execute(query::<DB>(statement))
+        });
+        Ok(result.await?.into())
     }
 
     /// Uses the simple protocol, which takes several statements at once, but no values.
@@ -155,14 +150,31 @@ where
         &self,
         statement: &Statement,
     ) -> Result<ExecResult, DbErr> {
+        let result = self.run(statement, |connection, statement| {
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.sql.clone())))
+        });
+        Ok(result.await?.into())
+    }
+
+    /// Runs a statement, and puts its connection on the stack if it succeeded.
+    ///
+    /// The driver enters the request's span twice for each row, though it logs nothing there but the
+    /// server's notices. So it runs without a subscriber.
+    async fn run<T>(
+        &self,
+        statement: &Statement,
+        send: impl for<'c> FnOnce(
+            &'c mut DB::Connection,
+            &'c Statement,
+        ) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    ) -> Result<T, DbErr> {
         let mut taken = self.take().await?;
-        let result = sqlx::raw_sql(AssertSqlSafe(statement.sql.clone()))
-            .execute(&mut *taken.connection)
+        let result = send(&mut taken.connection, statement)
             .with_subscriber(Dispatch::none())
             .await;
-        let result = result.map_err(query_error)?;
+        let result = result.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?;
         self.push(taken);
-        Ok(result.into())
+        Ok(result)
     }
 }
 
@@ -172,10 +184,6 @@ where
 {
     let values = statement.values.clone().unwrap_or(Values(Vec::new()));
     sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
-}
-
-fn query_error(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 /// The same conversion as SeaORM's, which is private.
@@ -190,7 +198,7 @@ fn acquire_error(error: sqlx::Error) -> DbErr {
 impl<DB: sqlx::Database> fmt::Debug for IdleStack<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdleStack")
-            .field("len", &self.len())
+            .field("len", &self.lock().len())
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,10 @@ mod idle_stack;
 mod statistics;
 mod transaction;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use migration::{
     database::{
@@ -170,7 +173,7 @@ impl Database {
             }
         }
         runner::status(&self.0.pool).await?.check_current()?;
-        self.open_min_connections().await;
+        self.0.connections.open_at_least(self.0.size.min).await;
         Ok(())
     }
 
@@ -213,18 +216,6 @@ impl Database {
         }
     }
 
-    /// A lazy pool opens its minimum only over time. Errors are ignored: the pool tries again when it
-    /// needs a connection.
-    async fn open_min_connections(&self) {
-        if self.0.target.backend() == DbBackend::Sqlite {
-            let pool = self.0.pool.get_sqlite_connection_pool();
-            acquire_at_once(self.0.size.min, || pool.acquire()).await;
-        } else {
-            let pool = self.0.pool.get_postgres_connection_pool();
-            acquire_at_once(self.0.size.min, || pool.acquire()).await;
-        }
-    }
-
     /// Checks that the database answers and that its schema is the one this program knows.
     ///
     /// # Errors
@@ -234,15 +225,7 @@ impl Database {
     }
 
     pub fn statistics(&self) -> PoolStatistics {
-        let (open, idle_in_pool) = if self.0.target.backend() == DbBackend::Sqlite {
-            let pool = self.0.pool.get_sqlite_connection_pool();
-            (pool.size(), pool.num_idle())
-        } else {
-            let pool = self.0.pool.get_postgres_connection_pool();
-            (pool.size(), pool.num_idle())
-        };
-        let idle = idle_in_pool + self.0.connections.idle_count();
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+        let (open, idle) = self.0.connections.open_and_idle();
         PoolStatistics {
             backend: backend_name(self.0.target.backend()),
             min: self.0.size.min,
@@ -250,14 +233,14 @@ impl Database {
             open,
             idle,
             in_use: open - idle,
-            timed_out: self.0.counters.timed_out(),
-            statements: self.0.counters.statements(),
+            timed_out: self.0.counters.timed_out.load(Ordering::Relaxed),
+            statements: self.0.counters.statements.load(Ordering::Relaxed),
         }
     }
 
     /// Counts a request that gave up waiting for a connection.
     pub fn count_timeout(&self) {
-        self.0.counters.record_timeout();
+        self.0.counters.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Closes the pool. Waits for connections in use, at most for `timeout`.
@@ -283,8 +266,4 @@ fn backend_name(backend: DbBackend) -> &'static str {
         DbBackend::Sqlite => "sqlite",
         _ => "postgresql",
     }
-}
-
-async fn acquire_at_once<T, F: Future<Output = T>>(count: u32, acquire: impl Fn() -> F) {
-    drop(futures_util::future::join_all((0..count).map(|_| acquire())).await);
 }

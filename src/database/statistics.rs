@@ -24,8 +24,8 @@ pub struct PoolStatistics {
 
 #[derive(Debug, Default)]
 pub(super) struct PoolCounters {
-    statements: AtomicU64,
-    timed_out: AtomicU64,
+    pub(super) statements: AtomicU64,
+    pub(super) timed_out: AtomicU64,
 }
 
 impl PoolCounters {
@@ -38,17 +38,5 @@ impl PoolCounters {
             failed,
             "statement"
         );
-    }
-
-    pub(super) fn record_timeout(&self) {
-        self.timed_out.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn timed_out(&self) -> u64 {
-        self.timed_out.load(Ordering::Relaxed)
     }
 }
