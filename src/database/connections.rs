@@ -26,7 +26,7 @@ use sea_orm::{
     Statement,
     sqlx::{Postgres, Sqlite},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     idle_stack::{IdleStack, MAX_IDLE},
@@ -96,11 +96,8 @@ impl Connections {
     pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
         match Arc::clone(&self.0.permits).try_acquire_owned() {
             Ok(permit) => Ok(permit),
-            Err(TryAcquireError::Closed) => {
-                Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
-            }
             // Boxed, because the usual path should not pay for the size of this future.
-            Err(TryAcquireError::NoPermits) => Box::pin(self.wait_for_permit()).await,
+            Err(_) => Box::pin(self.wait_for_permit()).await,
         }
     }
 
