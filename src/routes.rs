@@ -1,6 +1,6 @@
 //! The assembly: every resource, the middleware in its order, and the description of it all.
 
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route, endpoint::make_sync};
+use poem::{Endpoint, IntoEndpoint, Response, Route, endpoint::make_sync};
 use poem_openapi::OpenApiService;
 
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
     lifecycle::Lifecycle,
     members::MembersApi,
     middleware::{
-        AppState, Auth, ErrorResponses, Headers, NotModified, RateLimit, Readiness, RequestIds,
-        RequestValidation, RetryRead, RunToCompletion,
+        AppState, Auth, ErrorResponses, Headers, LayerExt, NotModified, RateLimit, Readiness,
+        RequestIds, RequestValidation, RetryRead, Routing, RunToCompletion,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -73,15 +73,10 @@ pub(crate) fn endpoint(
 ) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let documents = Documents::of(&service);
-    let validation = RequestValidation::new(&documents.description);
+    let routing = Routing::new(&documents.description);
     let keyring = Keyring::new(settings.key_check_interval);
-    let limits = RateLimit::new(settings);
-    let auth = Auth::new(
-        settings,
-        keyring.clone(),
-        validation.clone(),
-        limits.clone(),
-    );
+    let rate_limit = RateLimit::new(settings);
+    let auth = Auth::new(settings, keyring.clone(), rate_limit.clone());
     let text = documents.text;
     let headers = Headers::new("/docs", &documents.html, &settings.cors_origin);
     Route::new()
@@ -103,20 +98,21 @@ pub(crate) fn endpoint(
         )
         .nest("/", service)
         .into_endpoint()
-        .with(NotModified)
-        .with(RetryRead)
-        .with(RunToCompletion::new(
+        .layer(NotModified)
+        .layer(RetryRead)
+        .layer(RunToCompletion::new(
             settings.request_timeout,
             settings.max_requests,
         ))
-        .with(validation)
-        .with(limits)
-        .with(auth)
-        .with(Readiness)
-        .with(ErrorResponses)
-        .with(headers)
-        .with(RequestIds)
-        .with(AppState {
+        .layer(RequestValidation::new())
+        .layer(rate_limit)
+        .layer(auth)
+        .layer(Readiness)
+        .layer(routing)
+        .layer(ErrorResponses)
+        .layer(headers)
+        .layer(RequestIds)
+        .layer(AppState {
             keyring,
             lifecycle,
             database,
@@ -129,7 +125,7 @@ pub(crate) fn endpoint(
 mod tests {
     use std::time::Duration;
 
-    use poem::{Request, endpoint::make, http::Method};
+    use poem::{EndpointExt, Request, endpoint::make, http::Method};
 
     use super::*;
     use crate::http::PROBLEM_MEDIA_TYPE;
@@ -141,10 +137,13 @@ mod tests {
             Ok::<(), poem::Error>(())
         });
         let endpoint = operation
-            .with(RunToCompletion::new(Duration::from_secs(10), 1))
-            .with(ErrorResponses)
-            .with(RequestIds);
-        let request = Request::builder().method(method).finish();
+            .map_to_response()
+            .layer(RunToCompletion::new(Duration::from_secs(10), 1))
+            .layer(Routing::new(&Documents::of(&service()).description))
+            .layer(ErrorResponses)
+            .layer(RequestIds);
+        let request = Request::builder().method(method);
+        let request = request.uri("/v1/circles".parse().expect("a path")).finish();
         let mut response = endpoint.get_response(request).await;
         let body = response.take_body().into_string().await.expect("a text");
         (response, body)

@@ -1,10 +1,13 @@
-//! Request bodies on their way in: which type, how long, and how much of them all at once.
+//! Reading request bodies: their type, their size, and how much memory all of them take.
 
 use std::{io, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use poem::{Body, Request, http::header};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::problem::RequestError;
 use crate::error::Error;
@@ -12,61 +15,60 @@ use crate::error::Error;
 /// The largest request body, in bytes: 1 MiB.
 pub const MAX_BODY: usize = 1 << 20;
 
-/// How much of all bodies is held at once, in bytes. Beyond it, whoever sends more is told that
-/// there is no room.
-const TOGETHER: usize = 64 * MAX_BODY;
-/// What of each body does not count, so that small ones get in while large ones are held back.
-const SMALL: usize = 8 << 10;
+/// How many bytes of all bodies are held in memory at once. A request beyond that is rejected.
+const MAX_BUFFERED: usize = 64 * MAX_BODY;
+/// How many bytes of each body do not count, so that large bodies do not keep out small ones.
+const UNCOUNTED: usize = 8 << 10;
 
-/// Where bodies are held while their requests are served. Clones share it.
+/// The memory for request bodies. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct BodyRoom(Arc<Semaphore>);
+pub(crate) struct BodyBudget(Arc<Semaphore>);
 
-impl BodyRoom {
+impl BodyBudget {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(TOGETHER)))
+        Self(Arc::new(Semaphore::new(MAX_BUFFERED)))
     }
 
-    /// Takes the body out of a request, which goes on holding its room until it is over.
+    /// Takes the body out of a request. The request holds the budget for it until it is dropped.
     pub(crate) async fn read(&self, request: &mut Request) -> poem::Result<Vec<u8>> {
-        check_head(request)?;
-        let mut parts = Box::pin(request.take_body().into_bytes_stream());
-        let (mut text, mut room) = (Vec::new(), self.take(0)?);
-        while let Some(part) = parts.next().await {
-            let part = part.map_err(|cause| match cause.kind() {
+        check_headers(request)?;
+        let mut chunks = Box::pin(request.take_body().into_bytes_stream());
+        let (mut body, mut reserved) = (Vec::new(), self.reserve(0)?);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|cause| match cause.kind() {
                 io::ErrorKind::TimedOut => RequestError::TooSlow,
                 _ => RequestError::Incomplete,
             })?;
-            match self.admit(text.len(), part.len()) {
-                Ok(more) => room.merge(more),
-                Err(refused) => {
-                    request.set_body(Body::from_bytes_stream(parts));
-                    return Err(refused);
+            match self.reserve_chunk(body.len(), chunk.len()) {
+                Ok(more) => reserved.merge(more),
+                Err(error) => {
+                    request.set_body(Body::from_bytes_stream(chunks));
+                    return Err(error);
                 }
             }
-            text.extend_from_slice(&part);
+            body.extend_from_slice(&chunk);
         }
-        request.set_data(Arc::new(room));
-        Ok(text)
+        request.set_data(Arc::new(reserved));
+        Ok(body)
     }
 
-    /// Room for a part of a body of which so much is there already.
-    fn admit(&self, before: usize, part: usize) -> poem::Result<OwnedSemaphorePermit> {
-        let after = before + part;
+    /// Reserves memory for the next chunk of a body, of which `before` bytes are read.
+    fn reserve_chunk(&self, before: usize, chunk: usize) -> poem::Result<OwnedSemaphorePermit> {
+        let after = before + chunk;
         if after > MAX_BODY {
             return Err(RequestError::TooLarge.into());
         }
-        self.take(after.saturating_sub(SMALL) - before.saturating_sub(SMALL))
+        self.reserve(after.saturating_sub(UNCOUNTED) - before.saturating_sub(UNCOUNTED))
     }
 
-    fn take(&self, bytes: usize) -> poem::Result<OwnedSemaphorePermit> {
+    fn reserve(&self, bytes: usize) -> poem::Result<OwnedSemaphorePermit> {
         let bytes = u32::try_from(bytes).map_err(|_| RequestError::TooLarge)?;
-        let taken = Arc::clone(&self.0).try_acquire_many_owned(bytes);
-        taken.map_err(|_| Error::Overloaded.into())
+        let reserved = Arc::clone(&self.0).try_acquire_many_owned(bytes);
+        reserved.map_err(|_| Error::Overloaded.into())
     }
 }
 
-fn check_head(request: &Request) -> poem::Result<()> {
+fn check_headers(request: &Request) -> poem::Result<()> {
     let declared = request.content_type().unwrap_or_default();
     let (essence, _) = declared.split_once(';').unwrap_or((declared, ""));
     if !essence.trim().eq_ignore_ascii_case("application/json") {
@@ -79,23 +81,23 @@ fn check_head(request: &Request) -> poem::Result<()> {
     }
 }
 
-/// Reads what a client is still sending, within bounds: it would get a broken connection in place
-/// of an answer that comes before it is done. A client that asks first is told without.
-pub(crate) async fn read_away(request: &mut Request) {
-    const AT_MOST: usize = 32 * MAX_BODY;
-    const TIME: Duration = Duration::from_secs(5);
+/// Reads and discards the rest of a body, within bounds. A client that is still sending would see a
+/// broken connection in place of an early response. With `Expect: 100-continue` it has not begun.
+pub(crate) async fn drain_body(request: &mut Request) {
+    const MAX_DRAINED: usize = 32 * MAX_BODY;
+    const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
     if request.headers().contains_key(header::EXPECT) {
         return;
     }
-    let mut parts = Box::pin(request.take_body().into_bytes_stream());
-    let reading = async {
+    let mut chunks = Box::pin(request.take_body().into_bytes_stream());
+    let drain = async {
         let mut length = 0;
-        while let Some(Ok(part)) = parts.next().await {
-            length += part.len();
-            if length > AT_MOST {
+        while let Some(Ok(chunk)) = chunks.next().await {
+            length += chunk.len();
+            if length > MAX_DRAINED {
                 break;
             }
         }
     };
-    let _ = tokio::time::timeout(TIME, reading).await;
+    let _ = timeout(DRAIN_TIMEOUT, drain).await;
 }

@@ -14,7 +14,7 @@ mod written;
 
 pub(crate) use answer::{Answer, Created, Tagged, Untagged};
 pub use body::MAX_BODY;
-pub(crate) use body::{BodyRoom, read_away};
+pub(crate) use body::{BodyBudget, drain_body};
 pub(crate) use caller::caller_of;
 pub(crate) use json::parse as parse_json;
 pub(crate) use patch::Patch;

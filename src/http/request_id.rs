@@ -17,7 +17,7 @@ impl RequestId {
     pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
     const MAX_LENGTH: usize = 128;
 
-    pub(crate) fn from_caller(value: &HeaderValue) -> Option<Self> {
+    pub(crate) fn from_client(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         let sound =
             (1..=Self::MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);

@@ -1,19 +1,20 @@
-//! What browsers are told beside every answer: to take it for what it says it is, to frame it
-//! nowhere, to run nothing in it, and which pages of other sites may read it.
+//! Security headers and CORS.
 
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use poem::{
-    Endpoint, IntoResponse, Middleware, Request, Response,
+    IntoResponse, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 use sha2::{Digest, Sha256};
 
+use super::{Layer, Next};
 use crate::config::Origin;
 
-/// An answer that is no page has nothing to load.
-const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// The policy of responses that are not pages: they load nothing.
+const LOAD_NOTHING: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
@@ -23,37 +24,38 @@ const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 
-/// Adds the headers, and answers browsers that ask whether a page may ask.
-#[derive(Clone, Debug)]
+/// Adds the headers to every response, and answers CORS preflight requests.
+#[derive(Debug)]
 pub(crate) struct Headers {
-    /// The one page there is, and what it may load.
+    /// The path of the one page that is served.
     page: &'static str,
     page_policy: HeaderValue,
-    origins: Arc<[Origin]>,
+    allowed_origins: Vec<Origin>,
 }
 
 impl Headers {
-    pub(crate) fn new(page: &'static str, html: &str, origins: &[Origin]) -> Self {
+    pub(crate) fn new(page: &'static str, html: &str, allowed_origins: &[Origin]) -> Self {
         let policy = page_policy(html);
         Self {
             page,
-            page_policy: HeaderValue::try_from(policy).unwrap_or(NOTHING),
-            origins: origins.into(),
+            page_policy: HeaderValue::try_from(policy).unwrap_or(LOAD_NOTHING),
+            allowed_origins: allowed_origins.to_vec(),
         }
     }
 
-    /// The origin that a request comes from, where it is one of those that are listed.
-    fn listed(&self, request: &Request) -> Option<HeaderValue> {
+    /// The request's origin, if it is allowed.
+    fn allowed_origin(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;
-        let is_it = |listed: &Origin| listed.as_str().as_bytes() == origin.as_bytes();
-        self.origins.iter().any(is_it).then(|| origin.clone())
+        let is_same = |allowed: &Origin| allowed.as_str().as_bytes() == origin.as_bytes();
+        let is_allowed = self.allowed_origins.iter().any(is_same);
+        is_allowed.then(|| origin.clone())
     }
 
     fn add(&self, headers: &mut HeaderMap, path: &str, origin: Option<HeaderValue>) {
         let policy = if path == self.page {
             self.page_policy.clone()
         } else {
-            NOTHING
+            LOAD_NOTHING
         };
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(
@@ -64,7 +66,7 @@ impl Headers {
         if path == "/v1/keys" || path.starts_with("/v1/keys/") {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if !self.origins.is_empty() {
+        if !self.allowed_origins.is_empty() {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         if let Some(origin) = origin {
@@ -74,8 +76,8 @@ impl Headers {
     }
 }
 
-/// Only the scripts that are in the page run, and it asks this service alone. Swagger UI sets styles
-/// on its elements as it goes, so those can't be named beforehand.
+/// Allows the page's own inline scripts, and requests to this service. Swagger UI sets styles on
+/// elements at run time, so styles can't be listed by hash.
 fn page_policy(html: &str) -> String {
     let scripts = inline_scripts(html).map(|script| {
         let hash = BASE64_STANDARD.encode(Sha256::digest(script));
@@ -88,7 +90,7 @@ fn page_policy(html: &str) -> String {
     )
 }
 
-/// The texts of a page's scripts, as a browser finds them.
+/// The page's scripts as a browser hashes them, with line ends normalized.
 fn inline_scripts(html: &str) -> impl Iterator<Item = String> {
     let mut rest = html;
     std::iter::from_fn(move || {
@@ -100,7 +102,6 @@ fn inline_scripts(html: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether a browser asks on behalf of a page before it sends the page's request.
 fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request
@@ -116,34 +117,16 @@ fn preflight() -> Response {
         .into_response()
 }
 
-impl<E: Endpoint> Middleware<E> for Headers {
-    type Output = HeadersEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        HeadersEndpoint {
-            inner,
-            headers: self.clone(),
-        }
-    }
-}
-
-pub(crate) struct HeadersEndpoint<E> {
-    inner: E,
-    headers: Headers,
-}
-
-impl<E: Endpoint> Endpoint for HeadersEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+impl Layer for Headers {
+    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let path = request.uri().path().to_owned();
-        let origin = self.headers.listed(&request);
+        let origin = self.allowed_origin(&request);
         let mut response = if origin.is_some() && is_preflight(&request) {
             preflight()
         } else {
-            self.inner.call(request).await?.into_response()
+            next.call(request).await?
         };
-        self.headers.add(response.headers_mut(), &path, origin);
+        self.add(response.headers_mut(), &path, origin);
         Ok(response)
     }
 }

@@ -1,31 +1,54 @@
-//! What every request passes, from the outside in: [`AppState`] (what requests share), [`RequestIds`]
-//! (its name and its log line), [`Headers`] (what browsers are told), [`ErrorResponses`] (the one
-//! place where errors become responses), [`Readiness`] (503 until the database is there), [`Auth`]
-//! (who is asking, and whether they may), [`RateLimit`], [`RequestValidation`] (nothing undeclared
-//! gets in), [`RunToCompletion`] (a write runs to its end), [`RetryRead`] (a read that met a dead
-//! connection is repeated) and [`NotModified`] (304). `routes` puts them together.
+//! What every request passes through, from the outside in:
+//!
+//! | layer | what it does |
+//! |---|---|
+//! | [`AppState`] | gives the request what handlers share |
+//! | [`RequestIds`] | request id, span and log line |
+//! | [`Headers`] | security headers and CORS |
+//! | [`ErrorResponses`] | turns errors and panics into problems |
+//! | [`Routing`] | finds the operation: 404, 405 |
+//! | [`Readiness`] | 503 until the database is ready |
+//! | [`Auth`] | the caller and its scopes: 401, 403, 421 |
+//! | [`RateLimit`] | 429 |
+//! | [`RequestValidation`] | checks parameters and body against the description |
+//! | [`RunToCompletion`] | concurrency limit and timeout; writes survive a disconnect |
+//! | [`RetryRead`] | repeats a read after a dead connection |
+//! | [`NotModified`] | 304 |
+//!
+//! `routes` puts them together. This folder may import the resources, `http` and everything below, but
+//! neither `routes` nor `openapi`. Start with `layer.rs`, which is the shape of all of them, then
+//! `routing.rs` and `operation.rs`: the layers below `Routing` ask the operation what to do.
 
+mod access;
 mod auth;
 mod errors;
 mod headers;
+mod layer;
 mod not_modified;
+mod operation;
 mod rate_limit;
 mod readiness;
 mod request_id;
 mod retry_read;
+mod routing;
 mod run_to_completion;
-mod schema;
 mod state;
-mod validate;
+mod timeout;
+mod validation;
 
-pub(crate) use auth::{Access, Auth, access_to};
+pub(crate) use access::{Access, access_to};
+pub(crate) use auth::Auth;
 pub(crate) use errors::ErrorResponses;
 pub(crate) use headers::Headers;
+pub(crate) use layer::LayerExt;
+use layer::{Layer, Next};
 pub(crate) use not_modified::NotModified;
+use operation::ApiOperation;
 pub(crate) use rate_limit::RateLimit;
 pub(crate) use readiness::Readiness;
 pub(crate) use request_id::RequestIds;
 pub(crate) use retry_read::RetryRead;
+pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::AppState;
-pub(crate) use validate::RequestValidation;
+pub(crate) use validation::RequestValidation;

@@ -1,9 +1,8 @@
-//! How often one caller may ask.
+//! Rate limits for each client.
 //!
-//! A caller is an API key or, where none was needed, an address; of IPv6, the network of 64 bits that
-//! one site has. Whoever is on this machine and needs no key has no limit. Callers are told apart by
-//! a keyed hash of 16 bits, so that memory is bounded however many there are; that two of them share
-//! a place is rare, and nobody can choose with whom.
+//! A client is an API key or, without one, an address; for IPv6 its /64 network. A client on the
+//! loopback interface that needs no key has no limit. A keyed hash maps clients to 65,536 slots, which
+//! bounds memory. Two clients rarely share a slot, and neither can choose it.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -20,83 +19,79 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 use poem::{
-    Addr, Endpoint, IntoResponse, Middleware, Request, Response,
+    Addr, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 
+use super::{Layer, Next};
 use crate::{
     config::ServerSettings,
-    http::{RequestError, read_away},
+    http::{RequestError, drain_body},
     write::Caller,
 };
 
-pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-pub(crate) const STATE: HeaderName = HeaderName::from_static("ratelimit");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 type Limiter = RateLimiter<u16, HashMapStateStore<u16>, DefaultClock, StateInformationMiddleware>;
 
-/// What callers may do, and what they have done. Clones share it.
+/// Clones share the counters.
 #[derive(Clone, Debug)]
-pub(crate) struct RateLimit(Arc<Tiers>);
+pub(crate) struct RateLimit(Arc<Policies>);
 
 #[derive(Debug)]
-struct Tiers {
-    reads: Option<Tier>,
-    writes: Option<Tier>,
-    failures: Option<Tier>,
-    places: RandomState,
+struct Policies {
+    reads: Option<QuotaPolicy>,
+    writes: Option<QuotaPolicy>,
+    auth_failures: Option<QuotaPolicy>,
+    hasher: RandomState,
 }
 
-/// So many requests of one kind in so much time.
+/// How many requests of one kind a client may send in a window.
 #[derive(Debug)]
-struct Tier {
+struct QuotaPolicy {
     name: &'static str,
-    requests: NonZeroU32,
+    quota: NonZeroU32,
     window: Duration,
     limiter: Limiter,
 }
 
-/// Where a caller stands, in the fields of the IETF's draft on rate limits
-/// (draft-ietf-httpapi-ratelimit-headers).
+/// A client's quota, in the fields of draft-ietf-httpapi-ratelimit-headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+struct RateLimitStatus {
     policy: String,
     state: String,
-    /// Whole seconds after which to ask again, where this was too often.
+    /// Whole seconds to wait; only if the limit is exceeded.
     retry_after: Option<u64>,
 }
 
-impl Tier {
-    /// `None` where there is no limit.
-    fn new(name: &'static str, requests: u32, window: Duration) -> Option<Self> {
-        let requests = NonZeroU32::new(requests)?;
-        let quota = Quota::with_period(window / requests.get())?.allow_burst(requests);
-        let limiter = Limiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
+impl QuotaPolicy {
+    /// `None` for a quota of 0, which means no limit.
+    fn new(name: &'static str, quota: u32, window: Duration) -> Option<Self> {
+        let quota = NonZeroU32::new(quota)?;
+        let burst = Quota::with_period(window / quota.get())?.allow_burst(quota);
+        let limiter = Limiter::new(burst, HashMapStateStore::default(), DefaultClock::default());
         Some(Self {
             name,
-            requests,
+            quota,
             window,
             limiter,
         })
     }
 
-    fn count(&self, place: u16) -> Standing {
-        let (remaining, wait) = match self.limiter.check_key(&place) {
+    /// Counts a request of the client in this slot.
+    fn count(&self, slot: u16) -> RateLimitStatus {
+        let (remaining, wait) = match self.limiter.check_key(&slot) {
             Ok(state) => (state.remaining_burst_capacity(), None),
             Err(not_until) => {
                 let wait = not_until.wait_time_from(self.limiter.clock().now());
                 (0, Some(whole_seconds(wait)))
             }
         };
-        let Self {
-            name,
-            requests,
-            window,
-            ..
-        } = self;
-        let window = window.as_secs();
-        Standing {
-            policy: format!("\"{name}\";q={requests};w={window}"),
+        let Self { name, quota, .. } = self;
+        let window = self.window.as_secs();
+        RateLimitStatus {
+            policy: format!("\"{name}\";q={quota};w={window}"),
             state: format!("\"{name}\";r={remaining};t={}", wait.unwrap_or(window)),
             retry_after: wait,
         }
@@ -107,7 +102,7 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-impl Standing {
+impl RateLimitStatus {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let retry_after = self.retry_after.map(|seconds| seconds.to_string());
@@ -122,59 +117,68 @@ impl Standing {
         }
         headers
     }
+
+    /// # Errors
+    /// The limit is exceeded.
+    fn check(&self) -> Result<(), RequestError> {
+        match self.retry_after {
+            None => Ok(()),
+            Some(_) => Err(RequestError::RateLimited {
+                headers: self.headers(),
+            }),
+        }
+    }
 }
 
 impl RateLimit {
     pub(crate) fn new(settings: &ServerSettings) -> Self {
         const SECOND: Duration = Duration::from_secs(1);
         const MINUTE: Duration = Duration::from_mins(1);
-        Self(Arc::new(Tiers {
-            reads: Tier::new("reads", settings.rate_reads, SECOND),
-            writes: Tier::new("writes", settings.rate_writes, SECOND),
-            failures: Tier::new("auth-failures", settings.rate_auth_failures, MINUTE),
-            places: RandomState::new(),
+        Self(Arc::new(Policies {
+            reads: QuotaPolicy::new("reads", settings.rate_reads, SECOND),
+            writes: QuotaPolicy::new("writes", settings.rate_writes, SECOND),
+            auth_failures: QuotaPolicy::new("auth-failures", settings.rate_auth_failures, MINUTE),
+            hasher: RandomState::new(),
         }))
     }
 
-    /// Counts an authentication that failed, for the address that it came from.
+    /// Counts a failed authentication for the client's address.
     ///
     /// # Errors
     /// Too many have failed from there.
-    pub(crate) fn fail(&self, request: &Request) -> Result<(), RequestError> {
-        let (Some(tier), Some(address)) = (&self.0.failures, address_of(request)) else {
+    pub(super) fn count_auth_failure(&self, request: &Request) -> Result<(), RequestError> {
+        let (Some(policy), Some(address)) = (&self.0.auth_failures, address_of(request)) else {
             return Ok(());
         };
-        let standing = tier.count(self.place_of(site(address)));
-        match standing.retry_after {
-            None => Ok(()),
-            Some(_) => Err(RequestError::RateLimited {
-                headers: standing.headers(),
-            }),
-        }
+        policy.count(self.slot(network_of(address))).check()
     }
 
-    /// Counts a request; `None` where it has no limit.
-    fn count(&self, request: &Request) -> Option<Standing> {
-        let tier = if request.method().is_safe() {
+    /// Counts a request; `None` if it has no limit.
+    fn count(&self, request: &Request) -> Option<RateLimitStatus> {
+        let policy = if request.method().is_safe() {
             self.0.reads.as_ref()?
         } else {
             self.0.writes.as_ref()?
         };
-        // Nobody is asking where the operation is open to all.
-        let place = match request.data::<Caller>()? {
-            Caller::Key(id) => self.place_of(("key", id)),
+        // Requests for public operations have no caller.
+        let slot = match request.data::<Caller>()? {
+            Caller::Key(id) => self.slot(("key", id)),
             Caller::Anyone => {
                 let address = address_of(request).filter(|address| !address.is_loopback())?;
-                self.place_of(site(address))
+                self.slot(network_of(address))
             }
         };
-        Some(tier.count(place))
+        Some(policy.count(slot))
     }
 
-    fn place_of(&self, caller: impl Hash) -> u16 {
-        let [first, second, ..] = self.0.places.hash_one(caller).to_le_bytes();
-        u16::from_le_bytes([first, second])
+    fn slot(&self, client: impl Hash) -> u16 {
+        slot_of(&self.0.hasher, client)
     }
+}
+
+fn slot_of(hasher: &RandomState, client: impl Hash) -> u16 {
+    let [first, second, ..] = hasher.hash_one(client).to_le_bytes();
+    u16::from_le_bytes([first, second])
 }
 
 fn address_of(request: &Request) -> Option<IpAddr> {
@@ -184,51 +188,26 @@ fn address_of(request: &Request) -> Option<IpAddr> {
     }
 }
 
-/// What of an address one site can't change at will.
-fn site(address: IpAddr) -> u64 {
+/// The part of an address that a client can't change at will.
+fn network_of(address: IpAddr) -> u64 {
     match address {
         IpAddr::V4(address) => u64::from(address.to_bits()),
         IpAddr::V6(address) => (address.to_bits() >> 64).try_into().unwrap_or(u64::MAX),
     }
 }
 
-impl<E: Endpoint> Middleware<E> for RateLimit {
-    type Output = RateLimitEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        RateLimitEndpoint {
-            inner,
-            limits: self.clone(),
+impl Layer for RateLimit {
+    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+        let Some(status) = self.count(&request) else {
+            return next.call(request).await;
+        };
+        if let Err(exceeded) = status.check() {
+            drain_body(&mut request).await;
+            return Err(exceeded.into());
         }
-    }
-}
-
-pub(crate) struct RateLimitEndpoint<E> {
-    inner: E,
-    limits: RateLimit,
-}
-
-impl<E: Endpoint> Endpoint for RateLimitEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let standing = self.limits.count(&request);
-        match standing {
-            Some(standing) if standing.retry_after.is_some() => {
-                read_away(&mut request).await;
-                Err(RequestError::RateLimited {
-                    headers: standing.headers(),
-                }
-                .into())
-            }
-            standing => {
-                let mut response = self.inner.call(request).await?.into_response();
-                if let Some(standing) = standing {
-                    response.headers_mut().extend(standing.headers());
-                }
-                Ok(response)
-            }
-        }
+        let mut response = next.call(request).await?;
+        response.headers_mut().extend(status.headers());
+        Ok(response)
     }
 }
 
@@ -236,15 +215,15 @@ impl<E: Endpoint> Endpoint for RateLimitEndpoint<E> {
 mod tests {
     use super::*;
 
-    fn tier(requests: u32) -> Tier {
-        Tier::new("reads", requests, Duration::from_mins(1)).expect("a limit")
+    fn two_a_minute() -> QuotaPolicy {
+        QuotaPolicy::new("reads", 2, Duration::from_mins(1)).expect("a policy")
     }
 
     #[test]
-    fn a_caller_hears_where_it_stands_and_when_to_come_again() {
-        let tier = tier(2);
-        let standings: Vec<Standing> = (0..3).map(|_| tier.count(7)).collect();
-        let states: Vec<&str> = standings.iter().map(|it| it.state.as_str()).collect();
+    fn a_client_learns_its_remaining_quota_and_when_to_retry() {
+        let policy = two_a_minute();
+        let statuses: Vec<RateLimitStatus> = (0..3).map(|_| policy.count(7)).collect();
+        let states: Vec<&str> = statuses.iter().map(|it| it.state.as_str()).collect();
         assert_eq!(
             states,
             [
@@ -253,33 +232,33 @@ mod tests {
                 "\"reads\";r=0;t=30"
             ]
         );
-        assert_eq!(standings[2].retry_after, Some(30));
-        assert_eq!(standings[0].policy, "\"reads\";q=2;w=60");
-        assert_eq!(tier.count(8).retry_after, None, "another caller");
+        assert_eq!(statuses[2].retry_after, Some(30));
+        assert_eq!(statuses[0].policy, "\"reads\";q=2;w=60");
+        assert_eq!(policy.count(8).retry_after, None, "another client");
     }
 
     #[test]
-    fn memory_is_bounded_however_many_callers_there_are() {
-        let tier = tier(10);
-        let places = RandomState::new();
-        for caller in 0..300_000_u32 {
-            let [first, second, ..] = places.hash_one(caller).to_le_bytes();
-            tier.count(u16::from_le_bytes([first, second]));
+    fn memory_is_bounded_for_any_number_of_clients() {
+        let policy = two_a_minute();
+        let hasher = RandomState::new();
+        for client in 0..300_000_u32 {
+            policy.count(slot_of(&hasher, client));
         }
-        assert!(tier.limiter.len() <= 1 << 16, "{}", tier.limiter.len());
+        assert!(policy.limiter.len() <= 1 << 16, "{}", policy.limiter.len());
     }
 
     #[test]
-    fn the_addresses_of_one_site_are_one_caller() {
-        let site = |text: &str| site(text.parse::<IpAddr>().expect("an address").to_canonical());
-        assert_eq!(site("2001:db8:1:2::1"), site("2001:db8:1:2:ffff::2"));
-        assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:1:3::1"));
-        assert_eq!(site("::ffff:10.0.0.1"), site("10.0.0.1"));
-        assert_ne!(site("10.0.0.1"), site("10.0.0.2"));
+    fn the_addresses_of_one_network_are_one_client() {
+        let network =
+            |text: &str| network_of(text.parse::<IpAddr>().expect("an address").to_canonical());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::2"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
     }
 
     #[test]
-    fn no_requests_a_second_is_no_limit() {
-        assert!(Tier::new("reads", 0, Duration::from_secs(1)).is_none());
+    fn zero_requests_is_no_limit() {
+        assert!(QuotaPolicy::new("reads", 0, Duration::from_secs(1)).is_none());
     }
 }

@@ -1,34 +1,23 @@
-//! Names every request, and logs it.
+//! The id of a request, and the log line of its response.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Request, Response};
 use poem_openapi::OperationId;
 use tracing::{Instrument, field};
 
+use super::{Layer, Next};
 use crate::http::RequestId;
 
-/// Gives every request an id, a span that carries it to each log line, and a line of its own.
+/// Gives every request an id, a span that carries the id to each log line, and a log line of its own.
 pub(crate) struct RequestIds;
 
-impl<E: Endpoint> Middleware<E> for RequestIds {
-    type Output = RequestIdsEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        RequestIdsEndpoint(inner)
-    }
-}
-
-pub(crate) struct RequestIdsEndpoint<E>(E);
-
-impl<E: Endpoint> Endpoint for RequestIdsEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+impl Layer for RequestIds {
+    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let id = request
             .headers()
             .get(RequestId::HEADER)
-            .and_then(RequestId::from_caller)
+            .and_then(RequestId::from_client)
             .unwrap_or_else(RequestId::new);
         request.set_data(id.clone());
         let span = tracing::info_span!(
@@ -41,11 +30,7 @@ impl<E: Endpoint> Endpoint for RequestIdsEndpoint<E> {
         );
         let started = Instant::now();
         let mut response = async {
-            let response = self
-                .0
-                .call(request)
-                .await
-                .map_or_else(poem::Error::into_response, IntoResponse::into_response);
+            let response = next.get_response(request).await;
             if let Some(OperationId(operation)) = response.data() {
                 tracing::Span::current().record("operation", operation);
             }

@@ -1,54 +1,46 @@
-//! A read that was given a dead connection to the database is done again, on a sound one: that a
-//! connection died while it lay unused is nothing a client should hear of.
+//! A read that met a dead database connection is repeated once, on another connection: clients need
+//! not know that a pooled connection died while it was idle.
 
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use std::sync::Arc;
 
-use crate::{database::Database, error::Error};
+use poem::{Body, Request, RequestParts, Response};
+use sea_orm::DbErr;
+
+use super::{Layer, Next};
+use crate::{
+    database::Database,
+    error::{DatabaseCause, Error},
+};
 
 pub(crate) struct RetryRead;
 
-impl<E: Endpoint> Middleware<E> for RetryRead {
-    type Output = RetryReadEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        RetryReadEndpoint(inner)
-    }
-}
-
-pub(crate) struct RetryReadEndpoint<E>(E);
-
-impl<E: Endpoint> Endpoint for RetryReadEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let again = request.method().is_safe().then(|| copy(&request));
-        let answered = self.0.call(request).await.map(IntoResponse::into_response);
-        match (answered, again) {
-            (Err(failed), Some(again)) if proved_dead(&failed, &again) => {
-                tracing::info!(cause = %failed, "a connection was dead; reading again");
-                self.0.call(again).await.map(IntoResponse::into_response)
+impl Layer for RetryRead {
+    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+        match request.data::<Database>().cloned() {
+            Some(database) if request.method().is_safe() => {
+                let (head, _unread_body) = request.into_parts();
+                let read = || next.call(without_body(&head));
+                database.retry_once(read).await
             }
-            (answered, _) => answered,
+            _ => next.call(request).await,
         }
     }
 }
 
-/// Whether a request failed because its connection to the database proved dead.
-fn proved_dead(failed: &poem::Error, request: &Request) -> bool {
-    match (failed.downcast_ref(), request.data::<Database>()) {
-        (Some(Error::Unavailable(cause)), Some(database)) => database.proved_dead(cause),
-        _ => false,
-    }
+/// A copy of the request. The operations that only read take no body.
+fn without_body(head: &RequestParts) -> Request {
+    let mut request = Request::builder()
+        .method(head.method.clone())
+        .uri(head.uri.clone())
+        .version(head.version)
+        .body(Body::empty());
+    request.headers_mut().clone_from(&head.headers);
+    request.extensions_mut().clone_from(&head.extensions);
+    request
 }
 
-/// The same request; those that only read have no body.
-fn copy(request: &Request) -> Request {
-    let mut copy = Request::builder()
-        .method(request.method().clone())
-        .uri(request.uri().clone())
-        .version(request.version())
-        .finish();
-    copy.headers_mut().clone_from(request.headers());
-    copy.extensions_mut().clone_from(request.extensions());
-    copy
+impl DatabaseCause for poem::Error {
+    fn database_cause(&self) -> Option<&DbErr> {
+        self.downcast_ref::<Error>()?.database_cause()
+    }
 }

@@ -1,17 +1,17 @@
-//! Requests at work: how many, how long, and that a write, once begun, runs to its end.
+//! How many requests run at once, for how long, and that a write runs to completion.
 //!
-//! A client that resets its connection makes the server drop the handler where it stands. In the
-//! middle of a write nobody would know what was done. So what unsafe methods do goes on in a task of
-//! its own when the client is gone, and when it is told that its time is up.
+//! A client that resets its connection makes the server drop the handler's future. In the middle of a
+//! write that would leave its outcome unknown. So the write goes on in a task of its own, both if
+//! the client disconnects and if its timeout expires.
 
 use std::{
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Request, Response};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,78 +19,69 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
+use super::{ApiOperation, Layer, Next, timeout::with_timeout};
 use crate::{database::Database, error::Error, http::RequestError};
 
-/// How many times longer a write may go on than its client is made to wait. Only a database that
-/// is silent for good lets it come to that.
+/// How many times the request timeout a write may take before it is dropped. Only a database that
+/// has stopped responding makes it take that long.
 const WRITE_GRACE: u32 = 4;
 
 pub(crate) struct RunToCompletion {
-    limit: Duration,
-    places: Arc<Semaphore>,
+    request_timeout: Duration,
+    permits: Arc<Semaphore>,
 }
 
 impl RunToCompletion {
-    /// At most so many requests, and a client waits for each at most so long.
-    pub(crate) fn new(limit: Duration, places: usize) -> Self {
+    pub(crate) fn new(request_timeout: Duration, max_requests: usize) -> Self {
         Self {
-            limit,
-            places: Arc::new(Semaphore::new(places)),
+            request_timeout,
+            permits: Arc::new(Semaphore::new(max_requests)),
         }
+    }
+
+    /// Excess requests are rejected at once, because waiting would only delay the rejection. Public
+    /// operations need no permit: probes are answered under any load.
+    fn permit(&self, request: &Request) -> poem::Result<Option<OwnedSemaphorePermit>> {
+        if ApiOperation::of(request)?.is_public() {
+            return Ok(None);
+        }
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        Ok(Some(permit.map_err(|_| Error::Overloaded)?))
     }
 }
 
-impl<E: Endpoint + 'static> Middleware<E> for RunToCompletion {
-    type Output = RunToCompletionEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        RunToCompletionEndpoint {
-            inner: Arc::new(inner),
-            limit: self.limit,
-            places: Arc::clone(&self.places),
-        }
-    }
-}
-
-pub(crate) struct RunToCompletionEndpoint<E> {
-    inner: Arc<E>,
-    limit: Duration,
-    places: Arc<Semaphore>,
-}
-
-impl<E: Endpoint + 'static> Endpoint for RunToCompletionEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let place = self.place(&request)?;
-        let safe = request.method().is_safe();
-        let limit = if safe {
-            self.limit
+impl Layer for RunToCompletion {
+    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+        let permit = self.permit(&request)?;
+        let is_read = request.method().is_safe();
+        let limit = if is_read {
+            self.request_timeout
         } else {
-            WRITE_GRACE * self.limit
+            WRITE_GRACE * self.request_timeout
         };
-        let inner = Arc::clone(&self.inner);
+        let next = Arc::clone(next);
         let work = async move {
-            let answered = finish_within(limit, &*inner, request).await;
-            drop(place);
-            answered
+            let database = request.data::<Database>().cloned();
+            let result = with_timeout(limit, database.as_ref(), next.call(request)).await;
+            drop(permit);
+            result
         };
-        if safe {
+        if is_read {
             return work.await;
         }
-        let answered = timeout(self.limit, Uncancelled::new(work)).await;
-        answered.unwrap_or_else(|_| Err(RequestError::TimedOut.into()))
+        let result = timeout(self.request_timeout, SpawnOnDrop::new(work)).await;
+        result.unwrap_or_else(|_| Err(RequestError::TimedOut.into()))
     }
 }
 
-/// Work that is done to its end: by whoever waits for it or, once nobody does, by a task of its own.
-/// (In a task from the start, most of it would be handed from one processor to another and back.)
-struct Uncancelled<T: Send + 'static> {
+/// A future that goes on in a task of its own if it is dropped before it is done. (Spawned from the
+/// start, most requests would be handed from one thread to another and back.)
+struct SpawnOnDrop<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     span: Span,
 }
 
-impl<T: Send + 'static> Uncancelled<T> {
+impl<T: Send + 'static> SpawnOnDrop<T> {
     fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
@@ -99,61 +90,28 @@ impl<T: Send + 'static> Uncancelled<T> {
     }
 }
 
-impl<T: Send + 'static> Future for Uncancelled<T> {
+impl<T: Send + 'static> Future for SpawnOnDrop<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Work that panics is not put back.
+        // A future that panics is not put back.
         let Some(mut work) = self.work.take() else {
             return Poll::Pending;
         };
-        let done = work.as_mut().poll(context);
-        if done.is_pending() {
+        let output = work.as_mut().poll(context);
+        if output.is_pending() {
             self.work = Some(work);
         }
-        done
+        output
     }
 }
 
-impl<T: Send + 'static> Drop for Uncancelled<T> {
+impl<T: Send + 'static> Drop for SpawnOnDrop<T> {
     fn drop(&mut self) {
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             runtime.spawn(work.instrument(self.span.clone()));
         }
     }
-}
-
-impl<E> RunToCompletionEndpoint<E> {
-    /// A request beyond what the database can serve in time is better told so at once. Probes and
-    /// documents need no place.
-    fn place(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Error> {
-        let path = request.uri().path();
-        if !path.starts_with("/v1/") || path == "/v1/pool" {
-            return Ok(None);
-        }
-        match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => Ok(Some(place)),
-            Err(_) => Err(Error::Overloaded),
-        }
-    }
-}
-
-/// Gives a request up when its time is over. Its session is left in the middle of something then,
-/// which the pool has to know before it gets the session back.
-async fn finish_within(
-    limit: Duration,
-    inner: &impl Endpoint,
-    request: Request,
-) -> poem::Result<Response> {
-    let database = request.data::<Database>().cloned();
-    let mut work = pin!(inner.call(request));
-    if let Ok(answered) = timeout(limit, work.as_mut()).await {
-        return answered.map(IntoResponse::into_response);
-    }
-    if let Some(database) = database {
-        database.distrust_connections();
-    }
-    Err(RequestError::TimedOut.into())
 }
 
 #[cfg(test)]
@@ -166,30 +124,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_any_more_is_done_to_its_end() {
-        let (go_on, told) = oneshot::channel::<()>();
-        let (done, is_done) = oneshot::channel();
-        let mut work = Uncancelled::new(async move {
-            let told = told.await;
-            done.send(told.is_ok()).expect("somebody looks");
+    async fn a_dropped_future_runs_to_completion() {
+        let (resume, resumed) = oneshot::channel::<()>();
+        let (finish, finished) = oneshot::channel();
+        let mut work = SpawnOnDrop::new(async move {
+            let resumed = resumed.await;
+            finish.send(resumed.is_ok()).expect("a receiver");
         });
         assert!((&mut work).now_or_never().is_none());
         drop(work);
-        go_on.send(()).expect("it still waits");
-        assert_eq!(is_done.await, Ok(true));
+        resume.send(()).expect("the future still runs");
+        assert_eq!(finished.await, Ok(true));
     }
 
     #[tokio::test]
-    async fn work_that_is_done_or_has_panicked_is_not_begun_again() {
-        assert_eq!(Uncancelled::new(async { 1 }).await, 1);
-        let (alive, is_gone) = oneshot::channel::<()>();
-        let work = Uncancelled::new(async move {
+    async fn a_future_that_is_done_or_has_panicked_is_not_run_again() {
+        assert_eq!(SpawnOnDrop::new(async { 1 }).await, 1);
+        let (alive, dropped) = oneshot::channel::<()>();
+        let work = SpawnOnDrop::new(async move {
             let _alive = alive;
             yield_now().await;
             panic!("in the middle");
         });
         let panicked = AssertUnwindSafe(work).catch_unwind().await;
         let _: Box<_> = panicked.expect_err("a panic");
-        assert!(is_gone.await.is_err(), "nothing of it is left");
+        assert!(dropped.await.is_err(), "the future is dropped");
     }
 }

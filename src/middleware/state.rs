@@ -1,12 +1,14 @@
-//! What all requests share: handlers and middleware ask a request for it by its type.
+//! What all requests share: handlers and middleware read it from a request by its type.
 
-use poem::{Endpoint, Middleware, Request};
+use std::sync::Arc;
 
+use poem::{Request, Response};
+
+use super::{Layer, Next};
 use crate::{
     circles::RosterCache, database::Database, keys::Keyring, lifecycle::Lifecycle, write::InFlight,
 };
 
-/// All of it by one middleware: each adds its own copies of the request to the future of the answer.
 #[derive(Clone, Debug)]
 pub(crate) struct AppState {
     pub(crate) keyring: Keyring,
@@ -16,38 +18,24 @@ pub(crate) struct AppState {
     pub(crate) in_flight: InFlight,
 }
 
-impl<E: Endpoint> Middleware<E> for AppState {
-    type Output = AppStateEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        AppStateEndpoint {
-            inner,
-            shared: self.clone(),
-        }
-    }
-}
-
-pub(crate) struct AppStateEndpoint<E> {
-    inner: E,
-    shared: AppState,
-}
-
-impl<E: Endpoint> Endpoint for AppStateEndpoint<E> {
-    type Output = E::Output;
-
-    async fn call(&self, mut request: Request) -> poem::Result<E::Output> {
-        let AppState {
+impl Layer for AppState {
+    fn call(
+        &self,
+        mut request: Request,
+        next: &Arc<impl Next>,
+    ) -> impl Future<Output = poem::Result<Response>> + Send {
+        let Self {
             keyring,
             lifecycle,
             database,
             rosters,
             in_flight,
-        } = &self.shared;
+        } = self;
         request.set_data(keyring.clone());
         request.set_data(lifecycle.clone());
         request.set_data(database.clone());
         request.set_data(rosters.clone());
         request.set_data(in_flight.clone());
-        self.inner.call(request).await
+        next.call(request)
     }
 }

@@ -1,118 +1,108 @@
-//! Who is asking, and whether they may.
+//! Authentication by API key, and authorization by the key's scopes.
 //!
-//! A caller shows an API key's token as `Authorization: Bearer …`. Where no key exists and only this
-//! machine reaches the service, none is needed: trying it out takes no setup. The first key ends that.
+//! A key's token is sent as `Authorization: Bearer …`. As long as no key exists and the service
+//! listens on the loopback interface only, none is needed: trying it out takes no setup. The first key
+//! ends that.
 
-mod hosts;
-mod scopes;
+mod allowed_hosts;
 
 use std::{sync::Arc, time::Duration};
 
 use entity::values::Scope;
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response, http::header};
-use tokio::{sync::Semaphore, time::timeout};
+use poem::{Request, Response, http::header};
+use tokio::sync::Semaphore;
 
-pub(crate) use scopes::{Access, access_to};
-
-use super::{RateLimit, RequestValidation};
+use self::allowed_hosts::AllowedHosts;
+use super::{ApiOperation, Layer, Next, RateLimit, access::Access, timeout::with_timeout};
 use crate::{
     config::ServerSettings,
     database::Database,
     error::Error,
-    http::{RequestError, read_away},
+    http::{RequestError, drain_body},
     keys::Keyring,
     write::Caller,
 };
-use hosts::Hosts;
 
-/// Lets through who may.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Auth {
-    contract: RequestValidation,
     keyring: Keyring,
-    keyless: Keyless,
-    limits: RateLimit,
-    /// How long a caller is made to wait to be known.
-    limit: Duration,
-    /// For those who wait for that at once.
-    places: Arc<Semaphore>,
+    keyless_access: KeylessAccess,
+    rate_limit: RateLimit,
+    lookup_timeout: Duration,
+    lookup_permits: Semaphore,
 }
 
-/// What is done for callers without a key while there are none.
-#[derive(Clone, Debug)]
-enum Keyless {
-    /// Nothing: others reach the service too.
-    Refused,
-    /// Everything, by the names that the service has on this machine.
-    At(Hosts),
-    /// Everything; the operator wants it so.
-    Anywhere,
+/// What callers without a key may do as long as no key exists.
+#[derive(Debug)]
+enum KeylessAccess {
+    /// Nothing: the service can be reached from other machines.
+    Denied,
+    /// Everything, if the request names one of these hosts.
+    ByHost(AllowedHosts),
+    /// Everything: the operator has chosen `--insecure`.
+    Unrestricted,
 }
 
 impl Auth {
-    pub(crate) fn new(
-        settings: &ServerSettings,
-        keyring: Keyring,
-        contract: RequestValidation,
-        limits: RateLimit,
-    ) -> Self {
-        let keyless = if settings.is_loopback() {
-            Keyless::At(Hosts::new(&settings.allowed_host))
+    pub(crate) fn new(settings: &ServerSettings, keyring: Keyring, rate_limit: RateLimit) -> Self {
+        let keyless_access = if settings.is_loopback() {
+            KeylessAccess::ByHost(AllowedHosts::new(&settings.allowed_host))
         } else if settings.insecure {
-            Keyless::Anywhere
+            KeylessAccess::Unrestricted
         } else {
-            Keyless::Refused
+            KeylessAccess::Denied
         };
         Self {
-            contract,
             keyring,
-            keyless,
-            limits,
-            limit: settings.request_timeout,
-            places: Arc::new(Semaphore::new(settings.max_requests)),
+            keyless_access,
+            rate_limit,
+            lookup_timeout: settings.request_timeout,
+            lookup_permits: Semaphore::new(settings.max_requests),
         }
     }
 
-    /// Who is asking; nobody in particular where the operation is open to all.
-    async fn admit(&self, request: &Request) -> poem::Result<Option<Caller>> {
-        let Access::Scope(scope) = self.contract.access_to(request) else {
+    /// The caller; `None` if the operation is public.
+    async fn authorize(&self, request: &Request) -> poem::Result<Option<Caller>> {
+        let Access::Scope(scope) = ApiOperation::of(request)?.access else {
             return Ok(None);
         };
         let database = request
             .data::<Database>()
             .ok_or(RequestError::Unauthenticated)?;
-        match Credentials::of(request) {
-            Credentials::None if self.needs_none(request, database).await? => {
+        match BearerToken::of(request) {
+            BearerToken::Missing if self.allows_keyless(request, database).await? => {
                 Ok(Some(Caller::Anyone))
             }
-            Credentials::None => Err(RequestError::Unauthenticated.into()),
-            Credentials::Unreadable => Err(RequestError::InvalidToken.into()),
-            Credentials::Bearer(shown) => self.admit_key(database, shown, scope).await.map(Some),
+            BearerToken::Missing => Err(RequestError::Unauthenticated.into()),
+            BearerToken::Malformed => Err(RequestError::InvalidToken.into()),
+            BearerToken::Present(token) => {
+                self.authorize_key(database, token, scope).await.map(Some)
+            }
         }
     }
 
-    async fn needs_none(&self, request: &Request, database: &Database) -> poem::Result<bool> {
-        if matches!(self.keyless, Keyless::Refused) {
+    async fn allows_keyless(&self, request: &Request, database: &Database) -> poem::Result<bool> {
+        if matches!(self.keyless_access, KeylessAccess::Denied) {
             return Ok(false);
         }
-        let is_empty = || self.keyring.is_empty(database);
-        if !self.look_up(database, is_empty).await? {
+        let no_key_exists = || self.keyring.is_empty(database);
+        if !self.look_up(database, no_key_exists).await? {
             return Ok(false);
         }
-        if let Keyless::At(hosts) = &self.keyless {
-            hosts.admit(request)?;
+        if let KeylessAccess::ByHost(hosts) = &self.keyless_access {
+            hosts.check(request)?;
         }
         Ok(true)
     }
 
-    async fn admit_key(
+    async fn authorize_key(
         &self,
         database: &Database,
-        shown: &str,
+        token: &str,
         scope: Scope,
     ) -> poem::Result<Caller> {
-        let open = || self.keyring.open(database, shown);
-        let Some(key) = self.look_up(database, open).await? else {
+        let find_key = || self.keyring.open(database, token);
+        let Some(key) = self.look_up(database, find_key).await? else {
             return Err(RequestError::InvalidToken.into());
         };
         tracing::Span::current().record("key", key.id);
@@ -122,95 +112,64 @@ impl Auth {
             Err(RequestError::Forbidden { scope }.into())
         }
     }
-}
 
-impl Auth {
-    /// Asks the database as an operation does, though this comes before the limits of those: within
-    /// a number and a time, and again where the connection proved dead.
-    async fn look_up<T, F>(&self, database: &Database, look: impl Fn() -> F) -> poem::Result<T>
+    /// Runs a query of the keyring. Authentication comes before the limits that an operation has, so
+    /// it has the same limits of its own: concurrent requests, a timeout, and one retry.
+    async fn look_up<T, F>(&self, database: &Database, query: impl Fn() -> F) -> poem::Result<T>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let looking = async {
-            match look().await {
-                Err(Error::Unavailable(cause)) if database.proved_dead(&cause) => look().await,
-                found => found,
-            }
-        };
-        if let Ok(found) = timeout(self.limit, looking).await {
-            return Ok(found?);
-        }
-        database.distrust_connections();
-        Err(RequestError::TimedOut.into())
+        let permit = self.lookup_permits.try_acquire();
+        let _permit = permit.map_err(|_| Error::Overloaded)?;
+        let query = database.retry_once(query);
+        with_timeout(self.lookup_timeout, Some(database), query).await
     }
 }
 
-/// What a request shows of its sender.
-enum Credentials<'a> {
-    None,
-    Bearer(&'a str),
-    /// More than one, or one that is no text.
-    Unreadable,
+/// The token in a request's `Authorization` header.
+enum BearerToken<'a> {
+    /// No such header, or one of another scheme.
+    Missing,
+    Present(&'a str),
+    /// More than one such header, or one that is not text.
+    Malformed,
 }
 
-impl<'a> Credentials<'a> {
+impl<'a> BearerToken<'a> {
     fn of(request: &'a Request) -> Self {
-        let values = request.headers().get_all(header::AUTHORIZATION);
-        let mut shown = values.iter();
-        let value = match (shown.next(), shown.next()) {
-            (None, _) => return Self::None,
+        let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+        let value = match (headers.next(), headers.next()) {
+            (None, _) => return Self::Missing,
             (Some(value), None) => value.to_str(),
-            (Some(_), Some(_)) => return Self::Unreadable,
+            (Some(_), Some(_)) => return Self::Malformed,
         };
         let Ok(text) = value else {
-            return Self::Unreadable;
+            return Self::Malformed;
         };
         match text.split_once(' ').unwrap_or((text, "")) {
-            (scheme, token) if scheme.eq_ignore_ascii_case("bearer") => Self::Bearer(token.trim()),
-            _ => Self::None,
+            (scheme, token) if scheme.eq_ignore_ascii_case("bearer") => Self::Present(token.trim()),
+            _ => Self::Missing,
         }
     }
 }
 
-impl<E: Endpoint> Middleware<E> for Auth {
-    type Output = AuthEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        AuthEndpoint {
-            inner,
-            auth: self.clone(),
-        }
-    }
-}
-
-pub(crate) struct AuthEndpoint<E> {
-    inner: E,
-    auth: Auth,
-}
-
-impl<E: Endpoint> Endpoint for AuthEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        match self.auth.admit(&request).await {
+impl Layer for Auth {
+    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+        match self.authorize(&request).await {
             Ok(caller) => {
                 if let Some(caller) = caller {
                     request.set_data(caller);
                 }
-                self.inner
-                    .call(request)
-                    .await
-                    .map(IntoResponse::into_response)
+                next.call(request).await
             }
-            Err(refused) => {
-                read_away(&mut request).await;
-                // Counted where it failed, and after that: a good token passes, whoever else is
-                // behind the same address.
-                if let Some(RequestError::InvalidToken) = refused.downcast_ref() {
-                    self.auth.limits.fail(&request)?;
+            Err(error) => {
+                drain_body(&mut request).await;
+                // Only failures count, and only after the lookup: a valid token always passes, no
+                // matter how many failures came from the same address.
+                if let Some(RequestError::InvalidToken) = error.downcast_ref() {
+                    self.rate_limit.count_auth_failure(&request)?;
                 }
-                Err(refused)
+                Err(error)
             }
         }
     }

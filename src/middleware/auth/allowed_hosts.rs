@@ -1,8 +1,7 @@
-//! By which names a service without keys answers.
+//! The host names that a service without keys answers to.
 //!
-//! A page from anywhere can make a browser look its own host name up again and find 127.0.0.1 (DNS
-//! rebinding), or post a form there. What gives either away is the name: the request says for which
-//! host it is meant, and from which site it comes.
+//! A page from anywhere can have a browser resolve its own host name to 127.0.0.1 (DNS rebinding), or
+//! submit a form there. The headers reveal both: `Host` names another host, or `Origin` another site.
 
 use std::net::IpAddr;
 
@@ -13,13 +12,13 @@ use poem::{
 
 use crate::http::RequestError;
 
-/// Loopback's own names, and those that the operator lists.
+/// The names of the loopback interface, and those that the operator lists.
 #[derive(Clone, Debug)]
-pub(super) struct Hosts {
+pub(super) struct AllowedHosts {
     listed: Vec<String>,
 }
 
-impl Hosts {
+impl AllowedHosts {
     pub(super) fn new(listed: &[String]) -> Self {
         Self {
             listed: listed.to_vec(),
@@ -27,12 +26,12 @@ impl Hosts {
     }
 
     /// # Errors
-    /// A request that is meant for another host, or that a page of another site has made.
-    pub(super) fn admit(&self, request: &Request) -> Result<(), RequestError> {
-        let in_target = request.uri().host();
+    /// The request is for another host, or a page of another site sent it.
+    pub(super) fn check(&self, request: &Request) -> Result<(), RequestError> {
+        let host_of_target = request.uri().host();
         if !values(request.headers(), header::HOST)
-            .chain(in_target)
-            .all(|host| self.has(host))
+            .chain(host_of_target)
+            .all(|host| self.contains(host))
         {
             return Err(RequestError::Host);
         }
@@ -40,14 +39,14 @@ impl Hosts {
         if !origins.all(|origin| {
             origin
                 .split_once("://")
-                .is_some_and(|(_, host)| self.has(host))
+                .is_some_and(|(_, host)| self.contains(host))
         }) {
             return Err(RequestError::Origin);
         }
         Ok(())
     }
 
-    fn has(&self, host: &str) -> bool {
+    fn contains(&self, host: &str) -> bool {
         let name = without_port(host);
         let is_loopback = |name: &str| {
             let name = name.trim_start_matches('[').trim_end_matches(']');
@@ -56,11 +55,14 @@ impl Hosts {
         };
         name.eq_ignore_ascii_case("localhost")
             || is_loopback(name)
-            || self.listed.iter().any(|own| own.eq_ignore_ascii_case(name))
+            || self
+                .listed
+                .iter()
+                .any(|listed| listed.eq_ignore_ascii_case(name))
     }
 }
 
-/// What can't be read is another host's.
+/// A value that is not text is empty here, which no host name is.
 fn values(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     values.map(|value| value.to_str().unwrap_or_default())
@@ -87,8 +89,8 @@ mod tests {
 
     #[test]
     fn only_loopback_and_listed_names_are_answered() {
-        let hosts = Hosts::new(&["registry.example".to_owned()]);
-        for (host, admitted) in [
+        let hosts = AllowedHosts::new(&["registry.example".to_owned()]);
+        for (host, allowed) in [
             ("127.0.0.1:8000", true),
             ("127.0.0.1", true),
             ("127.8.9.10:1", true),
@@ -110,18 +112,18 @@ mod tests {
             ("127.0.0.1:8000@evil.example", false),
             ("evil.example:8000, 127.0.0.1", false),
         ] {
-            let answer = hosts.admit(&request(&[("host", host)]));
-            assert_eq!(answer.is_ok(), admitted, "{host}");
+            let answer = hosts.check(&request(&[("host", host)]));
+            assert_eq!(answer.is_ok(), allowed, "{host}");
         }
         let two = [("host", "127.0.0.1"), ("host", "evil.example")];
-        assert!(hosts.admit(&request(&two)).is_err());
-        assert!(hosts.admit(&request(&[])).is_ok(), "a client of old");
+        assert!(hosts.check(&request(&two)).is_err());
+        assert!(hosts.check(&request(&[])).is_ok(), "HTTP/1.0");
     }
 
     #[test]
-    fn only_pages_from_there_may_ask() {
-        let hosts = Hosts::new(&["registry.example".to_owned()]);
-        for (origin, admitted) in [
+    fn only_pages_of_allowed_hosts_are_answered() {
+        let hosts = AllowedHosts::new(&["registry.example".to_owned()]);
+        for (origin, allowed) in [
             ("http://127.0.0.1:8000", true),
             ("http://localhost:3000", true),
             ("https://registry.example", true),
@@ -130,8 +132,8 @@ mod tests {
             ("", false),
         ] {
             let headers = [("host", "127.0.0.1:8000"), ("origin", origin)];
-            let answer = hosts.admit(&request(&headers));
-            assert_eq!(answer.is_ok(), admitted, "{origin}");
+            let answer = hosts.check(&request(&headers));
+            assert_eq!(answer.is_ok(), allowed, "{origin}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What each operation needs, in one table. The description is finished from it, requests are held
-//! against it, and the service does not start where an operation is missing.
+//! Who may call each operation, in one table. The description is finished from it, requests are
+//! checked against it, and the service does not start if an operation is missing.
 
 use entity::values::Scope;
 
-/// What a caller needs for an operation.
+/// Who may call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing.
+    /// Anyone.
     Public,
-    /// A key with this scope, or one that includes it.
+    /// The owner of a key with this scope, or with one that includes it.
     Scope(Scope),
 }
 
@@ -18,9 +18,9 @@ const WRITE: Access = Access::Scope(Scope::Write);
 const ADMIN: Access = Access::Scope(Scope::Admin);
 const HANDLES: Access = Access::Scope(Scope::Handles);
 
-/// The catalogue is the administrator's: whoever can change a base URL gets the prompts, and the
-/// provider's key, of every agent behind it. The pool's figures are public because they have to be
-/// told while the database, which knows the keys, is down.
+/// Changing the catalogue takes `admin`: a base URL decides who gets the prompts, and the provider's
+/// key, of every agent behind it. The statistics are public because they are needed while the
+/// database, which holds the keys, is down.
 const OPERATIONS: &[(&str, Access)] = &[
     ("list_circles", READ),
     ("create_circle", WRITE),
@@ -82,7 +82,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_cache", PUBLIC),
 ];
 
-/// What an operation needs; `None` where nobody has said.
+/// Who may call an operation; `None` if the table lacks it.
 pub(crate) fn access_to(operation_id: &str) -> Option<Access> {
     let found = OPERATIONS.iter().find(|(id, _)| *id == operation_id);
     found.map(|(_, access)| *access)
@@ -108,6 +108,6 @@ mod tests {
             .collect();
         let declared: BTreeSet<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
         assert_eq!(declared, described);
-        assert_eq!(declared.len(), OPERATIONS.len(), "twice");
+        assert_eq!(declared.len(), OPERATIONS.len(), "one is there twice");
     }
 }

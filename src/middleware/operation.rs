@@ -1,0 +1,107 @@
+//! An operation of the description, compiled: where it is, who may call it, and what it takes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use poem::{Request, error::NotFoundError, http::Method};
+use serde_json::Value;
+
+use super::{
+    access::{Access, access_to},
+    validation::{JsonSchema, resolve},
+};
+
+#[derive(Debug)]
+pub(crate) struct ApiOperation {
+    pub(super) access: Access,
+    pub(super) method: Method,
+    pub(super) path: Vec<Segment>,
+    pub(super) query: BTreeMap<String, JsonSchema>,
+    pub(super) body: Option<JsonSchema>,
+}
+
+/// What stands between two slashes of a path.
+#[derive(Debug)]
+pub(super) enum Segment {
+    Fixed(String),
+    Parameter { name: String, schema: JsonSchema },
+}
+
+impl ApiOperation {
+    /// The operation that [`Routing`](super::Routing) found for this request.
+    pub(super) fn of(request: &Request) -> Result<&Arc<Self>, NotFoundError> {
+        request.data().ok_or(NotFoundError)
+    }
+
+    /// Compiles an operation of the description.
+    pub(super) fn compile(
+        path: &str,
+        method: &str,
+        operation: &Value,
+        description: &Value,
+    ) -> Self {
+        let mut path_parameters = parameters("path", operation, description);
+        let path = segments(path).map(|segment| {
+            let name = segment
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'));
+            match name {
+                Some(name) => Segment::Parameter {
+                    name: name.to_owned(),
+                    schema: path_parameters
+                        .remove(name)
+                        .expect("a declared path parameter"),
+                },
+                None => Segment::Fixed(segment.to_owned()),
+            }
+        });
+        let body = operation.pointer("/requestBody/content/application~1json/schema");
+        let access = match operation["operationId"].as_str() {
+            Some(id) => access_to(id).expect("a declared access"),
+            None => Access::Public,
+        };
+        Self {
+            access,
+            method: method.to_uppercase().parse().expect("a method"),
+            path: path.collect(),
+            query: parameters("query", operation, description),
+            body: body.map(|schema| JsonSchema::compile(schema, description)),
+        }
+    }
+
+    /// Whether anyone may call it, at any time. Such an operation is served before the database is
+    /// there, and is not counted among the concurrent requests.
+    pub(super) fn is_public(&self) -> bool {
+        self.access == Access::Public
+    }
+
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        let mut requested = segments(path);
+        let matches = |segment: &Segment| match (segment, requested.next()) {
+            (Segment::Fixed(text), Some(requested)) => text == requested,
+            (Segment::Parameter { .. }, Some(requested)) => !requested.is_empty(),
+            (_, None) => false,
+        };
+        self.path.iter().all(matches) && requested.next().is_none()
+    }
+}
+
+/// The schemas of an operation's parameters in the path or the query, by name.
+fn parameters(
+    location: &str,
+    operation: &Value,
+    description: &Value,
+) -> BTreeMap<String, JsonSchema> {
+    let declared = operation["parameters"].as_array().into_iter().flatten();
+    declared
+        .map(|parameter| resolve(parameter, description))
+        .filter(|parameter| parameter["in"] == location)
+        .filter_map(|parameter| {
+            let schema = JsonSchema::compile(&parameter["schema"], description);
+            Some((parameter["name"].as_str()?.to_owned(), schema))
+        })
+        .collect()
+}
+
+pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.strip_prefix('/').unwrap_or(path).split('/')
+}

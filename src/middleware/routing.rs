@@ -1,0 +1,76 @@
+//! Finds the operation that a request is for, or answers 404 or 405.
+//!
+//! This happens once, and every middleware inside asks the request for its [`ApiOperation`]. (poem
+//! matches the path again to call the handler: poem-openapi's service can't be called without.)
+
+use std::sync::Arc;
+
+use poem::{Request, Response, error::NotFoundError, http::Method};
+use serde_json::Value;
+
+use super::{ApiOperation, Layer, Next};
+use crate::http::{RequestError, drain_body};
+
+/// What can be read beside the operations of the description.
+const DOCUMENTS: [&str; 2] = ["/openapi.json", "/docs"];
+
+#[derive(Debug)]
+pub(crate) struct Routing(Vec<Arc<ApiOperation>>);
+
+impl Routing {
+    /// Compiles the description.
+    pub(crate) fn new(description: &Value) -> Self {
+        let paths = description["paths"].as_object().into_iter().flatten();
+        let operations = paths.flat_map(|(path, item)| {
+            let operations = item.as_object().into_iter().flatten();
+            operations.map(move |(method, operation)| {
+                ApiOperation::compile(path, method, operation, description)
+            })
+        });
+        let documents = DOCUMENTS
+            .iter()
+            .map(|path| ApiOperation::compile(path, "get", &Value::Null, description));
+        Self(operations.chain(documents).map(Arc::new).collect())
+    }
+
+    fn find(&self, method: &Method, path: &str) -> poem::Result<&Arc<ApiOperation>> {
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let at_path = || {
+            let operations = self.0.iter();
+            operations.filter(|operation| operation.has_path(path))
+        };
+        if let Some(operation) = at_path().find(|operation| operation.method == *method) {
+            return Ok(operation);
+        }
+        let mut allow: Vec<&str> = at_path().map(|found| found.method.as_str()).collect();
+        if allow.is_empty() {
+            return Err(NotFoundError.into());
+        }
+        if allow.contains(&"GET") {
+            allow.push("HEAD");
+        }
+        allow.sort_unstable();
+        let allow = allow.join(", ");
+        Err(RequestError::Method { allow }.into())
+    }
+}
+
+impl Layer for Routing {
+    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+        match self.find(request.method(), request.uri().path()) {
+            Ok(operation) => {
+                let operation = Arc::clone(operation);
+                request.set_data(operation);
+                next.call(request).await
+            }
+            Err(error) => {
+                drain_body(&mut request).await;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The part of JSON Schema that poem-openapi writes for requests, compiled to a check that reports
+//! every violation at once. A type that it does not know is a programming error, found at startup.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::format::Format;
+use crate::error::{FieldError, pointer_to};
+
+/// A compiled schema.
+#[derive(Debug)]
+pub(crate) struct JsonSchema {
+    nullable: bool,
+    choices: Vec<Value>,
+    schema_type: SchemaType,
+}
+
+#[derive(Debug)]
+enum SchemaType {
+    Any,
+    Boolean,
+    Integer(Range<i64>),
+    Number(Range<f64>),
+    String(StringBounds),
+    Array(Box<ArrayBounds>),
+    Object(ObjectFields),
+}
+
+#[derive(Debug)]
+struct Range<T> {
+    min: T,
+    max: T,
+}
+
+#[derive(Debug)]
+struct StringBounds {
+    min_length: usize,
+    max_length: usize,
+    pattern: Option<Regex>,
+    format: Option<Format>,
+}
+
+#[derive(Debug)]
+struct ArrayBounds {
+    item: JsonSchema,
+    min_items: usize,
+    max_items: usize,
+}
+
+#[derive(Debug)]
+struct ObjectFields {
+    properties: BTreeMap<String, JsonSchema>,
+    required: Vec<String>,
+    /// Whether fields other than these are accepted.
+    open: bool,
+}
+
+/// Follows a reference into the description's components.
+///
+/// # Panics
+/// A reference that leads nowhere: the description is the program's own.
+pub(in crate::middleware) fn resolve<'a>(node: &'a Value, description: &'a Value) -> &'a Value {
+    let reference = node["$ref"]
+        .as_str()
+        .or_else(|| node["allOf"][0]["$ref"].as_str());
+    reference.map_or(node, |reference| {
+        let target = description.pointer(reference.trim_start_matches('#'));
+        resolve(
+            target.expect("a reference that leads somewhere"),
+            description,
+        )
+    })
+}
+
+impl JsonSchema {
+    /// Compiles a schema of the description.
+    ///
+    /// # Panics
+    /// A reference that leads nowhere, a pattern that is no regular expression, or a type that
+    /// this check does not know: the description is the program's own.
+    pub(crate) fn compile(schema: &Value, description: &Value) -> Self {
+        let target = resolve(schema, description);
+        Self {
+            nullable: schema["nullable"] == true || target["nullable"] == true,
+            choices: target["enum"].as_array().cloned().unwrap_or_default(),
+            schema_type: SchemaType::compile(target, description),
+        }
+    }
+
+    /// Collects what is wrong with the value at this pointer.
+    pub(crate) fn check(&self, value: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
+        let mut report = |detail: String| {
+            errors.push(FieldError {
+                pointer: pointer.to_owned(),
+                detail,
+            });
+        };
+        match (&self.schema_type, value) {
+            (_, Value::Null) if self.nullable => {}
+            (SchemaType::Any, _) | (SchemaType::Boolean, Value::Bool(_)) => {}
+            (SchemaType::Integer(range), Value::Number(number)) => match number.as_i64() {
+                Some(number) => range.check(number, report),
+                None => report("must be a 64-bit integer".to_owned()),
+            },
+            (SchemaType::Number(range), Value::Number(number)) => {
+                range.check(number.as_f64().unwrap_or(f64::NAN), report);
+            }
+            (SchemaType::String(_), Value::String(_)) if !self.choices.is_empty() => {
+                if !self.choices.contains(value) {
+                    let choices: Vec<String> = self.choices.iter().map(Value::to_string).collect();
+                    report(format!("must be one of {}", choices.join(", ")));
+                }
+            }
+            (SchemaType::String(bounds), Value::String(text)) => bounds.check(text, report),
+            (SchemaType::Array(bounds), Value::Array(items)) => {
+                bounds.check(items, pointer, errors);
+            }
+            (SchemaType::Object(fields), Value::Object(members)) => {
+                fields.check(members, pointer, errors);
+            }
+            (_, Value::Null) => report("must not be null".to_owned()),
+            (expected, _) => report(format!("must be {}", expected.name())),
+        }
+    }
+
+    /// Collects what is wrong with a parameter, which arrives as text.
+    pub(crate) fn check_parameter(&self, text: &str, pointer: &str, errors: &mut Vec<FieldError>) {
+        let value = match self.schema_type {
+            SchemaType::Boolean => text.parse::<bool>().map(Value::from).ok(),
+            SchemaType::Integer(_) => text.parse::<i64>().map(Value::from).ok(),
+            SchemaType::Number(_) => text.parse::<f64>().map(Value::from).ok(),
+            _ => None,
+        };
+        self.check(&value.unwrap_or_else(|| text.into()), pointer, errors);
+    }
+}
+
+impl SchemaType {
+    fn compile(schema: &Value, description: &Value) -> Self {
+        match schema["type"].as_str() {
+            None => Self::Any,
+            Some("boolean") => Self::Boolean,
+            Some("integer") => Self::Integer(Range {
+                min: schema["minimum"].as_i64().unwrap_or(i64::MIN),
+                max: schema["maximum"].as_i64().unwrap_or(i64::MAX),
+            }),
+            Some("number") => Self::Number(Range {
+                min: schema["minimum"].as_f64().unwrap_or(f64::MIN),
+                max: schema["maximum"].as_f64().unwrap_or(f64::MAX),
+            }),
+            Some("string") => Self::String(StringBounds::compile(schema)),
+            Some("array") => Self::Array(Box::new(ArrayBounds::compile(schema, description))),
+            Some("object") => Self::Object(ObjectFields::compile(schema, description)),
+            Some(other) => panic!("a schema of type {other} can't be checked"),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Any => "a value",
+            Self::Boolean => "true or false",
+            Self::Integer(_) => "an integer",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// A bound of the schema that is a count.
+fn count(schema: &Value, keyword: &str) -> Option<usize> {
+    usize::try_from(schema[keyword].as_u64()?).ok()
+}
+
+impl<T: Copy + PartialOrd + Display> Range<T> {
+    fn check(&self, value: T, report: impl FnOnce(String)) {
+        if !(self.min..=self.max).contains(&value) {
+            report(format!("must be from {} to {}", self.min, self.max));
+        }
+    }
+}
+
+impl StringBounds {
+    fn compile(schema: &Value) -> Self {
+        let pattern = schema["pattern"].as_str();
+        Self {
+            min_length: count(schema, "minLength").unwrap_or(0),
+            max_length: count(schema, "maxLength").unwrap_or(usize::MAX),
+            pattern: pattern.map(|it| Regex::new(it).expect("a regular expression")),
+            format: Format::compile(&schema["format"]),
+        }
+    }
+
+    fn check(&self, text: &str, report: impl FnOnce(String)) {
+        let length = text.chars().count();
+        if length < self.min_length {
+            report(format!("must have at least {} characters", self.min_length));
+        } else if length > self.max_length {
+            report(format!("must have at most {} characters", self.max_length));
+        } else if let Some(pattern) = &self.pattern
+            && !pattern.is_match(text)
+        {
+            report(format!("must match {pattern}"));
+        } else if let Some(format) = self.format
+            && !format.matches(text)
+        {
+            report(format!("must be {}", format.name()));
+        }
+    }
+}
+
+impl ArrayBounds {
+    fn compile(schema: &Value, description: &Value) -> Self {
+        Self {
+            item: JsonSchema::compile(&schema["items"], description),
+            min_items: count(schema, "minItems").unwrap_or(0),
+            max_items: count(schema, "maxItems").unwrap_or(usize::MAX),
+        }
+    }
+
+    fn check(&self, items: &[Value], pointer: &str, errors: &mut Vec<FieldError>) {
+        let detail = if items.len() < self.min_items {
+            Some(format!("must have at least {} items", self.min_items))
+        } else if items.len() > self.max_items {
+            Some(format!("must have at most {} items", self.max_items))
+        } else {
+            None
+        };
+        errors.extend(detail.map(|detail| FieldError {
+            pointer: pointer.to_owned(),
+            detail,
+        }));
+        for (index, value) in items.iter().enumerate() {
+            self.item
+                .check(value, &format!("{pointer}/{index}"), errors);
+        }
+    }
+}
+
+impl ObjectFields {
+    fn compile(schema: &Value, description: &Value) -> Self {
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let required = schema["required"].as_array().into_iter().flatten();
+        Self {
+            properties: properties
+                .map(|(name, schema)| (name.clone(), JsonSchema::compile(schema, description)))
+                .collect(),
+            required: required
+                .filter_map(|name| name.as_str().map(ToOwned::to_owned))
+                .collect(),
+            open: schema["additionalProperties"].is_object(),
+        }
+    }
+
+    fn check(&self, members: &Map<String, Value>, pointer: &str, errors: &mut Vec<FieldError>) {
+        let is_missing = |name: &&String| !members.contains_key(*name);
+        for name in self.required.iter().filter(is_missing) {
+            errors.push(FieldError {
+                pointer: pointer_to(pointer, name),
+                detail: "is required".to_owned(),
+            });
+        }
+        for (name, value) in members {
+            let pointer = pointer_to(pointer, name);
+            match self.properties.get(name) {
+                Some(property) => property.check(value, &pointer, errors),
+                None if self.open => {}
+                None => errors.push(FieldError {
+                    pointer,
+                    detail: "is not a known field".to_owned(),
+                }),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn faults(schema: &Value, value: &Value) -> Vec<String> {
+        let mut errors = Vec::new();
+        JsonSchema::compile(schema, &Value::Null).check(value, "#", &mut errors);
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn everything_wrong_is_found_at_once() {
+        let schema = json!({
+            "type": "object",
+            "required": ["name", "size"],
+            "properties": {
+                "name": {"type": "string", "minLength": 1, "maxLength": 3, "pattern": "^[a-z]+$"},
+                "size": {"type": "integer", "minimum": 1, "maximum": 9},
+                "tags": {"type": "array", "maxItems": 1, "items": {"type": "string"}},
+                "parts": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+                "day": {"type": "string", "format": "date"},
+                "role": {"type": "string", "enum": ["a", "b"]},
+                "note": {"type": "string", "nullable": true},
+                "free": {"type": "object", "additionalProperties": {}}
+            }
+        });
+        assert_eq!(
+            faults(
+                &schema,
+                &json!({"name": "ab", "size": 9, "note": null, "free": {"x": [1]}})
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            faults(
+                &schema,
+                &json!({
+                    "name": "AB", "tags": ["x", 2], "parts": [], "day": "2026-02-30", "role": "c",
+                    "free": [], "extra": 1
+                })
+            ),
+            [
+                "#/size: is required",
+                "#/name: must match ^[a-z]+$",
+                "#/tags: must have at most 1 items",
+                "#/tags/1: must be a string",
+                "#/parts: must have at least 1 items",
+                "#/day: must be a date, as 2026-01-31",
+                "#/role: must be one of \"a\", \"b\"",
+                "#/free: must be an object",
+                "#/extra: is not a known field",
+            ]
+        );
+        assert_eq!(
+            faults(&schema, &json!({"name": null, "size": 10})),
+            ["#/name: must not be null", "#/size: must be from 1 to 9"]
+        );
+        assert_eq!(
+            faults(&schema, &json!({"name": "", "size": 1.5})),
+            [
+                "#/name: must have at least 1 characters",
+                "#/size: must be a 64-bit integer"
+            ]
+        );
+    }
+}
