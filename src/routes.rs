@@ -1,7 +1,10 @@
-//! The assembly: every resource, the middleware in its order, and the description of it all.
+//! The assembly: the API of every resource, the middleware in order, and the description.
+//!
+//! A request passes the middleware from the last `.layer(…)` to the first. A new resource is added to
+//! `service`, and each new operation to the table in `middleware/access.rs`.
 
 use poem::{Endpoint, IntoEndpoint, Response, Route, endpoint::make_sync};
-use poem_openapi::OpenApiService;
+use poem_openapi::{OpenApi, OpenApiService};
 
 use crate::{
     agents::AgentsApi,
@@ -25,21 +28,7 @@ use crate::{
     write::InFlight,
 };
 
-type Api = (
-    CirclesApi,
-    MembersApi,
-    HandlesApi,
-    AgentsApi,
-    ModelsApi,
-    ProvidersApi,
-    ConversationsApi,
-    MessagesApi,
-    AuditApi,
-    KeysApi,
-    HealthApi,
-);
-
-fn service() -> OpenApiService<Api, ()> {
+fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let api = (
         CirclesApi,
         MembersApi,
@@ -65,7 +54,7 @@ pub fn description() -> String {
     Documents::of(&service()).text
 }
 
-/// Everything the server answers.
+/// The endpoint that serves every request.
 pub(crate) fn endpoint(
     settings: &ServerSettings,
     database: Database,
@@ -130,10 +119,10 @@ mod tests {
     use super::*;
     use crate::http::PROBLEM_MEDIA_TYPE;
 
-    async fn answer_to(method: Method) -> (Response, String) {
+    async fn response_to(method: Method) -> (Response, String) {
         let operation = make(|_| async {
             panic!("the secret of the operation");
-            #[expect(unreachable_code, reason = "says what the operation would answer")]
+            #[expect(unreachable_code, reason = "gives the type of the result")]
             Ok::<(), poem::Error>(())
         });
         let endpoint = operation
@@ -145,14 +134,14 @@ mod tests {
         let request = Request::builder().method(method);
         let request = request.uri("/v1/circles".parse().expect("a path")).finish();
         let mut response = endpoint.get_response(request).await;
-        let body = response.take_body().into_string().await.expect("a text");
+        let body = response.take_body().into_string().await.expect("text");
         (response, body)
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_problem_that_tells_nothing() {
+    async fn a_panic_is_a_problem_that_reveals_nothing() {
         for method in [Method::GET, Method::POST] {
-            let (response, body) = answer_to(method).await;
+            let (response, body) = response_to(method).await;
             assert_eq!(response.status(), 500);
             assert_eq!(response.content_type(), Some(PROBLEM_MEDIA_TYPE));
             assert!(

@@ -1,5 +1,5 @@
-//! JSON, read strictly: RFC 8259 leaves open what a repeated key means, and PostgreSQL can't store
-//! a NUL character. Both are found here, with the place they stand at.
+//! A strict JSON parser. RFC 8259 leaves the meaning of a duplicate key open, and PostgreSQL can't
+//! store a NUL character. Both are reported here, with their location.
 
 use std::{cell::RefCell, fmt};
 
@@ -9,25 +9,25 @@ use serde_json::{Map, Number, Value};
 use super::problem::RequestError;
 use crate::error::{Error, FieldError, pointer_to};
 
-/// Reads a JSON text.
+/// Parses JSON.
 ///
 /// # Errors
-/// A text that is not JSON or repeats a key (both [`RequestError`]), or holds a NUL character
-/// ([`Error::Invalid`]).
+/// [`RequestError`] for text that is not JSON or has a duplicate key, [`Error::Invalid`] for a NUL
+/// character.
 pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
-    let found = Found::default();
+    let found = Findings::default();
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict {
+    let value = StrictValue {
         found: &found,
         pointer: "#".to_owned(),
     }
     .deserialize(&mut deserializer)
     .and_then(|value| deserializer.end().map(|()| value))
     .map_err(|error| RequestError::MalformedJson(error.to_string()))?;
-    let Found { repeated, nul } = found;
-    let (repeated, nul) = (repeated.into_inner(), nul.into_inner());
-    if !repeated.is_empty() {
-        return Err(RequestError::DuplicateKey(repeated).into());
+    let Findings { duplicates, nul } = found;
+    let (duplicates, nul) = (duplicates.into_inner(), nul.into_inner());
+    if !duplicates.is_empty() {
+        return Err(RequestError::DuplicateKey(duplicates).into());
     }
     if !nul.is_empty() {
         return Err(Error::Invalid(nul).into());
@@ -36,28 +36,28 @@ pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
 }
 
 #[derive(Default)]
-struct Found {
-    repeated: RefCell<Vec<FieldError>>,
+struct Findings {
+    duplicates: RefCell<Vec<FieldError>>,
     nul: RefCell<Vec<FieldError>>,
 }
 
-struct Strict<'f> {
-    found: &'f Found,
+struct StrictValue<'f> {
+    found: &'f Findings,
     pointer: String,
 }
 
-impl Strict<'_> {
-    fn check_text(&self, text: &str) {
+impl StrictValue<'_> {
+    fn check_string(&self, text: &str) {
         if text.contains('\0') {
             self.found.nul.borrow_mut().push(FieldError {
                 pointer: self.pointer.clone(),
-                detail: "holds a NUL character, which can't be stored".to_owned(),
+                detail: "contains a NUL character, which can't be stored".to_owned(),
             });
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
+impl<'de> DeserializeSeed<'de> for StrictValue<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -65,7 +65,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Strict<'_> {
+impl<'de> Visitor<'de> for StrictValue<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,18 +95,18 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        self.check_text(text);
+        self.check_string(text);
         Ok(text.into())
     }
 
     fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        self.check_text(&text);
+        self.check_string(&text);
         Ok(text.into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict {
+        while let Some(item) = items.next_element_seed(StrictValue {
             found: self.found,
             pointer: format!("{}/{}", self.pointer, list.len()),
         })? {
@@ -118,15 +118,15 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let member = Strict {
+            let member = StrictValue {
                 found: self.found,
                 pointer: pointer_to(&self.pointer, &key),
             };
-            member.check_text(&key);
+            member.check_string(&key);
             let pointer = member.pointer.clone();
             let value = entries.next_value_seed(member)?;
             if map.insert(key, value).is_some() {
-                self.found.repeated.borrow_mut().push(FieldError {
+                self.found.duplicates.borrow_mut().push(FieldError {
                     pointer,
                     detail: "appears more than once".to_owned(),
                 });
@@ -145,15 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn sound_json_reads_as_serde_reads_it() {
+    fn valid_json_parses_as_serde_parses_it() {
         let text = r#"{"a":[1,-2,0.5,"x",null,true,{}],"b":{"c":18446744073709551615}}"#;
         let value = parse(text.as_bytes()).expect("JSON");
         assert_eq!(value, serde_json::from_str::<Value>(text).expect("JSON"));
     }
 
     #[test]
-    fn a_repeated_key_is_found_at_any_depth() {
-        let error = parse(br#"{"a":[{"b/c":1,"b/c":2}]}"#).expect_err("repeated");
+    fn a_duplicate_key_is_found_at_any_depth() {
+        let error = parse(br#"{"a":[{"b/c":1,"b/c":2}]}"#).expect_err("a duplicate");
         let Some(RequestError::DuplicateKey(errors)) = error.downcast_ref() else {
             panic!("{error}")
         };
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_character_is_found_in_texts_and_keys() {
+    fn a_nul_character_is_found_in_strings_and_keys() {
         assert!(refused(r#"{"a":["x\u0000y"]}"#).starts_with("#/a/0: "));
         assert!(refused("{\"k\\u0000\":1}").contains("NUL"));
     }

@@ -1,4 +1,8 @@
-//! The kit that the resources answer with: bodies in, bodies and problems out. It knows no resource.
+//! HTTP types that the resources share: request bodies, responses, problems, and what handlers extract
+//! from a request.
+//!
+//! This folder imports no resource and no middleware, only what is below HTTP: `write`, `page`,
+//! `error`. Start with `payload.rs` and `answer.rs` for responses, and `problem.rs` for errors.
 
 mod answer;
 mod body;

@@ -1,4 +1,4 @@
-//! Errors on the wire, by RFC 9457 "Problem Details for HTTP APIs". Every error becomes a
+//! Error responses, by RFC 9457 "Problem Details for HTTP APIs". Every error becomes a
 //! [`ProblemKind`], and every error body is written from one.
 
 use std::borrow::Cow;
@@ -26,73 +26,73 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Why a request failed (RFC 9457).
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Problem {
-    /// Always `about:blank`: what kind of problem it is, is told by `code`.
+    /// Always `about:blank`; `code` identifies the kind of problem.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     type_: String,
-    /// The meaning of the status, for people.
+    /// The name of the status, for people.
     title: String,
     /// The HTTP status, repeated.
     status: u16,
     /// What went wrong with this request, for people.
     detail: String,
-    /// What went wrong, for programs: a code never changes its meaning.
+    /// What went wrong, for programs. A code never changes its meaning.
     code: String,
-    /// The answer's `X-Request-Id`, by which the server's log knows the request.
+    /// The response's `X-Request-Id`, which identifies the request in the server's log.
     request_id: String,
-    /// Which parts of the request are at fault, where the request is.
+    /// The parts of the request that are not valid, if that is the problem.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FieldProblem>>,
 }
 
-/// One part of a request that is at fault.
+/// One part of a request that is not valid.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct FieldProblem {
-    /// A JSON pointer into the body, as `#/skill_names/0`, or a parameter's place and name, as
+    /// A JSON pointer into the body, as `#/skill_names/0`, or a parameter's location and name, as
     /// `query/limit` or `path/id`.
     pointer: String,
-    /// What is wrong there.
+    /// What is wrong with it.
     detail: String,
 }
 
-/// A request that never reached its operation.
+/// Why a request was rejected before its operation ran, or was cut off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
     #[error("the body is not JSON: {0}")]
     MalformedJson(String),
-    #[error("a key appears twice in one object")]
+    #[error("an object in the body has a duplicate key")]
     DuplicateKey(Vec<FieldError>),
     #[error("the body is larger than {MAX_BODY} bytes")]
     TooLarge,
-    #[error("the body could not be read to its end")]
+    #[error("the body is incomplete")]
     Incomplete,
-    #[error("the body came too slowly")]
+    #[error("the body arrived too slowly")]
     TooSlow,
     #[error("the body must be sent as application/json")]
     ContentType,
-    #[error("the database has not answered in time")]
+    #[error("the database did not respond in time")]
     TimedOut,
-    #[error("this path has no such method")]
+    #[error("this path does not support the method")]
     Method { allow: String },
-    #[error("an API key is needed, as `Authorization: Bearer crk_…`")]
+    #[error("an API key is required, as `Authorization: Bearer crk_…`")]
     Unauthenticated,
     #[error("the API key is not valid")]
     InvalidToken,
     #[error("the API key lacks the scope {scope}")]
     Forbidden { scope: Scope },
-    #[error("that is more than one caller may ask for; `Retry-After` says when to come again")]
+    #[error("the rate limit is exceeded; retry after the seconds in `Retry-After`")]
     RateLimited { headers: HeaderMap },
-    #[error("the request is meant for another host; --allowed-host lists more names")]
+    #[error("the request is for another host; --allowed-host adds names")]
     Host,
-    #[error("the request comes from a page of another site")]
+    #[error("the request was sent by a page of another site")]
     Origin,
     #[error("the operation panicked: {0}")]
     Panicked(String),
 }
 
 impl RequestError {
-    /// The headers that a response to it carries.
+    /// The headers of the response.
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut insert = |name: HeaderName, value: &str| {
@@ -111,7 +111,7 @@ impl RequestError {
         headers
     }
 
-    /// Which credentials are needed, by RFC 6750. It does not say what is wrong with a key.
+    /// The challenge of RFC 6750. It does not reveal what is wrong with a key.
     fn challenge(&self) -> Option<String> {
         const REALM: &str = "Bearer realm=\"circle-registry\"";
         match self {
@@ -137,7 +137,7 @@ impl ResponseError for Error {
     }
 }
 
-/// A problem, apart from the request it happened to.
+/// A problem without the id of its request.
 #[derive(Debug)]
 pub(crate) struct ProblemKind<'a> {
     pub(crate) status: StatusCode,
@@ -147,7 +147,7 @@ pub(crate) struct ProblemKind<'a> {
     headers: HeaderMap,
 }
 
-/// Status, code and detail; where there is no detail, the error's own message is it.
+/// Status, code and detail; without a detail, the error's message is used.
 type Row = (StatusCode, &'static str, Option<&'static str>);
 
 pub(crate) const DATABASE_DOWN: &str =
@@ -156,7 +156,7 @@ pub(crate) const DATABASE_DOWN: &str =
 const INTERNAL: Row = (
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",
-    Some("Something went wrong on the server. The request id finds it in the log."),
+    Some("An internal error occurred. The request id identifies it in the server's log."),
 );
 
 #[rustfmt::skip]
@@ -166,25 +166,25 @@ fn row_of_error(error: &Error) -> Row {
         Error::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
         Error::Conflict { code, .. } => (S::CONFLICT, code, None),
         Error::PreconditionFailed => (S::PRECONDITION_FAILED, "outdated",
-            Some("It has been changed since the state that If-Match names. Read it again.")),
+            Some("The resource has changed since the state that If-Match names. Read it again.")),
         Error::Unique(_) | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
-            Some("What is stored is in the way of this change.")),
+            Some("The change conflicts with existing data.")),
         Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid_request",
-            Some("The request was understood, but parts of it can't be accepted.")),
+            Some("The request is well-formed, but parts of it are not valid.")),
         Error::BatchFailed(_) => (S::CONFLICT, "batch_failed",
-            Some("Nothing was changed, because parts of the batch can't be done.")),
+            Some("Nothing was changed, because at least one operation of the batch failed.")),
         Error::Starting(detail) => (S::SERVICE_UNAVAILABLE, "starting", Some(detail)),
         Error::Draining => (S::SERVICE_UNAVAILABLE, "draining", None),
         Error::SchemaNotCurrent => (S::SERVICE_UNAVAILABLE, "schema_not_current", None),
         Error::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded",
-            Some("There are more requests than can be served in time. Try again shortly.")),
+            Some("The service has reached its limit of concurrent requests. Try again shortly.")),
         Error::PoolExhausted(_) => (S::SERVICE_UNAVAILABLE, "pool_exhausted",
             Some("No database connection was free in time. Try again shortly.")),
         Error::Contended(_) => (S::SERVICE_UNAVAILABLE, "contended",
-            Some("Other changes were in the way each time this one was tried. Try again shortly.")),
+            Some("Every attempt conflicted with concurrent changes. Try again shortly.")),
         Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable", Some(DATABASE_DOWN)),
         Error::OutOfSpace(_) => (S::INSUFFICIENT_STORAGE, "insufficient_storage",
-            Some("The database has no space left, so nothing can be written.")),
+            Some("The database is out of space and accepts no writes.")),
         Error::Randomness(_) | Error::Database(_) => INTERNAL,
     }
 }
@@ -200,8 +200,8 @@ fn row_of_request_error(error: &RequestError) -> Row {
         RequestError::TooSlow => (S::REQUEST_TIMEOUT, "body_too_slow", None),
         RequestError::ContentType => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),
         RequestError::TimedOut => (S::GATEWAY_TIMEOUT, "timed_out",
-            Some("The database has not answered in time. A change may still be made: with an \
-                  Idempotency-Key it can safely be sent again.")),
+            Some("The database did not respond in time. A change may still take effect: with an \
+                  Idempotency-Key it can be retried safely.")),
         RequestError::Method { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed", None),
         RequestError::Unauthenticated | RequestError::InvalidToken =>
             (S::UNAUTHORIZED, "unauthenticated", None),
@@ -213,16 +213,16 @@ fn row_of_request_error(error: &RequestError) -> Row {
     }
 }
 
-/// What poem itself rejects. Validation lets little of it through.
+/// What poem itself rejects, which is little after routing and validation.
 #[rustfmt::skip]
 fn row_of_poem_error(error: &poem::Error) -> Row {
     use StatusCode as S;
-    const NOT_ACCEPTED: Option<&str> = Some("The request can't be accepted.");
+    const NOT_ACCEPTED: Option<&str> = Some("The request is not valid.");
     if error.is::<NotFoundError>() {
         return (S::NOT_FOUND, "route_not_found", Some("There is nothing at this path."));
     }
     if error.is::<MethodNotAllowedError>() {
-        return (S::METHOD_NOT_ALLOWED, "method_not_allowed", Some("This path has no such method."));
+        return (S::METHOD_NOT_ALLOWED, "method_not_allowed", Some("This path does not support the method."));
     }
     if error.is::<ContentTypeError>() {
         return (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
@@ -282,7 +282,7 @@ impl ProblemKind<'_> {
         }
     }
 
-    /// The response to the request of this id.
+    /// The response to the request with this id.
     pub(crate) fn into_response(self, request_id: &RequestId) -> Response {
         let Self {
             status,
@@ -307,14 +307,16 @@ impl ProblemKind<'_> {
             .body(serde_json::to_vec(&problem).unwrap_or_default());
         response.headers_mut().extend(headers);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let soon = HeaderValue::from_static("1");
-            response.headers_mut().insert(header::RETRY_AFTER, soon);
+            let one_second = HeaderValue::from_static("1");
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, one_second);
         }
         response
     }
 }
 
-/// A message of our own as a sentence.
+/// An error message as a sentence.
 fn sentence(message: &impl ToString) -> String {
     let text = message.to_string();
     let mut characters = text.chars();

@@ -1,4 +1,4 @@
-//! The name of a request.
+//! The id of a request.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use poem::{
 };
 use uuid::Uuid;
 
-/// The caller's id for a request, or else a new one: 1 to 128 visible ASCII characters.
+/// The id that the client sent, of 1 to 128 visible ASCII characters, or a new one.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Where a request id comes in and goes out.
+    /// The header of requests and responses.
     pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
     const MAX_LENGTH: usize = 128;
 
     pub(crate) fn from_client(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
-        let sound =
+        let is_valid =
             (1..=Self::MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-        sound.then(|| Self(value.clone()))
+        is_valid.then(|| Self(value.clone()))
     }
 
     pub(crate) fn new() -> Self {
@@ -29,7 +29,7 @@ impl RequestId {
         Self(HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-")))
     }
 
-    /// The id that the middleware gave this request.
+    /// The id of this request, which the middleware has set.
     pub(crate) fn of(request: &Request) -> Self {
         request.data::<Self>().cloned().unwrap_or_else(Self::new)
     }

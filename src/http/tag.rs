@@ -1,30 +1,30 @@
-//! The tags by which the description groups operations.
+//! The tags that group operations in the description.
 
 use poem_openapi::Tags;
 
-/// One tag a resource.
+/// One tag for each resource.
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Who serves models, over which wire protocol.
+    /// Services that host models, and the wire protocol they speak.
     Providers,
-    /// What a provider's API can be asked to run, and what it costs.
+    /// Models that a provider offers, and their prices.
     Models,
     /// A prompt, skills and a model under one name.
     Agents,
-    /// Teams of agents, and the roster that a runtime builds a team from.
+    /// Teams of agents, and the roster from which a runtime builds a team.
     Circles,
-    /// Which agent is in which circle, and in which role.
+    /// The agents of a circle, and their roles in it.
     Members,
-    /// What a runtime starts an agent from, resolved; and what is wrong with a circle.
+    /// Resolved settings from which a runtime starts an agent, and a lint of circles.
     Handles,
-    /// Agents talking about a topic, turn by turn.
+    /// Agents that discuss a topic, turn by turn.
     Conversations,
-    /// What is said in conversations.
+    /// The messages of a conversation.
     Messages,
-    /// Who changed what, and when.
+    /// The log of changes: who changed what, and when.
     Audit,
-    /// Who may ask, for what, and until when.
+    /// API keys, their scopes and their expiry.
     Keys,
-    /// Probes and figures for operators.
+    /// Health checks and statistics for operators.
     Operations,
 }

@@ -106,7 +106,7 @@ fn check_parameter(schema: &JsonSchema, text: &str, pointer: String, errors: &mu
     if text.contains('\0') {
         errors.push(FieldError {
             pointer,
-            detail: "holds a NUL character".to_owned(),
+            detail: "contains a NUL character".to_owned(),
         });
     } else {
         schema.check_parameter(text, &pointer, errors);
