@@ -1,6 +1,6 @@
 //! The assembly: the API of every resource, the middleware in order, and the description.
 //!
-//! A request passes the middleware from the last `.layer(…)` to the first. A new resource is added to
+//! A request passes the middleware from the last `.wrap(…)` to the first. A new resource is added to
 //! `service`, and each new operation to the table in `middleware/access.rs`.
 
 use poem::{Endpoint, IntoEndpoint, Response, Route, endpoint::make_sync};
@@ -19,8 +19,8 @@ use crate::{
     lifecycle::Lifecycle,
     members::MembersApi,
     middleware::{
-        AppState, Auth, ErrorResponses, Headers, LayerExt, NotModified, RateLimit, Readiness,
-        RequestIds, RequestValidation, RetryRead, Routing, RunToCompletion,
+        AppState, Auth, ErrorResponses, Headers, NotModified, RateLimit, Readiness, RequestIds,
+        RequestValidation, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -87,21 +87,21 @@ pub(crate) fn endpoint(
         )
         .nest("/", service)
         .into_endpoint()
-        .layer(NotModified)
-        .layer(RetryRead)
-        .layer(RunToCompletion::new(
+        .wrap(NotModified)
+        .wrap(RetryRead)
+        .wrap(RunToCompletion::new(
             settings.request_timeout,
             settings.max_requests,
         ))
-        .layer(RequestValidation::new())
-        .layer(rate_limit)
-        .layer(auth)
-        .layer(Readiness)
-        .layer(routing)
-        .layer(ErrorResponses)
-        .layer(headers)
-        .layer(RequestIds)
-        .layer(AppState {
+        .wrap(RequestValidation::new())
+        .wrap(rate_limit)
+        .wrap(auth)
+        .wrap(Readiness)
+        .wrap(routing)
+        .wrap(ErrorResponses)
+        .wrap(headers)
+        .wrap(RequestIds)
+        .wrap(AppState {
             keyring,
             lifecycle,
             database,
@@ -127,10 +127,10 @@ mod tests {
         });
         let endpoint = operation
             .map_to_response()
-            .layer(RunToCompletion::new(Duration::from_secs(10), 1))
-            .layer(Routing::new(&Documents::of(&service()).description))
-            .layer(ErrorResponses)
-            .layer(RequestIds);
+            .wrap(RunToCompletion::new(Duration::from_secs(10), 1))
+            .wrap(Routing::new(&Documents::of(&service()).description))
+            .wrap(ErrorResponses)
+            .wrap(RequestIds);
         let request = Request::builder().method(method);
         let request = request.uri("/v1/circles".parse().expect("a path")).finish();
         let mut response = endpoint.get_response(request).await;

@@ -5,7 +5,7 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use poem::{Request, Response};
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::{
     database::Database,
     error::Error,
@@ -15,7 +15,7 @@ use crate::{
 /// Answers every error with a problem (RFC 9457).
 pub(crate) struct ErrorResponses;
 
-impl Layer for ErrorResponses {
+impl Middleware for ErrorResponses {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let request_id = RequestId::of(&request);
         let database = request.data::<Database>().cloned();

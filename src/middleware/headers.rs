@@ -9,7 +9,7 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::config::Origin;
 
 /// The policy of responses that are not pages: they load nothing.
@@ -117,7 +117,7 @@ fn preflight() -> Response {
         .into_response()
 }
 
-impl Layer for Headers {
+impl Middleware for Headers {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let path = request.uri().path().to_owned();
         let origin = self.allowed_origin(&request);

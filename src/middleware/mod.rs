@@ -1,6 +1,6 @@
 //! What every request passes through, from the outside in:
 //!
-//! | layer | what it does |
+//! | middleware | what it does |
 //! |---|---|
 //! | [`AppState`] | gives the request what handlers share |
 //! | [`RequestIds`] | request id, span and log line |
@@ -16,14 +16,13 @@
 //! | [`NotModified`] | 304 |
 //!
 //! `routes` puts them together. This folder may import the resources, `http` and everything below, but
-//! neither `routes` nor `openapi`. Start with `layer.rs`, which is the shape of all of them, then
-//! `routing.rs` and `operation.rs`: the layers below `Routing` ask the operation what to do.
+//! neither `routes` nor `openapi`. Start with `wrap.rs`, the shape of all of them, then `routing.rs` and
+//! `operation.rs`: what is inside `Routing` asks the operation what to do.
 
 mod access;
 mod auth;
 mod errors;
 mod headers;
-mod layer;
 mod not_modified;
 mod operation;
 mod rate_limit;
@@ -35,13 +34,12 @@ mod run_to_completion;
 mod state;
 mod timeout;
 mod validation;
+mod wrap;
 
 pub(crate) use access::{Access, access_to};
 pub(crate) use auth::Auth;
 pub(crate) use errors::ErrorResponses;
 pub(crate) use headers::Headers;
-pub(crate) use layer::LayerExt;
-use layer::{Layer, Next};
 pub(crate) use not_modified::NotModified;
 use operation::ApiOperation;
 pub(crate) use rate_limit::RateLimit;
@@ -52,3 +50,5 @@ pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::AppState;
 pub(crate) use validation::RequestValidation;
+pub(crate) use wrap::Wrap;
+use wrap::{Middleware, Next};

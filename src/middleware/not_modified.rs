@@ -7,7 +7,7 @@ use poem::{
     http::{Method, StatusCode, header},
 };
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::revision;
 
 /// Answers 304 if the request's `If-None-Match` names the response's `ETag`.
@@ -16,7 +16,7 @@ use crate::revision;
 /// compares the tag itself as well, because there one indexed read replaces the load of all members.
 pub(crate) struct NotModified;
 
-impl Layer for NotModified {
+impl Middleware for NotModified {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let if_none_match = match *request.method() {
             Method::GET | Method::HEAD => request.headers().get(header::IF_NONE_MATCH).cloned(),

@@ -23,7 +23,7 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::{
     config::ServerSettings,
     http::{RequestError, drain_body},
@@ -196,7 +196,7 @@ fn network_of(address: IpAddr) -> u64 {
     }
 }
 
-impl Layer for RateLimit {
+impl Middleware for RateLimit {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let Some(status) = self.count(&request) else {
             return next.call(request).await;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use poem::{Request, Response};
 
-use super::{ApiOperation, Layer, Next};
+use super::{ApiOperation, Middleware, Next};
 use crate::lifecycle::Lifecycle;
 
 pub(crate) struct Readiness;
 
-impl Layer for Readiness {
+impl Middleware for Readiness {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         if !ApiOperation::of(&request)?.is_public()
             && let Some(lifecycle) = request.data::<Lifecycle>()

@@ -6,13 +6,13 @@ use poem::{Request, Response};
 use poem_openapi::OperationId;
 use tracing::{Instrument, field};
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::http::RequestId;
 
 /// Gives every request an id, a span that carries the id to each log line, and a log line of its own.
 pub(crate) struct RequestIds;
 
-impl Layer for RequestIds {
+impl Middleware for RequestIds {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let id = request
             .headers()

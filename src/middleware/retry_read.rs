@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poem::{Body, Request, RequestParts, Response};
 use sea_orm::DbErr;
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::{
     database::Database,
     error::{DatabaseCause, Error},
@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) struct RetryRead;
 
-impl Layer for RetryRead {
+impl Middleware for RetryRead {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         match request.data::<Database>().cloned() {
             Some(database) if request.method().is_safe() => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use poem::{Request, Response, error::NotFoundError, http::Method};
 use serde_json::Value;
 
-use super::{ApiOperation, Layer, Next};
+use super::{ApiOperation, Middleware, Next};
 use crate::http::{RequestError, drain_body};
 
 /// What can be read beside the operations of the description.
@@ -59,7 +59,7 @@ impl Routing {
     }
 }
 
-impl Layer for Routing {
+impl Middleware for Routing {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         match self.find(request.method(), request.uri().path()) {
             Ok(operation) => {

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use super::{ApiOperation, Layer, Next, timeout::with_timeout};
+use super::{ApiOperation, Middleware, Next, timeout::with_timeout};
 use crate::{database::Database, error::Error, http::RequestError};
 
 /// How many times the request timeout a write may take before it is dropped. Only a database that
@@ -50,7 +50,7 @@ impl RunToCompletion {
     }
 }
 
-impl Layer for RunToCompletion {
+impl Middleware for RunToCompletion {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         let permit = self.permit(&request)?;
         let is_read = request.method().is_safe();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::{Request, Response};
 
-use super::{Layer, Next};
+use super::{Middleware, Next};
 use crate::{
     circles::RosterCache, database::Database, keys::Keyring, lifecycle::Lifecycle, write::InFlight,
 };
@@ -18,7 +18,7 @@ pub(crate) struct AppState {
     pub(crate) in_flight: InFlight,
 }
 
-impl Layer for AppState {
+impl Middleware for AppState {
     fn call(
         &self,
         mut request: Request,

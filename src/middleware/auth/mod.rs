@@ -13,7 +13,7 @@ use poem::{Request, Response, http::header};
 use tokio::sync::Semaphore;
 
 use self::allowed_hosts::AllowedHosts;
-use super::{ApiOperation, Layer, Next, RateLimit, access::Access, timeout::with_timeout};
+use super::{ApiOperation, Middleware, Next, RateLimit, access::Access, timeout::with_timeout};
 use crate::{
     config::ServerSettings,
     database::Database,
@@ -153,7 +153,7 @@ impl<'a> BearerToken<'a> {
     }
 }
 
-impl Layer for Auth {
+impl Middleware for Auth {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         match self.authorize(&request).await {
             Ok(caller) => {

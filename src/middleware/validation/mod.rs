@@ -15,7 +15,7 @@ use url::form_urlencoded;
 pub(super) use schema::{JsonSchema, resolve};
 
 use super::{
-    ApiOperation, Layer, Next,
+    ApiOperation, Middleware, Next,
     operation::{Segment, segments},
 };
 use crate::{
@@ -58,7 +58,7 @@ impl RequestValidation {
     }
 }
 
-impl Layer for RequestValidation {
+impl Middleware for RequestValidation {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         if let Err(error) = self.check(&mut request).await {
             drain_body(&mut request).await;

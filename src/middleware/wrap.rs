@@ -1,4 +1,6 @@
 //! The shape of every middleware: one method, which answers a request itself or passes it on.
+//!
+//! poem's own `Middleware` takes a second type and two trait implementations for each.
 
 use std::sync::Arc;
 
@@ -9,8 +11,7 @@ pub(crate) trait Next: Endpoint<Output = Response> + 'static {}
 
 impl<E: Endpoint<Output = Response> + 'static> Next for E {}
 
-/// A middleware.
-pub(crate) trait Layer: Send + Sync {
+pub(crate) trait Middleware: Send + Sync {
     fn call(
         &self,
         request: Request,
@@ -19,28 +20,28 @@ pub(crate) trait Layer: Send + Sync {
 }
 
 /// An endpoint inside a middleware.
-pub(crate) struct Layered<L, E> {
-    layer: L,
+pub(crate) struct Wrapped<M, E> {
+    middleware: M,
     next: Arc<E>,
 }
 
-// Not `async`: that would add a copy of the request to the future of every layer.
-impl<L: Layer, E: Next> Endpoint for Layered<L, E> {
+// Not `async`: that would add a copy of the request to the future of every middleware.
+impl<M: Middleware, E: Next> Endpoint for Wrapped<M, E> {
     type Output = Response;
 
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
-        self.layer.call(request, &self.next)
+        self.middleware.call(request, &self.next)
     }
 }
 
 /// Puts an endpoint inside a middleware.
-pub(crate) trait LayerExt: Next + Sized {
-    fn layer<L: Layer>(self, layer: L) -> Layered<L, Self> {
-        Layered {
-            layer,
+pub(crate) trait Wrap: Next + Sized {
+    fn wrap<M: Middleware>(self, middleware: M) -> Wrapped<M, Self> {
+        Wrapped {
+            middleware,
             next: Arc::new(self),
         }
     }
 }
 
-impl<E: Next> LayerExt for E {}
+impl<E: Next> Wrap for E {}
