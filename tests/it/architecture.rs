@@ -1,20 +1,21 @@
-//! Imports go one way. The rooms of `src/` are listed from the top down, and each imports only from
-//! rooms below it. A new edge upwards fails here, with the file and the import.
+//! Imports go one way: the modules of `src/` are listed from the top down, and each imports only from
+//! those below it. An import upwards fails here, with the file and the module.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The rooms (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only name them.
-const ROOMS: [&str; 35] = [
+/// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
+/// them.
+const MODULES: [&str; 35] = [
     // The program.
     "cli",
     "app",
     "doctor",
     "server",
     "exposure",
-    // What is around the resources.
+    // Around the resources.
     "routes",
     "openapi",
     "health",
@@ -30,7 +31,7 @@ const ROOMS: [&str; 35] = [
     "providers",
     "audit",
     "keys",
-    // The kit they are made of.
+    // What they share.
     "http",
     "sort",
     "page",
@@ -39,7 +40,7 @@ const ROOMS: [&str; 35] = [
     "rows",
     "search",
     "secrets",
-    // What everything rests on.
+    // The base.
     "database",
     "telemetry",
     "lifecycle",
@@ -50,14 +51,14 @@ const ROOMS: [&str; 35] = [
     "poem",
 ];
 
-/// From this room down, nothing knows of HTTP.
+/// This module and those below it know nothing of HTTP.
 const FIRST_WITHOUT_HTTP: &str = "sort";
 
-fn rank(room: &str) -> Option<usize> {
-    ROOMS.iter().position(|known| *known == room)
+fn rank(module: &str) -> Option<usize> {
+    MODULES.iter().position(|known| *known == module)
 }
 
-/// An import: the file, its room, and the room or crate that it imports from.
+/// An import: the file, its module, and the module or crate that it imports from.
 struct Import {
     file: String,
     from: String,
@@ -76,7 +77,7 @@ fn imports_go_one_way() {
 }
 
 #[test]
-fn every_room_has_its_place() {
+fn every_module_has_a_rank() {
     for import in imports() {
         assert!(rank(&import.from).is_some(), "{} has no rank", import.from);
         assert!(rank(&import.to).is_some(), "{} has no rank", import.to);
@@ -84,7 +85,7 @@ fn every_room_has_its_place() {
 }
 
 #[test]
-fn nothing_below_http_knows_of_poem() {
+fn nothing_below_http_imports_poem() {
     let first = rank(FIRST_WITHOUT_HTTP);
     for import in imports() {
         let below = rank(&import.from) >= first || import.file.ends_with("queries.rs");
@@ -100,10 +101,14 @@ fn nothing_below_http_knows_of_poem() {
 fn an_import_is_found_however_it_is_written() {
     let code = "use crate::{\n    circles::{self, dto::Circle},\n    error::Error,\n};\n\
                 use crate::write;\nlet row = crate::models::queries::get();\n\
-                /// See crate::cli.\nuse poem::Request;\n";
-    let mut found = imported(code);
-    found.sort();
-    assert_eq!(found, ["circles", "error", "models", "poem", "write"]);
+                use super::roster;\nuse super::super::{sort, search};\n\
+                /// See crate::cli.\nfn get() -> poem::Result<poem_openapi::Tags> {}\n";
+    assert_eq!(
+        imported(code, 2),
+        [
+            "circles", "error", "models", "poem", "search", "sort", "write"
+        ]
+    );
 }
 
 fn imports() -> Vec<Import> {
@@ -115,25 +120,42 @@ fn imports() -> Vec<Import> {
         .iter()
         .flat_map(|path| {
             let file = path.strip_prefix(&root).expect("below src/");
-            let name = file.to_string_lossy().into_owned();
-            let from = name.split(['/', '.']).next().unwrap_or_default();
-            let from = from.to_owned();
-            let code = fs::read_to_string(path).expect("a source file");
-            // Tests look at the whole from wherever they are.
-            let code = code.split("#[cfg(test)]").next().unwrap_or_default();
-            imported(code).into_iter().map(move |to| Import {
-                file: name.clone(),
-                from: from.clone(),
-                to,
-            })
+            let file = file.to_string_lossy().into_owned();
+            let module = file.trim_end_matches(".rs").trim_end_matches("/mod");
+            let (from, depth) = (first_name(module), module.split('/').count());
+            imported(&code_of(path), depth)
+                .into_iter()
+                .map(move |to| Import {
+                    file: file.clone(),
+                    from: from.clone(),
+                    to,
+                })
         })
         .filter(|import| !["lib", "main"].contains(&import.from.as_str()))
         .collect()
 }
 
+/// The code of a file without comments and without its tests, which may import from anywhere.
+fn code_of(path: &Path) -> String {
+    let code = fs::read_to_string(path).expect("a source file");
+    let code = code.split("#[cfg(test)]\nmod tests {").next();
+    without_comments(code.unwrap_or_default())
+}
+
+fn without_comments(code: &str) -> String {
+    let lines = code.lines();
+    let lines: Vec<&str> = lines
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    lines.join("\n")
+}
+
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
+        if path.file_stem().is_some_and(|name| name == "tests") {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -142,27 +164,24 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The rooms that code imports from, and `poem` where it imports that.
-fn imported(code: &str) -> Vec<String> {
-    let code: String = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let mut rooms = Vec::new();
-    if code.contains("use poem::") {
-        rooms.push("poem".to_owned());
+/// The modules that code at this depth imports from, and `poem` if it names that.
+fn imported(code: &str, depth: usize) -> Vec<String> {
+    let code = without_comments(code).replace(&"super::".repeat(depth), "crate::");
+    let mut modules = Vec::new();
+    let names_poem = |(at, _)| !code[..at].ends_with(|it: char| it.is_alphanumeric() || it == '_');
+    if code.match_indices("poem::").any(names_poem) {
+        modules.push("poem".to_owned());
     }
     for (at, marker) in code.match_indices("crate::") {
         let rest = &code[at + marker.len()..];
         match rest.strip_prefix('{') {
-            Some(list) => rooms.extend(first_names(list)),
-            None => rooms.push(first_name(rest)),
+            Some(list) => modules.extend(first_names(list)),
+            None => modules.push(first_name(rest)),
         }
     }
-    rooms.sort();
-    rooms.dedup();
-    rooms
+    modules.sort();
+    modules.dedup();
+    modules
 }
 
 fn first_name(path: &str) -> String {
