@@ -3,6 +3,9 @@
 //! A key's token is sent as `Authorization: Bearer …`. As long as no key exists and the service
 //! listens on the loopback interface only, none is needed: trying it out takes no setup. The first key
 //! ends that.
+//!
+//! It knows of keys what `keys::Keyring` answers, and nothing of resources. Start with
+//! `Auth::authorize`; who may call which operation is in `middleware/access.rs`.
 
 mod allowed_hosts;
 

@@ -3,6 +3,9 @@
 //!
 //! A bound is written once, beside its field. What is published is what is enforced, and a response
 //! lists everything that is wrong with a request at once.
+//!
+//! `schema.rs` and `format.rs` know JSON Schema only, and nothing of requests. Start with
+//! `RequestValidation::check`.
 
 mod format;
 mod schema;
