@@ -10,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Agent, AgentInclude, AgentPatch, NewAgent},
+    dto::{Agent, AgentCreate, AgentInclude, AgentUpdate},
     queries::{self, AgentFilter},
 };
 use crate::{
@@ -102,7 +102,7 @@ impl AgentsApi {
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewAgent>,
+        new: Json<AgentCreate>,
     ) -> Result<Created<Agent>, Error> {
         let new = &new.0;
         write
@@ -142,7 +142,7 @@ impl AgentsApi {
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
-        patch: Json<AgentPatch>,
+        patch: Json<AgentUpdate>,
     ) -> Result<Tagged<Agent>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;

@@ -128,7 +128,7 @@ impl From<agent::Model> for Agent {
 
 /// An agent to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewAgent {
+pub(crate) struct AgentCreate {
     /// Name for people; need not be unique.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
@@ -179,9 +179,9 @@ pub(crate) struct NewAgent {
     metadata: JsonObject,
 }
 
-impl From<NewAgent> for agent::ActiveModel {
-    fn from(new: NewAgent) -> Self {
-        let NewAgent {
+impl From<AgentCreate> for agent::ActiveModel {
+    fn from(new: AgentCreate) -> Self {
+        let AgentCreate {
             name,
             role,
             system_prompt,
@@ -226,7 +226,7 @@ impl From<NewAgent> for agent::ActiveModel {
 
 /// What to change of an agent. Lists and objects are replaced as a whole.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct AgentPatch {
+pub(crate) struct AgentUpdate {
     /// Name for people.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<String>,
@@ -270,9 +270,9 @@ pub(crate) struct AgentPatch {
     metadata: Option<JsonObject>,
 }
 
-impl From<AgentPatch> for agent::ActiveModel {
-    fn from(patch: AgentPatch) -> Self {
-        let AgentPatch {
+impl From<AgentUpdate> for agent::ActiveModel {
+    fn from(patch: AgentUpdate) -> Self {
+        let AgentUpdate {
             name,
             role,
             system_prompt,

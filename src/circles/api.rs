@@ -17,7 +17,7 @@ use sea_orm::QueryResult;
 
 use super::{
     cache::RosterCache,
-    dto::{Circle, CircleInclude, CirclePatch, NewCircle, Roster},
+    dto::{Circle, CircleCreate, CircleInclude, CircleUpdate, Roster},
     queries::{self, CircleFilter},
     roster::{self, Members},
 };
@@ -103,7 +103,7 @@ impl CirclesApi {
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewCircle>,
+        new: Json<CircleCreate>,
     ) -> Result<Created<Circle>, Error> {
         let new = &new.0;
         write
@@ -175,7 +175,7 @@ impl CirclesApi {
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
-        patch: Json<CirclePatch>,
+        patch: Json<CircleUpdate>,
     ) -> Result<Tagged<Circle>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;

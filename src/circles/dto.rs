@@ -274,7 +274,7 @@ impl RosterMember {
 
 /// A circle to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewCircle {
+pub(crate) struct CircleCreate {
     /// Stable handle, unique among live circles: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
@@ -307,9 +307,9 @@ fn yes() -> bool {
     true
 }
 
-impl From<NewCircle> for circle::ActiveModel {
-    fn from(new: NewCircle) -> Self {
-        let NewCircle {
+impl From<CircleCreate> for circle::ActiveModel {
+    fn from(new: CircleCreate) -> Self {
+        let CircleCreate {
             name,
             display_name,
             description,
@@ -344,7 +344,7 @@ impl From<NewCircle> for circle::ActiveModel {
 
 /// What to change of a circle.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct CirclePatch {
+pub(crate) struct CircleUpdate {
     /// Stable handle, unique among live circles. A new one moves the circle's path.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     name: Option<String>,
@@ -370,9 +370,9 @@ pub(crate) struct CirclePatch {
     project_context: MaybeUndefined<String>,
 }
 
-impl From<CirclePatch> for circle::ActiveModel {
-    fn from(patch: CirclePatch) -> Self {
-        let CirclePatch {
+impl From<CircleUpdate> for circle::ActiveModel {
+    fn from(patch: CircleUpdate) -> Self {
+        let CircleUpdate {
             name,
             display_name,
             description,

@@ -10,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Conversation, ConversationPatch, NewConversation, NewParticipant, Participant},
+    dto::{Conversation, ConversationCreate, ConversationUpdate, Participant, ParticipantCreate},
     queries::{self, ConversationFilter, ConversationRow},
 };
 use crate::{
@@ -97,7 +97,7 @@ impl ConversationsApi {
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewConversation>,
+        new: Json<ConversationCreate>,
     ) -> Result<Created<Conversation>, Error> {
         let new = &new.0;
         write
@@ -139,7 +139,7 @@ impl ConversationsApi {
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
-        patch: Json<ConversationPatch>,
+        patch: Json<ConversationUpdate>,
     ) -> Result<Tagged<Conversation>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
@@ -218,7 +218,7 @@ impl ConversationsApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        new: Json<NewParticipant>,
+        new: Json<ParticipantCreate>,
     ) -> Result<Created<Participant>, Error> {
         let agent_id = new.agent_id;
         write

@@ -122,7 +122,7 @@ impl From<ParticipantRow> for Participant {
 
 /// A conversation to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewConversation {
+pub(crate) struct ConversationCreate {
     /// What it is about.
     #[oai(validator(min_length = 1, max_length = 500))]
     topic: String,
@@ -145,9 +145,9 @@ pub(crate) struct NewConversation {
 }
 
 /// All but the circle and whose turn it is; the query finds out.
-impl From<NewConversation> for conversation::ActiveModel {
-    fn from(new: NewConversation) -> Self {
-        let NewConversation {
+impl From<ConversationCreate> for conversation::ActiveModel {
+    fn from(new: ConversationCreate) -> Self {
+        let ConversationCreate {
             topic,
             circle: _,
             participants: _,
@@ -176,7 +176,7 @@ impl From<NewConversation> for conversation::ActiveModel {
 
 /// What to change of a conversation.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct ConversationPatch {
+pub(crate) struct ConversationUpdate {
     /// What it is about.
     #[oai(validator(min_length = 1, max_length = 500))]
     topic: Option<String>,
@@ -195,9 +195,9 @@ pub(crate) struct ConversationPatch {
     summary: MaybeUndefined<String>,
 }
 
-impl From<ConversationPatch> for conversation::ActiveModel {
-    fn from(patch: ConversationPatch) -> Self {
-        let ConversationPatch {
+impl From<ConversationUpdate> for conversation::ActiveModel {
+    fn from(patch: ConversationUpdate) -> Self {
+        let ConversationUpdate {
             topic,
             turn_strategy,
             max_turns,
@@ -218,7 +218,7 @@ impl From<ConversationPatch> for conversation::ActiveModel {
 
 /// An agent to let take part.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewParticipant {
+pub(crate) struct ParticipantCreate {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) agent_id: i64,

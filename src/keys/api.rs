@@ -9,7 +9,7 @@ use poem_openapi::{
 
 use super::{
     Keyring,
-    dto::{CreatedKey, Key, NewKey},
+    dto::{CreatedKey, Key, KeyCreate},
     queries,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl KeysApi {
         Data(keyring): Data<&Keyring>,
         _once: NotIdempotent,
         write: WriteRequest,
-        new: Json<NewKey>,
+        new: Json<KeyCreate>,
     ) -> Result<Answer<CreatedKey, 201, false>, Error> {
         let new = &new.0;
         let created = write.run(database, |work| async move {

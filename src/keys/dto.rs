@@ -74,7 +74,7 @@ impl CreatedKey {
 
 /// A key to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewKey {
+pub(crate) struct KeyCreate {
     /// What it is for, for people; need not be unique.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
@@ -86,9 +86,9 @@ pub(crate) struct NewKey {
     expires_at: Option<DateTime<Utc>>,
 }
 
-impl From<NewKey> for Draft {
-    fn from(new: NewKey) -> Self {
-        let NewKey {
+impl From<KeyCreate> for Draft {
+    fn from(new: KeyCreate) -> Self {
+        let KeyCreate {
             name,
             scopes,
             expires_at,

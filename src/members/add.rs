@@ -135,12 +135,12 @@ pub(super) async fn add(
         return Err(full(&circle_row, limit));
     }
     let before = before.ok_or_else(|| exists(circle, agent_id))?;
-    let added = revive(db, before, row).await?;
+    let added = restore(db, before, row).await?;
     work.record(change(Action::Restore, circle, &added));
     Ok(added)
 }
 
-async fn revive(
+async fn restore(
     db: &impl ConnectionTrait,
     before: member::Model,
     mut row: member::ActiveModel,

@@ -11,8 +11,8 @@ use poem_openapi::{
 use super::{
     add, batch,
     dto::{
-        AgentCircle, Member, MemberBatch, MemberBatchResult, MemberChanges, MemberPatch, NewMember,
-        NewMemberSet,
+        AgentCircle, Member, MemberBatch, MemberBatchResult, MemberChanges, MemberCreate,
+        MemberSet, MemberUpdate,
     },
     queries::{self, MemberFilter},
     replace,
@@ -85,7 +85,7 @@ impl MembersApi {
         write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
-        new: Json<NewMember>,
+        new: Json<MemberCreate>,
     ) -> Result<Created<Member>, Error> {
         let (name, agent_id) = (&name.0, new.0.agent_id);
         let row = &member::ActiveModel::from(new.0);
@@ -115,7 +115,7 @@ impl MembersApi {
 
     /// Replace a circle's members
     ///
-    /// Makes exactly these agents the members: adds or revives those that are missing, updates
+    /// Makes exactly these agents the members: adds or restores those that are missing, updates
     /// those that differ, ends the memberships of all others, and leaves the rest alone. An absent
     /// field means its usual value, as when a member is added. All or nothing. Fails with 404
     /// `not_found` where there is no live circle of that name, 422 `invalid_request` where there is
@@ -132,7 +132,7 @@ impl MembersApi {
         write: WriteRequest,
         /// The circle's name.
         name: Path<String>,
-        members: Json<NewMemberSet>,
+        members: Json<MemberSet>,
     ) -> Result<Untagged<MemberChanges>, Error> {
         let (name, members) = (&name.0, &members.0);
         write
@@ -219,7 +219,7 @@ impl MembersApi {
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
-        patch: Json<MemberPatch>,
+        patch: Json<MemberUpdate>,
     ) -> Result<Tagged<Member>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
@@ -235,7 +235,7 @@ impl MembersApi {
 
     /// Remove a member
     ///
-    /// Ends the membership; adding the agent again revives it. Fails with 404 `not_found` where
+    /// Ends the membership; adding the agent again restores it. Fails with 404 `not_found` where
     /// there is no live circle of that name, or the agent is not in it.
     #[oai(
         path = "/circles/:name/members/:agent_id",

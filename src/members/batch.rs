@@ -35,7 +35,7 @@ struct Judged {
 /// What a change comes to.
 enum Step {
     Add(member::ActiveModel),
-    Revive(member::ActiveModel),
+    Restore(member::ActiveModel),
     Update(member::ActiveModel),
     Remove,
 }
@@ -113,7 +113,7 @@ fn judge(held: &Held<'_>, operation: Operation) -> Judged {
             failed(MemberFailureCode::MemberExists, &exists)
         }
         (MemberOperationKind::Add, None) if held.members.contains_key(&agent_id) => {
-            Ok(Step::Revive(said))
+            Ok(Step::Restore(said))
         }
         (MemberOperationKind::Add, None) => Ok(Step::Add(said)),
         (_, None) => {
@@ -135,7 +135,7 @@ fn judge(held: &Held<'_>, operation: Operation) -> Judged {
 
 impl Judged {
     fn takes_a_place(&self) -> bool {
-        matches!(self.verdict, Ok(Step::Add(_) | Step::Revive(_)))
+        matches!(self.verdict, Ok(Step::Add(_) | Step::Restore(_)))
     }
 
     fn frees_a_place(&self) -> bool {
@@ -199,7 +199,7 @@ async fn write(held: &mut Held<'_>, judged: Vec<Judged>) -> Result<Vec<MemberRes
     } in &judged
     {
         match verdict {
-            Ok(Step::Add(row) | Step::Revive(row)) => rows.push(row.clone()),
+            Ok(Step::Add(row) | Step::Restore(row)) => rows.push(row.clone()),
             Ok(Step::Update(row)) if row.is_changed() => rows.push(row.clone()),
             Ok(Step::Remove) => leaving.push(*agent_id),
             Ok(Step::Update(_)) | Err(_) => {}
@@ -224,7 +224,7 @@ fn result(held: &mut Held<'_>, judged: Judged) -> MemberResult {
     } = judged;
     let (status, error) = match verdict {
         Ok(Step::Add(_)) => (MemberOutcome::Added, None),
-        Ok(Step::Revive(_)) => (MemberOutcome::Revived, None),
+        Ok(Step::Restore(_)) => (MemberOutcome::Restored, None),
         Ok(Step::Update(_)) => (MemberOutcome::Updated, None),
         Ok(Step::Remove) => (MemberOutcome::Removed, None),
         Err(failure) => (MemberOutcome::Failed, Some(failure)),

@@ -83,7 +83,7 @@ impl From<member::Model> for Member {
 
 /// An agent to add to a circle.
 #[derive(Clone, Debug, Default, Object)]
-pub(crate) struct NewMember {
+pub(crate) struct MemberCreate {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) agent_id: i64,
@@ -111,9 +111,9 @@ pub(crate) struct NewMember {
 }
 
 /// All but the circle; the query knows which.
-impl From<NewMember> for member::ActiveModel {
-    fn from(new: NewMember) -> Self {
-        let NewMember {
+impl From<MemberCreate> for member::ActiveModel {
+    fn from(new: MemberCreate) -> Self {
+        let MemberCreate {
             agent_id,
             role,
             competencies,
@@ -142,7 +142,7 @@ impl From<NewMember> for member::ActiveModel {
 
 /// What to change of a membership. Lists and objects are replaced as a whole.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct MemberPatch {
+pub(crate) struct MemberUpdate {
     /// What the agent is in this circle.
     role: Option<MemberRole>,
     /// Fields it is good at, in this circle.
@@ -162,9 +162,9 @@ pub(crate) struct MemberPatch {
     max_tokens: MaybeUndefined<i64>,
 }
 
-impl From<MemberPatch> for member::ActiveModel {
-    fn from(patch: MemberPatch) -> Self {
-        let MemberPatch {
+impl From<MemberUpdate> for member::ActiveModel {
+    fn from(patch: MemberUpdate) -> Self {
+        let MemberUpdate {
             role,
             competencies,
             can_review,
@@ -206,7 +206,7 @@ pub(crate) struct MemberOperation {
     #[oai(validator(minimum(value = "1")))]
     pub(crate) agent_id: i64,
     #[oai(flatten)]
-    fields: MemberPatch,
+    fields: MemberUpdate,
 }
 
 impl MemberOperation {
@@ -215,9 +215,9 @@ impl MemberOperation {
         let said = member::ActiveModel::from(self.fields);
         match self.op {
             MemberOperationKind::Add => {
-                let usual = NewMember {
+                let usual = MemberCreate {
                     agent_id: self.agent_id,
-                    ..NewMember::default()
+                    ..MemberCreate::default()
                 };
                 lay_over(usual.into(), &said)
             }
@@ -255,7 +255,7 @@ pub(crate) enum MemberOutcome {
     /// The agent is in the circle for the first time.
     Added,
     /// The agent is back in the circle, in its old membership.
-    Revived,
+    Restored,
     /// The membership is as it was asked for.
     Updated,
     /// The membership has ended.
@@ -295,7 +295,7 @@ pub(crate) struct MemberResult {
     pub(crate) agent_id: i64,
     /// What was asked for.
     pub(crate) op: MemberOperationKind,
-    /// What became of it; `revived` is an agent that was in the circle before.
+    /// What became of it; `restored` is an agent that was in the circle before.
     pub(crate) status: MemberOutcome,
     /// The membership as it is now; only where the change was made.
     #[oai(skip_serializing_if_is_none)]
@@ -316,10 +316,10 @@ pub(crate) struct MemberBatchResult {
 
 /// The members that a circle is to have.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewMemberSet {
+pub(crate) struct MemberSet {
     /// All of them, each agent once; none ends every membership.
     #[oai(validator(max_items = 500))]
-    pub(crate) members: Vec<NewMember>,
+    pub(crate) members: Vec<MemberCreate>,
 }
 
 /// What replacing the members of a circle changed: the agents, by what became of them.
@@ -328,7 +328,7 @@ pub(crate) struct MemberChanges {
     /// In the circle for the first time.
     pub(crate) added: Vec<i64>,
     /// Back in the circle, in their old memberships.
-    pub(crate) revived: Vec<i64>,
+    pub(crate) restored: Vec<i64>,
     /// In the circle before and now, with other fields.
     pub(crate) updated: Vec<i64>,
     /// No longer in the circle.

@@ -1,4 +1,4 @@
-//! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
+//! Reads and writes of memberships. Leaving ends a membership and coming back restores it, so that
 //! an agent has one row in a circle for good.
 
 use std::collections::HashMap;

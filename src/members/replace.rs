@@ -5,7 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, Int
 
 use super::{
     bulk::{self, Held},
-    dto::{MemberChanges, NewMember, NewMemberSet, lay_over},
+    dto::{MemberChanges, MemberCreate, MemberSet, lay_over},
     queries,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) async fn run(
     work: &UnitOfWork,
     circle: &str,
-    NewMemberSet { members }: NewMemberSet,
+    MemberSet { members }: MemberSet,
 ) -> Result<MemberChanges, Error> {
     let agents: Vec<i64> = members.iter().map(|new| new.agent_id).collect();
     bulk::refuse(bulk::repeated("members", &agents))?;
@@ -47,7 +47,10 @@ fn unknown(held: &Held<'_>, agents: &[i64]) -> Vec<FieldError> {
 }
 
 /// The rows to write, and what they change.
-fn compare(held: &Held<'_>, members: Vec<NewMember>) -> (Vec<member::ActiveModel>, MemberChanges) {
+fn compare(
+    held: &Held<'_>,
+    members: Vec<MemberCreate>,
+) -> (Vec<member::ActiveModel>, MemberChanges) {
     let mut rows = Vec::new();
     let mut changes = MemberChanges::default();
     for new in members {
@@ -59,7 +62,7 @@ fn compare(held: &Held<'_>, members: Vec<NewMember>) -> (Vec<member::ActiveModel
                 rows.push(wanted);
             }
             Some(before) if !before.is_active => {
-                changes.revived.push(agent_id);
+                changes.restored.push(agent_id);
                 rows.push(wanted);
             }
             Some(before) => {
@@ -84,7 +87,7 @@ fn compare(held: &Held<'_>, members: Vec<NewMember>) -> (Vec<member::ActiveModel
 /// As when members are added one by one: a circle over its limit keeps whom it has, and takes
 /// nobody in.
 fn refuse_if_full(held: &Held<'_>, members: usize, changes: &MemberChanges) -> Result<(), Error> {
-    let takes_in = !(changes.added.is_empty() && changes.revived.is_empty());
+    let takes_in = !(changes.added.is_empty() && changes.restored.is_empty());
     match held.circle_row.max_members {
         Some(limit) if takes_in && i64::try_from(members).is_ok_and(|n| n > i64::from(limit)) => {
             Err(queries::full(&held.circle_row, limit))

@@ -10,7 +10,7 @@ use poem_openapi::{
 use sea_orm::QueryResult;
 
 use super::{
-    dto::{Model, ModelInclude, ModelPatch, NewModel},
+    dto::{Model, ModelCreate, ModelInclude, ModelUpdate},
     queries::{self, ModelFilter},
 };
 use crate::{
@@ -104,7 +104,7 @@ impl ModelsApi {
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewModel>,
+        new: Json<ModelCreate>,
     ) -> Result<Created<Model>, Error> {
         let new = &new.0;
         write
@@ -144,7 +144,7 @@ impl ModelsApi {
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
-        patch: Json<ModelPatch>,
+        patch: Json<ModelUpdate>,
     ) -> Result<Tagged<Model>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;

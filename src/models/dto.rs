@@ -167,7 +167,7 @@ impl From<model::Model> for Model {
 
 /// A model to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewModel {
+pub(crate) struct ModelCreate {
     /// The provider that serves it.
     #[oai(validator(minimum(value = "1")))]
     provider_id: i64,
@@ -233,9 +233,9 @@ pub(crate) struct NewModel {
     is_deprecated: bool,
 }
 
-impl From<NewModel> for model::ActiveModel {
-    fn from(new: NewModel) -> Self {
-        let NewModel {
+impl From<ModelCreate> for model::ActiveModel {
+    fn from(new: ModelCreate) -> Self {
+        let ModelCreate {
             provider_id,
             model_name,
             model_alias,
@@ -285,7 +285,7 @@ impl From<NewModel> for model::ActiveModel {
 
 /// What to change of a model. It stays with its provider.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct ModelPatch {
+pub(crate) struct ModelUpdate {
     /// What the provider's API calls it; unique within the provider.
     #[oai(validator(min_length = 1, max_length = 255))]
     model_name: Option<String>,
@@ -343,9 +343,9 @@ pub(crate) struct ModelPatch {
     is_deprecated: Option<bool>,
 }
 
-impl From<ModelPatch> for model::ActiveModel {
-    fn from(patch: ModelPatch) -> Self {
-        let ModelPatch {
+impl From<ModelUpdate> for model::ActiveModel {
+    fn from(patch: ModelUpdate) -> Self {
+        let ModelUpdate {
             model_name,
             model_alias,
             mode,

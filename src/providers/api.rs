@@ -9,7 +9,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{NewProvider, Provider, ProviderPatch},
+    dto::{Provider, ProviderCreate, ProviderUpdate},
     queries::{self, ProviderFilter},
 };
 use crate::{
@@ -70,7 +70,7 @@ impl ProvidersApi {
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewProvider>,
+        new: Json<ProviderCreate>,
     ) -> Result<Created<Provider>, Error> {
         let new = &new.0;
         write
@@ -111,7 +111,7 @@ impl ProvidersApi {
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
-        patch: Json<ProviderPatch>,
+        patch: Json<ProviderUpdate>,
     ) -> Result<Tagged<Provider>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;

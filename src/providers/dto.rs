@@ -72,7 +72,7 @@ impl From<provider::Model> for Provider {
 
 /// A provider to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewProvider {
+pub(crate) struct ProviderCreate {
     /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, beginning with
     /// a letter or digit.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
@@ -108,9 +108,9 @@ pub(crate) struct NewProvider {
     config: JsonObject,
 }
 
-impl From<NewProvider> for provider::ActiveModel {
-    fn from(new: NewProvider) -> Self {
-        let NewProvider {
+impl From<ProviderCreate> for provider::ActiveModel {
+    fn from(new: ProviderCreate) -> Self {
+        let ProviderCreate {
             name,
             display_name,
             api_type,
@@ -138,7 +138,7 @@ impl From<NewProvider> for provider::ActiveModel {
 
 /// What to change of a provider.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct ProviderPatch {
+pub(crate) struct ProviderUpdate {
     /// Stable handle, unique regardless of case.
     #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     name: Option<String>,
@@ -170,9 +170,9 @@ pub(crate) struct ProviderPatch {
     config: Option<JsonObject>,
 }
 
-impl From<ProviderPatch> for provider::ActiveModel {
-    fn from(patch: ProviderPatch) -> Self {
-        let ProviderPatch {
+impl From<ProviderUpdate> for provider::ActiveModel {
+    fn from(patch: ProviderUpdate) -> Self {
+        let ProviderUpdate {
             name,
             display_name,
             api_type,

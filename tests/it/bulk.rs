@@ -77,7 +77,7 @@ fn in_the_way(answer: Answer) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_batch_adds_revives_updates_and_removes() {
+async fn a_batch_adds_restores_updates_and_removes() {
     on_both(async |app| {
         let ids = agents(app, 5).await;
         let [new, back, kept, gone, same] = ids[..] else {
@@ -116,7 +116,7 @@ async fn a_batch_adds_revives_updates_and_removes() {
         );
         assert_eq!(
             results(&body, "status"),
-            ["removed", "added", "revived", "updated", "updated"]
+            ["removed", "added", "restored", "updated", "updated"]
         );
 
         let members = results(&body, "member");
@@ -425,7 +425,7 @@ async fn five_hundred_changes_take_as_many_statements_as_five() {
             members[1]["role"] = json!("lead");
             let (answer, replaced) = app.statements(replace(app, members)).await;
             let changes = answer.ok();
-            for (field, count) in [("added", 0), ("revived", size / 5), ("removed", size / 5)] {
+            for (field, count) in [("added", 0), ("restored", size / 5), ("removed", size / 5)] {
                 assert_eq!(
                     changes[field].as_array().map(Vec::len),
                     Some(count),
@@ -464,7 +464,7 @@ async fn replacing_the_members_says_what_changed() {
         assert_eq!(
             changes,
             json!({
-                "added": [new], "revived": [back], "updated": [other], "removed": [gone],
+                "added": [new], "restored": [back], "updated": [other], "removed": [gone],
                 "unchanged": [kept]
             })
         );
@@ -485,7 +485,7 @@ async fn replacing_the_members_says_what_changed() {
         assert_eq!(
             changes,
             json!({
-                "added": [], "revived": [], "updated": [], "removed": [],
+                "added": [], "restored": [], "updated": [], "removed": [],
                 "unchanged": [new, other, back, kept]
             })
         );

@@ -104,10 +104,8 @@ fn every_operation_is_described_for_people_and_for_generators() {
 
 /// Whether a schema is of what is sent, by its name.
 fn is_request(name: &str) -> bool {
-    name.starts_with("New")
-        || ["Patch", "Batch", "Operation"]
-            .iter()
-            .any(|kind| name.ends_with(kind))
+    let kinds = ["Create", "Update", "Batch", "Operation", "Set"];
+    kinds.iter().any(|kind| name.ends_with(kind))
 }
 
 #[test]
@@ -327,38 +325,38 @@ async fn fill(app: &TestApp) {
     let description = committed();
     for (schema, path, least) in [
         (
-            "NewProvider",
+            "ProviderCreate",
             "/v1/providers",
             json!({"name": "least", "api_type": "x"}),
         ),
         (
-            "NewModel",
+            "ModelCreate",
             "/v1/models",
             json!({"provider_id": 1, "model_name": "least"}),
         ),
         (
-            "NewAgent",
+            "AgentCreate",
             "/v1/agents",
             json!({"name": "least", "model_id": 1}),
         ),
-        ("NewCircle", "/v1/circles", json!({"name": "team"})),
+        ("CircleCreate", "/v1/circles", json!({"name": "team"})),
         (
-            "NewMember",
+            "MemberCreate",
             "/v1/circles/team/members",
             json!({"agent_id": 1}),
         ),
         (
-            "NewConversation",
+            "ConversationCreate",
             "/v1/conversations",
             json!({"topic": "least"}),
         ),
         (
-            "NewParticipant",
+            "ParticipantCreate",
             "/v1/conversations/1/participants",
             json!({"agent_id": 1}),
         ),
         (
-            "NewMessage",
+            "MessageCreate",
             "/v1/conversations/1/messages",
             json!({"content": "least"}),
         ),

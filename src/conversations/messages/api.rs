@@ -8,7 +8,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Message, MessageOrder, NewMessage, TranscriptFormat},
+    dto::{Message, MessageCreate, MessageOrder, TranscriptFormat},
     queries,
     transcript::Transcript,
 };
@@ -71,7 +71,7 @@ impl MessagesApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        new: Json<NewMessage>,
+        new: Json<MessageCreate>,
     ) -> Result<Created<Message>, Error> {
         let new = &new.0;
         write

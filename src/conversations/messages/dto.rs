@@ -67,7 +67,7 @@ impl From<message::Model> for Message {
 
 /// A message to append. It is an agent's where it names an agent, else a user's.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewMessage {
+pub(crate) struct MessageCreate {
     /// The agent that speaks; null for a user.
     #[oai(nullable, validator(minimum(value = "1")))]
     pub(crate) agent_id: Option<i64>,

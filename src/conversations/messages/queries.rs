@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::super::{queries as conversations, turns};
-use super::dto::{MessageOrder, NewMessage};
+use super::dto::{MessageCreate, MessageOrder};
 use crate::{
     error::Error,
     page::{Page, PageRequest},
@@ -93,7 +93,7 @@ pub(super) async fn get(
 pub(super) async fn append(
     work: &UnitOfWork,
     conversation_id: i64,
-    new: NewMessage,
+    new: MessageCreate,
 ) -> Result<message::Model, Error> {
     let db = work.db();
     let conversation_row = conversations::get_for_update(db, conversation_id).await?;
@@ -137,9 +137,9 @@ pub(super) async fn append(
 async fn numbered(
     db: &impl ConnectionTrait,
     conversation_row: &conversation::Model,
-    new: NewMessage,
+    new: MessageCreate,
 ) -> Result<message::ActiveModel, Error> {
-    let NewMessage {
+    let MessageCreate {
         agent_id,
         author_name,
         content,
