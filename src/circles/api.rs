@@ -121,29 +121,29 @@ impl CirclesApi {
     /// first), then by when they joined. The ETag changes exactly when anything shown does; with an
     /// `If-None-Match` that names it the answer is 304, after one cheap look. Fails with 404
     /// `not_found` where there is no live circle of that name.
-    #[oai(path = "/:name", method = "get", operation_id = "get_circle")]
+    #[oai(path = "/:circle_name", method = "get", operation_id = "get_circle")]
     async fn get_circle(
         &self,
         Data(database): Data<&Database>,
         Data(cache): Data<&RosterCache>,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// Whether to show memberships that ended too.
         include_inactive: Query<Option<bool>>,
         headers: &HeaderMap,
     ) -> Result<RosterAnswer, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
-            let (roster, state) = roster::get(db, &name.0, true).await?;
+            let (roster, state) = roster::get(db, &circle_name.0, true).await?;
             let etag = view_etag(state.id, state.revision, &roster);
             return Ok(RosterAnswer::Whole(Written::new(roster, etag)));
         }
         let named = headers
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok());
-        let kept = cache.find(&name.0);
+        let kept = cache.find(&circle_name.0);
         if named.is_some() || kept.is_some() {
-            let state = queries::get_state(db, &name.0).await?;
+            let state = queries::get_state(db, &circle_name.0).await?;
             if named.is_some_and(|named| is_named(named, &state.etag())) {
                 return Ok(RosterAnswer::NotModified(state.etag()));
             }
@@ -154,10 +154,10 @@ impl CirclesApi {
                 return Ok(RosterAnswer::Whole(written));
             }
         }
-        let (roster, state) = roster::get(db, &name.0, false).await?;
+        let (roster, state) = roster::get(db, &circle_name.0, false).await?;
         let written = Written::new(roster, state.etag());
         cache.count(false);
-        cache.keep(name.0, state, written.clone());
+        cache.keep(circle_name.0, state, written.clone());
         Ok(RosterAnswer::Whole(written))
     }
 
@@ -165,13 +165,17 @@ impl CirclesApi {
     ///
     /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
     /// where there is no live circle of that name, and 409 `circle_name_taken`.
-    #[oai(path = "/:name", method = "patch", operation_id = "update_circle")]
+    #[oai(
+        path = "/:circle_name",
+        method = "patch",
+        operation_id = "update_circle"
+    )]
     async fn update_circle(
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
@@ -179,7 +183,7 @@ impl CirclesApi {
     ) -> Result<Tagged<Circle>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 let row = queries::update(&work, name, precondition, patch.clone().into()).await?;
@@ -192,19 +196,23 @@ impl CirclesApi {
     ///
     /// It stops, and its name is free again. `restore_circle` brings it back. Fails with 404
     /// `not_found` where there is no live circle of that name.
-    #[oai(path = "/:name", method = "delete", operation_id = "delete_circle")]
+    #[oai(
+        path = "/:circle_name",
+        method = "delete",
+        operation_id = "delete_circle"
+    )]
     async fn delete_circle(
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// Change it only in the state that this tag names.
         #[oai(name = "If-Match", validator(max_length = 1000))]
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 queries::delete(&work, name, precondition).await?;
@@ -221,7 +229,7 @@ impl CirclesApi {
     /// circle of that name, 409 `circle_name_taken` where a live circle has taken the name since,
     /// and 409 `not_deleted` where the live circle is the only one there ever was.
     #[oai(
-        path = "/:name/restore",
+        path = "/:circle_name/restore",
         method = "post",
         operation_id = "restore_circle"
     )]
@@ -230,9 +238,9 @@ impl CirclesApi {
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name when it was deleted.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 Tagged::row(queries::restore(&work, name).await?)
@@ -244,15 +252,19 @@ impl CirclesApi {
     ///
     /// A circle that is running stays as it is. Fails with 404 `not_found` where there is no live
     /// circle of that name.
-    #[oai(path = "/:name/start", method = "post", operation_id = "start_circle")]
+    #[oai(
+        path = "/:circle_name/start",
+        method = "post",
+        operation_id = "start_circle"
+    )]
     async fn start_circle(
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 Tagged::row(queries::set_status(&work, name, CircleStatus::Running).await?)
@@ -264,15 +276,19 @@ impl CirclesApi {
     ///
     /// A circle that is stopped stays as it is. Fails with 404 `not_found` where there is no live
     /// circle of that name.
-    #[oai(path = "/:name/stop", method = "post", operation_id = "stop_circle")]
+    #[oai(
+        path = "/:circle_name/stop",
+        method = "post",
+        operation_id = "stop_circle"
+    )]
     async fn stop_circle(
         &self,
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 Tagged::row(queries::set_status(&work, name, CircleStatus::Stopped).await?)

@@ -119,36 +119,26 @@ impl<T: Send, const STATUS: u16, const TAGGED: bool> IntoResponse for Answer<T, 
 
 impl<T: Type, const STATUS: u16, const TAGGED: bool> ApiResponse for Answer<T, STATUS, TAGGED> {
     fn meta() -> MetaResponses {
-        let header = |name: &str, description: &str| MetaHeader {
+        let header = |name: &str| MetaHeader {
             name: name.to_owned(),
-            description: Some(description.to_owned()),
+            description: None,
             required: true,
             deprecated: false,
             schema: String::schema_ref(),
         };
-        let etag = header(
-            "ETag",
-            "Names this state of it, for `If-Match` and `If-None-Match`",
-        );
-        let mut headers = Vec::new();
-        let mut description = "What was asked for";
-        if STATUS == 201 {
-            description = "Created";
-            headers.push(header("Location", "Path of the new resource"));
-        }
-        if TAGGED {
-            headers.push(etag);
-        }
+        let location = (STATUS == 201).then(|| header("Location"));
+        let etag = TAGGED.then(|| header("ETag"));
         MetaResponses {
             responses: vec![MetaResponse {
-                description,
+                // The finishing pass says what it is, and what the headers are.
+                description: "",
                 status: Some(STATUS),
                 status_range: None,
                 content: vec![MetaMediaType {
                     content_type: "application/json",
                     schema: T::schema_ref(),
                 }],
-                headers,
+                headers: location.into_iter().chain(etag).collect(),
             }],
         }
     }

@@ -1,4 +1,4 @@
-//! `/v1/circles/{name}/members`
+//! `/v1/circles/{circle_name}/members`
 
 use entity::{member, values::MemberRole};
 use poem::web::Data;
@@ -36,7 +36,7 @@ impl MembersApi {
     /// their agents, models and providers. Fails with 404 `not_found` where there is no live
     /// circle of that name.
     #[oai(
-        path = "/circles/:name/members",
+        path = "/circles/:circle_name/members",
         method = "get",
         operation_id = "list_members"
     )]
@@ -45,7 +45,7 @@ impl MembersApi {
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// Only those in this role.
         role: Query<Option<MemberRole>>,
         /// Whether to show memberships that ended too.
@@ -64,7 +64,7 @@ impl MembersApi {
             role: role.0,
             include_inactive: include_inactive.0.unwrap_or(false),
         };
-        let rows = queries::list(database.connection(), &name.0, filter, page).await?;
+        let rows = queries::list(database.connection(), &circle_name.0, filter, page).await?;
         Ok(Body(rows.into()))
     }
 
@@ -75,7 +75,7 @@ impl MembersApi {
     /// `invalid_request` where there is no such agent, 409 `member_exists` where it is in the
     /// circle, and 409 `circle_full` where the circle has `max_members` already.
     #[oai(
-        path = "/circles/:name/members",
+        path = "/circles/:circle_name/members",
         method = "post",
         operation_id = "add_member"
     )]
@@ -84,10 +84,10 @@ impl MembersApi {
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         new: Json<MemberCreate>,
     ) -> Result<Created<Member>, Error> {
-        let (name, agent_id) = (&name.0, new.0.agent_id);
+        let (name, agent_id) = (&circle_name.0, new.0.agent_id);
         let row = &member::ActiveModel::from(new.0);
         let answer = |added| {
             let location = format!("/v1/circles/{name}/members/{agent_id}");
@@ -122,7 +122,7 @@ impl MembersApi {
     /// no such agent or one is named twice, and 409 `circle_full` where somebody new would come in
     /// and the set has more than `max_members`.
     #[oai(
-        path = "/circles/:name/members",
+        path = "/circles/:circle_name/members",
         method = "put",
         operation_id = "replace_members"
     )]
@@ -131,10 +131,10 @@ impl MembersApi {
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         members: Json<MemberSet>,
     ) -> Result<Untagged<MemberChanges>, Error> {
-        let (name, members) = (&name.0, &members.0);
+        let (name, members) = (&circle_name.0, &members.0);
         write
             .run(database, |work| async move {
                 let changes = replace::run(&work, name, members.clone()).await?;
@@ -153,7 +153,7 @@ impl MembersApi {
     /// them in order. Fails with 404 `not_found` where there is no live circle of that name, and
     /// 422 `invalid_request` where an agent is named twice or a removal has other fields.
     #[oai(
-        path = "/circles/:name/members:batch",
+        path = "/circles/:circle_name/members:batch",
         method = "post",
         operation_id = "batch_members"
     )]
@@ -162,12 +162,12 @@ impl MembersApi {
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// Whether to do what can be done where not all of it can.
         partial: Query<Option<bool>>,
         batch: Json<MemberBatch>,
     ) -> Result<Untagged<MemberBatchResult>, Error> {
-        let (name, batch) = (&name.0, &batch.0);
+        let (name, batch) = (&circle_name.0, &batch.0);
         let partial = partial.0.unwrap_or(false);
         write
             .run(database, |work| async move {
@@ -182,7 +182,7 @@ impl MembersApi {
     /// Fails with 404 `not_found` where there is no live circle of that name, or the agent is not
     /// in it.
     #[oai(
-        path = "/circles/:name/members/:agent_id",
+        path = "/circles/:circle_name/members/:agent_id",
         method = "get",
         operation_id = "get_member"
     )]
@@ -190,12 +190,12 @@ impl MembersApi {
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
     ) -> Result<Tagged<Member>, Error> {
-        Tagged::row(queries::get(database.connection(), &name.0, agent_id.0).await?)
+        Tagged::row(queries::get(database.connection(), &circle_name.0, agent_id.0).await?)
     }
 
     /// Update a member
@@ -203,7 +203,7 @@ impl MembersApi {
     /// An absent field stays. Fails with 404 `not_found` where there is no live circle of that
     /// name, or the agent is not in it.
     #[oai(
-        path = "/circles/:name/members/:agent_id",
+        path = "/circles/:circle_name/members/:agent_id",
         method = "patch",
         operation_id = "update_member"
     )]
@@ -212,7 +212,7 @@ impl MembersApi {
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
@@ -223,7 +223,7 @@ impl MembersApi {
     ) -> Result<Tagged<Member>, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
         let patch = &patch.0;
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 let changes = patch.clone().into();
@@ -238,7 +238,7 @@ impl MembersApi {
     /// Ends the membership; adding the agent again restores it. Fails with 404 `not_found` where
     /// there is no live circle of that name, or the agent is not in it.
     #[oai(
-        path = "/circles/:name/members/:agent_id",
+        path = "/circles/:circle_name/members/:agent_id",
         method = "delete",
         operation_id = "remove_member"
     )]
@@ -247,7 +247,7 @@ impl MembersApi {
         Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
@@ -256,7 +256,7 @@ impl MembersApi {
         if_match: Header<Option<String>>,
     ) -> Result<NoContent, Error> {
         let precondition = &Precondition::parse(if_match.as_deref());
-        let name = &name.0;
+        let name = &circle_name.0;
         write
             .run(database, |work| async move {
                 queries::remove(&work, name, agent_id.0, precondition).await?;
