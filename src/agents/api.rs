@@ -1,11 +1,11 @@
 //! `/v1/agents`
 
 use chrono::{DateTime, Utc};
-use entity::values::AgentStatus;
+use entity::{agent, values::AgentStatus};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
@@ -20,7 +20,7 @@ use crate::{
     models::{self, dto::Model},
     page::PageRequest,
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -59,18 +59,8 @@ impl AgentsApi {
         updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<AgentInclude>>,
-        /// What to sort by; `id` where it is not given.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<Body<PageBody<Agent>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = AgentFilter {
             status: status.0,
             model_id: model_id.0,
@@ -100,16 +90,12 @@ impl AgentsApi {
     #[oai(path = "/agents", method = "post", operation_id = "create_agent")]
     async fn create_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         new: Json<AgentCreate>,
     ) -> Result<Created<Agent>, Error> {
-        let new = &new.0;
+        let path = |row: &agent::Model| format!("/v1/agents/{}", row.id);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/agents/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
@@ -134,23 +120,15 @@ impl AgentsApi {
     #[oai(path = "/agents/:id", method = "patch", operation_id = "update_agent")]
     async fn update_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<AgentUpdate>,
+        precondition: Precondition,
+        update: Json<AgentUpdate>,
     ) -> Result<Tagged<Agent>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
@@ -160,21 +138,14 @@ impl AgentsApi {
     #[oai(path = "/agents/:id", method = "delete", operation_id = "delete_agent")]
     async fn delete_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition))
             .await
     }
 
@@ -190,17 +161,12 @@ impl AgentsApi {
     )]
     async fn restore_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Agent>, Error> {
-        write
-            .run(database, |work| async move {
-                Tagged::row(queries::restore(&work, id.0).await?)
-            })
-            .await
+        write.update(|work| queries::restore(work, id.0)).await
     }
 
     /// List the agents that run on a model
@@ -220,16 +186,8 @@ impl AgentsApi {
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Agent>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         models::queries::get(db, id.0).await?;
         let its = AgentFilter {

@@ -49,16 +49,8 @@ impl AuditApi {
         until: Query<Option<DateTime<Utc>>>,
         /// From which end; `desc` where it is not given.
         order: Query<Option<AuditOrder>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, in either order.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<AuditEntry>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         if resource_id.is_some() && resource.is_none() {
             let detail = "goes with `resource`";
             return Err(Error::invalid("query/resource_id", detail));

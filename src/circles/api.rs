@@ -1,7 +1,7 @@
 //! `/v1/circles`
 
 use chrono::{DateTime, Utc};
-use entity::values::CircleStatus;
+use entity::{circle, values::CircleStatus};
 use poem::{
     IntoResponse, Response,
     http::{HeaderMap, StatusCode, header},
@@ -9,7 +9,7 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse, OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
     registry::{MetaResponses, Registry},
 };
@@ -26,7 +26,7 @@ use crate::{
     error::Error,
     http::{BodyText, Created, NoContent, PageBody, Tag, Tagged, Written},
     revision::{Precondition, is_named, view_etag},
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -39,7 +39,6 @@ impl CirclesApi {
     /// In the order of their ids, or as `sort` says. Deleted circles are not shown. With
     /// `include=members`, every circle brings its active members along, as the roster shows them.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
-    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_circles(
         &self,
         Data(database): Data<&Database>,
@@ -52,18 +51,8 @@ impl CirclesApi {
         updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<CircleInclude>>,
-        /// What to sort by; `id` where it is not given.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<BodyText<PageBody<Circle>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
@@ -101,16 +90,12 @@ impl CirclesApi {
     #[oai(path = "/", method = "post", operation_id = "create_circle")]
     async fn create_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         new: Json<CircleCreate>,
     ) -> Result<Created<Circle>, Error> {
-        let new = &new.0;
+        let path = |row: &circle::Model| format!("/v1/circles/{}", row.name);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/circles/{}", row.name), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
@@ -172,22 +157,15 @@ impl CirclesApi {
     )]
     async fn update_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<CircleUpdate>,
+        precondition: Precondition,
+        update: Json<CircleUpdate>,
     ) -> Result<Tagged<Circle>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, name, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
+            .update(|work| {
+                queries::update(work, &circle_name, &precondition, update.0.clone().into())
             })
             .await
     }
@@ -203,21 +181,13 @@ impl CirclesApi {
     )]
     async fn delete_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                queries::delete(&work, name, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, &circle_name, &precondition))
             .await
     }
 
@@ -235,16 +205,12 @@ impl CirclesApi {
     )]
     async fn restore_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name when it was deleted.
         circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                Tagged::row(queries::restore(&work, name).await?)
-            })
+            .update(|work| queries::restore(work, &circle_name))
             .await
     }
 
@@ -259,16 +225,12 @@ impl CirclesApi {
     )]
     async fn start_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                Tagged::row(queries::set_status(&work, name, CircleStatus::Running).await?)
-            })
+            .update(|work| queries::set_status(work, &circle_name, CircleStatus::Running))
             .await
     }
 
@@ -283,16 +245,12 @@ impl CirclesApi {
     )]
     async fn stop_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                Tagged::row(queries::set_status(&work, name, CircleStatus::Stopped).await?)
-            })
+            .update(|work| queries::set_status(work, &circle_name, CircleStatus::Stopped))
             .await
     }
 }

@@ -1,24 +1,24 @@
 //! `/v1/conversations`
 
 use chrono::{DateTime, Utc};
-use entity::values::ConversationStatus;
+use entity::{conversation, values::ConversationStatus};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
 use super::{
     dto::{Conversation, ConversationCreate, ConversationUpdate, Participant, ParticipantCreate},
-    queries::{self, ConversationFilter, ConversationRow},
+    queries::{self, ConversationFilter, ConversationRow, ParticipantRow},
 };
 use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -54,18 +54,8 @@ impl ConversationsApi {
             pattern = "^(participants|last_message)(,(participants|last_message))*$"
         ))]
         include: Query<Option<String>>,
-        /// What to sort by; `id` where it is not given. `name` is the topic.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<Body<PageBody<Conversation>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ConversationFilter {
             status: status.0,
             circle_id: circle_id.0,
@@ -95,18 +85,12 @@ impl ConversationsApi {
     #[oai(path = "/", method = "post", operation_id = "create_conversation")]
     async fn create_conversation(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         new: Json<ConversationCreate>,
     ) -> Result<Created<Conversation>, Error> {
-        let new = &new.0;
+        let path = |row: &conversation::Model| format!("/v1/conversations/{}", row.id);
         write
-            .run(database, |work| async move {
-                let mut new = new.clone();
-                let (circle, participants) = (new.circle.take(), new.participants.take());
-                let row = queries::create(&work, circle, participants, new.into()).await?;
-                Created::row(format!("/v1/conversations/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone()))
             .await
     }
 
@@ -131,23 +115,15 @@ impl ConversationsApi {
     #[oai(path = "/:id", method = "patch", operation_id = "update_conversation")]
     async fn update_conversation(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<ConversationUpdate>,
+        precondition: Precondition,
+        update: Json<ConversationUpdate>,
     ) -> Result<Tagged<Conversation>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
@@ -158,21 +134,14 @@ impl ConversationsApi {
     #[oai(path = "/:id", method = "delete", operation_id = "delete_conversation")]
     async fn delete_conversation(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition))
             .await
     }
 
@@ -213,18 +182,16 @@ impl ConversationsApi {
     )]
     async fn add_participant(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         new: Json<ParticipantCreate>,
     ) -> Result<Created<Participant>, Error> {
-        let agent_id = new.agent_id;
+        let path = |_: &ParticipantRow| format!("/v1/conversations/{}/participants", id.0);
         write
-            .run(database, |work| async move {
-                let row = queries::add_participant(&work, id.0, agent_id).await?;
-                Created::row(format!("/v1/conversations/{}/participants", id.0), row)
+            .create(path, |work| {
+                queries::add_participant(work, id.0, new.agent_id)
             })
             .await
     }
@@ -240,7 +207,6 @@ impl ConversationsApi {
     )]
     async fn remove_participant(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
@@ -250,10 +216,7 @@ impl ConversationsApi {
         agent_id: Path<i64>,
     ) -> Result<NoContent, Error> {
         write
-            .run(database, |work| async move {
-                queries::remove_participant(&work, id.0, agent_id.0).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::remove_participant(work, id.0, agent_id.0))
             .await
     }
 }

@@ -1,16 +1,14 @@
 //! `/v1/keys`
 
+use entity::api_key;
 use poem::web::Data;
-use poem_openapi::{
-    OpenApi,
-    param::{Path, Query},
-    payload::Json,
-};
+use poem_openapi::{OpenApi, param::Path, payload::Json};
 
 use super::{
     Keyring,
     dto::{CreatedKey, Key, KeyCreate},
     queries,
+    token::Token,
 };
 use crate::{
     database::Database,
@@ -31,16 +29,8 @@ impl KeysApi {
     async fn list_keys(
         &self,
         Data(database): Data<&Database>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Key>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let rows = queries::list(database.connection(), page).await?;
         Ok(Body(rows.into()))
     }
@@ -55,19 +45,18 @@ impl KeysApi {
     #[oai(path = "/", method = "post", operation_id = "create_key")]
     async fn create_key(
         &self,
-        Data(database): Data<&Database>,
         Data(keyring): Data<&Keyring>,
         _once: NotIdempotent,
         write: WriteRequest,
         new: Json<KeyCreate>,
     ) -> Result<Answer<CreatedKey, 201, false>, Error> {
-        let new = &new.0;
-        let created = write.run(database, |work| async move {
-            let (row, token) = queries::create(&work, new.clone().into()).await?;
-            let location = format!("/v1/keys/{}", row.id);
-            Answer::untagged_at(location, &CreatedKey::new(row, &token))
-        });
-        let created = created.await?;
+        let respond = |(row, token): (api_key::Model, Token)| {
+            let path = format!("/v1/keys/{}", row.id);
+            Answer::untagged_at(path, &CreatedKey::new(row, &token))
+        };
+        let created = write
+            .run(|work| queries::create(work, new.0.clone()), respond)
+            .await?;
         keyring.has_keys();
         Ok(created)
     }
@@ -96,17 +85,11 @@ impl KeysApi {
     #[oai(path = "/:id", method = "delete", operation_id = "revoke_key")]
     async fn revoke_key(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The key's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<NoContent, Error> {
-        write
-            .run(database, |work| async move {
-                queries::revoke(&work, id.0).await?;
-                Ok(NoContent::Done)
-            })
-            .await
+        write.delete(|work| queries::revoke(work, id.0)).await
     }
 }

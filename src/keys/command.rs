@@ -11,7 +11,7 @@ use entity::{
 };
 use migration::runner::MigrateError;
 
-use super::queries::{self, Draft};
+use super::{dto::KeyCreate, queries};
 use crate::{
     config::Settings,
     database::{Database, OpenError},
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Debug, Subcommand)]
 pub enum KeysCommand {
     /// Create a key and print its token, which is shown this once
-    Create(NewKeyArguments),
+    Create(CreateArguments),
     /// List all keys, those that are no longer good too
     List,
     /// Revoke a key: it is no longer good from the next request on
@@ -34,7 +34,7 @@ pub enum KeysCommand {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct NewKeyArguments {
+pub struct CreateArguments {
     /// What it is for
     #[arg(long, value_parser = name)]
     name: String,
@@ -124,26 +124,23 @@ pub async fn run(
 async fn create(
     settings: &Settings,
     database: &Database,
-    new: NewKeyArguments,
+    new: CreateArguments,
     out: &mut impl io::Write,
     aside: &mut impl io::Write,
 ) -> Result<(), KeysError> {
     database.prepare(!settings.server.no_migrate).await?;
-    let NewKeyArguments {
+    let CreateArguments {
         name,
         scopes,
         expires,
     } = new;
-    let draft = &Draft {
+    let new = &KeyCreate {
         name,
         scopes,
         expires_at: expires.map(|Expiry(moment)| moment),
     };
-    let by_hand = Actor::default();
-    let created = write::run(database, &by_hand, |work| async move {
-        queries::create(&work, draft.clone()).await
-    });
-    let (row, token) = created.await?;
+    let create = |work| queries::create(work, new.clone());
+    let (row, token) = write::run(database, &Actor::default(), create).await?;
     let api_key::Model { id, scopes, .. } = &row;
     writeln!(aside, "key {id} ({scopes}); its token is shown this once:")?;
     writeln!(out, "{}", token.reveal())?;
@@ -221,11 +218,10 @@ impl fmt::Display for State {
 
 async fn revoke(database: &Database, id: i64, aside: &mut impl io::Write) -> Result<(), KeysError> {
     database.check().await?;
-    let by_hand = Actor::default();
-    let revoked = write::run(database, &by_hand, |work| async move {
-        queries::revoke(&work, id).await
-    });
-    revoked.await?;
+    write::run(database, &Actor::default(), |work| {
+        queries::revoke(work, id)
+    })
+    .await?;
     writeln!(aside, "key {id} is revoked")?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Reads and writes of API keys.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use entity::{
     api_key,
     values::{Scope, ScopeList, now},
@@ -11,7 +11,10 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::token::{Secret, Token};
+use super::{
+    dto::KeyCreate,
+    token::{Secret, Token},
+};
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
@@ -26,14 +29,6 @@ fn change(action: Action, row: &api_key::Model) -> Change {
 
 /// How often the last use of a key is written at most.
 pub(crate) const USE_NOTED: TimeDelta = TimeDelta::minutes(1);
-
-/// A key to create.
-#[derive(Clone, Debug)]
-pub(crate) struct Draft {
-    pub(crate) name: String,
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-}
 
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
@@ -67,16 +62,16 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<api_key::M
         .ok_or_else(|| Error::not_found("key", id.to_string()))
 }
 
-/// Makes a key. Its token is nowhere but in what this returns.
+/// Creates a key. Its token exists only in the returned value.
 pub(crate) async fn create(
-    work: &UnitOfWork,
-    draft: Draft,
+    work: UnitOfWork,
+    new: KeyCreate,
 ) -> Result<(api_key::Model, Token), Error> {
-    let Draft {
+    let KeyCreate {
         name,
         scopes,
         expires_at,
-    } = draft;
+    } = new;
     let now = now();
     if expires_at.is_some_and(|moment| moment <= now) {
         return Err(Error::invalid("#/expires_at", "is not in the future"));
@@ -85,7 +80,7 @@ pub(crate) async fn create(
     let row = api_key::ActiveModel {
         id: NotSet,
         name: Set(name),
-        scopes: Set(each_once(&scopes)),
+        scopes: Set(distinct(&scopes)),
         secret_hash: Set(secret.hash()),
         created_at: Set(now),
         expires_at: Set(expires_at),
@@ -98,15 +93,15 @@ pub(crate) async fn create(
     Ok((row, token))
 }
 
-fn each_once(scopes: &[Scope]) -> ScopeList {
+fn distinct(scopes: &[Scope]) -> ScopeList {
     let named = Scope::ALL
         .into_iter()
         .filter(|scope| scopes.contains(scope));
     ScopeList(named.collect())
 }
 
-/// Revokes a key, where that has not been done before.
-pub(crate) async fn revoke(work: &UnitOfWork, id: i64) -> Result<(), Error> {
+/// Revokes a key, unless it is revoked already.
+pub(crate) async fn revoke(work: UnitOfWork, id: i64) -> Result<(), Error> {
     let revoked = api_key::Entity::update_many()
         .set(api_key::ActiveModel {
             revoked_at: Set(Some(now())),

@@ -4,7 +4,7 @@ use entity::{member, values::MemberRole};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
@@ -40,7 +40,6 @@ impl MembersApi {
         method = "get",
         operation_id = "list_members"
     )]
-    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_members(
         &self,
         Data(database): Data<&Database>,
@@ -50,16 +49,8 @@ impl MembersApi {
         role: Query<Option<MemberRole>>,
         /// Whether to show memberships that ended too.
         include_inactive: Query<Option<bool>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Member>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let filter = MemberFilter {
             role: role.0,
             include_inactive: include_inactive.0.unwrap_or(false),
@@ -81,34 +72,24 @@ impl MembersApi {
     )]
     async fn add_member(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
         new: Json<MemberCreate>,
     ) -> Result<Created<Member>, Error> {
-        let (name, agent_id) = (&circle_name.0, new.0.agent_id);
-        let row = &member::ActiveModel::from(new.0);
-        let answer = |added| {
-            let location = format!("/v1/circles/{name}/members/{agent_id}");
-            Created::row(location, added)
-        };
-        let statement = add::add_in_one_statement(
-            database.connection(),
-            write.actor(),
-            name,
-            agent_id,
-            row.clone(),
-        );
-        let may_exist = match write.fast_path(database, statement).await? {
-            FastPath::Done(added) => return answer(added),
-            FastPath::Nothing => false,
-            FastPath::Unknown => true,
+        let agent_id = new.agent_id;
+        let path = |_: &member::Model| format!("/v1/circles/{}/members/{agent_id}", circle_name.0);
+        // One row for all attempts, so that its `joined_at` identifies it.
+        let row = member::ActiveModel::from(new.0);
+        let statement =
+            |db, actor| add::add_in_one_statement(db, actor, &circle_name, agent_id, row.clone());
+        let may_exist = match write.fast_path(statement).await? {
+            FastPath::Done(added) => return Created::row(path(&added), added),
+            FastPath::NotDone { may_exist } => may_exist,
         };
         write
-            .run(database, |work| async move {
-                let row = row.clone();
-                answer(add::add(&work, name, agent_id, row, may_exist).await?)
+            .create(path, |work| {
+                add::add(work, &circle_name, agent_id, row.clone(), may_exist)
             })
             .await
     }
@@ -128,18 +109,13 @@ impl MembersApi {
     )]
     async fn replace_members(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
         members: Json<MemberSet>,
     ) -> Result<Untagged<MemberChanges>, Error> {
-        let (name, members) = (&circle_name.0, &members.0);
         write
-            .run(database, |work| async move {
-                let changes = replace::run(&work, name, members.clone()).await?;
-                Untagged::of(&changes)
-            })
+            .update_many(|work| replace::run(work, &circle_name, members.0.clone()))
             .await
     }
 
@@ -159,7 +135,6 @@ impl MembersApi {
     )]
     async fn batch_members(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
@@ -167,13 +142,9 @@ impl MembersApi {
         partial: Query<Option<bool>>,
         batch: Json<MemberBatch>,
     ) -> Result<Untagged<MemberBatchResult>, Error> {
-        let (name, batch) = (&circle_name.0, &batch.0);
         let partial = partial.0.unwrap_or(false);
         write
-            .run(database, |work| async move {
-                let result = batch::run(&work, name, batch.clone(), partial).await?;
-                Untagged::of(&result)
-            })
+            .update_many(|work| batch::run(work, &circle_name, batch.0.clone(), partial))
             .await
     }
 
@@ -209,26 +180,19 @@ impl MembersApi {
     )]
     async fn update_member(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<MemberUpdate>,
+        precondition: Precondition,
+        update: Json<MemberUpdate>,
     ) -> Result<Tagged<Member>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                let changes = patch.clone().into();
-                let row = queries::update(&work, name, agent_id.0, precondition, changes).await?;
-                Tagged::row(row)
+            .update(|work| {
+                let changes = update.0.clone().into();
+                queries::update(work, &circle_name, agent_id.0, &precondition, changes)
             })
             .await
     }
@@ -244,24 +208,16 @@ impl MembersApi {
     )]
     async fn remove_member(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let name = &circle_name.0;
         write
-            .run(database, |work| async move {
-                queries::remove(&work, name, agent_id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::remove(work, &circle_name, agent_id.0, &precondition))
             .await
     }
 
@@ -280,16 +236,8 @@ impl MembersApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<AgentCircle>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         let rows = queries::list_of_agent(db, id.0, page).await?;
         Ok(Body(rows.into()))

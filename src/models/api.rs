@@ -1,10 +1,11 @@
 //! `/v1/models`
 
 use chrono::{DateTime, Utc};
+use entity::model;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 use sea_orm::QueryResult;
@@ -20,7 +21,7 @@ use crate::{
     page::PageRequest,
     providers::{self, dto::Provider},
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -52,18 +53,8 @@ impl ModelsApi {
         updated_since: Query<Option<DateTime<Utc>>>,
         /// What to bring along.
         include: Query<Option<ModelInclude>>,
-        /// What to sort by; `id` where it is not given. `name` is the model_name.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<BodyText<PageBody<Model>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ModelFilter {
             provider_id: provider_id.0,
             mode: mode.0,
@@ -102,16 +93,12 @@ impl ModelsApi {
     #[oai(path = "/models", method = "post", operation_id = "create_model")]
     async fn create_model(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         new: Json<ModelCreate>,
     ) -> Result<Created<Model>, Error> {
-        let new = &new.0;
+        let path = |row: &model::Model| format!("/v1/models/{}", row.id);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/models/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
@@ -136,23 +123,15 @@ impl ModelsApi {
     #[oai(path = "/models/:id", method = "patch", operation_id = "update_model")]
     async fn update_model(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<ModelUpdate>,
+        precondition: Precondition,
+        update: Json<ModelUpdate>,
     ) -> Result<Tagged<Model>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
@@ -163,21 +142,14 @@ impl ModelsApi {
     #[oai(path = "/models/:id", method = "delete", operation_id = "delete_model")]
     async fn delete_model(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition))
             .await
     }
 
@@ -197,16 +169,8 @@ impl ModelsApi {
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<BodyText<PageBody<Model>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         providers::queries::get(db, id.0).await?;
         let its = ModelFilter {

@@ -30,6 +30,7 @@ pub(crate) fn introduce<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, 
 fn finish(description: &mut Value) {
     description["openapi"] = "3.0.3".into();
     describe_service(description);
+    parameters::expand(description);
     schemas::finish(description);
     tags_in_order(description);
     let schemas = description["components"]["schemas"].clone();

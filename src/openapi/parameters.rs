@@ -1,8 +1,10 @@
 //! Parameters: those that every operation of a kind takes, and an example for each.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::operation::Operation;
+use super::operation::{self, Operation};
 use crate::{
     http::NotIdempotent,
     write::{IdempotencyKey, MAX_KEY_LENGTH},
@@ -26,6 +28,49 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("since", "2026-11-23T09:00:00Z"),
     ("until", "2026-11-24T09:00:00Z"),
 ];
+
+/// An argument that stands for several parameters is described as one object (see `http::parameters`).
+/// Lists the object's fields as the parameters they are.
+pub(super) fn expand(description: &mut Value) {
+    let mut schemas = description["components"]["schemas"].take();
+    let mut expanded = BTreeSet::new();
+    operation::each(description, |operation| {
+        let Some(parameters) = operation.parameters_mut() else {
+            return;
+        };
+        for parameter in std::mem::take(parameters) {
+            let reference = parameter["schema"]["$ref"].as_str();
+            match reference.and_then(|reference| reference.rsplit_once('/')) {
+                Some((_, name)) if schemas[name]["type"] == "object" => {
+                    parameters.extend(fields_of(&schemas[name], &parameter));
+                    expanded.insert(name.to_owned());
+                }
+                _ => parameters.push(parameter),
+            }
+        }
+    });
+    if let Some(schemas) = schemas.as_object_mut() {
+        schemas.retain(|name, _| !expanded.contains(name));
+    }
+    description["components"]["schemas"] = schemas;
+}
+
+/// The fields of an object as parameters in the place of this one.
+fn fields_of(object: &Value, parameter: &Value) -> Vec<Value> {
+    let fields = object["properties"].as_object().into_iter().flatten();
+    let parameters = fields.map(|(name, field)| {
+        let mut schema = field.clone();
+        let mut parameter = parameter.clone();
+        parameter["name"] = name.as_str().into();
+        parameter["description"] = schema["description"].take();
+        if let Some(schema) = schema.as_object_mut() {
+            schema.shift_remove("description");
+        }
+        parameter["schema"] = schema.pointer("/allOf/0").cloned().unwrap_or(schema);
+        parameter
+    });
+    parameters.collect()
+}
 
 /// Every POST takes an idempotency key, except those whose responses can't be stored.
 pub(super) fn offer_idempotency(operation: &mut Operation<'_>) {

@@ -1,10 +1,11 @@
 //! `/v1/providers`
 
 use chrono::{DateTime, Utc};
+use entity::provider;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
@@ -17,7 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -29,7 +30,6 @@ impl ProvidersApi {
     ///
     /// In the order of their ids, or as `sort` says.
     #[oai(path = "/", method = "get", operation_id = "list_providers")]
-    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_providers(
         &self,
         Data(database): Data<&Database>,
@@ -40,18 +40,8 @@ impl ProvidersApi {
         is_local: Query<Option<bool>>,
         /// Only those that were changed at this moment or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to sort by; `id` where it is not given.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<Body<PageBody<Provider>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ProviderFilter {
             q: q.0,
             is_local: is_local.0,
@@ -68,16 +58,12 @@ impl ProvidersApi {
     #[oai(path = "/", method = "post", operation_id = "create_provider")]
     async fn create_provider(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         new: Json<ProviderCreate>,
     ) -> Result<Created<Provider>, Error> {
-        let new = &new.0;
+        let path = |row: &provider::Model| format!("/v1/providers/{}", row.id);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/providers/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
@@ -103,23 +89,15 @@ impl ProvidersApi {
     #[oai(path = "/:id", method = "patch", operation_id = "update_provider")]
     async fn update_provider(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<ProviderUpdate>,
+        precondition: Precondition,
+        update: Json<ProviderUpdate>,
     ) -> Result<Tagged<Provider>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
@@ -131,24 +109,17 @@ impl ProvidersApi {
     #[oai(path = "/:id", method = "delete", operation_id = "delete_provider")]
     async fn delete_provider(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
         /// Delete its models with it.
         cascade: Query<Option<bool>>,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         let cascade = cascade.0.unwrap_or(false);
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition, cascade).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition, cascade))
             .await
     }
 }

@@ -189,9 +189,12 @@ async fn all_or_nothing_says_everything_that_is_in_the_way_and_changes_nothing()
         let expected = [
             (
                 1,
-                format!("agent {} is a member of circle team already", ids[1]),
+                format!("agent {} is already a member of circle team", ids[1]),
             ),
-            (2, "circle team has all of its 2 members".to_owned()),
+            (
+                2,
+                "circle team has reached its limit of 2 members".to_owned(),
+            ),
             (3, format!("there is no member {} of circle team", ids[3])),
             (4, format!("there is no agent {}", ids[4])),
             (5, "there is no member 999999 of circle team".to_owned()),
@@ -269,7 +272,7 @@ async fn removals_free_places_and_additions_take_them_in_order() {
         let mut operations = each("add", &ids[2..5]);
         operations.extend(each("remove", &ids[..1]));
         let found = in_the_way(batch(app, BATCH, operations.clone()).await);
-        let full = "circle team has all of its 3 members".to_owned();
+        let full = "circle team has reached its limit of 3 members".to_owned();
         assert_eq!(found, [("#/operations/2".to_owned(), full)]);
 
         let body = batch(app, PARTIAL, operations).await.ok();

@@ -1,5 +1,6 @@
 //! `/v1/conversations/{id}/messages` and `/v1/conversations/{id}/transcript`
 
+use entity::message;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -37,16 +38,8 @@ impl MessagesApi {
         id: Path<i64>,
         /// From which end; `asc` where it is not given.
         order: Query<Option<MessageOrder>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of a page of the same conversation, in either order.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to tell how many there are, too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Message>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let order = order.0.unwrap_or_default();
         let rows = queries::list(database.connection(), id.0, order, page).await?;
         Ok(Body(rows.into()))
@@ -66,20 +59,18 @@ impl MessagesApi {
     )]
     async fn create_message(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         new: Json<MessageCreate>,
     ) -> Result<Created<Message>, Error> {
-        let new = &new.0;
+        let path = |row: &message::Model| {
+            let (id, number) = (row.conversation_id, row.number);
+            format!("/v1/conversations/{id}/messages/{number}")
+        };
         write
-            .run(database, |work| async move {
-                let row = queries::append(&work, id.0, new.clone()).await?;
-                let number = row.number;
-                Created::row(format!("/v1/conversations/{}/messages/{number}", id.0), row)
-            })
+            .create(path, |work| queries::append(work, id.0, new.0.clone()))
             .await
     }
 
