@@ -25,8 +25,8 @@ use crate::{
     lifecycle::Lifecycle,
     members::MembersApi,
     middleware::{
-        AppState, Auth, ErrorResponses, Headers, NotModified, RateLimit, Readiness, RequestIds,
-        RequestValidation, RetryRead, Routing, RunToCompletion, Wrap,
+        AppState, Auth, ErrorResponses, Headers, JsonSchema, NotModified, RateLimit, Readiness,
+        RequestIds, RequestValidation, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -60,6 +60,12 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| Documents::of(&service(
 /// The description as it is served and committed.
 pub fn description() -> String {
     String::from_utf8_lossy(DOCUMENTS.json.text()).into_owned()
+}
+
+/// The schema of a request body, by its name in the description.
+pub(crate) fn input_schema(name: &str) -> JsonSchema {
+    let description = &DOCUMENTS.description;
+    JsonSchema::compile(&description["components"]["schemas"][name], description)
 }
 
 /// The icon of the pages in the browser's tabs.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
-    write::UnitOfWork,
+    write::{UnitOfWork, merge},
 };
 
 struct Operation {
@@ -113,7 +113,7 @@ fn decide(locked: &LockedMembers<'_>, operation: Operation) -> Decision {
             &queries::unknown(circle, agent_id),
         )),
         (Update, Some(before)) => {
-            let row = queries::merge(before.clone().into_active_model(), &requested);
+            let row = merge(before.clone().into_active_model(), &requested);
             Ok(Plan::Update(row))
         }
         (Remove, Some(_)) => Ok(Plan::Remove),

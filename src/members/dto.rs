@@ -9,8 +9,7 @@ use poem_openapi::{Enum, Object};
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use super::queries::merge;
-use crate::{circles::dto::Circle, http::input};
+use crate::{circles::dto::Circle, http::input, write::merge};
 
 /// A membership: one agent's place in one circle.
 #[derive(Debug, Object, Serialize)]

@@ -10,7 +10,7 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, Select,
 };
 
 use super::dto::AgentCircle;
@@ -144,20 +144,6 @@ async fn save(
     changes.id = Unchanged(before.id);
     changes.revision = Unchanged(before.revision);
     Ok(changes.update(db).await?)
-}
-
-/// `row` with the columns that `requested` sets. A column that has the value already does not count as
-/// changed.
-pub(super) fn merge(
-    mut row: member::ActiveModel,
-    requested: &member::ActiveModel,
-) -> member::ActiveModel {
-    for column in member::Column::iter() {
-        if let Set(value) = requested.get(column) {
-            row.set_if_not_equals(column, value);
-        }
-    }
-    row
 }
 
 /// How many more members a circle takes; negative if its limit was lowered below what it has.

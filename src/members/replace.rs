@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
-    write::UnitOfWork,
+    write::{UnitOfWork, merge},
 };
 
 /// Makes exactly these agents the circle's members. Existing members stay, and are written only if
@@ -70,7 +70,7 @@ fn compare(
                     joined_at: NotSet,
                     ..requested
                 };
-                let row = queries::merge(before.clone().into_active_model(), &requested);
+                let row = merge(before.clone().into_active_model(), &requested);
                 if row.is_changed() {
                     changes.updated.push(agent_id);
                     rows.push(row);

@@ -168,6 +168,7 @@ input! {
     #[derive(Default)]
     create ModelCreate;
     /// Changes to a model. A model stays with its provider.
+    #[derive(Default)]
     update ModelUpdate;
     create_only {
         /// The provider that serves the model.

@@ -72,6 +72,7 @@ input! {
     /// A provider to create.
     create ProviderCreate;
     /// Changes to a provider.
+    #[derive(Default)]
     update ProviderUpdate;
     required {
         /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, starting with a letter

@@ -6,6 +6,8 @@
 //!
 //! Start with [`unit_of_work`]; it may use `database` and what is below it.
 
+use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, Iterable};
+
 mod audit;
 mod caller;
 mod idempotency;
@@ -19,6 +21,17 @@ pub(crate) use idempotency::{
 };
 pub(crate) use request::{FastPath, WriteRequest};
 pub(crate) use unit_of_work::{UnitOfWork, run};
+
+/// `row` with the columns that `requested` sets. A column that has the value already does not count as
+/// changed.
+pub(crate) fn merge<A: ActiveModelTrait>(mut row: A, requested: &A) -> A {
+    for column in <A::Entity as EntityTrait>::Column::iter() {
+        if let ActiveValue::Set(value) = requested.get(column) {
+            row.set_if_not_equals(column, value);
+        }
+    }
+    row
+}
 
 /// Who makes a change, and in which request.
 #[derive(Clone, Debug, Default)]
