@@ -36,20 +36,20 @@ pub(crate) struct CirclesApi;
 impl CirclesApi {
     /// List circles
     ///
-    /// In the order of their ids, or as `sort` says. Deleted circles are not shown. With
-    /// `include=members`, every circle brings its active members along, as the roster shows them.
+    /// Ordered by id, or as `sort` says. Deleted circles are not listed. With `include=members`, each
+    /// circle contains its active members as the roster shows them.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
     async fn list_circles(
         &self,
         Data(database): Data<&Database>,
-        /// Only those in this state.
+        /// Only circles with this status.
         status: Query<Option<CircleStatus>>,
-        /// Text anywhere in the name or display name; ASCII letters match in either case.
+        /// Text that the name or display name contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along.
+        /// Related resources to include.
         include: Query<Option<CircleInclude>>,
         page: SortedRequest,
     ) -> Result<BodyText<PageBody<Circle>>, Error> {
@@ -85,8 +85,8 @@ impl CirclesApi {
 
     /// Create a circle
     ///
-    /// It starts out stopped and without members. Fails with 409 `circle_name_taken` where a live
-    /// circle has the name.
+    /// A new circle is stopped and has no members. Fails with 409 `circle_name_taken` if a circle has
+    /// the name.
     #[oai(path = "/", method = "post", operation_id = "create_circle")]
     async fn create_circle(
         &self,
@@ -101,11 +101,10 @@ impl CirclesApi {
 
     /// Get a circle with its members: the roster
     ///
-    /// All that a runtime needs to build a handle for every member: its agent's prompts and
-    /// skills, the model it runs on and that model's provider. Members are ordered by role (leads
-    /// first), then by when they joined. The ETag changes exactly when anything shown does; with an
-    /// `If-None-Match` that names it the answer is 304, after one cheap look. Fails with 404
-    /// `not_found` where there is no live circle of that name.
+    /// Everything that a runtime needs to build a handle for each member: the agent's prompts and
+    /// skills, its model and that model's provider. Members are ordered by role, leads first, and then
+    /// by the time they joined. The ETag changes exactly when the roster does. Fails with 404
+    /// `not_found` if there is no circle with this name.
     #[oai(path = "/:circle_name", method = "get", operation_id = "get_circle")]
     async fn get_circle(
         &self,
@@ -113,7 +112,7 @@ impl CirclesApi {
         Data(cache): Data<&RosterCache>,
         /// The circle's name.
         circle_name: Path<String>,
-        /// Whether to show memberships that ended too.
+        /// Whether to include memberships that have ended.
         include_inactive: Query<Option<bool>>,
         headers: &HeaderMap,
     ) -> Result<RosterAnswer, Error> {
@@ -148,8 +147,9 @@ impl CirclesApi {
 
     /// Update a circle
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is no live circle of that name, and 409 `circle_name_taken`.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no circle with this name, and with 409 `circle_name_taken` if another circle has the
+    /// new name.
     #[oai(
         path = "/:circle_name",
         method = "patch",
@@ -172,8 +172,8 @@ impl CirclesApi {
 
     /// Delete a circle
     ///
-    /// It stops, and its name is free again. `restore_circle` brings it back. Fails with 404
-    /// `not_found` where there is no live circle of that name.
+    /// Stops the circle and releases its name. `restore_circle` restores it. Fails with 404 `not_found`
+    /// if there is no circle with this name.
     #[oai(
         path = "/:circle_name",
         method = "delete",
@@ -193,11 +193,11 @@ impl CirclesApi {
 
     /// Restore a deleted circle
     ///
-    /// The one of that name that was deleted last; give it another name, and the one deleted
-    /// before it can be restored in turn. It comes back stopped, with the members it had, except
-    /// for agents that were deleted since. Fails with 404 `not_found` where there never was a
-    /// circle of that name, 409 `circle_name_taken` where a live circle has taken the name since,
-    /// and 409 `not_deleted` where the live circle is the only one there ever was.
+    /// Restores the most recently deleted circle with this name; once that one is renamed, the next can
+    /// be restored. The circle is stopped and has the members it had, except for agents that were
+    /// deleted since. Fails with 404 `not_found` if there never was a circle with this name, with 409
+    /// `circle_name_taken` if another circle has taken the name since, and with 409 `not_deleted` if
+    /// the only circle with this name is not deleted.
     #[oai(
         path = "/:circle_name/restore",
         method = "post",
@@ -206,7 +206,7 @@ impl CirclesApi {
     async fn restore_circle(
         &self,
         write: WriteRequest,
-        /// The circle's name when it was deleted.
+        /// The circle's name at its deletion.
         circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
         write
@@ -216,8 +216,8 @@ impl CirclesApi {
 
     /// Start a circle
     ///
-    /// A circle that is running stays as it is. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
+    /// Does nothing if the circle is running. Fails with 404 `not_found` if there is no circle with
+    /// this name.
     #[oai(
         path = "/:circle_name/start",
         method = "post",
@@ -236,8 +236,8 @@ impl CirclesApi {
 
     /// Stop a circle
     ///
-    /// A circle that is stopped stays as it is. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
+    /// Does nothing if the circle is stopped. Fails with 404 `not_found` if there is no circle with
+    /// this name.
     #[oai(
         path = "/:circle_name/stop",
         method = "post",
@@ -255,7 +255,7 @@ impl CirclesApi {
     }
 }
 
-/// The answer to a request for a roster.
+/// The response to a request for a roster.
 enum RosterAnswer {
     Whole(Written),
     NotModified(String),

@@ -28,27 +28,26 @@ pub(crate) struct ConversationsApi;
 impl ConversationsApi {
     /// List conversations
     ///
-    /// In the order of their ids, or as `sort` says. Three statements at most, whatever is
-    /// included.
+    /// Ordered by id, or as `sort` says.
     #[oai(path = "/", method = "get", operation_id = "list_conversations")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_conversations(
         &self,
         Data(database): Data<&Database>,
-        /// Only those in this state.
+        /// Only conversations with this status.
         status: Query<Option<ConversationStatus>>,
-        /// Only those that belong to this circle.
+        /// Only conversations of this circle.
         #[oai(validator(minimum(value = "1")))]
         circle_id: Query<Option<i64>>,
-        /// Only those in which this agent takes part.
+        /// Only conversations in which this agent participates.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Query<Option<i64>>,
-        /// Text anywhere in the topic; ASCII letters match in either case.
+        /// Text that the topic contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along: `participants`, `last_message` or both, with a comma in between.
+        /// Related resources to include: `participants`, `last_message` or both, separated by a comma.
         #[oai(validator(
             max_length = 64,
             pattern = "^(participants|last_message)(,(participants|last_message))*$"
@@ -81,7 +80,7 @@ impl ConversationsApi {
 
     /// Create a conversation
     ///
-    /// Fails with 422 `invalid_request` where there is no such circle or agent.
+    /// Fails with 422 `invalid_request` if there is no such circle or agent.
     #[oai(path = "/", method = "post", operation_id = "create_conversation")]
     async fn create_conversation(
         &self,
@@ -96,7 +95,7 @@ impl ConversationsApi {
 
     /// Get a conversation
     ///
-    /// Fails with 404 `not_found` where there is none of that id.
+    /// Fails with 404 `not_found` if there is no conversation with this id.
     #[oai(path = "/:id", method = "get", operation_id = "get_conversation")]
     async fn get_conversation(
         &self,
@@ -110,8 +109,8 @@ impl ConversationsApi {
 
     /// Update a conversation
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no conversation with this id.
     #[oai(path = "/:id", method = "patch", operation_id = "update_conversation")]
     async fn update_conversation(
         &self,
@@ -129,8 +128,8 @@ impl ConversationsApi {
 
     /// Delete a conversation
     ///
-    /// With all that was said in it, for good. Fails with 404 `not_found` where there is none of
-    /// that id.
+    /// Deletes it permanently, with its messages. Fails with 404 `not_found` if there is no
+    /// conversation with this id.
     #[oai(path = "/:id", method = "delete", operation_id = "delete_conversation")]
     async fn delete_conversation(
         &self,
@@ -147,8 +146,8 @@ impl ConversationsApi {
 
     /// List a conversation's participants
     ///
-    /// All of them, in the order of their turns; 500 at most can be there from the start. Fails
-    /// with 404 `not_found` where there is no conversation of that id.
+    /// All of them, in the order of their turns; a new conversation can have at most 500. Fails with
+    /// 404 `not_found` if there is no conversation with this id.
     #[oai(
         path = "/:id/participants",
         method = "get",
@@ -170,11 +169,11 @@ impl ConversationsApi {
         }))
     }
 
-    /// Let an agent take part
+    /// Add a participant
     ///
-    /// It is last in the order of turns. Fails with 404 `not_found` where there is no conversation
-    /// of that id, 422 `invalid_request` where there is no such agent, and 409
-    /// `participant_exists` where it takes part already.
+    /// Adds the agent at the end of the order of turns. Fails with 404 `not_found` if there is no
+    /// conversation with this id, with 422 `invalid_request` if there is no such agent, and with 409
+    /// `participant_exists` if it already participates.
     #[oai(
         path = "/:id/participants",
         method = "post",
@@ -196,10 +195,10 @@ impl ConversationsApi {
             .await
     }
 
-    /// Let an agent leave
+    /// Remove a participant
     ///
-    /// What it said stays. Fails with 404 `not_found` where there is no conversation of that id,
-    /// or the agent takes no part in it.
+    /// The agent's messages stay. Fails with 404 `not_found` if there is no conversation with this id,
+    /// or the agent does not participate in it.
     #[oai(
         path = "/:id/participants/:agent_id",
         method = "delete",

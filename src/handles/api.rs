@@ -21,8 +21,8 @@ impl HandlesApi {
     ///
     /// For every active member, in the roster's order, all that a runtime starts it from: provider
     /// and model, sampling settings, skills and the effective system prompt, each with where it
-    /// came from. What is wrong is listed as warnings. Fails with 404 `not_found` where there is
-    /// no live circle of that name.
+    /// came from. Problems are listed as warnings. Fails with 404 `not_found` if there is no circle with
+    /// this name.
     #[oai(
         path = "/circles/:circle_name/handles",
         method = "get",
@@ -41,7 +41,7 @@ impl HandlesApi {
     /// Lint a circle
     ///
     /// All warnings of its handles, and no handles. `circle-registry circle lint` says the same.
-    /// Fails with 404 `not_found` where there is no live circle of that name.
+    /// Fails with 404 `not_found` if there is no circle with this name.
     #[oai(
         path = "/circles/:circle_name/lint",
         method = "get",
@@ -58,7 +58,7 @@ impl HandlesApi {
 
     /// Get the handle of an agent
     ///
-    /// As it is outside any circle. Fails with 404 `not_found` where there is no agent of that id.
+    /// The handle outside any circle. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(
         path = "/agents/:id/handle",
         method = "get",

@@ -24,7 +24,7 @@ pub(crate) struct KeysApi;
 impl KeysApi {
     /// List keys
     ///
-    /// In the order of their ids, those that were revoked or have expired too.
+    /// Ordered by id, including revoked and expired keys.
     #[oai(path = "/", method = "get", operation_id = "list_keys")]
     async fn list_keys(
         &self,
@@ -37,11 +37,9 @@ impl KeysApi {
 
     /// Create a key
     ///
-    /// Its token is in this answer and nowhere else, so this takes no `Idempotency-Key` (422): an
-    /// answer that was kept to be repeated would be a token that was kept. Where the answer was
-    /// lost, revoke the key and create another.
-    ///
-    /// With the first key of a service, every operation comes to need one.
+    /// The response contains the key's token, which is not stored and can't be retrieved later. For
+    /// that reason an `Idempotency-Key` is not accepted (422). If the response is lost, revoke the key
+    /// and create another. Once the first key exists, every operation requires one.
     #[oai(path = "/", method = "post", operation_id = "create_key")]
     async fn create_key(
         &self,
@@ -63,8 +61,8 @@ impl KeysApi {
 
     /// Get a key
     ///
-    /// Without its token, which the service does not have. Fails with 404 `not_found` where there is
-    /// none of that id.
+    /// Without its token, which is not stored. Fails with 404 `not_found` if there is no key with this
+    /// id.
     #[oai(path = "/:id", method = "get", operation_id = "get_key")]
     async fn get_key(
         &self,
@@ -79,9 +77,9 @@ impl KeysApi {
 
     /// Revoke a key
     ///
-    /// It is no longer good from the next request on, on every instance, and stays in the list for
-    /// the record. Revoking it again changes nothing. Fails with 404 `not_found` where there is
-    /// none of that id.
+    /// The key is rejected from the next request on, by every instance. It stays in the list as a
+    /// record. Revoking it again does nothing. Fails with 404 `not_found` if there is no key with this
+    /// id.
     #[oai(path = "/:id", method = "delete", operation_id = "revoke_key")]
     async fn revoke_key(
         &self,

@@ -32,9 +32,8 @@ pub(crate) struct MembersApi;
 impl MembersApi {
     /// List a circle's members
     ///
-    /// The memberships alone, in the order of their ids; the roster (`get_circle`) shows them with
-    /// their agents, models and providers. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
+    /// The memberships alone, ordered by id. The roster (`get_circle`) shows them with their agents,
+    /// models and providers. Fails with 404 `not_found` if there is no circle with this name.
     #[oai(
         path = "/circles/:circle_name/members",
         method = "get",
@@ -45,9 +44,9 @@ impl MembersApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         circle_name: Path<String>,
-        /// Only those in this role.
+        /// Only members with this role.
         role: Query<Option<MemberRole>>,
-        /// Whether to show memberships that ended too.
+        /// Whether to include memberships that have ended.
         include_inactive: Query<Option<bool>>,
         page: PageRequest,
     ) -> Result<Body<PageBody<Member>>, Error> {
@@ -61,10 +60,10 @@ impl MembersApi {
 
     /// Add an agent to a circle
     ///
-    /// An agent that was in the circle before gets its old membership back, with the role and
-    /// lists given now. Fails with 404 `not_found` where there is no live circle of that name, 422
-    /// `invalid_request` where there is no such agent, 409 `member_exists` where it is in the
-    /// circle, and 409 `circle_full` where the circle has `max_members` already.
+    /// If the agent was a member before, its previous membership is restored with the fields of this
+    /// request. Fails with 404 `not_found` if there is no circle with this name, with 422
+    /// `invalid_request` if there is no such agent, with 409 `member_exists` if it is already a member,
+    /// and with 409 `circle_full` if the circle has `max_members` members.
     #[oai(
         path = "/circles/:circle_name/members",
         method = "post",
@@ -96,12 +95,11 @@ impl MembersApi {
 
     /// Replace a circle's members
     ///
-    /// Makes exactly these agents the members: adds or restores those that are missing, updates
-    /// those that differ, ends the memberships of all others, and leaves the rest alone. An absent
-    /// field means its usual value, as when a member is added. All or nothing. Fails with 404
-    /// `not_found` where there is no live circle of that name, 422 `invalid_request` where there is
-    /// no such agent or one is named twice, and 409 `circle_full` where somebody new would come in
-    /// and the set has more than `max_members`.
+    /// Makes exactly these agents the members: adds or restores those that are missing, updates those
+    /// that differ, ends all other memberships, and leaves the rest unchanged. An absent field takes
+    /// its default, as when a member is added. All or nothing. Fails with 404 `not_found` if there is
+    /// no circle with this name, with 422 `invalid_request` if there is no such agent or one is
+    /// repeated, and with 409 `circle_full` if the set adds an agent and is larger than `max_members`.
     #[oai(
         path = "/circles/:circle_name/members",
         method = "put",
@@ -121,13 +119,13 @@ impl MembersApi {
 
     /// Change many members at once
     ///
-    /// Up to 500 additions, updates and removals, in one step. All or nothing: where one of them
-    /// can't be done, nothing is, and the batch fails with 409 `batch_failed`, whose `errors` point
-    /// at every one that is in the way. With `partial=true` those that can be done are done, and
-    /// the result of each of the others says why not. Against `max_members` counts what the circle
-    /// has in the end: removals free places, wherever in the batch they stand, and additions take
-    /// them in order. Fails with 404 `not_found` where there is no live circle of that name, and
-    /// 422 `invalid_request` where an agent is named twice or a removal has other fields.
+    /// Up to 500 additions, updates and removals in one transaction. All or nothing: if an operation
+    /// can't be done, the batch fails with 409 `batch_failed`, and `errors` points at every such
+    /// operation. With `partial=true`, the others are done, and the result of each failed operation
+    /// says why. `max_members` limits what the circle has in the end: removals free places, wherever
+    /// they are in the batch, and additions take them in order. Fails with 404 `not_found` if there is
+    /// no circle with this name, and with 422 `invalid_request` if an agent is repeated or a removal
+    /// has other fields.
     #[oai(
         path = "/circles/:circle_name/members:batch",
         method = "post",
@@ -138,7 +136,7 @@ impl MembersApi {
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
-        /// Whether to do what can be done where not all of it can.
+        /// Whether to do the operations that can be done if others can't.
         partial: Query<Option<bool>>,
         batch: Json<MemberBatch>,
     ) -> Result<Untagged<MemberBatchResult>, Error> {
@@ -150,8 +148,7 @@ impl MembersApi {
 
     /// Get a member
     ///
-    /// Fails with 404 `not_found` where there is no live circle of that name, or the agent is not
-    /// in it.
+    /// Fails with 404 `not_found` if there is no circle with this name, or the agent is not a member.
     #[oai(
         path = "/circles/:circle_name/members/:agent_id",
         method = "get",
@@ -171,8 +168,8 @@ impl MembersApi {
 
     /// Update a member
     ///
-    /// An absent field stays. Fails with 404 `not_found` where there is no live circle of that
-    /// name, or the agent is not in it.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no circle with this name, or the agent is not a member.
     #[oai(
         path = "/circles/:circle_name/members/:agent_id",
         method = "patch",
@@ -199,8 +196,8 @@ impl MembersApi {
 
     /// Remove a member
     ///
-    /// Ends the membership; adding the agent again restores it. Fails with 404 `not_found` where
-    /// there is no live circle of that name, or the agent is not in it.
+    /// Ends the membership. Adding the agent again restores it. Fails with 404 `not_found` if there is
+    /// no circle with this name, or the agent is not a member.
     #[oai(
         path = "/circles/:circle_name/members/:agent_id",
         method = "delete",
@@ -223,8 +220,8 @@ impl MembersApi {
 
     /// List an agent's circles
     ///
-    /// The live circles it is an active member of, in the order of its memberships' ids. Fails
-    /// with 404 `not_found` where there is no agent of that id.
+    /// The circles that the agent is an active member of, ordered by the ids of the memberships.
+    /// Deleted circles are not listed. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(
         path = "/agents/:id/circles",
         method = "get",

@@ -31,27 +31,26 @@ pub(crate) struct ModelsApi;
 impl ModelsApi {
     /// List models
     ///
-    /// In the order of their ids, or as `sort` says. With `include=provider`, every model brings its
-    /// provider along.
+    /// Ordered by id, or as `sort` says. With `include=provider`, each model contains its provider.
     #[oai(path = "/models", method = "get", operation_id = "list_models")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_models(
         &self,
         Data(database): Data<&Database>,
-        /// Only those of this provider.
+        /// Only models of this provider.
         #[oai(validator(minimum(value = "1")))]
         provider_id: Query<Option<i64>>,
-        /// Only those that do this, as `chat`.
+        /// Only models with this mode, as `chat`.
         #[oai(validator(min_length = 1, max_length = 64))]
         mode: Query<Option<String>>,
-        /// Only those that should no longer be used, or only the others.
+        /// Only models that are deprecated, or only those that are not.
         is_deprecated: Query<Option<bool>>,
-        /// Text anywhere in the name or alias; ASCII letters match in either case.
+        /// Text that the name or alias contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along.
+        /// Related resources to include.
         include: Query<Option<ModelInclude>>,
         page: SortedRequest,
     ) -> Result<BodyText<PageBody<Model>>, Error> {
@@ -88,8 +87,8 @@ impl ModelsApi {
 
     /// Create a model
     ///
-    /// Fails with 422 `invalid_request` where there is no such provider, and 409
-    /// `model_name_taken` where the provider has a model of that name.
+    /// Fails with 422 `invalid_request` if there is no such provider, and with 409 `model_name_taken`
+    /// if the provider has a model with this name.
     #[oai(path = "/models", method = "post", operation_id = "create_model")]
     async fn create_model(
         &self,
@@ -104,7 +103,7 @@ impl ModelsApi {
 
     /// Get a model
     ///
-    /// Fails with 404 `not_found` where there is none of that id.
+    /// Fails with 404 `not_found` if there is no model with this id.
     #[oai(path = "/models/:id", method = "get", operation_id = "get_model")]
     async fn get_model(
         &self,
@@ -118,8 +117,9 @@ impl ModelsApi {
 
     /// Update a model
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, and 409 `model_name_taken`.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no model with this id, and with 409 `model_name_taken` if the provider has another
+    /// model with this name.
     #[oai(path = "/models/:id", method = "patch", operation_id = "update_model")]
     async fn update_model(
         &self,
@@ -137,8 +137,8 @@ impl ModelsApi {
 
     /// Delete a model
     ///
-    /// Fails with 404 `not_found` where there is none of that id, and 409 `model_in_use` while
-    /// agents run on it.
+    /// Fails with 404 `not_found` if there is no model with this id, and with 409 `model_in_use` while
+    /// agents use it.
     #[oai(path = "/models/:id", method = "delete", operation_id = "delete_model")]
     async fn delete_model(
         &self,
@@ -155,9 +155,9 @@ impl ModelsApi {
 
     /// List a provider's models
     ///
-    /// In the order of their ids. `GET /v1/models?provider_id=…` is the same list with filters and
-    /// other orders, and is empty for a provider that does not exist. Fails with 404 `not_found`
-    /// where there is no provider of that id.
+    /// Ordered by id. `GET /v1/models?provider_id=…` returns the same list with filters and other
+    /// orders, and is empty for a provider that does not exist. Fails with 404 `not_found` if there is
+    /// no provider with this id.
     #[oai(
         path = "/providers/:id/models",
         method = "get",

@@ -28,17 +28,17 @@ pub(crate) struct ProvidersApi;
 impl ProvidersApi {
     /// List providers
     ///
-    /// In the order of their ids, or as `sort` says.
+    /// Ordered by id, or as `sort` says.
     #[oai(path = "/", method = "get", operation_id = "list_providers")]
     async fn list_providers(
         &self,
         Data(database): Data<&Database>,
-        /// Text anywhere in the name or display name; ASCII letters match in either case.
+        /// Text that the name or display name contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that run on the caller's own machines, or only the others.
+        /// Only providers that are local, or only those that are not.
         is_local: Query<Option<bool>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
         page: SortedRequest,
     ) -> Result<Body<PageBody<Provider>>, Error> {
@@ -53,8 +53,8 @@ impl ProvidersApi {
 
     /// Create a provider
     ///
-    /// Fails with 409 `provider_name_taken` where the name is taken, in whatever case, and with 422
-    /// `invalid_request` where a provider that is not local has a `base_url` without https.
+    /// Fails with 409 `provider_name_taken` if the name is taken, regardless of case, and with 422
+    /// `invalid_request` if a provider that is not local has a `base_url` without https.
     #[oai(path = "/", method = "post", operation_id = "create_provider")]
     async fn create_provider(
         &self,
@@ -69,7 +69,7 @@ impl ProvidersApi {
 
     /// Get a provider
     ///
-    /// Fails with 404 `not_found` where there is none of that id.
+    /// Fails with 404 `not_found` if there is no provider with this id.
     #[oai(path = "/:id", method = "get", operation_id = "get_provider")]
     async fn get_provider(
         &self,
@@ -83,9 +83,10 @@ impl ProvidersApi {
 
     /// Update a provider
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, with 409 `provider_name_taken`, and with 422
-    /// `invalid_request` where it would come to be not local with a `base_url` without https.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no provider with this id, with 409 `provider_name_taken` if the name is taken, and with
+    /// 422 `invalid_request` if the result is a provider that is not local and has a `base_url` without
+    /// https.
     #[oai(path = "/:id", method = "patch", operation_id = "update_provider")]
     async fn update_provider(
         &self,
@@ -103,9 +104,9 @@ impl ProvidersApi {
 
     /// Delete a provider
     ///
-    /// Fails with 404 `not_found` where there is none of that id, with 409 `provider_in_use` while
-    /// it has models, and with 409 `model_in_use` where `cascade=true` meets a model that agents
-    /// run on. Nothing is deleted then.
+    /// Fails with 404 `not_found` if there is no provider with this id, with 409 `provider_in_use` if
+    /// it has models and `cascade` is not set, and with 409 `model_in_use` if `cascade` would delete a
+    /// model that agents use. If it fails, nothing is deleted.
     #[oai(path = "/:id", method = "delete", operation_id = "delete_provider")]
     async fn delete_provider(
         &self,
@@ -114,7 +115,7 @@ impl ProvidersApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         precondition: Precondition,
-        /// Delete its models with it.
+        /// Whether to delete the provider's models too.
         cascade: Query<Option<bool>>,
     ) -> Result<NoContent, Error> {
         let cascade = cascade.0.unwrap_or(false);

@@ -1,10 +1,10 @@
-//! Writes: every change goes through here. One transaction holds the change, its audit entries and,
-//! for a POST with an idempotency key, its response: all of them are there, or none.
+//! Writes. One transaction contains the change, its audit entries and, for a POST with an idempotency key,
+//! its response: either all of them are stored, or none.
 //!
-//! A transaction that the database aborts because of a concurrent one is retried. So a change is a
-//! function that may be called more than once and works only through its [`UnitOfWork`].
+//! A transaction that the database aborts because of a concurrent one is retried. So a change is a function
+//! that may be called more than once and has effects only through its [`UnitOfWork`].
 //!
-//! Start with [`unit_of_work`]; it may use `database` and what is below it.
+//! Start with [`unit_of_work`]. This folder may import `database` and what is below it.
 
 use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, Iterable};
 
@@ -33,7 +33,7 @@ pub(crate) fn merge<A: ActiveModelTrait>(mut row: A, requested: &A) -> A {
     row
 }
 
-/// Who makes a change, and in which request.
+/// Who makes a change, and in which request it is made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Actor {
     pub(crate) caller: Caller,

@@ -262,7 +262,7 @@ async fn the_command_line_makes_lists_and_revokes_keys() {
         let lines: Vec<&str> = listed.lines().collect();
         assert_eq!(lines.len(), 3, "{listed}");
         assert!(
-            lines[1].contains("good") && lines[1].ends_with("admin           ops"),
+            lines[1].contains("active") && lines[1].ends_with("admin           ops"),
             "{listed}"
         );
         assert!(lines[2].contains("read, handles") && lines[2].ends_with("a runtime"));
