@@ -303,7 +303,7 @@ fn a_key_is_not_made_by_a_command_that_makes_no_sense() {
                 "--expires",
                 "yesterday",
             ],
-            "must be a time, as 90d",
+            "must be a duration, as 90d",
         ),
         (&["revoke", "all"], "invalid"),
     ] {
