@@ -1,33 +1,35 @@
-//! Revisions: how a client says from which state of a thing its change starts.
+//! Revisions: how a client says which state of a resource its change starts from.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use entity::{agent, circle, conversation, member, model, provider, values::now};
+use entity::{
+    agent, circle, conversation, member, model, provider, revision::Versioned, values::now,
+};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, UpdateMany,
     sea_query::{Expr, ExprTrait},
 };
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// The entity tag of a thing in one state: strong, because a revision names its bytes.
+/// The entity tag of a resource in one state. It is strong, because a revision determines the bytes.
 pub(crate) fn etag(id: i64, revision: i64) -> String {
     format!("\"{id}-{revision}\"")
 }
 
-/// The entity tag of an answer that shows more than the revision speaks of: it names the very bytes.
-/// A change can be tied to it as to any other; then it speaks of the thing itself.
+/// The entity tag of a response that shows more than the revision covers: it also identifies the bytes. As
+/// a precondition it means the resource alone, like any other tag.
 pub(crate) fn view_etag(id: i64, revision: i64, body: impl AsRef<[u8]>) -> String {
     let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]);
     format!("\"{id}-{revision}-{digest}\"")
 }
 
-/// A row whose state has a name.
+/// A row that has an entity tag.
 pub(crate) trait HasEtag {
     fn etag(&self) -> String;
 }
 
-macro_rules! stated {
+macro_rules! has_etag {
     ($($row:ty),*) => {$(
         impl HasEtag for $row {
             fn etag(&self) -> String {
@@ -37,7 +39,7 @@ macro_rules! stated {
     )*};
 }
 
-stated!(
+has_etag!(
     provider::Model,
     model::Model,
     agent::Model,
@@ -46,49 +48,38 @@ stated!(
     conversation::Model
 );
 
-/// The columns by which a table keeps states.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct VersionedTable<C> {
-    pub(crate) id: C,
-    pub(crate) updated_at: C,
-    pub(crate) revision: C,
+/// Updates one of `rows` in one statement, if it is in a state that the precondition allows, and returns the
+/// row as it is then. `None` if there is no such row; [`Precondition::explain_no_match`] says why.
+///
+/// # Errors
+/// What the database reports.
+pub(crate) async fn update<E: Versioned>(
+    db: &impl ConnectionTrait,
+    rows: UpdateMany<E>,
+    id: i64,
+    precondition: &Precondition,
+    changes: E::ActiveModel,
+) -> Result<Option<E::Model>, DbErr> {
+    let after = rows
+        .set(changes)
+        .col_expr(E::UPDATED_AT, Expr::value(now()))
+        .col_expr(E::REVISION, Expr::col(E::REVISION).add(1))
+        .apply_if(precondition.revisions_of(id), |query, revisions| {
+            query.filter(E::REVISION.is_in(revisions))
+        })
+        .filter(E::ID.eq(id))
+        .exec_with_returning(db)
+        .await?;
+    Ok(after.into_iter().next())
 }
 
-impl<C: ColumnTrait> VersionedTable<C> {
-    /// Changes the columns that are set of one of `rows`, in one statement, where it is in an
-    /// precondition state: the row as it is then, or `None` where there is none to change.
-    ///
-    /// # Errors
-    /// What the database reports.
-    pub(crate) async fn update<E: EntityTrait<Column = C>>(
-        self,
-        db: &impl ConnectionTrait,
-        rows: UpdateMany<E>,
-        id: i64,
-        precondition: &Precondition,
-        changes: E::ActiveModel,
-    ) -> Result<Option<E::Model>, DbErr> {
-        let after = rows
-            .set(changes)
-            .col_expr(self.updated_at, Expr::value(now()))
-            .col_expr(self.revision, Expr::col(self.revision).add(1))
-            .apply_if(precondition.revisions_of(id), |query, revisions| {
-                query.filter(self.revision.is_in(revisions))
-            })
-            .filter(self.id.eq(id))
-            .exec_with_returning(db)
-            .await?;
-        Ok(after.into_iter().next())
-    }
-}
-
-/// From which states a change may start: those of an `If-Match` (RFC 9110, section 13.1.1).
+/// The states that a change may start from: those of an `If-Match` (RFC 9110, section 13.1.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Precondition {
-    /// The client does not mind.
+    /// Any state.
     #[default]
     Any,
-    /// One of these, as id and revision. Tags that are none of ours are left out.
+    /// One of these, as id and revision. Tags that this service did not issue are left out.
     OneOf(Vec<(i64, i64)>),
 }
 
@@ -96,11 +87,11 @@ impl Precondition {
     pub(crate) fn parse(if_match: Option<&str>) -> Self {
         match if_match.map(str::trim) {
             None | Some("*") => Self::Any,
-            Some(tags) => Self::OneOf(tags.split(',').filter_map(own_tag).collect()),
+            Some(tags) => Self::OneOf(tags.split(',').filter_map(parse_tag).collect()),
         }
     }
 
-    /// The revisions of this thing that a change may start from; `None` where any will do.
+    /// The allowed revisions of the resource with this id; `None` for any.
     pub(crate) fn revisions_of(&self, id: i64) -> Option<Vec<i64>> {
         match self {
             Self::Any => None,
@@ -111,10 +102,10 @@ impl Precondition {
         }
     }
 
-    /// Holds the state of a thing against what is precondition.
+    /// Checks the state of a resource.
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`] where it is another.
+    /// [`Error::PreconditionFailed`] if it is not an allowed one.
     pub(crate) fn check(&self, id: i64, revision: i64) -> Result<(), Error> {
         match self.revisions_of(id) {
             Some(revisions) if !revisions.contains(&revision) => Err(Error::PreconditionFailed),
@@ -122,8 +113,8 @@ impl Precondition {
         }
     }
 
-    /// Why a change that was tied to the precondition revisions met no row: the thing is there in
-    /// another state, or it is not there.
+    /// Why a statement with this precondition matched no row: the resource is in another state, or it
+    /// does not exist.
     pub(crate) fn explain_no_match<T>(&self, found: Result<T, Error>) -> Error {
         match found {
             Ok(_) if *self == Self::Any => Error::Database(DbErr::RecordNotUpdated),
@@ -133,13 +124,14 @@ impl Precondition {
     }
 }
 
-fn own_tag(tag: &str) -> Option<(i64, i64)> {
+/// The id and revision of a tag that this service issued.
+fn parse_tag(tag: &str) -> Option<(i64, i64)> {
     let tag = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
     let mut parts = tag.splitn(3, '-');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Whether an `If-None-Match` names this tag (RFC 9110, section 13.1.2: compared weakly).
+/// Whether an `If-None-Match` names this tag (RFC 9110, section 13.1.2: weak comparison).
 pub(crate) fn is_named(if_none_match: &str, etag: &str) -> bool {
     let strong = |tag: &str| {
         tag.trim()

@@ -3,7 +3,13 @@
 //! A request passes the middleware from the last `.wrap(…)` to the first. A new resource is added to
 //! `service`, and each new operation to the table in `middleware/access.rs`.
 
-use poem::{Endpoint, IntoEndpoint, Response, Route, endpoint::make_sync};
+use std::sync::{Arc, LazyLock};
+
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route,
+    endpoint::make_sync,
+    http::{StatusCode, header},
+};
 use poem_openapi::{OpenApi, OpenApiService};
 
 use crate::{
@@ -19,8 +25,8 @@ use crate::{
     lifecycle::Lifecycle,
     members::MembersApi,
     middleware::{
-        AppState, Auth, ErrorResponses, Headers, NotModified, RateLimit, Readiness, RequestIds,
-        RequestValidation, RetryRead, Routing, RunToCompletion, Wrap,
+        AppState, Auth, ErrorResponses, Headers, JsonSchema, NotModified, RateLimit, Readiness,
+        RequestIds, RequestValidation, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -49,9 +55,51 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     ))
 }
 
+static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| Documents::of(&service()));
+
 /// The description as it is served and committed.
 pub fn description() -> String {
-    Documents::of(&service()).text
+    String::from_utf8_lossy(DOCUMENTS.json.text()).into_owned()
+}
+
+/// The schema of a request body, by its name in the description.
+pub(crate) fn input_schema(name: &str) -> JsonSchema {
+    let description = &DOCUMENTS.description;
+    JsonSchema::compile(&description["components"]["schemas"][name], description)
+}
+
+/// The icon of the pages in the browser's tabs.
+const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" stroke="#365bc9" stroke-width="3"/></svg>"##;
+
+/// The documents, besides the operations.
+fn documents() -> Route {
+    Route::new()
+        .at("/openapi.json", DOCUMENTS.json.endpoint())
+        .at("/docs", DOCUMENTS.page.endpoint())
+        .at(
+            "/favicon.ico",
+            make_sync(|_| {
+                let response = Response::builder().content_type("image/svg+xml");
+                let response = response.header(header::CACHE_CONTROL, "max-age=86400");
+                response.body(ICON)
+            }),
+        )
+}
+
+/// Sends a browser that asks for the root to Swagger UI. (A route for it would collide with the
+/// operations, which are nested at the root.)
+async fn root_to_docs(
+    operations: Arc<impl Endpoint<Output: IntoResponse>>,
+    request: Request,
+) -> poem::Result<Response> {
+    if request.uri().path() == "/" {
+        let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
+        return Ok(response.header(header::LOCATION, "/docs").finish());
+    }
+    operations
+        .call(request)
+        .await
+        .map(IntoResponse::into_response)
 }
 
 /// The endpoint that serves every request.
@@ -60,32 +108,14 @@ pub(crate) fn endpoint(
     database: Database,
     lifecycle: Lifecycle,
 ) -> impl Endpoint<Output = Response> + use<> {
-    let service = service();
-    let documents = Documents::of(&service);
-    let routing = Routing::new(&documents.description);
+    let routing = Routing::new(&DOCUMENTS.description);
     let keyring = Keyring::new(settings.key_check_interval);
     let rate_limit = RateLimit::new(settings);
     let auth = Auth::new(settings, keyring.clone(), rate_limit.clone());
-    let text = documents.text;
-    let headers = Headers::new("/docs", &documents.html, &settings.cors_origin);
-    Route::new()
-        .at(
-            "/openapi.json",
-            make_sync(move |_| {
-                Response::builder()
-                    .content_type("application/json")
-                    .body(text.clone())
-            }),
-        )
-        .at(
-            "/docs",
-            make_sync(move |_| {
-                Response::builder()
-                    .content_type("text/html; charset=utf-8")
-                    .body(documents.html.clone())
-            }),
-        )
-        .nest("/", service)
+    let page = String::from_utf8_lossy(DOCUMENTS.page.text());
+    let headers = Headers::new("/docs", &page, &settings.cors_origin);
+    documents()
+        .nest("/", service().into_endpoint().around(root_to_docs))
         .into_endpoint()
         .wrap(NotModified)
         .wrap(RetryRead)
@@ -114,7 +144,7 @@ pub(crate) fn endpoint(
 mod tests {
     use std::time::Duration;
 
-    use poem::{EndpointExt, Request, endpoint::make, http::Method};
+    use poem::{endpoint::make, http::Method};
 
     use super::*;
     use crate::http::PROBLEM_MEDIA_TYPE;
@@ -128,7 +158,7 @@ mod tests {
         let endpoint = operation
             .map_to_response()
             .wrap(RunToCompletion::new(Duration::from_secs(10), 1))
-            .wrap(Routing::new(&Documents::of(&service()).description))
+            .wrap(Routing::new(&DOCUMENTS.description))
             .wrap(ErrorResponses)
             .wrap(RequestIds);
         let request = Request::builder().method(method);

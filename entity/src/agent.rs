@@ -36,4 +36,4 @@ pub struct Model {
     pub memberships: HasMany<super::member::Entity>,
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+crate::revision::versioned!();

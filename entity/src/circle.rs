@@ -33,4 +33,4 @@ pub struct Model {
     pub members: HasMany<super::member::Entity>,
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+crate::revision::versioned!();

@@ -33,4 +33,4 @@ pub struct Model {
     pub messages: HasMany<super::message::Entity>,
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+crate::revision::versioned!();

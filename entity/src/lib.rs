@@ -28,4 +28,5 @@ pub mod model;
 pub mod participant;
 pub mod price;
 pub mod provider;
+pub mod revision;
 pub mod values;

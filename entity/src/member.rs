@@ -29,4 +29,13 @@ pub struct Model {
     pub agent: BelongsTo<super::agent::Entity>,
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+#[async_trait::async_trait]
+impl ActiveModelBehavior for ActiveModel {
+    async fn before_save<C>(mut self, _db: &C, insert: bool) -> Result<Self, DbErr>
+    where
+        C: ConnectionTrait,
+    {
+        self.revision = crate::revision::next(&self.revision, insert)?;
+        Ok(self)
+    }
+}

@@ -38,4 +38,4 @@ pub struct Model {
     pub agents: HasMany<super::agent::Entity>,
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+crate::revision::versioned!();

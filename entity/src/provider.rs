@@ -25,4 +25,4 @@ pub struct Model {
     pub models: HasMany<super::model::Entity>,
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+crate::revision::versioned!();

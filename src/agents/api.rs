@@ -1,16 +1,16 @@
 //! `/v1/agents`
 
 use chrono::{DateTime, Utc};
-use entity::values::AgentStatus;
+use entity::{agent, values::AgentStatus};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
 use super::{
-    dto::{Agent, AgentInclude, AgentPatch, NewAgent},
+    dto::{Agent, AgentCreate, AgentInclude, AgentUpdate},
     queries::{self, AgentFilter},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     models::{self, dto::Model},
     page::PageRequest,
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -30,47 +30,37 @@ pub(crate) struct AgentsApi;
 impl AgentsApi {
     /// List agents
     ///
-    /// In the order of their ids, or as `sort` says. Deleted agents are not shown. With
-    /// `include=model`, every agent that has a model brings it along.
+    /// Ordered by id, or as `sort` says. Deleted agents are not listed. With `include=model`, each
+    /// agent that has a model contains it.
     #[oai(path = "/agents", method = "get", operation_id = "list_agents")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_agents(
         &self,
         Data(database): Data<&Database>,
-        /// Only those that are doing this.
+        /// Only agents with this status.
         status: Query<Option<AgentStatus>>,
-        /// Only those that run on this model.
+        /// Only agents that run on this model.
         #[oai(validator(minimum(value = "1")))]
         model_id: Query<Option<i64>>,
-        /// Only those that have exactly this skill.
+        /// Only agents with exactly this skill.
         #[oai(validator(min_length = 1, max_length = 200))]
         skill: Query<Option<String>>,
-        /// Only those that are good at exactly this.
+        /// Only agents with exactly this competency.
         #[oai(validator(min_length = 1, max_length = 200))]
         competency: Query<Option<String>>,
-        /// Text anywhere in the name; ASCII letters match in either case.
+        /// Text that the name contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those of these ids, at most 200, with a comma in between. An id that no agent has is
-        /// no error; its agent is not in the list.
+        /// Only agents with these ids: at most 200, separated by commas. Ids that do not exist are
+        /// ignored.
         #[oai(validator(max_length = 3999, pattern = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
         ids: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along.
+        /// Related resources to include.
         include: Query<Option<AgentInclude>>,
-        /// What to sort by; `id` where it is not given.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<Body<PageBody<Agent>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = AgentFilter {
             status: status.0,
             model_id: model_id.0,
@@ -96,26 +86,22 @@ impl AgentsApi {
 
     /// Create an agent
     ///
-    /// Fails with 422 `invalid_request` where there is no such model.
+    /// Fails with 422 `invalid_request` if there is no such model.
     #[oai(path = "/agents", method = "post", operation_id = "create_agent")]
     async fn create_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewAgent>,
+        new: Json<AgentCreate>,
     ) -> Result<Created<Agent>, Error> {
-        let new = &new.0;
+        let path = |row: &agent::Model| format!("/v1/agents/{}", row.id);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/agents/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
     /// Get an agent
     ///
-    /// Fails with 404 `not_found` where there is none of that id, or it was deleted.
+    /// Fails with 404 `not_found` if there is no agent with this id, or it is deleted.
     #[oai(path = "/agents/:id", method = "get", operation_id = "get_agent")]
     async fn get_agent(
         &self,
@@ -129,60 +115,45 @@ impl AgentsApi {
 
     /// Update an agent
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, and 422 `invalid_request` where there is no such model.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no agent with this id, and with 422 `invalid_request` if there is no such model.
     #[oai(path = "/agents/:id", method = "patch", operation_id = "update_agent")]
     async fn update_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<AgentPatch>,
+        precondition: Precondition,
+        update: Json<AgentUpdate>,
     ) -> Result<Tagged<Agent>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
     /// Delete an agent
     ///
-    /// Ends its memberships too. Fails with 404 `not_found` where there is none of that id.
+    /// Also ends its memberships. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(path = "/agents/:id", method = "delete", operation_id = "delete_agent")]
     async fn delete_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition))
             .await
     }
 
     /// Restore a deleted agent
     ///
-    /// It is as it was, without the memberships that its deletion ended (add it to its circles
-    /// again), and without a model that was deleted since. Fails with 404 `not_found` where there
-    /// never was one of that id, and 409 `not_deleted` where it is live.
+    /// The agent returns as it was, except that the memberships its deletion ended stay ended, and a
+    /// model that was deleted since is unset. Fails with 404 `not_found` if there never was an agent
+    /// with this id, and with 409 `not_deleted` if it is not deleted.
     #[oai(
         path = "/agents/:id/restore",
         method = "post",
@@ -190,25 +161,19 @@ impl AgentsApi {
     )]
     async fn restore_agent(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Agent>, Error> {
-        write
-            .run(database, |work| async move {
-                Tagged::row(queries::restore(&work, id.0).await?)
-            })
-            .await
+        write.update(|work| queries::restore(work, id.0)).await
     }
 
     /// List the agents that run on a model
     ///
-    /// In the order of their ids, without the deleted ones: what is in the way of deleting the
-    /// model. `GET /v1/agents?model_id=…` is the same list with filters and other orders, and is
-    /// empty for a model that does not exist. Fails with 404 `not_found` where there is no model
-    /// of that id.
+    /// Ordered by id, without deleted agents: the agents that prevent the model from being deleted.
+    /// `GET /v1/agents?model_id=…` returns the same list with filters and other orders, and is empty
+    /// for a model that does not exist. Fails with 404 `not_found` if there is no model with this id.
     #[oai(
         path = "/models/:id/agents",
         method = "get",
@@ -220,16 +185,8 @@ impl AgentsApi {
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Agent>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         models::queries::get(db, id.0).await?;
         let its = AgentFilter {
@@ -241,7 +198,7 @@ impl AgentsApi {
     }
 }
 
-/// The ids of a list of them; one that is too large for an id is no agent's.
+/// Parses a list of ids. A number that is too large is not the id of any agent.
 fn parse_ids(list: &str) -> Result<Vec<i64>, Error> {
     const AT_MOST: usize = 200;
     if list.split(',').count() > AT_MOST {

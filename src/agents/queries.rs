@@ -1,8 +1,8 @@
-//! Reads and writes of agents. A deleted agent keeps its row, so that it can be told who once was
-//! in a circle; every read here looks past it.
+//! Reads and writes of agents. A deleted agent keeps its row, as part of the history of its circles; no
+//! read here returns it.
 
 use chrono::{DateTime, Utc};
-use entity::{agent, circle, member, values::now};
+use entity::{agent, circle, member};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
@@ -15,7 +15,7 @@ use crate::{
     error::{Error, OnConstraint},
     members,
     page::Page,
-    revision::{Precondition, VersionedTable},
+    revision::{self, Precondition},
     search,
     sort::{self, Sortable, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
@@ -26,12 +26,6 @@ const SORTABLE: Sortable<agent::Column> = Sortable {
     name: agent::Column::Name,
     created_at: agent::Column::CreatedAt,
     updated_at: agent::Column::UpdatedAt,
-};
-
-const VERSIONED: VersionedTable<agent::Column> = VersionedTable {
-    id: agent::Column::Id,
-    updated_at: agent::Column::UpdatedAt,
-    revision: agent::Column::Revision,
 };
 
 fn change(action: Action, row: &agent::Model) -> Change {
@@ -114,7 +108,7 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Mod
 }
 
 pub(crate) async fn create(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     row: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     let row = row.insert(work.db()).await.on_foreign_key(no_model)?;
@@ -122,9 +116,9 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an precondition state.
+/// Sets the columns that `changes` sets, in one statement.
 pub(crate) async fn update(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: agent::ActiveModel,
@@ -135,51 +129,48 @@ pub(crate) async fn update(
         precondition.check(id, row.revision)?;
         return Ok(row);
     }
-    let row = change_live(work, id, precondition, changes).await?;
+    let row = save(work.db(), id, precondition, changes).await?;
     work.record(change(Action::Update, &row).fields(fields));
     Ok(row)
 }
 
-async fn change_live(
-    work: &UnitOfWork,
+async fn save(
+    db: &impl ConnectionTrait,
     id: i64,
     precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    let live = agent::Entity::update_many().filter(search::is_true(agent::Column::IsActive));
-    let after = VERSIONED
-        .update(work.db(), live, id, precondition, changes)
-        .await;
-    match after.on_foreign_key(no_model)? {
+    let not_deleted = agent::Entity::update_many().filter(search::is_true(agent::Column::IsActive));
+    let saved = revision::update(db, not_deleted, id, precondition, changes).await;
+    match saved.on_foreign_key(no_model)? {
         Some(row) => Ok(row),
-        None => Err(precondition.explain_no_match(get(work.db(), id).await)),
+        None => Err(precondition.explain_no_match(get(db, id).await)),
     }
 }
 
 /// Deletes an agent and ends its memberships.
 pub(crate) async fn delete(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
 ) -> Result<(), Error> {
-    let gone = agent::ActiveModel {
+    let db = work.db();
+    let deleted = agent::ActiveModel {
         is_active: Set(false),
         ..ActiveModelTrait::default()
     };
-    let row = change_live(work, id, precondition, gone).await?;
+    let row = save(db, id, precondition, deleted).await?;
     work.record(change(Action::Delete, &row));
-    let circles = hold_circles(work.db(), id).await?;
-    let now = now();
+    let circles = lock_circles(db, id).await?;
     let ended = member::Entity::update_many()
-        .col_expr(member::Column::IsActive, Expr::value(false))
-        .col_expr(member::Column::LeftAt, Expr::value(now))
+        .set(members::queries::ended())
         .col_expr(
             member::Column::Revision,
             Expr::col(member::Column::Revision).add(1),
         )
         .filter(member::Column::AgentId.eq(id))
         .filter(search::is_true(member::Column::IsActive))
-        .exec_with_returning(work.db())
+        .exec_with_returning(db)
         .await?;
     for member_row in &ended {
         let circle_row = circles.iter().find(|row| row.id == member_row.circle_id);
@@ -189,36 +180,36 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-/// The circles that an agent is in, held in the order in which all writers take them.
-async fn hold_circles(
+/// Locks the circles that an agent is a member of, in the order in which all writes lock circles.
+async fn lock_circles(
     db: &impl ConnectionTrait,
     agent_id: i64,
 ) -> Result<Vec<circle::Model>, Error> {
-    let its = member::Entity::find()
+    let circle_ids = member::Entity::find()
         .select_only()
         .column(member::Column::CircleId)
         .filter(member::Column::AgentId.eq(agent_id))
         .filter(search::is_true(member::Column::IsActive))
         .into_query();
     Ok(circle::Entity::find()
-        .filter(circle::Column::Id.in_subquery(its))
+        .filter(circle::Column::Id.in_subquery(circle_ids))
         .order_by_asc(circle::Column::Id)
         .lock_exclusive()
         .all(db)
         .await?)
 }
 
-/// Makes a deleted agent live again, in one statement where it was deleted. Its memberships stay
-/// ended.
-pub(crate) async fn restore(work: &UnitOfWork, id: i64) -> Result<agent::Model, Error> {
-    let live_again = agent::ActiveModel {
+/// Restores a deleted agent. The memberships that its deletion ended stay ended.
+pub(crate) async fn restore(work: UnitOfWork, id: i64) -> Result<agent::Model, Error> {
+    let db = work.db();
+    let restored = agent::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
     let deleted = agent::Entity::update_many().filter(agent::Column::IsActive.eq(false));
-    let restored = VERSIONED.update(work.db(), deleted, id, &Precondition::Any, live_again);
-    let Some(row) = restored.await? else {
-        get(work.db(), id).await?;
+    let saved = revision::update(db, deleted, id, &Precondition::Any, restored).await?;
+    let Some(row) = saved else {
+        get(db, id).await?;
         return Err(Error::not_deleted("agent", id.to_string()));
     };
     work.record(change(Action::Restore, &row));

@@ -21,46 +21,38 @@ pub(crate) struct AuditApi;
 impl AuditApi {
     /// List audit entries
     ///
-    /// One for every thing that was changed, left in the same step as the change; a request that
-    /// changed nothing left none. In the order of their ids, the newest first. On PostgreSQL an
-    /// entry shows once its change is complete, which may be a moment after entries with higher
-    /// ids: a poller does well to ask for the last minute again.
+    /// One entry for every resource that a request changed, written in the same transaction as the
+    /// change. Ordered by id, newest first. On PostgreSQL an entry appears when its transaction
+    /// commits, which may be shortly after entries with higher ids: when polling, request the last
+    /// minute again.
     #[oai(path = "/", method = "get", operation_id = "list_audit_entries")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_audit_entries(
         &self,
         Data(database): Data<&Database>,
-        /// Only those of this kind of thing, as `agent`.
+        /// Only entries for this kind of resource, as `agent`.
         #[oai(validator(max_length = 64, pattern = "^[a-z_]+$"))]
         resource: Query<Option<String>>,
-        /// Only those of the thing of this id; things of different kinds have the same ids, so it
-        /// goes with `resource`.
+        /// Only entries for the resource with this id. Requires `resource`, because ids are unique only
+        /// within a kind of resource.
         #[oai(validator(minimum(value = "1")))]
         resource_id: Query<Option<i64>>,
-        /// Only those in which this was done, as `delete`.
+        /// Only entries for this action, as `delete`.
         #[oai(validator(max_length = 64, pattern = "^[a-z_]+$"))]
         action: Query<Option<String>>,
-        /// Only those made with this API key.
+        /// Only changes that were made with this API key.
         #[oai(validator(minimum(value = "1")))]
         key_id: Query<Option<i64>>,
-        /// Only those at this moment or later.
+        /// Only changes at this time or later.
         since: Query<Option<DateTime<Utc>>>,
-        /// Only those before this moment.
+        /// Only changes before this time.
         until: Query<Option<DateTime<Utc>>>,
-        /// From which end; `desc` where it is not given.
+        /// The order of the list; `desc` by default.
         order: Query<Option<AuditOrder>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, in either order.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<AuditEntry>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         if resource_id.is_some() && resource.is_none() {
-            let detail = "goes with `resource`";
+            let detail = "requires `resource`";
             return Err(Error::invalid("query/resource_id", detail));
         }
         let filter = AuditFilter {

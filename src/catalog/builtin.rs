@@ -1,6 +1,5 @@
-//! The well-known providers: how to reach them and which environment variable usually holds the
-//! key. Names are those of LiteLLM's price list, so that its models find them; the addresses and
-//! variables are those in each provider's own API documentation.
+//! The well-known providers: their address, and the environment variable that usually holds the key. Names
+//! are those of LiteLLM's price list; addresses and variables are those of each provider's documentation.
 
 /// A provider that comes with the program.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +12,7 @@ pub(super) struct KnownProvider {
     pub(super) is_local: bool,
 }
 
-/// A provider on the network that speaks OpenAI's protocol, as most do.
+/// A remote provider with OpenAI's protocol, which most have.
 const fn openai_like(
     name: &'static str,
     display_name: &'static str,
@@ -30,7 +29,7 @@ const fn openai_like(
     }
 }
 
-/// A provider on the caller's own machine, on its usual port.
+/// A provider on the caller's own machine, on its default port.
 const fn local(
     name: &'static str,
     display_name: &'static str,
@@ -209,7 +208,7 @@ pub(super) const PROVIDERS: &[KnownProvider] = &[
     ),
 ];
 
-/// What is known of a provider of that name, in whatever case.
+/// The provider with this name, regardless of case.
 pub(super) fn find(name: &str) -> Option<&'static KnownProvider> {
     PROVIDERS
         .iter()
@@ -219,13 +218,39 @@ pub(super) fn find(name: &str) -> Option<&'static KnownProvider> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::base_url;
+    use crate::{
+        catalog::{bounds, import::new_provider},
+        providers::{
+            base_url,
+            dto::{ProviderCreate, ProviderUpdate},
+        },
+    };
+    use poem_openapi::types::MaybeUndefined;
 
     #[test]
-    fn the_well_known_providers_are_where_a_provider_may_be() {
+    fn the_well_known_providers_are_within_the_bounds_of_the_api() {
         for known in PROVIDERS {
-            let checked = base_url::check(known.base_url, known.is_local);
-            assert_eq!(checked, Ok(()), "{}", known.name);
+            let ProviderCreate {
+                name,
+                api_type,
+                display_name,
+                base_url,
+                api_key_env,
+                is_local,
+                config,
+            } = new_provider(known.name);
+            let checked = base_url::check(base_url.as_deref(), is_local);
+            assert_eq!(checked, Ok(()), "{name}");
+            let update = ProviderUpdate {
+                name: Some(name),
+                api_type: Some(api_type),
+                display_name: MaybeUndefined::from_opt_undefined(display_name),
+                base_url: MaybeUndefined::from_opt_undefined(base_url),
+                api_key_env: MaybeUndefined::from_opt_undefined(api_key_env),
+                is_local: Some(is_local),
+                config: Some(config),
+            };
+            assert_eq!(bounds::check_provider(&update), Ok(()), "{}", known.name);
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Writing a price list into the catalogue: one transaction, a handful of statements, and no word
-//! about what the list does not say.
+//! Writing a price list into the catalogue: one transaction and a handful of statements.
 //!
-//! What a list leaves out stays as it is in the database, so that facts added by hand survive the
-//! next import. A model whose retirement date has passed is marked deprecated; one that a person
-//! has marked stays marked.
+//! An import is an update: a field that the list does not state is left unchanged, so data that was added
+//! by hand survives the next import. A model whose retirement date has passed is marked as deprecated. An
+//! import never removes that mark.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,42 +10,46 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
 use entity::{
     model, provider,
     values::{JsonObject, now},
 };
-use indicatif::ProgressBar;
 use migration::runner::MigrateError;
+use poem_openapi::types::MaybeUndefined;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter,
 };
 
 use super::{
     builtin::{self, KnownProvider},
     price_list::{ListedModel, PriceList, Skipped},
     summary::{Summary, Tally},
-    upsert::{Changes, as_new, save},
+    upsert::Changes,
 };
 use crate::{
     config::Settings,
     database::{Database, OpenError},
     error::Error,
-    providers::base_url,
-    write::{self, Action, Actor, Change, Fields, Resource},
+    models::dto::ModelCreate,
+    providers::{
+        base_url,
+        dto::{ProviderCreate, ProviderUpdate},
+    },
+    write::{self, Action, Actor, Change, Fields, Resource, merge},
 };
 
-/// Which part of a list to import, and whether to do it.
+/// Which part of a list to import, and whether to write it.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// Only these providers; all where it is empty.
+    /// Only these providers; all if empty.
     pub providers: Vec<String>,
-    /// Only these modes; all where it is empty.
+    /// Only these modes; all if empty.
     pub modes: Vec<String>,
     pub dry_run: bool,
 }
 
-/// Why an import failed; the database is as it was.
+/// Why an import failed. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error("{} can't be read: {cause}", path.display())]
@@ -64,10 +67,10 @@ pub enum ImportError {
     Write(#[from] Error),
 }
 
-/// Imports a price list, or the well-known providers where no file is given.
+/// Imports a price list, or without a file the well-known providers.
 ///
 /// # Errors
-/// A file that is no price list, a database that can't be reached, or a write that it refuses.
+/// A file that is not a price list, a database that can't be reached, or a write that it rejects.
 pub async fn import(
     settings: &Settings,
     file: Option<&Path>,
@@ -87,9 +90,9 @@ async fn import_into(
     options: &ImportOptions,
 ) -> Result<Summary, ImportError> {
     let list = list.as_ref();
-    let by_hand = Actor::default();
-    let imported = write::run(database, &by_hand, |work| async move {
-        hold(work.db()).await?;
+    let actor = Actor::default();
+    let import = write::run(database, &actor, |work| async move {
+        lock_catalog(work.db()).await?;
         let mut summary = match list {
             Some(list) => import_list(work.db(), list, options).await?,
             None => import_builtin(work.db()).await?,
@@ -102,10 +105,10 @@ async fn import_into(
         }
         Ok(summary)
     });
-    Ok(imported.await?)
+    Ok(import.await?)
 }
 
-/// One for all that is imported. The things themselves have the moment in their `updated_at`.
+/// One audit entry for the whole import.
 fn change(summary: &Summary) -> Option<Change> {
     let tallies = [("providers", summary.providers), ("models", summary.models)];
     let changed = tallies.into_iter().filter(|(_, tally)| tally.writes() > 0);
@@ -125,9 +128,8 @@ fn read_list(path: &Path) -> Result<PriceList, ImportError> {
     })
 }
 
-/// One writer at a time, so that what is read here is still true when it is written. SQLite has it
-/// so anyway; on PostgreSQL readers go on meanwhile.
-async fn hold(db: &DatabaseTransaction) -> Result<(), DbErr> {
+/// Locks the catalogue against other writers, not against readers. SQLite has one writer anyway.
+async fn lock_catalog(db: &DatabaseTransaction) -> Result<(), DbErr> {
     if db.get_database_backend() == DbBackend::Postgres {
         db.execute_unprepared("LOCK TABLE providers, models IN SHARE ROW EXCLUSIVE MODE")
             .await?;
@@ -148,7 +150,7 @@ async fn import_list(
     let all = models.len();
     let models: Vec<&ListedModel> = models.iter().filter(|model| options.wants(model)).collect();
     let filtered = all - models.len();
-    let (ids, providers) = provide(db, &models).await?;
+    let (providers, ids) = write_providers(db, &models).await?;
     let models = write_models(db, &models, &ids).await?;
     Ok(Summary {
         providers,
@@ -162,129 +164,95 @@ async fn import_list(
 
 impl ImportOptions {
     fn wants(&self, model: &ListedModel) -> bool {
-        let provider = self.providers.is_empty()
-            || self
-                .providers
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(&model.provider));
-        let mode = self.modes.is_empty()
-            || model
-                .mode
-                .as_ref()
-                .is_some_and(|mode| self.modes.contains(mode));
-        provider && mode
+        let names = &self.providers;
+        let is_named = |name: &String| name.eq_ignore_ascii_case(&model.provider);
+        let mode = model.update.mode.value();
+        (names.is_empty() || names.iter().any(is_named))
+            && (self.modes.is_empty() || mode.is_some_and(|mode| self.modes.contains(mode)))
     }
 }
 
-/// Makes sure that every model's provider is there, and tells their ids by lower-case name.
-async fn provide(
+/// Adds the providers that are missing. Returns the ids of all by lower-case name.
+async fn write_providers(
     db: &DatabaseTransaction,
     models: &[&ListedModel],
-) -> Result<(HashMap<String, i64>, Tally), DbErr> {
-    let mut ids = provider_ids(db).await?;
+) -> Result<(Tally, HashMap<String, i64>), DbErr> {
+    let mut existing = providers_by_name(db).await?;
+    let mut changes = Changes::<provider::ActiveModel>::default();
     let mut seen = HashSet::new();
-    let named: Vec<&str> = models
-        .iter()
-        .map(|model| model.provider.as_str())
-        .filter(|name| seen.insert(name.to_lowercase()))
-        .collect();
-    let missing: Vec<provider::ActiveModel> = named
-        .iter()
-        .filter(|name| !ids.contains_key(&name.to_lowercase()))
-        .map(|name| new_provider(name, builtin::find(name), now()))
-        .collect();
-    let tally = Tally {
-        added: missing.len(),
-        changed: 0,
-        unchanged: named.len() - missing.len(),
-    };
-    if !missing.is_empty() {
-        save(db, missing, &ProgressBar::hidden()).await?;
-        ids = provider_ids(db).await?;
+    for ListedModel { provider, .. } in models {
+        match existing.get(&provider.to_lowercase()) {
+            _ if !seen.insert(provider.to_lowercase()) => {}
+            None => changes.add(new_provider(provider).into()),
+            Some(_) => changes.keep(),
+        }
     }
-    Ok((ids, tally))
+    let tally = changes.write(db, "providers").await?;
+    if tally.writes() > 0 {
+        existing = providers_by_name(db).await?;
+    }
+    let ids = existing.into_iter().map(|(name, row)| (name, row.id));
+    Ok((tally, ids.collect()))
 }
 
-async fn provider_ids(db: &DatabaseTransaction) -> Result<HashMap<String, i64>, DbErr> {
+async fn providers_by_name(
+    db: &DatabaseTransaction,
+) -> Result<HashMap<String, provider::Model>, DbErr> {
     let rows = provider::Entity::find().all(db).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.name.to_lowercase(), row.id))
-        .collect())
+    let by_name = rows.into_iter().map(|row| (row.name.to_lowercase(), row));
+    Ok(by_name.collect())
 }
 
-fn new_provider(
-    name: &str,
-    known: Option<&KnownProvider>,
-    now: DateTime<Utc>,
-) -> provider::ActiveModel {
-    let mut row = provider::Model {
-        id: 0,
-        name: name.to_owned(),
-        display_name: None,
-        api_type: UNKNOWN.to_owned(),
-        base_url: None,
-        is_local: known.is_some_and(|known| known.is_local),
-        api_key_env: None,
-        config: JsonObject::default(),
-        created_at: now,
-        updated_at: now,
-        revision: 1,
-    };
-    if let Some(known) = known {
-        fill_in(&mut row, known);
-    }
-    as_new(row)
-}
-
-/// The price list does not say which protocol a provider speaks.
+/// Price lists do not state which protocol a provider speaks.
 const UNKNOWN: &str = "unknown";
 
-/// Fills in what nobody has said of a provider.
-fn fill_in(row: &mut provider::Model, known: &KnownProvider) {
-    let fill = |field: &mut Option<String>, fact: Option<&str>| {
-        if field.is_none() {
-            *field = fact.map(ToOwned::to_owned);
-        }
+/// A provider with this name, with what is known about it.
+pub(super) fn new_provider(name: &str) -> ProviderCreate {
+    let known = builtin::find(name);
+    let owned = |fact: Option<&str>| fact.map(ToOwned::to_owned);
+    ProviderCreate {
+        name: name.to_owned(),
+        api_type: known.map_or(UNKNOWN, |known| known.api_type).to_owned(),
+        display_name: owned(known.map(|known| known.display_name)),
+        base_url: owned(known.and_then(|known| known.base_url)),
+        api_key_env: owned(known.and_then(|known| known.api_key_env)),
+        is_local: known.is_some_and(|known| known.is_local),
+        config: JsonObject::default(),
+    }
+}
+
+/// Sets the fields that are not set yet.
+fn fill_in(before: &provider::Model, known: &KnownProvider) -> ProviderUpdate {
+    let fill = |field: &Option<String>, fact: Option<&str>| match (field, fact) {
+        (None, Some(fact)) => MaybeUndefined::Value(fact.to_owned()),
+        _ => MaybeUndefined::Undefined,
     };
-    fill(&mut row.display_name, Some(known.display_name));
-    fill(&mut row.base_url, known.base_url);
-    fill(&mut row.api_key_env, known.api_key_env);
-    if row.api_type == UNKNOWN {
-        known.api_type.clone_into(&mut row.api_type);
+    ProviderUpdate {
+        api_type: (before.api_type == UNKNOWN).then(|| known.api_type.to_owned()),
+        display_name: fill(&before.display_name, Some(known.display_name)),
+        base_url: fill(&before.base_url, known.base_url),
+        api_key_env: fill(&before.api_key_env, known.api_key_env),
+        ..ProviderUpdate::default()
     }
 }
 
 async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
-    let now = now();
-    let mut rows: HashMap<String, provider::Model> = provider::Entity::find()
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|row| (row.name.to_lowercase(), row))
-        .collect();
+    let existing = providers_by_name(db).await?;
     let mut changes = Changes::default();
     let mut skipped = Vec::new();
     for known in builtin::PROVIDERS {
-        match rows.remove(known.name) {
-            None => changes
-                .added
-                .push(new_provider(known.name, Some(known), now)),
-            Some(before) => {
-                let mut after = before.clone();
-                fill_in(&mut after, known);
-                if let Err(wrong) = base_url::check(after.base_url.as_deref(), after.is_local) {
-                    skipped.push(Skipped {
-                        key: after.name,
-                        reason: format!("its base_url {wrong}"),
-                    });
-                    continue;
-                }
-                changes.compare(&before, after, |row| {
-                    row.updated_at = now;
-                    row.revision += 1;
-                });
-            }
+        let Some(before) = existing.get(known.name) else {
+            changes.add(new_provider(known.name).into());
+            continue;
+        };
+        let update = fill_in(before, known);
+        let base_url = update.base_url.value().or(before.base_url.as_ref());
+        match base_url::check(base_url.map(String::as_str), before.is_local) {
+            Ok(()) => changes.update(merge(before.clone().into_active_model(), &update.into())),
+            Err(wrong) => skipped.push(Skipped {
+                key: before.name.clone(),
+                reason: format!("its base_url {wrong}"),
+            }),
         }
     }
     Ok(Summary {
@@ -297,14 +265,16 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
 async fn write_models(
     db: &DatabaseTransaction,
     models: &[&ListedModel],
-    ids: &HashMap<String, i64>,
+    provider_ids: &HashMap<String, i64>,
 ) -> Result<Tally, DbErr> {
-    let now = now();
-    let involved: HashSet<i64> = models
-        .iter()
-        .filter_map(|model| ids.get(&model.provider.to_lowercase()).copied())
-        .collect();
-    let mut rows: HashMap<(i64, String), model::Model> = model::Entity::find()
+    let mut listed = Vec::with_capacity(models.len());
+    for model in models {
+        let id = provider_ids.get(&model.provider.to_lowercase());
+        let id = id.ok_or_else(|| DbErr::RecordNotFound(model.provider.clone()))?;
+        listed.push((*id, model));
+    }
+    let involved: HashSet<i64> = listed.iter().map(|(provider_id, _)| *provider_id).collect();
+    let mut existing: HashMap<(i64, String), model::Model> = model::Entity::find()
         .filter(model::Column::ProviderId.is_in(involved))
         .all(db)
         .await?
@@ -312,99 +282,38 @@ async fn write_models(
         .map(|row| ((row.provider_id, row.model_name.clone()), row))
         .collect();
     let mut changes = Changes::default();
-    for listed in models {
-        let Some(&provider_id) = ids.get(&listed.provider.to_lowercase()) else {
-            continue;
-        };
-        match rows.remove(&(provider_id, listed.model_name.clone())) {
+    for (provider_id, model) in listed {
+        let update = model.update.clone().into();
+        match existing.remove(&(provider_id, model.model_name.clone())) {
             None => {
-                let mut row = blank_model(provider_id, listed, now);
-                overlay(&mut row, listed, now.date_naive());
-                changes.added.push(as_new(row));
+                let new = new_model(provider_id, model).into();
+                changes.add(retire(merge(new, &update)));
             }
-            Some(before) => {
-                let mut after = before.clone();
-                overlay(&mut after, listed, now.date_naive());
-                changes.compare(&before, after, |row| {
-                    row.updated_at = now;
-                    row.revision += 1;
-                });
-            }
+            Some(before) => changes.update(retire(merge(before.into_active_model(), &update))),
         }
     }
     changes.write(db, "models").await
 }
 
-/// A new row. The list says of few models whether they answer in a stream; those that write text
-/// do, unless it says otherwise.
-fn blank_model(provider_id: i64, listed: &ListedModel, now: DateTime<Utc>) -> model::Model {
-    let writes_text = matches!(
-        listed.mode.as_deref(),
-        Some("chat" | "completion" | "responses")
-    );
-    model::Model {
-        id: 0,
+/// A model without the fields that the list states. Lists rarely state whether a model streams; models
+/// that write text do, unless the list says otherwise.
+fn new_model(provider_id: i64, listed: &ListedModel) -> ModelCreate {
+    let mode = listed.update.mode.value().map(String::as_str);
+    ModelCreate {
         provider_id,
         model_name: listed.model_name.clone(),
-        model_alias: None,
-        mode: None,
-        input_price: None,
-        output_price: None,
-        cache_read_price: None,
-        cache_write_price: None,
-        context_window: None,
-        max_output: None,
-        default_temperature: None,
-        supports_vision: false,
-        supports_tools: false,
-        supports_streaming: writes_text,
-        supports_reasoning: false,
-        release_date: None,
-        deprecation_date: None,
-        is_deprecated: false,
-        created_at: now,
-        updated_at: now,
-        revision: 1,
+        supports_streaming: matches!(mode, Some("chat" | "completion" | "responses")),
+        ..ModelCreate::default()
     }
 }
 
-/// Lays what the list says over a row.
-fn overlay(row: &mut model::Model, listed: &ListedModel, today: NaiveDate) {
-    let ListedModel {
-        provider: _,
-        model_name: _,
-        mode,
-        input_price,
-        output_price,
-        cache_read_price,
-        cache_write_price,
-        context_window,
-        max_output,
-        supports_vision,
-        supports_tools,
-        supports_streaming,
-        supports_reasoning,
-        deprecation_date,
-    } = listed;
-    say(&mut row.mode, mode.as_ref());
-    say(&mut row.input_price, input_price.as_ref());
-    say(&mut row.output_price, output_price.as_ref());
-    say(&mut row.cache_read_price, cache_read_price.as_ref());
-    say(&mut row.cache_write_price, cache_write_price.as_ref());
-    say(&mut row.context_window, context_window.as_ref());
-    say(&mut row.max_output, max_output.as_ref());
-    say(&mut row.deprecation_date, deprecation_date.as_ref());
-    row.supports_vision = supports_vision.unwrap_or(row.supports_vision);
-    row.supports_tools = supports_tools.unwrap_or(row.supports_tools);
-    row.supports_streaming = supports_streaming.unwrap_or(row.supports_streaming);
-    row.supports_reasoning = supports_reasoning.unwrap_or(row.supports_reasoning);
-    row.is_deprecated |= row.deprecation_date.is_some_and(|date| date <= today);
-}
-
-fn say<T: Clone>(field: &mut Option<T>, said: Option<&T>) {
-    if let Some(said) = said {
-        *field = Some(said.clone());
+/// Marks a model as deprecated if its retirement date has passed.
+fn retire(mut row: model::ActiveModel) -> model::ActiveModel {
+    let date = row.deprecation_date.try_as_ref().copied().flatten();
+    if date.is_some_and(|date| date <= now().date_naive()) {
+        row.is_deprecated.set_if_not_equals(true);
     }
+    row
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
-//! The catalogue import: providers and models from a price list, or the well-known providers that
+//! The catalogue import, a command: providers and models from a price list, or the well-known providers that
 //! come with the program.
+//!
+//! An import goes through the inputs of the API and their bounds, so that nothing gets in that the API would
+//! reject. Start with `import`.
 
+mod bounds;
 mod builtin;
 mod import;
 mod price_list;

@@ -1,46 +1,38 @@
-//! Reading a price list in LiteLLM's JSON format (`model_prices_and_context_window.json`): one
-//! object whose keys are model names and whose values say what is known of each.
+//! Parsing a price list in LiteLLM's JSON format (`model_prices_and_context_window.json`): one object with
+//! the data of each model by the model's name.
 //!
-//! Prices are taken from the text of the file. A binary float on the way would change digits.
+//! Prices are parsed from the text of the file, because a binary float would change digits.
 
-use std::{collections::HashSet, fmt, sync::LazyLock};
+use std::{collections::HashSet, fmt};
 
 use chrono::NaiveDate;
 use entity::price::Price;
-use regex::Regex;
+use poem_openapi::types::MaybeUndefined;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-/// A model as the list has it, ready for the catalogue. `None` is what the list does not say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::bounds;
+use crate::{models::dto::ModelUpdate, providers::dto::ProviderUpdate};
+
+/// A model, and what the list states about it.
+#[derive(Clone, Debug)]
 pub(super) struct ListedModel {
     pub(super) provider: String,
     pub(super) model_name: String,
-    pub(super) mode: Option<String>,
-    pub(super) input_price: Option<Price>,
-    pub(super) output_price: Option<Price>,
-    pub(super) cache_read_price: Option<Price>,
-    pub(super) cache_write_price: Option<Price>,
-    pub(super) context_window: Option<i64>,
-    pub(super) max_output: Option<i64>,
-    pub(super) supports_vision: Option<bool>,
-    pub(super) supports_tools: Option<bool>,
-    pub(super) supports_streaming: Option<bool>,
-    pub(super) supports_reasoning: Option<bool>,
-    pub(super) deprecation_date: Option<NaiveDate>,
+    pub(super) update: ModelUpdate,
 }
 
-/// An entry that can't be in the catalogue, and why.
+/// An entry that can't be imported, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     pub key: String,
     pub reason: String,
 }
 
-/// What a price list holds.
+/// The contents of a price list.
 #[derive(Debug, Default)]
 pub(super) struct PriceList {
     pub(super) models: Vec<ListedModel>,
@@ -53,8 +45,8 @@ impl PriceList {
     /// Reads a list.
     ///
     /// # Errors
-    /// A text that is not one JSON object. Entries that can't be used are no error: they are
-    /// listed with their reason.
+    /// A text that is not one JSON object. Entries that can't be imported are no error: they are listed
+    /// with the reason.
     pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let Entries(entries) = serde_json::from_str(text)?;
         let mut list = Self::default();
@@ -80,7 +72,7 @@ impl PriceList {
     }
 }
 
-/// The list's entries in the order of the file, repeated keys included.
+/// The entries in the order of the file, including repeated keys.
 struct Entries<'t>(Vec<(String, &'t RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
@@ -107,8 +99,8 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// The fields of an entry that the catalogue has a place for. Everything that may be of an
-/// unexpected type is left as text here and read below, so that the reason can name the field.
+/// The fields of an entry that the catalogue has columns for. Their types are checked later, so that the
+/// reason can name the field.
 #[derive(Deserialize)]
 struct Entry<'t> {
     #[serde(borrow)]
@@ -139,12 +131,6 @@ struct Entry<'t> {
     deprecation_date: Option<&'t RawValue>,
 }
 
-static PROVIDER_NAME: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$").expect("a regular expression")
-});
-static MODE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("^[a-z0-9][a-z0-9_-]{0,63}$").expect("a regular expression"));
-
 impl<'t> Entry<'t> {
     fn parse(text: &'t RawValue) -> Result<Self, String> {
         serde_json::from_str(text.get()).map_err(|error| format!("can't be read: {error}"))
@@ -152,27 +138,19 @@ impl<'t> Entry<'t> {
 
     /// The model, and how many of its prices had to be rounded.
     fn model(&self, key: &str) -> Result<(ListedModel, usize), String> {
-        let provider = match text("litellm_provider", self.litellm_provider)? {
-            None => return Err("is no model: it has no litellm_provider".to_owned()),
-            Some(name) if PROVIDER_NAME.is_match(&name) => name,
-            Some(name) => {
-                return Err(format!(
-                    "litellm_provider {name:?} is not a provider's name"
-                ));
-            }
+        let provider = string("litellm_provider", self.litellm_provider)?
+            .ok_or_else(|| "is not a model: it has no litellm_provider".to_owned())?;
+        let named = ProviderUpdate {
+            name: Some(provider.clone()),
+            ..ProviderUpdate::default()
         };
-        if key.is_empty() || key.chars().count() > 255 || key.contains('\0') {
-            return Err(
-                "a model's name must have 1 to 255 characters, none of them NUL".to_owned(),
-            );
-        }
-        let mode = text("mode", self.mode)?;
-        if let Some(mode) = mode.as_deref().filter(|mode| !MODE.is_match(mode)) {
-            return Err(format!("mode {mode:?} is not a mode's name"));
-        }
+        bounds::check_provider(&named)
+            .map_err(|detail| format!("litellm_provider {provider:?}: {detail}"))?;
         let mut rounded = 0;
         let mut price = |name: &str, value| price(name, value, &mut rounded);
-        let model = ListedModel {
+        let update = ModelUpdate {
+            model_name: Some(key.to_owned()),
+            mode: stated(string("mode", self.mode)?),
             input_price: price("input_cost_per_token", self.input_cost_per_token)?,
             output_price: price("output_cost_per_token", self.output_cost_per_token)?,
             cache_read_price: price(
@@ -183,19 +161,28 @@ impl<'t> Entry<'t> {
                 "cache_creation_input_token_cost",
                 self.cache_creation_input_token_cost,
             )?,
-            context_window: tokens("max_input_tokens", self.max_input_tokens)?,
-            max_output: tokens("max_output_tokens", self.max_output_tokens)?,
-            supports_vision: flag("supports_vision", self.supports_vision)?,
-            supports_tools: flag("supports_function_calling", self.supports_function_calling)?,
-            supports_streaming: flag("supports_native_streaming", self.supports_native_streaming)?,
-            supports_reasoning: flag("supports_reasoning", self.supports_reasoning)?,
-            deprecation_date: date("deprecation_date", self.deprecation_date)?,
+            context_window: stated(tokens("max_input_tokens", self.max_input_tokens)?),
+            max_output: stated(tokens("max_output_tokens", self.max_output_tokens)?),
+            supports_vision: bool("supports_vision", self.supports_vision)?,
+            supports_tools: bool("supports_function_calling", self.supports_function_calling)?,
+            supports_streaming: bool("supports_native_streaming", self.supports_native_streaming)?,
+            supports_reasoning: bool("supports_reasoning", self.supports_reasoning)?,
+            deprecation_date: stated(date("deprecation_date", self.deprecation_date)?),
+            ..ModelUpdate::default()
+        };
+        bounds::check_model(&update)?;
+        let model = ListedModel {
             provider,
             model_name: key.to_owned(),
-            mode,
+            update,
         };
         Ok((model, rounded))
     }
+}
+
+/// A field that the list does not state is left unchanged.
+fn stated<T>(value: Option<T>) -> MaybeUndefined<T> {
+    MaybeUndefined::from_opt_undefined(value)
 }
 
 fn read<'t, T: Deserialize<'t>>(
@@ -209,26 +196,20 @@ fn read<'t, T: Deserialize<'t>>(
     serde_json::from_str(value.get()).map_err(|_| format!("{name} {} is not {wanted}", value.get()))
 }
 
-fn text(name: &str, value: Option<&RawValue>) -> Result<Option<String>, String> {
-    read(name, value, "a text")
+fn string(name: &str, value: Option<&RawValue>) -> Result<Option<String>, String> {
+    read(name, value, "a string")
 }
 
-fn flag(name: &str, value: Option<&RawValue>) -> Result<Option<bool>, String> {
+fn bool(name: &str, value: Option<&RawValue>) -> Result<Option<bool>, String> {
     read(name, value, "true or false")
 }
 
 fn tokens(name: &str, value: Option<&RawValue>) -> Result<Option<i64>, String> {
-    let wanted = "a number of tokens";
-    match read::<i64>(name, value, wanted)? {
-        Some(count) if !(0..=1_000_000_000).contains(&count) => {
-            Err(format!("{name} {count} is not {wanted}"))
-        }
-        count => Ok(count),
-    }
+    read(name, value, "a number of tokens")
 }
 
 fn date(name: &str, value: Option<&RawValue>) -> Result<Option<NaiveDate>, String> {
-    let Some(date) = text(name, value)? else {
+    let Some(date) = string(name, value)? else {
         return Ok(None);
     };
     NaiveDate::parse_from_str(&date, "%Y-%m-%d")
@@ -240,14 +221,14 @@ fn price(
     name: &str,
     value: Option<&RawValue>,
     rounded: &mut usize,
-) -> Result<Option<Price>, String> {
+) -> Result<MaybeUndefined<Price>, String> {
     let Some(value) = value.map(RawValue::get) else {
-        return Ok(None);
+        return Ok(MaybeUndefined::Undefined);
     };
     let (price, was_rounded) =
         Price::from_dollars_per_token(value).map_err(|error| format!("{name} {value} {error}"))?;
     *rounded += usize::from(was_rounded);
-    Ok(Some(price))
+    Ok(MaybeUndefined::Value(price))
 }
 
 #[cfg(test)]
@@ -278,20 +259,23 @@ mod tests {
             (gpt.provider.as_str(), gpt.model_name.as_str()),
             ("openai", "gpt")
         );
-        assert_eq!(gpt.input_price, "2.5".parse().ok());
-        assert_eq!(gpt.cache_read_price, "0.30002".parse().ok());
-        assert_eq!(gpt.context_window, Some(128_000));
-        assert_eq!(gpt.deprecation_date, NaiveDate::from_ymd_opt(2026, 10, 1));
+        assert_eq!(gpt.update.input_price.value(), "2.5".parse().ok().as_ref());
+        let cache_read = gpt.update.cache_read_price.value();
+        assert_eq!(cache_read, "0.30002".parse().ok().as_ref());
+        assert_eq!(gpt.update.context_window.value(), Some(&128_000));
+        let retired = gpt.update.deprecation_date.value().copied();
+        assert_eq!(retired, NaiveDate::from_ymd_opt(2026, 10, 1));
         assert_eq!(
-            (gpt.supports_tools, gpt.supports_vision),
+            (gpt.update.supports_tools, gpt.update.supports_vision),
             (Some(true), None)
         );
-        assert_eq!(ear.mode.as_deref(), Some("audio_transcription"));
+        let mode = ear.update.mode.value().map(String::as_str);
+        assert_eq!(mode, Some("audio_transcription"));
         assert_eq!(list.rounded, 1);
     }
 
     #[test]
-    fn what_can_t_be_a_model_is_listed_with_its_reason() {
+    fn what_can_t_be_imported_is_listed_with_its_reason() {
         let list = PriceList::parse(LIST).expect("a list");
         let skipped: Vec<String> = list
             .skipped
@@ -301,12 +285,12 @@ mod tests {
         assert_eq!(
             skipped[..6],
             [
-                "sample_spec: litellm_provider \"one of many\" is not a provider's name",
+                "sample_spec: litellm_provider \"one of many\": name must match ^[A-Za-z0-9][A-Za-z0-9._-]*$",
                 "gpt: appears a second time",
                 "gold: input_cost_per_token 1000 is over 99999999.9999999999 dollars per million tokens",
                 "minus: input_cost_per_token -1e-6 is negative",
                 "words: max_output_tokens \"many\" is not a number of tokens",
-                "rules: is no model: it has no litellm_provider",
+                "rules: is not a model: it has no litellm_provider",
             ]
         );
         assert!(
@@ -314,6 +298,31 @@ mod tests {
             "{}",
             skipped[6]
         );
+    }
+
+    #[test]
+    fn an_entry_beyond_the_bounds_of_the_api_is_listed() {
+        let list = PriceList::parse(
+            r#"{
+                "a": {"litellm_provider": "x", "deprecation_date": "+10000-01-01"},
+                "b": {"litellm_provider": "x", "mode": "Chat"},
+                "c": {"litellm_provider": "x", "max_output_tokens": 1000000001},
+                "d\u0000": {"litellm_provider": "x"},
+                "": {"litellm_provider": "x"}
+            }"#,
+        );
+        let list = list.expect("a list");
+        let reasons = list.skipped.iter().map(|skipped| skipped.reason.as_str());
+        let fields: Vec<_> = reasons.map(|reason| reason.split(' ').next()).collect();
+        let expected = [
+            "deprecation_date",
+            "mode",
+            "max_output",
+            "model_name",
+            "model_name",
+        ];
+        assert_eq!(fields, expected.map(Some));
+        assert!(list.models.is_empty());
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What an import did, for a person to read.
+//! The summary of an import.
 
 use std::fmt;
 
 use super::price_list::Skipped;
 
-/// How many rows of one kind an import met.
+/// How many rows of one table an import wrote or left alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub added: usize,
@@ -19,14 +19,14 @@ impl Tally {
     }
 }
 
-/// What an import did, or would have done.
+/// What an import did, or with `dry_run` would have done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub providers: Tally,
     pub models: Tally,
     /// Prices rounded to ten decimal places.
     pub rounded: usize,
-    /// Entries left out because the caller asked for others.
+    /// Entries that the options exclude.
     pub filtered: usize,
     pub skipped: Vec<Skipped>,
     pub dry_run: bool,

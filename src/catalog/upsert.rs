@@ -1,19 +1,19 @@
-//! Many rows at once: those that are new and those that changed, in few statements.
+//! Writing many rows in few statements: new ones and changed ones.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait,
-    IntoActiveModel, Iterable, PrimaryKeyToColumn, sea_query::OnConflict,
+    ActiveModelBehavior, ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable,
+    PrimaryKeyToColumn, sea_query::OnConflict,
 };
 
 use super::summary::Tally;
 
-/// Rows in one statement. A model has 20 columns and SQLite takes 32,766 values.
+/// Rows in one statement. A model has 20 columns, and SQLite accepts 32,766 values.
 const CHUNK: usize = 500;
 
 /// Rows to write.
 pub(super) struct Changes<A> {
-    pub(super) added: Vec<A>,
+    added: Vec<A>,
     changed: Vec<A>,
     unchanged: usize,
 }
@@ -28,21 +28,24 @@ impl<A> Default for Changes<A> {
     }
 }
 
-impl<A> Changes<A>
-where
-    A: ActiveModelTrait + ActiveModelBehavior + Send,
-{
-    /// Notes what is to become of a row; `touch` marks one that is changed.
-    pub(super) fn compare<M>(&mut self, before: &M, mut after: M, touch: impl FnOnce(&mut M))
-    where
-        M: PartialEq + IntoActiveModel<A>,
-    {
-        if *before == after {
-            self.unchanged += 1;
+impl<A: ActiveModelTrait + ActiveModelBehavior + Send> Changes<A> {
+    /// Adds a row without an id.
+    pub(super) fn add(&mut self, row: A) {
+        self.added.push(row);
+    }
+
+    /// Updates a row that was read, if any of its columns is changed.
+    pub(super) fn update(&mut self, row: A) {
+        if row.is_changed() {
+            self.changed.push(row);
         } else {
-            touch(&mut after);
-            self.changed.push(after.into_active_model().reset_all());
+            self.unchanged += 1;
         }
+    }
+
+    /// Counts a row that stays as it is.
+    pub(super) fn keep(&mut self) {
+        self.unchanged += 1;
     }
 
     pub(super) async fn write(self, db: &DatabaseTransaction, what: &str) -> Result<Tally, DbErr> {
@@ -52,47 +55,33 @@ where
             unchanged: self.unchanged,
         };
         let progress = progress(tally.writes(), what);
-        save(db, self.added, &progress).await?;
-        save(db, self.changed, &progress).await?;
+        save(db, self.added, true, &progress).await?;
+        save(db, self.changed, false, &progress).await?;
         progress.finish_and_clear();
         Ok(tally)
     }
 }
 
-/// A row that is yet to get its id.
-pub(super) fn as_new<M, A>(row: M) -> A
-where
-    M: IntoActiveModel<A>,
-    A: ActiveModelTrait,
-{
-    let mut row = row.into_active_model().reset_all();
-    for key in <<A as ActiveModelTrait>::Entity as EntityTrait>::PrimaryKey::iter() {
-        row.not_set(key.into_column());
-    }
-    row
-}
-
-/// Inserts rows, or overwrites those that bring their id along, in as few statements as the
-/// databases allow.
-pub(super) async fn save<A>(
+/// Inserts rows, or overwrites those that have an id.
+async fn save<A: ActiveModelTrait + ActiveModelBehavior + Send>(
     db: &DatabaseTransaction,
     rows: Vec<A>,
+    insert: bool,
     progress: &ProgressBar,
-) -> Result<(), DbErr>
-where
-    A: ActiveModelTrait + ActiveModelBehavior + Send,
-{
-    let key = || {
-        <<A as ActiveModelTrait>::Entity as EntityTrait>::PrimaryKey::iter()
-            .map(PrimaryKeyToColumn::into_column)
-    };
-    let columns = || <<A as ActiveModelTrait>::Entity as EntityTrait>::Column::iter();
-    for chunk in rows.chunks(CHUNK) {
-        let overwrite = OnConflict::columns(key())
-            .update_columns(columns())
-            .to_owned();
+) -> Result<(), DbErr> {
+    // A bulk statement does not call it.
+    let mut stamped = Vec::with_capacity(rows.len());
+    for row in rows {
+        stamped.push(row.before_save(db, insert).await?.reset_all());
+    }
+    let key = <<A as ActiveModelTrait>::Entity as EntityTrait>::PrimaryKey::iter();
+    let columns = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column::iter();
+    let overwrite = OnConflict::columns(key.map(PrimaryKeyToColumn::into_column))
+        .update_columns(columns)
+        .to_owned();
+    for chunk in stamped.chunks(CHUNK) {
         <A as ActiveModelTrait>::Entity::insert_many(chunk.to_vec())
-            .on_conflict(overwrite)
+            .on_conflict(overwrite.clone())
             .exec_without_returning(db)
             .await?;
         progress.inc(u64::try_from(chunk.len()).unwrap_or_default());
@@ -100,7 +89,7 @@ where
     Ok(())
 }
 
-/// A bar on a terminal, nothing anywhere else.
+/// A progress bar on a terminal, and nothing otherwise.
 fn progress(rows: usize, what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:10} {wide_bar} {pos}/{len}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -1,7 +1,7 @@
 //! `/v1/circles`
 
 use chrono::{DateTime, Utc};
-use entity::values::CircleStatus;
+use entity::{circle, values::CircleStatus};
 use poem::{
     IntoResponse, Response,
     http::{HeaderMap, StatusCode, header},
@@ -9,7 +9,7 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse, OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
     registry::{MetaResponses, Registry},
 };
@@ -17,7 +17,7 @@ use sea_orm::QueryResult;
 
 use super::{
     cache::RosterCache,
-    dto::{Circle, CircleInclude, CirclePatch, NewCircle, Roster},
+    dto::{Circle, CircleCreate, CircleInclude, CircleUpdate, Roster},
     queries::{self, CircleFilter},
     roster::{self, Members},
 };
@@ -26,7 +26,7 @@ use crate::{
     error::Error,
     http::{BodyText, Created, NoContent, PageBody, Tag, Tagged, Written},
     revision::{Precondition, is_named, view_etag},
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -36,34 +36,23 @@ pub(crate) struct CirclesApi;
 impl CirclesApi {
     /// List circles
     ///
-    /// In the order of their ids, or as `sort` says. Deleted circles are not shown. With
-    /// `include=members`, every circle brings its active members along, as the roster shows them.
+    /// Ordered by id, or as `sort` says. Deleted circles are not listed. With `include=members`, each
+    /// circle contains its active members as the roster shows them.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
-    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_circles(
         &self,
         Data(database): Data<&Database>,
-        /// Only those in this state.
+        /// Only circles with this status.
         status: Query<Option<CircleStatus>>,
-        /// Text anywhere in the name or display name; ASCII letters match in either case.
+        /// Text that the name or display name contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along.
+        /// Related resources to include.
         include: Query<Option<CircleInclude>>,
-        /// What to sort by; `id` where it is not given.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<BodyText<PageBody<Circle>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
@@ -96,54 +85,49 @@ impl CirclesApi {
 
     /// Create a circle
     ///
-    /// It starts out stopped and without members. Fails with 409 `circle_name_taken` where a live
-    /// circle has the name.
+    /// A new circle is stopped and has no members. Fails with 409 `circle_name_taken` if a circle has
+    /// the name.
     #[oai(path = "/", method = "post", operation_id = "create_circle")]
     async fn create_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewCircle>,
+        new: Json<CircleCreate>,
     ) -> Result<Created<Circle>, Error> {
-        let new = &new.0;
+        let path = |row: &circle::Model| format!("/v1/circles/{}", row.name);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/circles/{}", row.name), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
     /// Get a circle with its members: the roster
     ///
-    /// All that a runtime needs to build a handle for every member: its agent's prompts and
-    /// skills, the model it runs on and that model's provider. Members are ordered by role (leads
-    /// first), then by when they joined. The ETag changes exactly when anything shown does; with an
-    /// `If-None-Match` that names it the answer is 304, after one cheap look. Fails with 404
-    /// `not_found` where there is no live circle of that name.
-    #[oai(path = "/:name", method = "get", operation_id = "get_circle")]
+    /// Everything that a runtime needs to build a handle for each member: the agent's prompts and
+    /// skills, its model and that model's provider. Members are ordered by role, leads first, and then
+    /// by the time they joined. The ETag changes exactly when the roster does. Fails with 404
+    /// `not_found` if there is no circle with this name.
+    #[oai(path = "/:circle_name", method = "get", operation_id = "get_circle")]
     async fn get_circle(
         &self,
         Data(database): Data<&Database>,
         Data(cache): Data<&RosterCache>,
         /// The circle's name.
-        name: Path<String>,
-        /// Whether to show memberships that ended too.
+        circle_name: Path<String>,
+        /// Whether to include memberships that have ended.
         include_inactive: Query<Option<bool>>,
         headers: &HeaderMap,
     ) -> Result<RosterAnswer, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
-            let (roster, state) = roster::get(db, &name.0, true).await?;
+            let (roster, state) = roster::get(db, &circle_name.0, true).await?;
             let etag = view_etag(state.id, state.revision, &roster);
             return Ok(RosterAnswer::Whole(Written::new(roster, etag)));
         }
         let named = headers
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok());
-        let kept = cache.find(&name.0);
+        let kept = cache.find(&circle_name.0);
         if named.is_some() || kept.is_some() {
-            let state = queries::get_state(db, &name.0).await?;
+            let state = queries::get_state(db, &circle_name.0).await?;
             if named.is_some_and(|named| is_named(named, &state.etag())) {
                 return Ok(RosterAnswer::NotModified(state.etag()));
             }
@@ -154,134 +138,124 @@ impl CirclesApi {
                 return Ok(RosterAnswer::Whole(written));
             }
         }
-        let (roster, state) = roster::get(db, &name.0, false).await?;
+        let (roster, state) = roster::get(db, &circle_name.0, false).await?;
         let written = Written::new(roster, state.etag());
         cache.count(false);
-        cache.keep(name.0, state, written.clone());
+        cache.keep(circle_name.0, state, written.clone());
         Ok(RosterAnswer::Whole(written))
     }
 
     /// Update a circle
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is no live circle of that name, and 409 `circle_name_taken`.
-    #[oai(path = "/:name", method = "patch", operation_id = "update_circle")]
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no circle with this name, and with 409 `circle_name_taken` if another circle has the
+    /// new name.
+    #[oai(
+        path = "/:circle_name",
+        method = "patch",
+        operation_id = "update_circle"
+    )]
     async fn update_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<CirclePatch>,
+        circle_name: Path<String>,
+        precondition: Precondition,
+        update: Json<CircleUpdate>,
     ) -> Result<Tagged<Circle>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, name, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
+            .update(|work| {
+                queries::update(work, &circle_name, &precondition, update.0.clone().into())
             })
             .await
     }
 
     /// Delete a circle
     ///
-    /// It stops, and its name is free again. `restore_circle` brings it back. Fails with 404
-    /// `not_found` where there is no live circle of that name.
-    #[oai(path = "/:name", method = "delete", operation_id = "delete_circle")]
+    /// Stops the circle and releases its name. `restore_circle` restores it. Fails with 404 `not_found`
+    /// if there is no circle with this name.
+    #[oai(
+        path = "/:circle_name",
+        method = "delete",
+        operation_id = "delete_circle"
+    )]
     async fn delete_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        circle_name: Path<String>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                queries::delete(&work, name, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, &circle_name, &precondition))
             .await
     }
 
     /// Restore a deleted circle
     ///
-    /// The one of that name that was deleted last; give it another name, and the one deleted
-    /// before it can be restored in turn. It comes back stopped, with the members it had, except
-    /// for agents that were deleted since. Fails with 404 `not_found` where there never was a
-    /// circle of that name, 409 `circle_name_taken` where a live circle has taken the name since,
-    /// and 409 `not_deleted` where the live circle is the only one there ever was.
+    /// Restores the most recently deleted circle with this name; once that one is renamed, the next can
+    /// be restored. The circle is stopped and has the members it had, except for agents that were
+    /// deleted since. Fails with 404 `not_found` if there never was a circle with this name, with 409
+    /// `circle_name_taken` if another circle has taken the name since, and with 409 `not_deleted` if
+    /// the only circle with this name is not deleted.
     #[oai(
-        path = "/:name/restore",
+        path = "/:circle_name/restore",
         method = "post",
         operation_id = "restore_circle"
     )]
     async fn restore_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
-        /// The circle's name when it was deleted.
-        name: Path<String>,
+        /// The circle's name at its deletion.
+        circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                Tagged::row(queries::restore(&work, name).await?)
-            })
+            .update(|work| queries::restore(work, &circle_name))
             .await
     }
 
     /// Start a circle
     ///
-    /// A circle that is running stays as it is. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
-    #[oai(path = "/:name/start", method = "post", operation_id = "start_circle")]
+    /// Does nothing if the circle is running. Fails with 404 `not_found` if there is no circle with
+    /// this name.
+    #[oai(
+        path = "/:circle_name/start",
+        method = "post",
+        operation_id = "start_circle"
+    )]
     async fn start_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                Tagged::row(queries::set_status(&work, name, CircleStatus::Running).await?)
-            })
+            .update(|work| queries::set_status(work, &circle_name, CircleStatus::Running))
             .await
     }
 
     /// Stop a circle
     ///
-    /// A circle that is stopped stays as it is. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
-    #[oai(path = "/:name/stop", method = "post", operation_id = "stop_circle")]
+    /// Does nothing if the circle is stopped. Fails with 404 `not_found` if there is no circle with
+    /// this name.
+    #[oai(
+        path = "/:circle_name/stop",
+        method = "post",
+        operation_id = "stop_circle"
+    )]
     async fn stop_circle(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<Tagged<Circle>, Error> {
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                Tagged::row(queries::set_status(&work, name, CircleStatus::Stopped).await?)
-            })
+            .update(|work| queries::set_status(work, &circle_name, CircleStatus::Stopped))
             .await
     }
 }
 
-/// The answer to a request for a roster.
+/// The response to a request for a roster.
 enum RosterAnswer {
     Whole(Written),
     NotModified(String),

@@ -3,17 +3,14 @@
 use chrono::{DateTime, Utc};
 use entity::{
     circle,
-    values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList, now},
+    values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList},
 };
-use poem_openapi::{Enum, Object, types::MaybeUndefined};
-use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Set},
-};
+use poem_openapi::{Enum, Object};
+use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
 use crate::{
-    http::Patch,
+    http::input,
     rows::{Field, flag, integer, json, moment, number, text},
 };
 
@@ -272,129 +269,62 @@ impl RosterMember {
     ];
 }
 
-/// A circle to create.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct NewCircle {
-    /// Stable handle, unique among live circles: letters, digits, `.`, `_` and `-`, beginning with
-    /// a letter or digit.
-    #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
-    name: String,
-    /// Name for people.
-    #[oai(nullable, validator(min_length = 1, max_length = 200))]
-    display_name: Option<String>,
-    /// What the circle is for.
-    #[oai(nullable, validator(max_length = 10000))]
-    description: Option<String>,
-    /// Whether work must be reviewed by a member who may; true where it is not given.
-    #[oai(default = "yes")]
-    require_review: bool,
-    /// Whether work finds its member by competency; true where it is not given.
-    #[oai(default = "yes")]
-    auto_route: bool,
-    /// Active members at most; null for no limit.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "100000")))]
-    max_members: Option<i32>,
-    /// Further settings, as the runtime understands them. A text in `instructions` becomes part of
-    /// every member's prompt. No secrets.
-    #[oai(default)]
-    settings: JsonObject,
-    /// What its members should know of the project; becomes part of every member's prompt.
-    #[oai(nullable, validator(max_length = 100000))]
-    project_context: Option<String>,
+input! {
+    circle;
+    /// A circle to create.
+    create CircleCreate;
+    /// Changes to a circle.
+    update CircleUpdate;
+    required {
+        /// Stable handle, unique among circles that are not deleted: letters, digits, `.`, `_` and `-`, starting
+        /// with a letter or digit. Renaming a circle changes its path.
+        #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+        name: String,
+    }
+    nullable {
+        /// Display name.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        display_name: String,
+        /// What the circle is for.
+        #[oai(validator(max_length = 10000))]
+        description: String,
+        /// Maximum number of active members; null for no limit. A circle keeps the members it has when its
+        /// limit is lowered.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100000")))]
+        max_members: i32,
+        /// What the members should know about the project. It becomes part of every member's prompt.
+        #[oai(validator(max_length = 100000))]
+        project_context: String,
+    }
+    defaulted {
+        /// Whether work must be reviewed by a member who can review it. Defaults to true.
+        require_review: bool = "yes",
+        /// Whether work is routed to members by competency. Defaults to true.
+        auto_route: bool = "yes",
+        /// Further settings, interpreted by the runtime. A string in `instructions` becomes part of every
+        /// member's prompt. An update replaces the whole object. Values that look like secrets are rejected.
+        settings: JsonObject,
+    }
+    update_only {
+        /// Whether the circle is running. Leaving `stopped` sets `started_at`, and reaching it sets
+        /// `stopped_at`.
+        status: Option<CircleStatus>,
+    }
+    row {
+        id: NotSet,
+        status: Set(CircleStatus::Stopped),
+        is_active: Set(true),
+        started_at: Set(None),
+        stopped_at: Set(None),
+        created_at: NotSet,
+        updated_at: NotSet,
+        revision: NotSet,
+        member_count: NotSet,
+    }
 }
 
 fn yes() -> bool {
     true
-}
-
-impl From<NewCircle> for circle::ActiveModel {
-    fn from(new: NewCircle) -> Self {
-        let NewCircle {
-            name,
-            display_name,
-            description,
-            require_review,
-            auto_route,
-            max_members,
-            settings,
-            project_context,
-        } = new;
-        let now = now();
-        Self {
-            id: NotSet,
-            name: Set(name),
-            display_name: Set(display_name),
-            description: Set(description),
-            status: Set(CircleStatus::Stopped),
-            require_review: Set(require_review),
-            auto_route: Set(auto_route),
-            max_members: Set(max_members),
-            settings: Set(settings),
-            project_context: Set(project_context),
-            is_active: Set(true),
-            started_at: Set(None),
-            stopped_at: Set(None),
-            created_at: Set(now),
-            updated_at: Set(now),
-            revision: Set(1),
-            member_count: NotSet,
-        }
-    }
-}
-
-/// What to change of a circle.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct CirclePatch {
-    /// Stable handle, unique among live circles. A new one moves the circle's path.
-    #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
-    name: Option<String>,
-    /// Name for people; null clears it.
-    #[oai(nullable, validator(min_length = 1, max_length = 200))]
-    display_name: MaybeUndefined<String>,
-    /// What the circle is for; null clears it.
-    #[oai(nullable, validator(max_length = 10000))]
-    description: MaybeUndefined<String>,
-    /// Whether it is at work. Leaving or reaching `stopped` sets `started_at` or `stopped_at`.
-    status: Option<CircleStatus>,
-    /// Whether work must be reviewed by a member who may.
-    require_review: Option<bool>,
-    /// Whether work finds its member by competency.
-    auto_route: Option<bool>,
-    /// Active members at most; null for no limit. Members who are over a new limit stay.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "100000")))]
-    max_members: MaybeUndefined<i32>,
-    /// Further settings; they replace the ones before as a whole.
-    settings: Option<JsonObject>,
-    /// What its members should know of the project; null clears it.
-    #[oai(nullable, validator(max_length = 100000))]
-    project_context: MaybeUndefined<String>,
-}
-
-impl From<CirclePatch> for circle::ActiveModel {
-    fn from(patch: CirclePatch) -> Self {
-        let CirclePatch {
-            name,
-            display_name,
-            description,
-            status,
-            require_review,
-            auto_route,
-            max_members,
-            settings,
-            project_context,
-        } = patch;
-        let mut row = <Self as ActiveModelTrait>::default();
-        name.apply_to(&mut row.name);
-        display_name.apply_to(&mut row.display_name);
-        description.apply_to(&mut row.description);
-        status.apply_to(&mut row.status);
-        require_review.apply_to(&mut row.require_review);
-        auto_route.apply_to(&mut row.auto_route);
-        max_members.apply_to(&mut row.max_members);
-        settings.apply_to(&mut row.settings);
-        project_context.apply_to(&mut row.project_context);
-        row
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Reads and writes of circles. A deleted circle keeps its row and gives up its name; every read
-//! here looks past it.
+//! Reads and writes of circles. A deleted circle keeps its row and releases its name; no read here returns
+//! it.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use entity::{
 };
 use sea_orm::{
     ActiveModelTrait,
-    ActiveValue::{self, Set},
+    ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
     QueryTrait, Select, Statement,
 };
@@ -120,7 +120,7 @@ pub(crate) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<S
     })
 }
 
-/// The circle, held against changes by others until the transaction ends.
+/// The circle, locked until the transaction ends.
 pub(crate) async fn get_for_update(
     db: &impl ConnectionTrait,
     name: &str,
@@ -134,7 +134,7 @@ pub(crate) async fn get_for_update(
 }
 
 pub(crate) async fn create(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     row: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
     let circle_row = row.insert(work.db()).await.on_unique(name_taken)?;
@@ -142,21 +142,21 @@ pub(crate) async fn create(
     Ok(circle_row)
 }
 
-/// Changes the columns that are set; a change of status leaves its mark in time.
+/// Sets the columns that `changes` sets.
 pub(crate) async fn update(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     name: &str,
     precondition: &Precondition,
     changes: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
     precondition.check(before.id, before.revision)?;
-    save(work, Action::Update, before, changes).await
+    save(&work, Action::Update, before, changes).await
 }
 
-/// Moves a circle to `status`; one that is there already stays as it is.
+/// Sets the status of a circle, unless it has that status.
 pub(crate) async fn set_status(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     name: &str,
     status: CircleStatus,
 ) -> Result<circle::Model, Error> {
@@ -170,10 +170,10 @@ pub(crate) async fn set_status(
         CircleStatus::Stopped => Action::Stop,
         CircleStatus::Paused => Action::Update,
     };
-    save(work, action, before, changes).await
+    save(&work, action, before, changes).await
 }
 
-/// Changes the columns that are set of a circle that is held.
+/// Changes a locked circle, if `changes` sets anything.
 async fn save(
     work: &UnitOfWork,
     action: Action,
@@ -183,69 +183,64 @@ async fn save(
     if !changes.is_changed() {
         return Ok(before);
     }
-    let now = now();
     if let Set(status) = changes.status {
-        mark_status(&mut changes, before.status, status, now);
+        record_transition(&mut changes, before.status, status);
     }
     let fields = Fields::set_in(&changes);
-    changes.id = ActiveValue::Unchanged(before.id);
-    changes.updated_at = Set(now);
-    changes.revision = Set(before.revision + 1);
+    changes.id = Unchanged(before.id);
+    changes.revision = Unchanged(before.revision);
     let after = changes.update(work.db()).await.on_unique(name_taken)?;
     work.record(change(action, &after).fields(fields));
     Ok(after)
 }
 
-fn mark_status(
-    changes: &mut circle::ActiveModel,
-    before: CircleStatus,
-    after: CircleStatus,
-    now: DateTime<Utc>,
-) {
+/// Sets the time of a start or stop, which is also the time of the change.
+fn record_transition(changes: &mut circle::ActiveModel, before: CircleStatus, after: CircleStatus) {
     use CircleStatus::Stopped;
+    let now = now();
     match (before, after) {
         (Stopped, Stopped) => {}
         (Stopped, _) => changes.started_at = Set(Some(now)),
         (_, Stopped) => changes.stopped_at = Set(Some(now)),
         _ => {}
     }
+    changes.updated_at = Set(now);
 }
 
-/// Deletes a circle: it stops, gives up its name and leaves every list. Its memberships stay as
-/// they are, as the record of who was in it.
+/// Deletes a circle: stops it and releases its name. Its memberships stay as they are, as the record of
+/// its members.
 pub(crate) async fn delete(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     name: &str,
     precondition: &Precondition,
 ) -> Result<(), Error> {
     let before = get_for_update(work.db(), name).await?;
     precondition.check(before.id, before.revision)?;
-    let changes = circle::ActiveModel {
+    let deleted = circle::ActiveModel {
         is_active: Set(false),
         status: Set(CircleStatus::Stopped),
         ..ActiveModelTrait::default()
     };
-    save(work, Action::Delete, before, changes).await?;
+    save(&work, Action::Delete, before, deleted).await?;
     Ok(())
 }
 
-/// Makes the circle of that name that was deleted last live again.
-pub(crate) async fn restore(work: &UnitOfWork, name: &str) -> Result<circle::Model, Error> {
+/// Restores the most recently deleted circle with this name.
+pub(crate) async fn restore(work: UnitOfWork, name: &str) -> Result<circle::Model, Error> {
     let db = work.db();
-    let Some(before) = last_deleted(db, name).await? else {
+    let Some(before) = last_deleted_for_update(db, name).await? else {
         get(db, name).await?;
         return Err(Error::not_deleted("circle", name));
     };
-    let changes = circle::ActiveModel {
+    let restored = circle::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
-    save(work, Action::Restore, before, changes).await
+    save(&work, Action::Restore, before, restored).await
 }
 
-/// Held against others until the transaction ends. Nothing changes a deleted circle, so that it was
-/// last changed when it was deleted.
-async fn last_deleted(
+/// A deleted circle does not change, so its last change is its deletion.
+async fn last_deleted_for_update(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<Option<circle::Model>, Error> {
@@ -264,5 +259,5 @@ pub(crate) fn unknown(name: &str) -> Error {
 }
 
 fn name_taken() -> Error {
-    Error::conflict("circle_name_taken", "a circle of that name exists")
+    Error::conflict("circle_name_taken", "a circle with this name exists")
 }

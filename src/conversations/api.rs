@@ -1,24 +1,24 @@
 //! `/v1/conversations`
 
 use chrono::{DateTime, Utc};
-use entity::values::ConversationStatus;
+use entity::{conversation, values::ConversationStatus};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
 use super::{
-    dto::{Conversation, ConversationPatch, NewConversation, NewParticipant, Participant},
-    queries::{self, ConversationFilter, ConversationRow},
+    dto::{Conversation, ConversationCreate, ConversationUpdate, Participant, ParticipantCreate},
+    queries::{self, ConversationFilter, ConversationRow, ParticipantRow},
 };
 use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -28,44 +28,33 @@ pub(crate) struct ConversationsApi;
 impl ConversationsApi {
     /// List conversations
     ///
-    /// In the order of their ids, or as `sort` says. Three statements at most, whatever is
-    /// included.
+    /// Ordered by id, or as `sort` says.
     #[oai(path = "/", method = "get", operation_id = "list_conversations")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_conversations(
         &self,
         Data(database): Data<&Database>,
-        /// Only those in this state.
+        /// Only conversations with this status.
         status: Query<Option<ConversationStatus>>,
-        /// Only those that belong to this circle.
+        /// Only conversations of this circle.
         #[oai(validator(minimum(value = "1")))]
         circle_id: Query<Option<i64>>,
-        /// Only those in which this agent takes part.
+        /// Only conversations in which this agent participates.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Query<Option<i64>>,
-        /// Text anywhere in the topic; ASCII letters match in either case.
+        /// Text that the topic contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along: `participants`, `last_message` or both, with a comma in between.
+        /// Related resources to include: `participants`, `last_message` or both, separated by a comma.
         #[oai(validator(
             max_length = 64,
             pattern = "^(participants|last_message)(,(participants|last_message))*$"
         ))]
         include: Query<Option<String>>,
-        /// What to sort by; `id` where it is not given. `name` is the topic.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<Body<PageBody<Conversation>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ConversationFilter {
             status: status.0,
             circle_id: circle_id.0,
@@ -91,28 +80,22 @@ impl ConversationsApi {
 
     /// Create a conversation
     ///
-    /// Fails with 422 `invalid_request` where there is no such circle or agent.
+    /// Fails with 422 `invalid_request` if there is no such circle or agent.
     #[oai(path = "/", method = "post", operation_id = "create_conversation")]
     async fn create_conversation(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewConversation>,
+        new: Json<ConversationCreate>,
     ) -> Result<Created<Conversation>, Error> {
-        let new = &new.0;
+        let path = |row: &conversation::Model| format!("/v1/conversations/{}", row.id);
         write
-            .run(database, |work| async move {
-                let mut new = new.clone();
-                let (circle, participants) = (new.circle.take(), new.participants.take());
-                let row = queries::create(&work, circle, participants, new.into()).await?;
-                Created::row(format!("/v1/conversations/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone()))
             .await
     }
 
     /// Get a conversation
     ///
-    /// Fails with 404 `not_found` where there is none of that id.
+    /// Fails with 404 `not_found` if there is no conversation with this id.
     #[oai(path = "/:id", method = "get", operation_id = "get_conversation")]
     async fn get_conversation(
         &self,
@@ -126,60 +109,45 @@ impl ConversationsApi {
 
     /// Update a conversation
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no conversation with this id.
     #[oai(path = "/:id", method = "patch", operation_id = "update_conversation")]
     async fn update_conversation(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<ConversationPatch>,
+        precondition: Precondition,
+        update: Json<ConversationUpdate>,
     ) -> Result<Tagged<Conversation>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
     /// Delete a conversation
     ///
-    /// With all that was said in it, for good. Fails with 404 `not_found` where there is none of
-    /// that id.
+    /// Deletes it permanently, with its messages. Fails with 404 `not_found` if there is no
+    /// conversation with this id.
     #[oai(path = "/:id", method = "delete", operation_id = "delete_conversation")]
     async fn delete_conversation(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition))
             .await
     }
 
     /// List a conversation's participants
     ///
-    /// All of them, in the order of their turns; 500 at most can be there from the start. Fails
-    /// with 404 `not_found` where there is no conversation of that id.
+    /// All of them, in the order of their turns; a new conversation can have at most 500. Fails with
+    /// 404 `not_found` if there is no conversation with this id.
     #[oai(
         path = "/:id/participants",
         method = "get",
@@ -201,11 +169,11 @@ impl ConversationsApi {
         }))
     }
 
-    /// Let an agent take part
+    /// Add a participant
     ///
-    /// It is last in the order of turns. Fails with 404 `not_found` where there is no conversation
-    /// of that id, 422 `invalid_request` where there is no such agent, and 409
-    /// `participant_exists` where it takes part already.
+    /// Adds the agent at the end of the order of turns. Fails with 404 `not_found` if there is no
+    /// conversation with this id, with 422 `invalid_request` if there is no such agent, and with 409
+    /// `participant_exists` if it already participates.
     #[oai(
         path = "/:id/participants",
         method = "post",
@@ -213,26 +181,24 @@ impl ConversationsApi {
     )]
     async fn add_participant(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        new: Json<NewParticipant>,
+        new: Json<ParticipantCreate>,
     ) -> Result<Created<Participant>, Error> {
-        let agent_id = new.agent_id;
+        let path = |_: &ParticipantRow| format!("/v1/conversations/{}/participants", id.0);
         write
-            .run(database, |work| async move {
-                let row = queries::add_participant(&work, id.0, agent_id).await?;
-                Created::row(format!("/v1/conversations/{}/participants", id.0), row)
+            .create(path, |work| {
+                queries::add_participant(work, id.0, new.agent_id)
             })
             .await
     }
 
-    /// Let an agent leave
+    /// Remove a participant
     ///
-    /// What it said stays. Fails with 404 `not_found` where there is no conversation of that id,
-    /// or the agent takes no part in it.
+    /// The agent's messages stay. Fails with 404 `not_found` if there is no conversation with this id,
+    /// or the agent does not participate in it.
     #[oai(
         path = "/:id/participants/:agent_id",
         method = "delete",
@@ -240,7 +206,6 @@ impl ConversationsApi {
     )]
     async fn remove_participant(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
@@ -250,10 +215,7 @@ impl ConversationsApi {
         agent_id: Path<i64>,
     ) -> Result<NoContent, Error> {
         write
-            .run(database, |work| async move {
-                queries::remove_participant(&work, id.0, agent_id.0).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::remove_participant(work, id.0, agent_id.0))
             .await
     }
 }

@@ -3,18 +3,15 @@
 use chrono::{DateTime, Utc};
 use entity::{
     conversation, participant,
-    values::{ConversationStatus, IdList, TurnStrategy, now},
+    values::{ConversationStatus, IdList, TurnStrategy},
 };
 use poem_openapi::{Object, types::MaybeUndefined};
-use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Set},
-};
+use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
 use super::messages::dto::Message;
 use super::queries::ParticipantRow;
-use crate::http::Patch;
+use crate::http::input;
 
 /// A conversation: agents talking about a topic, turn by turn. Every message is a turn.
 #[derive(Debug, Object, Serialize)]
@@ -120,105 +117,62 @@ impl From<ParticipantRow> for Participant {
     }
 }
 
-/// A conversation to create.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct NewConversation {
-    /// What it is about.
-    #[oai(validator(min_length = 1, max_length = 500))]
-    topic: String,
-    /// Name of the circle it belongs to.
-    #[oai(nullable, validator(min_length = 1, max_length = 64))]
-    pub(crate) circle: Option<String>,
-    /// The agents that take part, in the order of their turns. Where it is not given, the active
-    /// members of the circle in the roster's order.
-    #[oai(nullable)]
-    pub(crate) participants: Option<IdList>,
-    /// Who speaks next; `free_form` where it is not given.
-    #[oai(default)]
-    turn_strategy: TurnStrategy,
-    /// Turns at most; null for no limit.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "1000000")))]
-    max_turns: Option<i64>,
-    /// What it starts from.
-    #[oai(nullable, validator(max_length = 100000))]
-    initial_prompt: Option<String>,
-}
-
-/// All but the circle and whose turn it is; the query finds out.
-impl From<NewConversation> for conversation::ActiveModel {
-    fn from(new: NewConversation) -> Self {
-        let NewConversation {
-            topic,
-            circle: _,
-            participants: _,
-            turn_strategy,
-            max_turns,
-            initial_prompt,
-        } = new;
-        let now = now();
-        Self {
-            id: NotSet,
-            topic: Set(topic),
-            circle_id: Set(None),
-            turn_strategy: Set(turn_strategy),
-            max_turns: Set(max_turns),
-            status: Set(ConversationStatus::Active),
-            initial_prompt: Set(initial_prompt),
-            summary: Set(None),
-            turn_count: Set(0),
-            next_speakers: Set(IdList::default()),
-            created_at: Set(now),
-            updated_at: Set(now),
-            revision: Set(1),
-        }
+input! {
+    conversation;
+    /// A conversation to create.
+    create ConversationCreate;
+    /// Changes to a conversation.
+    update ConversationUpdate;
+    not_columns {
+        /// Name of the circle that the conversation belongs to.
+        #[oai(nullable, validator(min_length = 1, max_length = 64))]
+        circle: Option<String>,
+        /// The agents that participate, in the order of their turns. Defaults to the active members of the
+        /// circle in the roster's order.
+        #[oai(nullable)]
+        participants: Option<IdList>,
+    }
+    required {
+        /// What the conversation is about.
+        #[oai(validator(min_length = 1, max_length = 500))]
+        topic: String,
+    }
+    nullable {
+        /// Maximum number of turns; null for no limit.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
+        max_turns: i64,
+        /// The prompt that the conversation starts from.
+        #[oai(validator(max_length = 100000))]
+        initial_prompt: String,
+    }
+    defaulted {
+        /// Who speaks next. A new conversation is `free_form` by default. A change restarts the order of
+        /// turns.
+        turn_strategy: TurnStrategy,
+    }
+    update_only {
+        /// Whether messages can be appended.
+        status: Option<ConversationStatus>,
+        /// The outcome of the conversation.
+        #[oai(nullable, validator(max_length = 100000))]
+        summary: MaybeUndefined<String>,
+    }
+    row {
+        id: NotSet,
+        circle_id: NotSet,
+        status: Set(ConversationStatus::Active),
+        summary: Set(None),
+        turn_count: Set(0),
+        next_speakers: NotSet,
+        created_at: NotSet,
+        updated_at: NotSet,
+        revision: NotSet,
     }
 }
 
-/// What to change of a conversation.
+/// An agent to add to a conversation.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct ConversationPatch {
-    /// What it is about.
-    #[oai(validator(min_length = 1, max_length = 500))]
-    topic: Option<String>,
-    /// Who speaks next. A change begins the order of turns anew.
-    turn_strategy: Option<TurnStrategy>,
-    /// Turns at most; null for no limit.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "1000000")))]
-    max_turns: MaybeUndefined<i64>,
-    /// Whether it goes on.
-    status: Option<ConversationStatus>,
-    /// What it starts from; null clears it.
-    #[oai(nullable, validator(max_length = 100000))]
-    initial_prompt: MaybeUndefined<String>,
-    /// What came of it; null clears it.
-    #[oai(nullable, validator(max_length = 100000))]
-    summary: MaybeUndefined<String>,
-}
-
-impl From<ConversationPatch> for conversation::ActiveModel {
-    fn from(patch: ConversationPatch) -> Self {
-        let ConversationPatch {
-            topic,
-            turn_strategy,
-            max_turns,
-            status,
-            initial_prompt,
-            summary,
-        } = patch;
-        let mut row = <Self as ActiveModelTrait>::default();
-        topic.apply_to(&mut row.topic);
-        turn_strategy.apply_to(&mut row.turn_strategy);
-        max_turns.apply_to(&mut row.max_turns);
-        status.apply_to(&mut row.status);
-        initial_prompt.apply_to(&mut row.initial_prompt);
-        summary.apply_to(&mut row.summary);
-        row
-    }
-}
-
-/// An agent to let take part.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct NewParticipant {
+pub(crate) struct ParticipantCreate {
     /// The agent.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) agent_id: i64,

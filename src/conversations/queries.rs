@@ -15,7 +15,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, IntoCondition},
 };
 
-use super::turns;
+use super::{dto::ConversationCreate, turns};
 use crate::{
     circles,
     error::{Error, OnConstraint},
@@ -137,7 +137,7 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<conversati
         .ok_or_else(|| unknown(id))
 }
 
-/// The conversation, held against appends and changes by others until the transaction ends.
+/// The conversation, locked against appends and changes until the transaction ends.
 pub(crate) async fn get_for_update(
     db: &impl ConnectionTrait,
     id: i64,
@@ -186,26 +186,27 @@ pub(crate) async fn participants(
         .await?)
 }
 
-/// Creates a conversation with its participants: those given, or else the circle's members.
+/// Creates a conversation. Without a list of participants, these are the circle's members.
 pub(crate) async fn create(
-    work: &UnitOfWork,
-    circle: Option<String>,
-    given: Option<IdList>,
-    mut row: conversation::ActiveModel,
+    work: UnitOfWork,
+    mut new: ConversationCreate,
 ) -> Result<conversation::Model, Error> {
     let db = work.db();
-    let circle_row = match circle {
+    let circle_row = match new.circle.take() {
         Some(name) => Some(find_circle(db, &name).await?),
         None => None,
     };
-    row.circle_id = Set(circle_row.as_ref().map(|circle_row| circle_row.id));
-    let agents = match (given, &circle_row) {
-        (Some(IdList(given)), _) => check_agents(db, given).await?,
+    let agents = match (new.participants.take(), &circle_row) {
+        (Some(IdList(agents)), _) => check_agents(db, agents).await?,
         (None, Some(circle_row)) => active_members(db, circle_row.id).await?,
         (None, None) => Vec::new(),
     };
-    let strategy = row.turn_strategy.clone().take().unwrap_or_default();
-    row.next_speakers = Set(turns::at_start(strategy, agents.iter().copied()));
+    let next_speakers = turns::at_start(new.turn_strategy, agents.iter().copied());
+    let row = conversation::ActiveModel {
+        circle_id: Set(circle_row.map(|circle_row| circle_row.id)),
+        next_speakers: Set(next_speakers),
+        ..new.into()
+    };
     let created = row.insert(db).await?;
     add_all(db, created.id, &agents).await?;
     work.record(change(Action::Create, &created).revision(created.revision));
@@ -224,26 +225,26 @@ async fn find_circle(
         })
 }
 
-/// The same ids, each of a live agent and none twice.
-async fn check_agents(db: &impl ConnectionTrait, given: Vec<i64>) -> Result<Vec<i64>, Error> {
-    let live: Vec<i64> = agent::Entity::find()
+/// Checks that each id is that of an agent, and none is repeated.
+async fn check_agents(db: &impl ConnectionTrait, ids: Vec<i64>) -> Result<Vec<i64>, Error> {
+    let existing: Vec<i64> = agent::Entity::find()
         .select_only()
         .column(agent::Column::Id)
-        .filter(agent::Column::Id.is_in(given.iter().copied()))
+        .filter(agent::Column::Id.is_in(ids.iter().copied()))
         .filter(search::is_true(agent::Column::IsActive))
         .into_tuple()
         .all(db)
         .await?;
-    for (index, id) in given.iter().enumerate() {
+    for (index, id) in ids.iter().enumerate() {
         let pointer = format!("#/participants/{index}");
-        if !live.contains(id) {
+        if !existing.contains(id) {
             return Err(Error::invalid(pointer, "there is no such agent"));
         }
-        if given[..index].contains(id) {
-            return Err(Error::invalid(pointer, "is there twice"));
+        if ids[..index].contains(id) {
+            return Err(Error::invalid(pointer, "is repeated"));
         }
     }
-    Ok(given)
+    Ok(ids)
 }
 
 async fn active_members(db: &impl ConnectionTrait, circle_id: i64) -> Result<Vec<i64>, Error> {
@@ -272,9 +273,9 @@ async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(
     Ok(())
 }
 
-/// Changes the columns that are set. Another strategy begins the order of turns anew.
+/// Sets the columns that `changes` sets. A new strategy restarts the order of turns.
 pub(crate) async fn update(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     mut changes: conversation::ActiveModel,
@@ -294,17 +295,16 @@ pub(crate) async fn update(
         changes.next_speakers = Set(turns::at_start(strategy, agents));
     }
     changes.id = Unchanged(id);
-    changes.updated_at = Set(now());
-    changes.revision = Set(before.revision + 1);
+    changes.revision = Unchanged(before.revision);
     let after = changes.update(db).await?;
     let change = change(Action::Update, &after).revision(after.revision);
     work.record(change.fields(fields));
     Ok(after)
 }
 
-/// Deletes a conversation with all that was said in it.
+/// Deletes a conversation with its messages.
 pub(crate) async fn delete(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
 ) -> Result<(), Error> {
@@ -325,7 +325,7 @@ pub(crate) async fn delete(
 /// A participant with its agent's name.
 pub(crate) struct ParticipantRow(pub(crate) participant::Model, pub(crate) String);
 
-/// A participant is never changed.
+/// A participant never changes.
 impl HasEtag for ParticipantRow {
     fn etag(&self) -> String {
         etag(self.0.id, 1)
@@ -338,9 +338,9 @@ fn participant_change(action: Action, row: &participant::Model) -> Change {
         .name(format!("{}/{}", row.conversation_id, row.agent_id))
 }
 
-/// Lets an agent take part, last in the order of turns.
+/// Adds an agent at the end of the order of turns.
 pub(crate) async fn add_participant(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     agent_id: i64,
 ) -> Result<ParticipantRow, Error> {
@@ -360,20 +360,20 @@ pub(crate) async fn add_participant(
     let row = row.insert(db).await.on_unique(|| {
         Error::conflict(
             "participant_exists",
-            format!("agent {agent_id} takes part in conversation {id} already"),
+            format!("agent {agent_id} already participates in conversation {id}"),
         )
     })?;
     work.record(participant_change(Action::Create, &row));
-    let nobody_is_next = conversation_row.next_speakers.0.is_empty();
-    if conversation_row.turn_strategy == TurnStrategy::RoundRobin && nobody_is_next {
+    let is_first = conversation_row.next_speakers.0.is_empty();
+    if conversation_row.turn_strategy == TurnStrategy::RoundRobin && is_first {
         set_next(db, &conversation_row, IdList(vec![agent_id])).await?;
     }
     Ok(ParticipantRow(row, agent_row.name))
 }
 
-/// Lets an agent leave; what it said stays.
+/// Removes an agent. Its messages stay.
 pub(crate) async fn remove_participant(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     agent_id: i64,
 ) -> Result<(), Error> {
@@ -399,8 +399,7 @@ async fn set_next(
     let changes = conversation::ActiveModel {
         id: Unchanged(before.id),
         next_speakers: Set(next),
-        updated_at: Set(now()),
-        revision: Set(before.revision + 1),
+        revision: Unchanged(before.revision),
         ..ActiveModelTrait::default()
     };
     changes.update(db).await?;

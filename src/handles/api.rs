@@ -1,4 +1,4 @@
-//! `/v1/circles/{name}/handles`, `/v1/circles/{name}/lint` and `/v1/agents/{id}/handle`
+//! `/v1/circles/{circle_name}/handles`, `/v1/circles/{circle_name}/lint` and `/v1/agents/{id}/handle`
 
 use poem::web::Data;
 use poem_openapi::{OpenApi, param::Path};
@@ -21,10 +21,10 @@ impl HandlesApi {
     ///
     /// For every active member, in the roster's order, all that a runtime starts it from: provider
     /// and model, sampling settings, skills and the effective system prompt, each with where it
-    /// came from. What is wrong is listed as warnings. Fails with 404 `not_found` where there is
-    /// no live circle of that name.
+    /// came from. Problems are listed as warnings. Fails with 404 `not_found` if there is no circle with
+    /// this name.
     #[oai(
-        path = "/circles/:name/handles",
+        path = "/circles/:circle_name/handles",
         method = "get",
         operation_id = "get_circle_handles"
     )]
@@ -32,18 +32,18 @@ impl HandlesApi {
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<BodyText<CircleHandles>, Error> {
-        let rows = queries::of_circle(database.connection(), &name.0).await?;
+        let rows = queries::of_circle(database.connection(), &circle_name.0).await?;
         BodyText::written(&rows.resolve()?)
     }
 
     /// Lint a circle
     ///
     /// All warnings of its handles, and no handles. `circle-registry circle lint` says the same.
-    /// Fails with 404 `not_found` where there is no live circle of that name.
+    /// Fails with 404 `not_found` if there is no circle with this name.
     #[oai(
-        path = "/circles/:name/lint",
+        path = "/circles/:circle_name/lint",
         method = "get",
         operation_id = "lint_circle"
     )]
@@ -51,14 +51,14 @@ impl HandlesApi {
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
     ) -> Result<Body<Lint>, Error> {
-        Ok(Body(queries::lint(database, &name.0).await?))
+        Ok(Body(queries::lint(database, &circle_name.0).await?))
     }
 
     /// Get the handle of an agent
     ///
-    /// As it is outside any circle. Fails with 404 `not_found` where there is no agent of that id.
+    /// The handle outside any circle. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(
         path = "/agents/:id/handle",
         method = "get",

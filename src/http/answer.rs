@@ -1,4 +1,4 @@
-//! Answers that can be kept: written once to bytes, with all that goes with them.
+//! Responses to writes, and to reads of one resource. They can be stored for an idempotency key.
 
 use std::marker::PhantomData;
 
@@ -20,20 +20,20 @@ use crate::{
     write::{Replayable, StoredResponse},
 };
 
-/// An answer that tells of one thing and, where it is tagged, names its state.
+/// A response with one resource; if it is tagged, with the `ETag` of its state.
 #[derive(Debug)]
 pub(crate) struct Answer<T, const STATUS: u16, const TAGGED: bool> {
     stored: StoredResponse,
     declared: PhantomData<fn() -> T>,
 }
 
-/// The answer to a create.
+/// The response to a create.
 pub(crate) type Created<T> = Answer<T, 201, true>;
 
-/// The answer to anything else.
+/// The response to any other operation on one resource.
 pub(crate) type Tagged<T> = Answer<T, 200, true>;
 
-/// The answer that tells of what has no state, as of what was done to many things.
+/// A response without an `ETag`, as the summary of a change of many resources.
 pub(crate) type Untagged<T> = Answer<T, 200, false>;
 
 impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
@@ -64,7 +64,7 @@ impl<T, const STATUS: u16, const TAGGED: bool> Replayable for Answer<T, STATUS, 
 }
 
 impl<T: Serialize> Created<T> {
-    /// A row that is new, and its path.
+    /// A new row, and the path of its resource.
     pub(crate) fn row(location: String, row: impl HasEtag + Into<T>) -> Result<Self, Error> {
         let etag = row.etag();
         Self::new(&row.into(), Some(etag), Some(location))
@@ -85,7 +85,7 @@ impl<T: Serialize> Untagged<T> {
 }
 
 impl<T: Serialize> Answer<T, 201, false> {
-    /// The answer to the create of what has no state.
+    /// The response to the create of a resource that has no `ETag`.
     pub(crate) fn untagged_at(location: String, thing: &T) -> Result<Self, Error> {
         Self::new(thing, None, Some(location))
     }
@@ -119,36 +119,26 @@ impl<T: Send, const STATUS: u16, const TAGGED: bool> IntoResponse for Answer<T, 
 
 impl<T: Type, const STATUS: u16, const TAGGED: bool> ApiResponse for Answer<T, STATUS, TAGGED> {
     fn meta() -> MetaResponses {
-        let header = |name: &str, description: &str| MetaHeader {
+        let header = |name: &str| MetaHeader {
             name: name.to_owned(),
-            description: Some(description.to_owned()),
+            description: None,
             required: true,
             deprecated: false,
             schema: String::schema_ref(),
         };
-        let etag = header(
-            "ETag",
-            "Names this state of it, for `If-Match` and `If-None-Match`",
-        );
-        let mut headers = Vec::new();
-        let mut description = "What was asked for";
-        if STATUS == 201 {
-            description = "Created";
-            headers.push(header("Location", "Path of the new resource"));
-        }
-        if TAGGED {
-            headers.push(etag);
-        }
+        let location = (STATUS == 201).then(|| header("Location"));
+        let etag = TAGGED.then(|| header("ETag"));
         MetaResponses {
             responses: vec![MetaResponse {
-                description,
+                // The finishing pass says what it is, and what the headers are.
+                description: "",
                 status: Some(STATUS),
                 status_range: None,
                 content: vec![MetaMediaType {
                     content_type: "application/json",
                     schema: T::schema_ref(),
                 }],
-                headers,
+                headers: location.into_iter().chain(etag).collect(),
             }],
         }
     }

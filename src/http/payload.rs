@@ -57,7 +57,8 @@ impl<T: Type> ApiResponse for Body<T> {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "What was asked for",
+                // The finishing pass says what it is.
+                description: "",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
@@ -115,7 +116,7 @@ impl<T: Type> ApiResponse for BodyText<T> {
 /// The answer to a delete.
 #[derive(ApiResponse)]
 pub(crate) enum NoContent {
-    /// Done; there is nothing to say
+    /// Done
     #[oai(status = 204)]
     Done,
 }

@@ -12,7 +12,7 @@ use poem::{
 use poem_openapi::{
     ApiResponse, Object,
     error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError},
-    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
 use serde::Serialize;
@@ -150,8 +150,7 @@ pub(crate) struct ProblemKind<'a> {
 /// Status, code and detail; without a detail, the error's message is used.
 type Row = (StatusCode, &'static str, Option<&'static str>);
 
-pub(crate) const DATABASE_DOWN: &str =
-    "The database can't be reached at the moment. Try again shortly.";
+const DATABASE_DOWN: &str = "The database can't be reached at the moment. Try again shortly.";
 
 const INTERNAL: Row = (
     StatusCode::INTERNAL_SERVER_ERROR,
@@ -332,36 +331,21 @@ impl From<FieldError> for FieldProblem {
     }
 }
 
-/// Every operation can fail, and always with the same body; what each one fails with is told in
-/// its description.
+/// Every operation fails with the same body. Which statuses it has, the finishing pass declares in
+/// place of this range, which keeps the schema in the description.
 impl ApiResponse for Error {
     fn meta() -> MetaResponses {
-        let retry_after = MetaHeader {
-            name: "Retry-After".to_owned(),
-            description: Some("Seconds to wait before trying again (with status 503)".to_owned()),
-            required: false,
-            deprecated: false,
-            schema: <u32 as Type>::schema_ref(),
-        };
-        let response = |range: &str, description, headers| MetaResponse {
-            description,
-            status: None,
-            status_range: Some(range.to_owned()),
-            content: vec![MetaMediaType {
-                content_type: MEDIA_TYPE,
-                schema: Problem::schema_ref(),
-            }],
-            headers,
-        };
         MetaResponses {
-            responses: vec![
-                response("4XX", "The request can't be served as it is", vec![]),
-                response(
-                    "5XX",
-                    "The service can't serve the request now",
-                    vec![retry_after],
-                ),
-            ],
+            responses: vec![MetaResponse {
+                description: "",
+                status: None,
+                status_range: Some("4XX".to_owned()),
+                content: vec![MetaMediaType {
+                    content_type: MEDIA_TYPE,
+                    schema: Problem::schema_ref(),
+                }],
+                headers: vec![],
+            }],
         }
     }
 

@@ -1,22 +1,26 @@
-//! How a handler gets its [`WriteRequest`].
+//! How a handler gets its [`WriteRequest`], and the kinds of responses to writes.
 
-use poem::{FromRequest, Request, RequestBody, http::Method};
+use poem::{FromRequest, Request, RequestBody, http::Method, web::Data};
+use serde::Serialize;
 
-use super::{RequestId, caller_of};
+use super::{Created, NoContent, RequestId, Tagged, Untagged, caller_of};
 use crate::{
+    database::Database,
     error::Error,
-    write::{Actor, BodyDigest, IdempotencyKey, InFlight, WriteRequest},
+    revision::HasEtag,
+    write::{Actor, BodyDigest, IdempotencyKey, InFlight, UnitOfWork, WriteRequest},
 };
 
 impl<'a> FromRequest<'a> for WriteRequest {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let Data(database) = Data::<&Database>::from_request(request, body).await?;
         let actor = Actor {
             caller: caller_of(request),
             request_id: Some(RequestId::of(request).to_string()),
         };
         let in_flight = request.data::<InFlight>().cloned().unwrap_or_default();
         let key = idempotency_key(request)?;
-        Ok(Self::new(actor, key, in_flight))
+        Ok(Self::new(database.clone(), actor, key, in_flight))
     }
 }
 
@@ -31,14 +35,68 @@ fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Error> {
     IdempotencyKey::new(key.as_bytes(), caller_of(request), path, digest).map(Some)
 }
 
-/// Keeps the digest of the body of a request with an idempotency key.
+/// One method for each kind of response. `change` makes the change in a unit of work; it is called
+/// again if a concurrent transaction aborts the first attempt.
+impl WriteRequest {
+    /// 201 with the new resource and its path.
+    pub(crate) async fn create<T, R, F>(
+        &self,
+        path: impl Fn(&R) -> String,
+        change: impl Fn(UnitOfWork) -> F,
+    ) -> Result<Created<T>, Error>
+    where
+        T: Serialize + From<R>,
+        R: HasEtag,
+        F: Future<Output = Result<R, Error>>,
+    {
+        self.run(change, |row| Created::row(path(&row), row)).await
+    }
+
+    /// 200 with the resource as it is after the change.
+    pub(crate) async fn update<T, R, F>(
+        &self,
+        change: impl Fn(UnitOfWork) -> F,
+    ) -> Result<Tagged<T>, Error>
+    where
+        T: Serialize + From<R>,
+        R: HasEtag,
+        F: Future<Output = Result<R, Error>>,
+    {
+        self.run(change, Tagged::row).await
+    }
+
+    /// 200 with a summary of what a change of many resources did.
+    pub(crate) async fn update_many<T, F>(
+        &self,
+        change: impl Fn(UnitOfWork) -> F,
+    ) -> Result<Untagged<T>, Error>
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.run(change, |summary| Untagged::of(&summary)).await
+    }
+
+    /// 204.
+    pub(crate) async fn delete<F>(
+        &self,
+        change: impl Fn(UnitOfWork) -> F,
+    ) -> Result<NoContent, Error>
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        self.run(change, |()| Ok(NoContent::Done)).await
+    }
+}
+
+/// Keeps the digest of the body of a request that has an idempotency key.
 pub(crate) fn keep_digest(request: &mut Request, body: &[u8]) {
     if request.headers().contains_key(IdempotencyKey::HEADER) {
         request.set_data(BodyDigest::of(body));
     }
 }
 
-/// A POST that takes no idempotency key, because its response may not be stored.
+/// A POST that takes no idempotency key, because its response must not be stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotIdempotent;
 
@@ -50,7 +108,7 @@ impl NotIdempotent {
 impl<'a> FromRequest<'a> for NotIdempotent {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         if request.headers().contains_key(IdempotencyKey::HEADER) {
-            let detail = "is not taken here: the answer holds a secret, so it can't be kept";
+            let detail = "is not accepted here: the response contains a secret and is not stored";
             let header = format!("header/{}", IdempotencyKey::HEADER);
             return Err(Error::invalid(header, detail).into());
         }

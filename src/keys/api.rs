@@ -1,16 +1,14 @@
 //! `/v1/keys`
 
+use entity::api_key;
 use poem::web::Data;
-use poem_openapi::{
-    OpenApi,
-    param::{Path, Query},
-    payload::Json,
-};
+use poem_openapi::{OpenApi, param::Path, payload::Json};
 
 use super::{
     Keyring,
-    dto::{CreatedKey, Key, NewKey},
+    dto::{CreatedKey, Key, KeyCreate},
     queries,
+    token::Token,
 };
 use crate::{
     database::Database,
@@ -26,56 +24,45 @@ pub(crate) struct KeysApi;
 impl KeysApi {
     /// List keys
     ///
-    /// In the order of their ids, those that were revoked or have expired too.
+    /// Ordered by id, including revoked and expired keys.
     #[oai(path = "/", method = "get", operation_id = "list_keys")]
     async fn list_keys(
         &self,
         Data(database): Data<&Database>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Key>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let rows = queries::list(database.connection(), page).await?;
         Ok(Body(rows.into()))
     }
 
     /// Create a key
     ///
-    /// Its token is in this answer and nowhere else, so this takes no `Idempotency-Key` (422): an
-    /// answer that was kept to be repeated would be a token that was kept. Where the answer was
-    /// lost, revoke the key and create another.
-    ///
-    /// With the first key of a service, every operation comes to need one.
+    /// The response contains the key's token, which is not stored and can't be retrieved later. For
+    /// that reason an `Idempotency-Key` is not accepted (422). If the response is lost, revoke the key
+    /// and create another. Once the first key exists, every operation requires one.
     #[oai(path = "/", method = "post", operation_id = "create_key")]
     async fn create_key(
         &self,
-        Data(database): Data<&Database>,
         Data(keyring): Data<&Keyring>,
         _once: NotIdempotent,
         write: WriteRequest,
-        new: Json<NewKey>,
+        new: Json<KeyCreate>,
     ) -> Result<Answer<CreatedKey, 201, false>, Error> {
-        let new = &new.0;
-        let created = write.run(database, |work| async move {
-            let (row, token) = queries::create(&work, new.clone().into()).await?;
-            let location = format!("/v1/keys/{}", row.id);
-            Answer::untagged_at(location, &CreatedKey::new(row, &token))
-        });
-        let created = created.await?;
+        let respond = |(row, token): (api_key::Model, Token)| {
+            let path = format!("/v1/keys/{}", row.id);
+            Answer::untagged_at(path, &CreatedKey::new(row, &token))
+        };
+        let created = write
+            .run(|work| queries::create(work, new.0.clone()), respond)
+            .await?;
         keyring.has_keys();
         Ok(created)
     }
 
     /// Get a key
     ///
-    /// Without its token, which the service does not have. Fails with 404 `not_found` where there is
-    /// none of that id.
+    /// Without its token, which is not stored. Fails with 404 `not_found` if there is no key with this
+    /// id.
     #[oai(path = "/:id", method = "get", operation_id = "get_key")]
     async fn get_key(
         &self,
@@ -90,23 +77,17 @@ impl KeysApi {
 
     /// Revoke a key
     ///
-    /// It is no longer good from the next request on, on every instance, and stays in the list for
-    /// the record. Revoking it again changes nothing. Fails with 404 `not_found` where there is
-    /// none of that id.
+    /// The key is rejected from the next request on, by every instance. It stays in the list as a
+    /// record. Revoking it again does nothing. Fails with 404 `not_found` if there is no key with this
+    /// id.
     #[oai(path = "/:id", method = "delete", operation_id = "revoke_key")]
     async fn revoke_key(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The key's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<NoContent, Error> {
-        write
-            .run(database, |work| async move {
-                queries::revoke(&work, id.0).await?;
-                Ok(NoContent::Done)
-            })
-            .await
+        write.delete(|work| queries::revoke(work, id.0)).await
     }
 }

@@ -1,5 +1,4 @@
-//! Keys on the command line: how the first one comes to be, and how an operator who holds none
-//! manages them.
+//! Keys on the command line: for the first key, and for operators without a key.
 
 use std::{fmt, io, str::FromStr};
 
@@ -11,7 +10,7 @@ use entity::{
 };
 use migration::runner::MigrateError;
 
-use super::queries::{self, Draft};
+use super::{dto::KeyCreate, queries};
 use crate::{
     config::Settings,
     database::{Database, OpenError},
@@ -22,11 +21,11 @@ use crate::{
 /// What to do with API keys.
 #[derive(Clone, Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Create a key and print its token, which is shown this once
-    Create(NewKeyArguments),
-    /// List all keys, those that are no longer good too
+    /// Create a key and print its token, which is shown only once
+    Create(CreateArguments),
+    /// List all keys, including expired and revoked ones
     List,
-    /// Revoke a key: it is no longer good from the next request on
+    /// Revoke a key: it is rejected from the next request on
     Revoke {
         /// The key's id
         id: i64,
@@ -34,17 +33,17 @@ pub enum KeysCommand {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct NewKeyArguments {
-    /// What it is for
+pub struct CreateArguments {
+    /// What the key is for
     #[arg(long, value_parser = name)]
     name: String,
 
-    /// What it is good for: read, write (and read), admin (everything), handles (only those); can be
-    /// given more than once
+    /// What the key permits: read, write (and read), admin (everything) or handles (nothing else); can be
+    /// repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
     scopes: Vec<Scope>,
 
-    /// When it ceases to be good: after a time, as 90d, or at a moment, as 2027-01-31T00:00:00Z
+    /// When the key expires: after a duration, as 90d, or at a time, as 2027-01-31T00:00:00Z
     /// [default: never]
     #[arg(long, value_name = "WHEN")]
     expires: Option<Expiry>,
@@ -63,7 +62,7 @@ fn scope(text: &str) -> Result<Scope, String> {
     named.ok_or_else(|| format!("must be one of {}", Scope::ALL.map(Scope::name).join(", ")))
 }
 
-/// A moment in the future.
+/// A time in the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expiry(DateTime<Utc>);
 
@@ -80,7 +79,7 @@ impl FromStr for Expiry {
                 .and_then(|time| now.checked_add_signed(time)),
         };
         match moment {
-            None => Err("must be a time, as 90d, or a moment, as 2027-01-31T00:00:00Z"),
+            None => Err("must be a duration, as 90d, or a time, as 2027-01-31T00:00:00Z"),
             Some(moment) if moment <= now => Err("must be in the future"),
             Some(moment) => Ok(Self(moment)),
         }
@@ -100,52 +99,52 @@ pub enum KeysError {
     Output(#[from] io::Error),
 }
 
-/// Does it, and writes what was asked for to `out`, and what else is to be said to `aside`.
+/// Runs the command. Writes its result to `out` and messages to `messages`.
 ///
 /// # Errors
-/// A database that can't be reached or is not up to date, or a key that is not there.
+/// A database that can't be reached or is not up to date, or a key that does not exist.
 pub async fn run(
     settings: &Settings,
     command: KeysCommand,
     out: &mut impl io::Write,
-    aside: &mut impl io::Write,
+    messages: &mut impl io::Write,
 ) -> Result<(), KeysError> {
     let database = Database::open(&settings.database).await?;
     let done = match command {
-        KeysCommand::Create(new) => create(settings, &database, new, out, aside).await,
+        KeysCommand::Create(new) => create(settings, &database, new, out, messages).await,
         KeysCommand::List => list(&database, out).await,
-        KeysCommand::Revoke { id } => revoke(&database, id, aside).await,
+        KeysCommand::Revoke { id } => revoke(&database, id, messages).await,
     };
     database.close(settings.server.pool_close_timeout).await;
     done
 }
 
-/// The first key is made before the service is started, so this makes the schema where there is none.
+/// The first key is created before the service is started, so this creates the schema if it is missing.
 async fn create(
     settings: &Settings,
     database: &Database,
-    new: NewKeyArguments,
+    new: CreateArguments,
     out: &mut impl io::Write,
-    aside: &mut impl io::Write,
+    messages: &mut impl io::Write,
 ) -> Result<(), KeysError> {
     database.prepare(!settings.server.no_migrate).await?;
-    let NewKeyArguments {
+    let CreateArguments {
         name,
         scopes,
         expires,
     } = new;
-    let draft = &Draft {
+    let new = &KeyCreate {
         name,
         scopes,
         expires_at: expires.map(|Expiry(moment)| moment),
     };
-    let by_hand = Actor::default();
-    let created = write::run(database, &by_hand, |work| async move {
-        queries::create(&work, draft.clone()).await
-    });
-    let (row, token) = created.await?;
+    let create = |work| queries::create(work, new.clone());
+    let (row, token) = write::run(database, &Actor::default(), create).await?;
     let api_key::Model { id, scopes, .. } = &row;
-    writeln!(aside, "key {id} ({scopes}); its token is shown this once:")?;
+    writeln!(
+        messages,
+        "key {id} ({scopes}); its token is shown only once:"
+    )?;
     writeln!(out, "{}", token.reveal())?;
     Ok(())
 }
@@ -173,9 +172,9 @@ async fn list(database: &Database, out: &mut impl io::Write) -> Result<(), KeysE
         writeln!(
             out,
             "{id:>4}  {state:7}  {:20}  {:20}  {:20}  {:14}  {}",
-            moment(Some(created_at)),
-            moment(expires_at),
-            moment(last_used_at),
+            timestamp(Some(created_at)),
+            timestamp(expires_at),
+            timestamp(last_used_at),
             scopes.to_string(),
             name.escape_debug()
         )?;
@@ -183,16 +182,16 @@ async fn list(database: &Database, out: &mut impl io::Write) -> Result<(), KeysE
     Ok(())
 }
 
-fn moment(moment: Option<DateTime<Utc>>) -> String {
-    moment.map_or("never".to_owned(), |moment| {
-        moment.to_rfc3339_opts(SecondsFormat::Secs, true)
+fn timestamp(time: Option<DateTime<Utc>>) -> String {
+    time.map_or("never".to_owned(), |time| {
+        time.to_rfc3339_opts(SecondsFormat::Secs, true)
     })
 }
 
-/// Whether a key is good.
+/// Whether a key is accepted.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Good,
+    Active,
     Expired,
     Revoked,
 }
@@ -204,7 +203,7 @@ impl State {
         } else if row.expires_at.is_some_and(|moment| moment <= now()) {
             Self::Expired
         } else {
-            Self::Good
+            Self::Active
         }
     }
 }
@@ -212,21 +211,24 @@ impl State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Good => "good",
+            Self::Active => "active",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         })
     }
 }
 
-async fn revoke(database: &Database, id: i64, aside: &mut impl io::Write) -> Result<(), KeysError> {
+async fn revoke(
+    database: &Database,
+    id: i64,
+    messages: &mut impl io::Write,
+) -> Result<(), KeysError> {
     database.check().await?;
-    let by_hand = Actor::default();
-    let revoked = write::run(database, &by_hand, |work| async move {
-        queries::revoke(&work, id).await
-    });
-    revoked.await?;
-    writeln!(aside, "key {id} is revoked")?;
+    write::run(database, &Actor::default(), |work| {
+        queries::revoke(work, id)
+    })
+    .await?;
+    writeln!(messages, "key {id} is revoked")?;
     Ok(())
 }
 
@@ -235,12 +237,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expiry_is_a_time_or_a_moment_in_the_future() {
+    fn an_expiry_is_a_duration_or_a_time_in_the_future() {
         let in_days = |days| now() + TimeDelta::days(days);
         let Expiry(soon) = "90d".parse().expect("a time");
         assert!(in_days(89) < soon && soon <= in_days(90));
         let Expiry(then) = "2999-01-31T00:00:00+02:00".parse().expect("a moment");
-        assert_eq!(moment(Some(then)), "2999-01-30T22:00:00Z");
+        assert_eq!(timestamp(Some(then)), "2999-01-30T22:00:00Z");
         for text in [
             "",
             "soon",

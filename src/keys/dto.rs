@@ -5,7 +5,7 @@ use entity::{api_key, values::Scope};
 use poem_openapi::Object;
 use serde::Serialize;
 
-use super::{queries::Draft, token::Token};
+use super::token::Token;
 
 /// An API key. What a caller shows, its token, is told once, when it is created.
 #[derive(Debug, Object, Serialize)]
@@ -74,29 +74,14 @@ impl CreatedKey {
 
 /// A key to create.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewKey {
-    /// What it is for, for people; need not be unique.
+pub(crate) struct KeyCreate {
+    /// What the key is for; need not be unique.
     #[oai(validator(min_length = 1, max_length = 200))]
-    name: String,
-    /// What it is to be good for.
+    pub(crate) name: String,
+    /// What the key permits.
     #[oai(validator(min_items = 1, max_items = 4))]
-    scopes: Vec<Scope>,
-    /// When it is to cease to be good; a moment in the future.
+    pub(crate) scopes: Vec<Scope>,
+    /// When the key expires; must be in the future. Null for never.
     #[oai(nullable)]
-    expires_at: Option<DateTime<Utc>>,
-}
-
-impl From<NewKey> for Draft {
-    fn from(new: NewKey) -> Self {
-        let NewKey {
-            name,
-            scopes,
-            expires_at,
-        } = new;
-        Self {
-            name,
-            scopes,
-            expires_at,
-        }
-    }
+    pub(crate) expires_at: Option<DateTime<Utc>>,
 }

@@ -1,4 +1,4 @@
-//! Which key a token opens, and whether there are keys at all.
+//! Authentication by token, and whether any keys exist.
 
 use std::{
     collections::HashMap,
@@ -14,21 +14,21 @@ use entity::{api_key, values::now};
 use super::{queries, token::Token};
 use crate::{database::Database, error::Error};
 
-/// What a service remembers of its keys. That is little: every token is looked up anew, so a key
-/// that is revoked anywhere is of no use at once. Clones share it.
+/// What the service remembers about its keys. Every token is looked up, so a key that any instance revokes
+/// is rejected at once. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyring(Arc<Memory>);
 
 #[derive(Debug)]
 struct Memory {
-    /// How long to believe that there are no keys.
+    /// How long the finding that no keys exist is valid.
     recheck: Duration,
-    /// Once there is a key there always is: revoked ones stay.
+    /// Once a key exists, there always is one: revoked keys stay.
     has_keys: AtomicBool,
-    /// When there were none, as far as was seen last.
+    /// When it was last found that no keys exist.
     none_at: Mutex<Option<Instant>>,
-    /// When each key's last use was last written down, or was to be.
-    noted: Mutex<HashMap<i64, Instant>>,
+    /// When each key's last use was last recorded, or was about to be.
+    recorded: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Keyring {
@@ -37,39 +37,38 @@ impl Keyring {
             recheck,
             has_keys: AtomicBool::new(false),
             none_at: Mutex::new(None),
-            noted: Mutex::new(HashMap::new()),
+            recorded: Mutex::new(HashMap::new()),
         }))
     }
 
-    /// Notes that there is a key.
+    /// Remembers that a key exists.
     pub(crate) fn has_keys(&self) {
         self.0.has_keys.store(true, Ordering::Release);
     }
 
-    /// Whether there are no keys. That there are none is believed for a moment, so that it costs a
-    /// statement now and then and not one a request; so long may a service go on without keys when
-    /// the first one is made elsewhere.
+    /// Whether no keys exist. That finding is cached for a moment, so that it does not cost a statement for
+    /// each request. For that long, an instance may serve without keys after another one created the first.
     ///
     /// # Errors
-    /// What the database reports; nothing is assumed then.
+    /// What the database reports. The result is then unknown.
     pub(crate) async fn is_empty(&self, database: &Database) -> Result<bool, Error> {
         if self.0.has_keys.load(Ordering::Acquire) {
             return Ok(false);
         }
-        let seen = *lock(&self.0.none_at);
-        if seen.is_some_and(|moment| moment.elapsed() < self.0.recheck) {
+        let none_at = *lock(&self.0.none_at);
+        if none_at.is_some_and(|time| time.elapsed() < self.0.recheck) {
             return Ok(true);
         }
-        let asked = Instant::now();
+        let checked_at = Instant::now();
         if queries::exist(database.connection()).await? {
             self.has_keys();
             return Ok(false);
         }
-        *lock(&self.0.none_at) = Some(asked);
+        *lock(&self.0.none_at) = Some(checked_at);
         Ok(true)
     }
 
-    /// The key that a token opens; `None` where it is wrong, expired, revoked or no token at all.
+    /// The key of a token; `None` if the token is malformed or wrong, or the key expired or revoked.
     ///
     /// # Errors
     /// What the database reports.
@@ -85,41 +84,41 @@ impl Keyring {
             return Ok(None);
         };
         self.has_keys();
-        let good = token.is_of(&row.secret_hash)
+        let is_accepted = token.is_of(&row.secret_hash)
             && row.revoked_at.is_none()
-            && row.expires_at.is_none_or(|moment| now() < moment);
-        if !good {
+            && row.expires_at.is_none_or(|time| now() < time);
+        if !is_accepted {
             return Ok(None);
         }
-        self.note_use(database, &row);
+        self.record_use(database, &row);
         Ok(Some(row))
     }
 
-    /// Writes the use down, at most once a minute, and nobody waits for it.
-    fn note_use(&self, database: &Database, row: &api_key::Model) {
+    /// Records the use in the background, at most once a minute.
+    fn record_use(&self, database: &Database, row: &api_key::Model) {
         let id = row.id;
-        let noted = |moment| now() - moment < queries::USE_NOTED;
-        if row.last_used_at.is_some_and(noted) || !self.claim_note(id) {
+        let recorded = |time| now() - time < queries::USE_INTERVAL;
+        if row.last_used_at.is_some_and(recorded) || !self.claim_record(id) {
             return;
         }
         let database = database.clone();
         tokio::spawn(async move {
-            if let Err(cause) = queries::note_use(database.connection(), id).await {
-                tracing::warn!(key = id, %cause, "the last use of a key can't be written down");
+            if let Err(cause) = queries::record_use(database.connection(), id).await {
+                tracing::warn!(key = id, %cause, "the last use of a key can't be recorded");
             }
         });
     }
 
-    fn claim_note(&self, id: i64) -> bool {
-        let minute = queries::USE_NOTED.to_std().unwrap_or_default();
-        let mut noted = lock(&self.0.noted);
-        if noted
+    fn claim_record(&self, id: i64) -> bool {
+        let minute = queries::USE_INTERVAL.to_std().unwrap_or_default();
+        let mut recorded = lock(&self.0.recorded);
+        if recorded
             .get(&id)
-            .is_some_and(|moment| moment.elapsed() < minute)
+            .is_some_and(|time| time.elapsed() < minute)
         {
             return false;
         }
-        noted.insert(id, Instant::now());
+        recorded.insert(id, Instant::now());
         true
     }
 }

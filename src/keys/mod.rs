@@ -1,4 +1,4 @@
-//! API keys: who may ask the service, for what, and until when.
+//! API keys: who may use the service, for what, and until when.
 
 mod api;
 pub mod command;

@@ -1,6 +1,6 @@
 //! Reads and writes of API keys.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use entity::{
     api_key,
     values::{Scope, ScopeList, now},
@@ -11,7 +11,10 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::token::{Secret, Token};
+use super::{
+    dto::KeyCreate,
+    token::{Secret, Token},
+};
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
@@ -24,16 +27,8 @@ fn change(action: Action, row: &api_key::Model) -> Change {
         .name(&row.name)
 }
 
-/// How often the last use of a key is written at most.
-pub(crate) const USE_NOTED: TimeDelta = TimeDelta::minutes(1);
-
-/// A key to create.
-#[derive(Clone, Debug)]
-pub(crate) struct Draft {
-    pub(crate) name: String,
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-}
+/// The last use of a key is recorded at most once in this interval.
+pub(crate) const USE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
@@ -67,25 +62,25 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<api_key::M
         .ok_or_else(|| Error::not_found("key", id.to_string()))
 }
 
-/// Makes a key. Its token is nowhere but in what this returns.
+/// Creates a key. Its token exists only in the returned value.
 pub(crate) async fn create(
-    work: &UnitOfWork,
-    draft: Draft,
+    work: UnitOfWork,
+    new: KeyCreate,
 ) -> Result<(api_key::Model, Token), Error> {
-    let Draft {
+    let KeyCreate {
         name,
         scopes,
         expires_at,
-    } = draft;
+    } = new;
     let now = now();
-    if expires_at.is_some_and(|moment| moment <= now) {
+    if expires_at.is_some_and(|time| time <= now) {
         return Err(Error::invalid("#/expires_at", "is not in the future"));
     }
     let secret = Secret::random().map_err(Error::Randomness)?;
     let row = api_key::ActiveModel {
         id: NotSet,
         name: Set(name),
-        scopes: Set(each_once(&scopes)),
+        scopes: Set(distinct(&scopes)),
         secret_hash: Set(secret.hash()),
         created_at: Set(now),
         expires_at: Set(expires_at),
@@ -98,15 +93,15 @@ pub(crate) async fn create(
     Ok((row, token))
 }
 
-fn each_once(scopes: &[Scope]) -> ScopeList {
+fn distinct(scopes: &[Scope]) -> ScopeList {
     let named = Scope::ALL
         .into_iter()
         .filter(|scope| scopes.contains(scope));
     ScopeList(named.collect())
 }
 
-/// Revokes a key, where that has not been done before.
-pub(crate) async fn revoke(work: &UnitOfWork, id: i64) -> Result<(), Error> {
+/// Revokes a key, unless it is revoked already.
+pub(crate) async fn revoke(work: UnitOfWork, id: i64) -> Result<(), Error> {
     let revoked = api_key::Entity::update_many()
         .set(api_key::ActiveModel {
             revoked_at: Set(Some(now())),
@@ -123,7 +118,7 @@ pub(crate) async fn revoke(work: &UnitOfWork, id: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether there is any key, in whatever state.
+/// Whether any key exists, in any state.
 pub(crate) async fn exist(db: &impl ConnectionTrait) -> Result<bool, Error> {
     let id: Option<i64> = api_key::Entity::find()
         .select_only()
@@ -135,16 +130,16 @@ pub(crate) async fn exist(db: &impl ConnectionTrait) -> Result<bool, Error> {
     Ok(id.is_some())
 }
 
-/// Whether there is a key that a caller can use now.
+/// Whether a key exists that is neither expired nor revoked.
 pub(crate) async fn usable_exist(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    let lasting = Condition::any()
+    let not_expired = Condition::any()
         .add(api_key::Column::ExpiresAt.is_null())
         .add(api_key::Column::ExpiresAt.gt(now()));
     let id: Option<i64> = api_key::Entity::find()
         .select_only()
         .column(api_key::Column::Id)
         .filter(api_key::Column::RevokedAt.is_null())
-        .filter(lasting)
+        .filter(not_expired)
         .limit(1)
         .into_tuple()
         .one(db)
@@ -152,19 +147,19 @@ pub(crate) async fn usable_exist(db: &impl ConnectionTrait) -> Result<bool, DbEr
     Ok(id.is_some())
 }
 
-/// Notes that a key was used, unless that was noted within the last minute.
-pub(crate) async fn note_use(db: &impl ConnectionTrait, id: i64) -> Result<(), DbErr> {
+/// Records that a key was used, unless a use was recorded within [`USE_INTERVAL`].
+pub(crate) async fn record_use(db: &impl ConnectionTrait, id: i64) -> Result<(), DbErr> {
     let now = now();
-    let long_ago = Condition::any()
+    let is_due = Condition::any()
         .add(api_key::Column::LastUsedAt.is_null())
-        .add(api_key::Column::LastUsedAt.lte(now - USE_NOTED));
+        .add(api_key::Column::LastUsedAt.lte(now - USE_INTERVAL));
     api_key::Entity::update_many()
         .set(api_key::ActiveModel {
             last_used_at: Set(Some(now)),
             ..Default::default()
         })
         .filter(api_key::Column::Id.eq(id))
-        .filter(long_ago)
+        .filter(is_due)
         .exec(db)
         .await?;
     Ok(())

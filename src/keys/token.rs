@@ -1,9 +1,8 @@
-//! What a caller shows: `crk_<id>_<secret>`.
+//! Tokens: `crk_<id>_<secret>`.
 //!
-//! The secret is 32 random bytes, then a CRC32 over all that comes before it. So a scanner tells a
-//! leaked token from a text that only looks like one, and a mistyped token costs no look at the
-//! database. Only the SHA-256 of the random part is kept: against 256 bits nobody needs a slow
-//! hash.
+//! The secret is 32 random bytes, followed by a CRC32 of everything before it. With it, a scanner can tell a
+//! leaked token from similar text, and a mistyped token costs no query. Only the SHA-256 of the random part
+//! is stored: with 256 random bits, a slow hash adds nothing.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What every token begins with.
+/// The start of every token.
 const PREFIX: &str = "crk_";
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -22,7 +21,7 @@ const RANDOM: usize = 4 * WORD;
 /// Digits of base 62 that hold a CRC32.
 const CHECK: usize = 6;
 
-/// A token, whole. It shows itself to nobody but who asks by [`Token::reveal`].
+/// A whole token. Only [`Token::reveal`] shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     id: i64,
@@ -46,7 +45,7 @@ impl Secret {
         ))
     }
 
-    /// What is kept of it.
+    /// What is stored of it.
     pub(crate) fn hash(&self) -> String {
         hash(&self.0)
     }
@@ -63,7 +62,7 @@ impl Secret {
 }
 
 impl Token {
-    /// Reads a token; `None` where it is none, or was mistyped.
+    /// Parses a token; `None` if it is malformed or mistyped.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let sound = secret.len() == RANDOM + CHECK
@@ -81,21 +80,21 @@ impl Token {
         })
     }
 
-    /// The id of the key that it claims to be.
+    /// The id of the key that it claims.
     pub(crate) fn id(&self) -> i64 {
         self.id
     }
 
-    /// Its text, for the one who is to have it.
+    /// Its text, for its owner.
     pub(crate) fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// Whether that was kept of its secret; takes as long whatever the answer.
-    pub(crate) fn is_of(&self, kept: &str) -> bool {
+    /// Whether this hash was stored for its secret. Takes the same time for either result.
+    pub(crate) fn is_of(&self, stored: &str) -> bool {
         let end = self.text.len() - CHECK;
         let own = hash(&self.text[end - RANDOM..end]);
-        own.as_bytes().ct_eq(kept.as_bytes()).into()
+        own.as_bytes().ct_eq(stored.as_bytes()).into()
     }
 }
 

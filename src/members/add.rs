@@ -1,22 +1,21 @@
 //! Adding an agent to a circle: the write that a runtime does most.
 //!
-//! On PostgreSQL it is one statement in the usual case, that nothing is in its way: the agent never
-//! was a member, and the circle has room. Else that statement does nothing and doesn't say
-//! why, and a transaction takes its place, which finds out. On SQLite, where a statement is no round
-//! trip, the transaction is all there is.
+//! On PostgreSQL it is one statement in the usual case: the agent never was a member, and the circle has
+//! room. Otherwise that statement does nothing, and a transaction takes over, which finds out why. On
+//! SQLite, where a statement costs no round trip, there is only the transaction.
 
 use std::{collections::HashSet, sync::LazyLock};
 
 use entity::{agent, member};
 use sea_orm::{
-    ActiveModelTrait,
+    ActiveModelBehavior, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, QueryFilter,
     QueryResult, QuerySelect, QueryTrait, Statement,
     sea_query::OnConflict,
 };
 
-use super::queries::{change, exists, full, name_of, of_circle};
+use super::queries::{change, circle_full, free_places, member_exists, name_of, of_circle};
 use crate::{
     circles,
     error::Error,
@@ -25,33 +24,44 @@ use crate::{
     write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
 
-/// All that [`add`] does, in the same order: the models are counted so that they are held before the
-/// circle. The agent is `$1`, the circle's name `$2`. How many members there are is read in the row of
-/// the circle, which PostgreSQL looks at again where it had to wait for it.
+/// What [`add`] does, as one statement for PostgreSQL. `$1` is the agent's id, `$2` the circle's name, and
+/// the values of the member and of its audit entry follow.
 ///
-/// By a session that was left in a transaction by mistake it would never be committed. Such a
-/// transaction is older than the moment between its start and this statement's, and nothing is done.
+/// The agent, its model and its provider are locked before the circle, as everywhere: `circle` counts
+/// `model` only to be evaluated after it. `member_count` is read from the locked row, which PostgreSQL
+/// reads again after a wait, so the last place is given away once.
+///
+/// The comparison of timestamps guards against a pooled connection that is still inside a transaction:
+/// there `now()` is older than `statement_timestamp()`. The statement then inserts nothing, and the caller
+/// falls back to a real transaction.
 static ADD_MEMBER_SQL: LazyLock<String> = LazyLock::new(|| {
-    let elsewhere = [
-        (member::Column::AgentId, "$1"),
-        (member::Column::CircleId, "circle.id"),
-    ];
-    let (insert, next) = rows::insert_text::<member::Entity>(&elsewhere, 3);
-    let leave = write::entry_sql(next);
-    let columns: Vec<&str> = member::Column::iter()
-        .map(|column| column.as_str())
-        .collect();
+    use member::Column;
+    let selected = [(Column::AgentId, "$1"), (Column::CircleId, "circle.id")];
+    let (insert_member, next) = rows::insert_text::<member::Entity>(&selected, 3);
+    let insert_entry = write::entry_sql(next);
+    let columns: Vec<&str> = Column::iter().map(|column| column.as_str()).collect();
+    let columns = columns.join(", ");
     format!(
-        "WITH agent AS (SELECT model_id FROM agents WHERE id = $1 AND is_active FOR SHARE), \
-         model AS (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
-         WHERE o.id = (SELECT model_id FROM agent) FOR SHARE), \
-         circle AS (SELECT id FROM circles WHERE name = $2 AND is_active \
-         AND (max_members IS NULL OR member_count < max_members) AND (SELECT count(*) FROM model) >= 0 \
-         AND statement_timestamp() - now() < interval '100 ms' FOR UPDATE), \
-         made AS ({insert} FROM agent, circle \
-         ON CONFLICT (circle_id, agent_id) DO NOTHING RETURNING {columns}), \
-         left_behind AS ({leave}) SELECT {columns} FROM made",
-        columns = columns.join(", ")
+        "WITH agent AS (
+            SELECT model_id FROM agents WHERE id = $1 AND is_active FOR SHARE
+        ), model AS (
+            SELECT models.id FROM models JOIN providers ON providers.id = models.provider_id
+            WHERE models.id = (SELECT model_id FROM agent) FOR SHARE
+        ), circle AS (
+            SELECT id FROM circles
+            WHERE name = $2 AND is_active
+                AND (max_members IS NULL OR member_count < max_members)
+                AND (SELECT count(*) FROM model) >= 0
+                AND statement_timestamp() - now() < interval '100 ms'
+            FOR UPDATE
+        ), made AS (
+            {insert_member} FROM agent, circle
+            ON CONFLICT (circle_id, agent_id) DO NOTHING
+            RETURNING {columns}
+        ), entry AS (
+            {insert_entry}
+        )
+        SELECT {columns} FROM made"
     )
 });
 
@@ -75,7 +85,7 @@ fn read(row: &QueryResult) -> Result<member::Model, DbErr> {
     })
 }
 
-/// Adds an agent to a circle in one statement, or else does nothing; for PostgreSQL.
+/// Adds an agent to a circle in one statement, or does nothing. Safe to repeat. PostgreSQL only.
 pub(super) async fn add_in_one_statement(
     db: &impl ConnectionTrait,
     actor: &Actor,
@@ -86,7 +96,7 @@ pub(super) async fn add_in_one_statement(
     let change = Change::new(Action::Create, Resource::Member).name(name_of(circle, agent_id));
     let row = member::ActiveModel {
         agent_id: NotSet,
-        ..row
+        ..row.before_save(db, true).await?
     };
     let mut values = vec![agent_id.into(), circle.into()];
     values.extend(rows::insert_values(row));
@@ -96,28 +106,25 @@ pub(super) async fn add_in_one_statement(
     Ok(made.as_ref().map(read).transpose()?)
 }
 
-/// Adds an agent to a circle. The circle is held meanwhile, so that two agents can't both take the
-/// last place, and so is the agent, so that it can't be deleted in between; agents before circles, as
-/// by everyone who takes both. `may_exist` is whether the same row may be there from [`add_in_one_statement`].
+/// Adds an agent to a circle. The agent is locked, so that it can't be deleted meanwhile, and then the
+/// circle, so that two agents can't both take the last place. `may_exist` says that an earlier attempt of
+/// [`add_in_one_statement`] may have inserted the row.
 pub(super) async fn add(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     circle: &str,
     agent_id: i64,
     mut row: member::ActiveModel,
     may_exist: bool,
 ) -> Result<member::Model, Error> {
     let db = work.db();
-    let held = lock_agents(db, &[agent_id]).await;
+    let locked = lock_agents(db, &[agent_id]).await;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
-    if !held?.contains(&agent_id) {
+    if !locked?.contains(&agent_id) {
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
     row.circle_id = Set(circle_row.id);
-    let is_reached = |limit: &i32| circle_row.member_count >= i64::from(*limit);
-    let reached_limit = circle_row.max_members.filter(is_reached);
-    if reached_limit.is_none()
-        && let Some(added) = insert(db, row.clone()).await?
-    {
+    let has_room = free_places(&circle_row) > 0;
+    if has_room && let Some(added) = insert(db, row.clone()).await? {
         work.record(change(Action::Create, circle, &added));
         return Ok(added);
     }
@@ -125,65 +132,65 @@ pub(super) async fn add(
         .filter(member::Column::AgentId.eq(agent_id))
         .one(db)
         .await?;
-    let before = match before {
-        // It is this very addition, by its microsecond.
-        Some(before) if may_exist && Set(before.joined_at) == row.joined_at => return Ok(before),
-        Some(before) if before.is_active => return Err(exists(circle, agent_id)),
-        before => before,
-    };
-    if let Some(limit) = reached_limit {
-        return Err(full(&circle_row, limit));
+    match before {
+        // The same microsecond: this is the row of the earlier attempt.
+        Some(before) if may_exist && Set(before.joined_at) == row.joined_at => Ok(before),
+        Some(before) if before.is_active => Err(member_exists(circle, agent_id)),
+        _ if !has_room => Err(circle_full(&circle_row)),
+        Some(before) => {
+            row.id = Unchanged(before.id);
+            row.revision = Unchanged(before.revision);
+            let restored = row.update(db).await?;
+            work.record(change(Action::Restore, circle, &restored));
+            Ok(restored)
+        }
+        None => Err(member_exists(circle, agent_id)),
     }
-    let before = before.ok_or_else(|| exists(circle, agent_id))?;
-    let added = revive(db, before, row).await?;
-    work.record(change(Action::Restore, circle, &added));
-    Ok(added)
 }
 
-async fn revive(
-    db: &impl ConnectionTrait,
-    before: member::Model,
-    mut row: member::ActiveModel,
-) -> Result<member::Model, DbErr> {
-    row.id = Unchanged(before.id);
-    row.revision = Set(before.revision + 1);
-    row.update(db).await
-}
-
-/// `None` where the agent is or was a member.
+/// `None` if the agent is or was a member.
 async fn insert(
     db: &impl ConnectionTrait,
     row: member::ActiveModel,
 ) -> Result<Option<member::Model>, Error> {
     let pair = [member::Column::CircleId, member::Column::AgentId];
-    let inserted = member::Entity::insert_many([row])
+    let inserted = member::Entity::insert_many([row.before_save(db, true).await?])
         .on_conflict(OnConflict::columns(pair).do_nothing().to_owned())
         .exec_with_returning(db)
         .await?;
     Ok(inserted.into_iter().next())
 }
 
-/// Holds agents, their models and providers against changes by others: what is added shows them.
-/// Answers which of the agents exist. On SQLite whoever writes is alone.
+/// Locks agents with their models and providers, which the roster shows, and returns which of the agents
+/// exist. SQLite has one writer anyway.
 pub(super) async fn lock_agents(
     db: &impl ConnectionTrait,
     ids: &[i64],
 ) -> Result<HashSet<i64>, Error> {
-    const HOLD: &str = "WITH agent AS MATERIALIZED (SELECT id, model_id FROM agents \
-        WHERE id = ANY(CAST($1 AS bigint[])) AND is_active ORDER BY id FOR SHARE), \
-        model AS MATERIALIZED (SELECT o.id FROM models o JOIN providers p ON p.id = o.provider_id \
-        WHERE o.id IN (SELECT model_id FROM agent) ORDER BY o.id FOR SHARE) \
-        SELECT agent.id FROM agent, (SELECT count(*) FROM model) AS held";
+    /// In the order of ids, so that concurrent transactions never wait for each other in a circle.
+    const LOCK_AGENTS_SQL: &str = "
+        WITH agent AS MATERIALIZED (
+            SELECT id, model_id FROM agents
+            WHERE id = ANY(CAST($1 AS bigint[])) AND is_active
+            ORDER BY id FOR SHARE
+        ), model AS MATERIALIZED (
+            SELECT models.id FROM models JOIN providers ON providers.id = models.provider_id
+            WHERE models.id IN (SELECT model_id FROM agent)
+            ORDER BY models.id FOR SHARE
+        )
+        SELECT agent.id FROM agent, (SELECT count(*) FROM model) AS locked";
     let rows = if db.get_database_backend() == DbBackend::Sqlite {
-        let live = agent::Entity::find()
+        let existing = agent::Entity::find()
             .select_only()
             .column(agent::Column::Id)
             .filter(agent::Column::Id.is_in(ids.iter().copied()))
             .filter(search::is_true(agent::Column::IsActive));
-        db.query_all(&live.into_query()).await?
+        db.query_all(&existing.into_query()).await?
     } else {
         let ids = search::list_of_ids(DbBackend::Postgres, ids.iter().copied());
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, HOLD, [ids.into()]);
+        let values = [ids.into()];
+        let statement =
+            Statement::from_sql_and_values(DbBackend::Postgres, LOCK_AGENTS_SQL, values);
         db.query_all_raw(statement).await?
     };
     let ids = rows.iter().map(|row| row.try_get_by_index(0));

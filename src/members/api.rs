@@ -1,18 +1,18 @@
-//! `/v1/circles/{name}/members`
+//! `/v1/circles/{circle_name}/members`
 
 use entity::{member, values::MemberRole};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 
 use super::{
     add, batch,
     dto::{
-        AgentCircle, Member, MemberBatch, MemberBatchResult, MemberChanges, MemberPatch, NewMember,
-        NewMemberSet,
+        AgentCircle, Member, MemberBatch, MemberBatchResult, MemberChanges, MemberCreate,
+        MemberSet, MemberUpdate,
     },
     queries::{self, MemberFilter},
     replace,
@@ -32,157 +32,125 @@ pub(crate) struct MembersApi;
 impl MembersApi {
     /// List a circle's members
     ///
-    /// The memberships alone, in the order of their ids; the roster (`get_circle`) shows them with
-    /// their agents, models and providers. Fails with 404 `not_found` where there is no live
-    /// circle of that name.
+    /// The memberships alone, ordered by id. The roster (`get_circle`) shows them with their agents,
+    /// models and providers. Fails with 404 `not_found` if there is no circle with this name.
     #[oai(
-        path = "/circles/:name/members",
+        path = "/circles/:circle_name/members",
         method = "get",
         operation_id = "list_members"
     )]
-    #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_members(
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
-        name: Path<String>,
-        /// Only those in this role.
+        circle_name: Path<String>,
+        /// Only members with this role.
         role: Query<Option<MemberRole>>,
-        /// Whether to show memberships that ended too.
+        /// Whether to include memberships that have ended.
         include_inactive: Query<Option<bool>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Member>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let filter = MemberFilter {
             role: role.0,
             include_inactive: include_inactive.0.unwrap_or(false),
         };
-        let rows = queries::list(database.connection(), &name.0, filter, page).await?;
+        let rows = queries::list(database.connection(), &circle_name.0, filter, page).await?;
         Ok(Body(rows.into()))
     }
 
     /// Add an agent to a circle
     ///
-    /// An agent that was in the circle before gets its old membership back, with the role and
-    /// lists given now. Fails with 404 `not_found` where there is no live circle of that name, 422
-    /// `invalid_request` where there is no such agent, 409 `member_exists` where it is in the
-    /// circle, and 409 `circle_full` where the circle has `max_members` already.
+    /// If the agent was a member before, its previous membership is restored with the fields of this
+    /// request. Fails with 404 `not_found` if there is no circle with this name, with 422
+    /// `invalid_request` if there is no such agent, with 409 `member_exists` if it is already a member,
+    /// and with 409 `circle_full` if the circle has `max_members` members.
     #[oai(
-        path = "/circles/:name/members",
+        path = "/circles/:circle_name/members",
         method = "post",
         operation_id = "add_member"
     )]
     async fn add_member(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
-        new: Json<NewMember>,
+        circle_name: Path<String>,
+        new: Json<MemberCreate>,
     ) -> Result<Created<Member>, Error> {
-        let (name, agent_id) = (&name.0, new.0.agent_id);
-        let row = &member::ActiveModel::from(new.0);
-        let answer = |added| {
-            let location = format!("/v1/circles/{name}/members/{agent_id}");
-            Created::row(location, added)
-        };
-        let statement = add::add_in_one_statement(
-            database.connection(),
-            write.actor(),
-            name,
-            agent_id,
-            row.clone(),
-        );
-        let may_exist = match write.fast_path(database, statement).await? {
-            FastPath::Done(added) => return answer(added),
-            FastPath::Nothing => false,
-            FastPath::Unknown => true,
+        let agent_id = new.agent_id;
+        let path = |_: &member::Model| format!("/v1/circles/{}/members/{agent_id}", circle_name.0);
+        // One row for all attempts, so that its `joined_at` identifies it.
+        let row = member::ActiveModel::from(new.0);
+        let statement =
+            |db, actor| add::add_in_one_statement(db, actor, &circle_name, agent_id, row.clone());
+        let may_exist = match write.fast_path(statement).await? {
+            FastPath::Done(added) => return Created::row(path(&added), added),
+            FastPath::NotDone { may_exist } => may_exist,
         };
         write
-            .run(database, |work| async move {
-                let row = row.clone();
-                answer(add::add(&work, name, agent_id, row, may_exist).await?)
+            .create(path, |work| {
+                add::add(work, &circle_name, agent_id, row.clone(), may_exist)
             })
             .await
     }
 
     /// Replace a circle's members
     ///
-    /// Makes exactly these agents the members: adds or revives those that are missing, updates
-    /// those that differ, ends the memberships of all others, and leaves the rest alone. An absent
-    /// field means its usual value, as when a member is added. All or nothing. Fails with 404
-    /// `not_found` where there is no live circle of that name, 422 `invalid_request` where there is
-    /// no such agent or one is named twice, and 409 `circle_full` where somebody new would come in
-    /// and the set has more than `max_members`.
+    /// Makes exactly these agents the members: adds or restores those that are missing, updates those
+    /// that differ, ends all other memberships, and leaves the rest unchanged. An absent field takes
+    /// its default, as when a member is added. All or nothing. Fails with 404 `not_found` if there is
+    /// no circle with this name, with 422 `invalid_request` if there is no such agent or one is
+    /// repeated, and with 409 `circle_full` if the set adds an agent and is larger than `max_members`.
     #[oai(
-        path = "/circles/:name/members",
+        path = "/circles/:circle_name/members",
         method = "put",
         operation_id = "replace_members"
     )]
     async fn replace_members(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
-        members: Json<NewMemberSet>,
+        circle_name: Path<String>,
+        members: Json<MemberSet>,
     ) -> Result<Untagged<MemberChanges>, Error> {
-        let (name, members) = (&name.0, &members.0);
         write
-            .run(database, |work| async move {
-                let changes = replace::run(&work, name, members.clone()).await?;
-                Untagged::of(&changes)
-            })
+            .update_many(|work| replace::run(work, &circle_name, members.0.clone()))
             .await
     }
 
     /// Change many members at once
     ///
-    /// Up to 500 additions, updates and removals, in one step. All or nothing: where one of them
-    /// can't be done, nothing is, and the batch fails with 409 `batch_failed`, whose `errors` point
-    /// at every one that is in the way. With `partial=true` those that can be done are done, and
-    /// the result of each of the others says why not. Against `max_members` counts what the circle
-    /// has in the end: removals free places, wherever in the batch they stand, and additions take
-    /// them in order. Fails with 404 `not_found` where there is no live circle of that name, and
-    /// 422 `invalid_request` where an agent is named twice or a removal has other fields.
+    /// Up to 500 additions, updates and removals in one transaction. All or nothing: if an operation
+    /// can't be done, the batch fails with 409 `batch_failed`, and `errors` points at every such
+    /// operation. With `partial=true`, the others are done, and the result of each failed operation
+    /// says why. `max_members` limits what the circle has in the end: removals free places, wherever
+    /// they are in the batch, and additions take them in order. Fails with 404 `not_found` if there is
+    /// no circle with this name, and with 422 `invalid_request` if an agent is repeated or a removal
+    /// has other fields.
     #[oai(
-        path = "/circles/:name/members:batch",
+        path = "/circles/:circle_name/members:batch",
         method = "post",
         operation_id = "batch_members"
     )]
     async fn batch_members(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
-        /// Whether to do what can be done where not all of it can.
+        circle_name: Path<String>,
+        /// Whether to do the operations that can be done if others can't.
         partial: Query<Option<bool>>,
         batch: Json<MemberBatch>,
     ) -> Result<Untagged<MemberBatchResult>, Error> {
-        let (name, batch) = (&name.0, &batch.0);
         let partial = partial.0.unwrap_or(false);
         write
-            .run(database, |work| async move {
-                let result = batch::run(&work, name, batch.clone(), partial).await?;
-                Untagged::of(&result)
-            })
+            .update_many(|work| batch::run(work, &circle_name, batch.0.clone(), partial))
             .await
     }
 
     /// Get a member
     ///
-    /// Fails with 404 `not_found` where there is no live circle of that name, or the agent is not
-    /// in it.
+    /// Fails with 404 `not_found` if there is no circle with this name, or the agent is not a member.
     #[oai(
-        path = "/circles/:name/members/:agent_id",
+        path = "/circles/:circle_name/members/:agent_id",
         method = "get",
         operation_id = "get_member"
     )]
@@ -190,85 +158,70 @@ impl MembersApi {
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
     ) -> Result<Tagged<Member>, Error> {
-        Tagged::row(queries::get(database.connection(), &name.0, agent_id.0).await?)
+        Tagged::row(queries::get(database.connection(), &circle_name.0, agent_id.0).await?)
     }
 
     /// Update a member
     ///
-    /// An absent field stays. Fails with 404 `not_found` where there is no live circle of that
-    /// name, or the agent is not in it.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no circle with this name, or the agent is not a member.
     #[oai(
-        path = "/circles/:name/members/:agent_id",
+        path = "/circles/:circle_name/members/:agent_id",
         method = "patch",
         operation_id = "update_member"
     )]
     async fn update_member(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<MemberPatch>,
+        precondition: Precondition,
+        update: Json<MemberUpdate>,
     ) -> Result<Tagged<Member>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                let changes = patch.clone().into();
-                let row = queries::update(&work, name, agent_id.0, precondition, changes).await?;
-                Tagged::row(row)
+            .update(|work| {
+                let changes = update.0.clone().into();
+                queries::update(work, &circle_name, agent_id.0, &precondition, changes)
             })
             .await
     }
 
     /// Remove a member
     ///
-    /// Ends the membership; adding the agent again revives it. Fails with 404 `not_found` where
-    /// there is no live circle of that name, or the agent is not in it.
+    /// Ends the membership. Adding the agent again restores it. Fails with 404 `not_found` if there is
+    /// no circle with this name, or the agent is not a member.
     #[oai(
-        path = "/circles/:name/members/:agent_id",
+        path = "/circles/:circle_name/members/:agent_id",
         method = "delete",
         operation_id = "remove_member"
     )]
     async fn remove_member(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The circle's name.
-        name: Path<String>,
+        circle_name: Path<String>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let name = &name.0;
         write
-            .run(database, |work| async move {
-                queries::remove(&work, name, agent_id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::remove(work, &circle_name, agent_id.0, &precondition))
             .await
     }
 
     /// List an agent's circles
     ///
-    /// The live circles it is an active member of, in the order of its memberships' ids. Fails
-    /// with 404 `not_found` where there is no agent of that id.
+    /// The circles that the agent is an active member of, ordered by the ids of the memberships.
+    /// Deleted circles are not listed. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(
         path = "/agents/:id/circles",
         method = "get",
@@ -280,16 +233,8 @@ impl MembersApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<AgentCircle>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         let rows = queries::list_of_agent(db, id.0, page).await?;
         Ok(Body(rows.into()))

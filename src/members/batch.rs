@@ -1,145 +1,137 @@
-//! Batches: every change is judged before the first is written, so that a change that can't be
-//! made stops the whole batch, or nothing but itself.
+//! Batches: every operation is decided on before the first is written, so that an operation that can't be
+//! done stops the whole batch, or only itself.
 
 use entity::member;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, IdenStatic, IntoActiveModel, Iterable};
 
 use super::{
-    bulk::{self, Held},
+    bulk::{self, LockedMembers},
     dto::{
         MemberBatch, MemberBatchResult, MemberFailure, MemberFailureCode, MemberOperationKind,
-        MemberOutcome, MemberResult, lay_over,
+        MemberOutcome, MemberResult,
     },
     queries,
 };
 use crate::{
     error::{Error, FieldError},
-    write::UnitOfWork,
+    write::{UnitOfWork, merge},
 };
 
-/// A change that is asked for.
 struct Operation {
     kind: MemberOperationKind,
     agent_id: i64,
-    /// The columns that are to be set.
-    said: member::ActiveModel,
+    /// The columns to set.
+    requested: member::ActiveModel,
 }
 
-/// A change that was judged.
-struct Judged {
+/// An operation, and what to do about it.
+struct Decision {
     kind: MemberOperationKind,
     agent_id: i64,
-    verdict: Result<Step, MemberFailure>,
+    plan: Result<Plan, MemberFailure>,
 }
 
-/// What a change comes to.
-enum Step {
+enum Plan {
     Add(member::ActiveModel),
-    Revive(member::ActiveModel),
+    Restore(member::ActiveModel),
     Update(member::ActiveModel),
     Remove,
 }
 
-/// Makes the changes in one step: all of them, or with `partial` those that can be made.
+/// Does all operations, or with `partial` those that can be done.
 pub(crate) async fn run(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     circle: &str,
     batch: MemberBatch,
     partial: bool,
 ) -> Result<MemberBatchResult, Error> {
-    let operations = read(batch)?;
-    let agents: Vec<i64> = operations.iter().map(|asked| asked.agent_id).collect();
-    let mut held = bulk::hold(work, circle, &agents).await?;
-    let mut judged: Vec<Judged> = operations
-        .into_iter()
-        .map(|operation| judge(&held, operation))
-        .collect();
-    if judged.iter().any(Judged::takes_a_place) {
-        give_places(&held, &mut judged);
-    }
+    let operations = parse(batch)?;
+    let agents: Vec<i64> = operations.iter().map(|row| row.agent_id).collect();
+    let mut locked = bulk::lock(&work, circle, &agents).await?;
+    let decide = |operation| decide(&locked, operation);
+    let mut decisions: Vec<Decision> = operations.into_iter().map(decide).collect();
+    assign_capacity(&locked, &mut decisions);
     if !partial {
-        refuse_failures(&judged)?;
+        reject_failures(&decisions)?;
     }
-    let results = write(&mut held, judged).await?;
+    let results = write(&mut locked, decisions).await?;
     Ok(MemberBatchResult { results })
 }
 
-/// Checks what the description can't say.
-fn read(batch: MemberBatch) -> Result<Vec<Operation>, Error> {
+/// Checks what the description can't express.
+fn parse(batch: MemberBatch) -> Result<Vec<Operation>, Error> {
     let operations: Vec<Operation> = batch
         .operations
         .into_iter()
         .map(|operation| Operation {
             kind: operation.op,
             agent_id: operation.agent_id,
-            said: operation.into_row(),
+            requested: operation.into_row(),
         })
         .collect();
-    let agents: Vec<i64> = operations.iter().map(|asked| asked.agent_id).collect();
+    let agents: Vec<i64> = operations.iter().map(|row| row.agent_id).collect();
     let mut errors = bulk::repeated("operations", &agents);
     for (index, operation) in operations.iter().enumerate() {
         if operation.kind == MemberOperationKind::Remove {
-            errors.extend(stray_fields(index, &operation.said));
+            errors.extend(stray_fields(index, &operation.requested));
         }
     }
-    bulk::refuse(errors)?;
+    bulk::reject(errors)?;
     Ok(operations)
 }
 
-fn stray_fields(index: usize, said: &member::ActiveModel) -> impl Iterator<Item = FieldError> {
-    let stray = member::Column::iter().filter(|column| said.get(*column).is_set());
+fn stray_fields(index: usize, requested: &member::ActiveModel) -> impl Iterator<Item = FieldError> {
+    let stray = member::Column::iter().filter(|column| requested.get(*column).is_set());
     stray.map(move |column| FieldError {
         pointer: format!("#/operations/{index}/{}", column.as_str()),
-        detail: "is no field of a removal".to_owned(),
+        detail: "is not a field of a removal".to_owned(),
     })
 }
 
-/// What a change comes to, not counting places.
-fn judge(held: &Held<'_>, operation: Operation) -> Judged {
+/// What to do about an operation, without regard to the circle's limit.
+fn decide(locked: &LockedMembers<'_>, operation: Operation) -> Decision {
+    use MemberOperationKind::{Add, Remove, Update};
     let Operation {
         kind,
         agent_id,
-        said,
+        requested,
     } = operation;
-    let circle = &held.circle_row.name;
-    let failed = |code, error: &Error| Err(MemberFailure::new(code, error));
-    let verdict = match (kind, held.active(agent_id)) {
-        (MemberOperationKind::Add, _) if !held.agents.contains(&agent_id) => {
-            let unknown = Error::not_found("agent", agent_id.to_string());
-            failed(MemberFailureCode::NotFound, &unknown)
+    let circle = &locked.circle_row.name;
+    let plan = match (kind, locked.active(agent_id)) {
+        (Add, _) if !locked.agents.contains(&agent_id) => Err(MemberFailure::new(
+            MemberFailureCode::NotFound,
+            &Error::not_found("agent", agent_id.to_string()),
+        )),
+        (Add, Some(_)) => Err(MemberFailure::new(
+            MemberFailureCode::MemberExists,
+            &queries::member_exists(circle, agent_id),
+        )),
+        (Add, None) if locked.members.contains_key(&agent_id) => Ok(Plan::Restore(requested)),
+        (Add, None) => Ok(Plan::Add(requested)),
+        (Update | Remove, None) => Err(MemberFailure::new(
+            MemberFailureCode::NotFound,
+            &queries::unknown(circle, agent_id),
+        )),
+        (Update, Some(before)) => {
+            let row = merge(before.clone().into_active_model(), &requested);
+            Ok(Plan::Update(row))
         }
-        (MemberOperationKind::Add, Some(_)) => {
-            let exists = queries::exists(circle, agent_id);
-            failed(MemberFailureCode::MemberExists, &exists)
-        }
-        (MemberOperationKind::Add, None) if held.members.contains_key(&agent_id) => {
-            Ok(Step::Revive(said))
-        }
-        (MemberOperationKind::Add, None) => Ok(Step::Add(said)),
-        (_, None) => {
-            let unknown = queries::unknown(circle, agent_id);
-            failed(MemberFailureCode::NotFound, &unknown)
-        }
-        (MemberOperationKind::Update, Some(before)) => {
-            let row = lay_over(before.clone().into_active_model(), &said);
-            Ok(Step::Update(row))
-        }
-        (MemberOperationKind::Remove, Some(_)) => Ok(Step::Remove),
+        (Remove, Some(_)) => Ok(Plan::Remove),
     };
-    Judged {
+    Decision {
         kind,
         agent_id,
-        verdict,
+        plan,
     }
 }
 
-impl Judged {
-    fn takes_a_place(&self) -> bool {
-        matches!(self.verdict, Ok(Step::Add(_) | Step::Revive(_)))
+impl Decision {
+    fn takes_place(&self) -> bool {
+        matches!(self.plan, Ok(Plan::Add(_) | Plan::Restore(_)))
     }
 
-    fn frees_a_place(&self) -> bool {
-        matches!(self.verdict, Ok(Step::Remove))
+    fn frees_place(&self) -> bool {
+        matches!(self.plan, Ok(Plan::Remove))
     }
 }
 
@@ -152,32 +144,27 @@ impl MemberFailure {
     }
 }
 
-/// Gives the free places, and those that the batch frees, to the agents that come in, in the order
-/// of the batch; the ones beyond the circle's limit fail.
-fn give_places(held: &Held<'_>, judged: &mut [Judged]) {
-    let Some(limit) = held.circle_row.max_members else {
-        return;
-    };
-    let freed: i64 = judged
-        .iter()
-        .map(|row| i64::from(row.frees_a_place()))
-        .sum();
-    let mut free = i64::from(limit) - held.circle_row.member_count + freed;
-    for row in judged.iter_mut().filter(|row| row.takes_a_place()) {
+/// Assigns the circle's free places, and those that the batch frees, to the added agents in the order of
+/// the batch. Additions beyond the circle's limit fail.
+fn assign_capacity(locked: &LockedMembers<'_>, decisions: &mut [Decision]) {
+    let freed = decisions.iter().filter(|row| row.frees_place()).count();
+    let freed = i64::try_from(freed).unwrap_or(i64::MAX);
+    let mut free = queries::free_places(&locked.circle_row).saturating_add(freed);
+    for decision in decisions.iter_mut().filter(|row| row.takes_place()) {
         if free <= 0 {
-            let full = queries::full(&held.circle_row, limit);
-            row.verdict = Err(MemberFailure::new(MemberFailureCode::CircleFull, &full));
+            let error = queries::circle_full(&locked.circle_row);
+            decision.plan = Err(MemberFailure::new(MemberFailureCode::CircleFull, &error));
         }
         free -= 1;
     }
 }
 
-fn refuse_failures(judged: &[Judged]) -> Result<(), Error> {
-    let failures: Vec<FieldError> = judged
+fn reject_failures(decisions: &[Decision]) -> Result<(), Error> {
+    let failures: Vec<FieldError> = decisions
         .iter()
         .enumerate()
-        .filter_map(|(index, row)| {
-            let failure = row.verdict.as_ref().err()?;
+        .filter_map(|(index, decision)| {
+            let failure = decision.plan.as_ref().err()?;
             Some(FieldError {
                 pointer: format!("#/operations/{index}"),
                 detail: failure.detail.clone(),
@@ -191,45 +178,45 @@ fn refuse_failures(judged: &[Judged]) -> Result<(), Error> {
     }
 }
 
-async fn write(held: &mut Held<'_>, judged: Vec<Judged>) -> Result<Vec<MemberResult>, Error> {
+async fn write(
+    locked: &mut LockedMembers<'_>,
+    decisions: Vec<Decision>,
+) -> Result<Vec<MemberResult>, Error> {
     let mut rows = Vec::new();
-    let mut leaving = Vec::new();
-    for Judged {
-        agent_id, verdict, ..
-    } in &judged
-    {
-        match verdict {
-            Ok(Step::Add(row) | Step::Revive(row)) => rows.push(row.clone()),
-            Ok(Step::Update(row)) if row.is_changed() => rows.push(row.clone()),
-            Ok(Step::Remove) => leaving.push(*agent_id),
-            Ok(Step::Update(_)) | Err(_) => {}
+    let mut removed = Vec::new();
+    for Decision { agent_id, plan, .. } in &decisions {
+        match plan {
+            Ok(Plan::Add(row) | Plan::Restore(row)) => rows.push(row.clone()),
+            Ok(Plan::Update(row)) if row.is_changed() => rows.push(row.clone()),
+            Ok(Plan::Remove) => removed.push(*agent_id),
+            Ok(Plan::Update(_)) | Err(_) => {}
         }
     }
-    let saved = held.save(rows).await?;
-    held.members.extend(saved);
-    if !leaving.is_empty() {
-        let these = Condition::all().add(member::Column::AgentId.is_in(leaving));
-        let ended = held.end(these).await?;
-        held.members.extend(ended);
+    let saved = locked.save(rows).await?;
+    locked.members.extend(saved);
+    if !removed.is_empty() {
+        let of_removed = Condition::all().add(member::Column::AgentId.is_in(removed));
+        let ended = locked.end(of_removed).await?;
+        locked.members.extend(ended);
     }
-    let results = judged.into_iter().map(|row| result(held, row));
+    let results = decisions.into_iter().map(|row| result(locked, row));
     Ok(results.collect())
 }
 
-fn result(held: &mut Held<'_>, judged: Judged) -> MemberResult {
-    let Judged {
+fn result(locked: &mut LockedMembers<'_>, decision: Decision) -> MemberResult {
+    let Decision {
         kind,
         agent_id,
-        verdict,
-    } = judged;
-    let (status, error) = match verdict {
-        Ok(Step::Add(_)) => (MemberOutcome::Added, None),
-        Ok(Step::Revive(_)) => (MemberOutcome::Revived, None),
-        Ok(Step::Update(_)) => (MemberOutcome::Updated, None),
-        Ok(Step::Remove) => (MemberOutcome::Removed, None),
+        plan,
+    } = decision;
+    let (status, error) = match plan {
+        Ok(Plan::Add(_)) => (MemberOutcome::Added, None),
+        Ok(Plan::Restore(_)) => (MemberOutcome::Restored, None),
+        Ok(Plan::Update(_)) => (MemberOutcome::Updated, None),
+        Ok(Plan::Remove) => (MemberOutcome::Removed, None),
         Err(failure) => (MemberOutcome::Failed, Some(failure)),
     };
-    let member_row = held.members.remove(&agent_id);
+    let member_row = locked.members.remove(&agent_id);
     MemberResult {
         agent_id,
         op: kind,

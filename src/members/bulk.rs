@@ -1,12 +1,12 @@
-//! Many memberships of one circle at once: what is read and held before they are decided on, and
-//! the writes, each in one statement however many rows there are.
+//! Many memberships of one circle at once: what is read and locked before they are decided on, and the
+//! writes, each in one statement for any number of rows.
 
 use std::collections::{HashMap, HashSet};
 
 use entity::{circle, member};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
+    ActiveModelBehavior, ActiveModelTrait,
+    ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
@@ -19,9 +19,8 @@ use crate::{
     write::{Action, Fields, UnitOfWork},
 };
 
-/// A circle, some agents, and the memberships that they have or had in it, held against changes by
-/// others until the transaction ends.
-pub(super) struct Held<'t> {
+/// A circle, some agents, and their current and past memberships in it, locked until the transaction ends.
+pub(super) struct LockedMembers<'t> {
     pub(super) work: &'t UnitOfWork,
     pub(super) circle_row: circle::Model,
     /// Those of the agents that exist.
@@ -30,37 +29,37 @@ pub(super) struct Held<'t> {
     pub(super) members: HashMap<i64, member::Model>,
 }
 
-/// Agents are held before the circle, as everywhere: who takes locks in one order never waits in a
-/// ring.
-pub(super) async fn hold<'t>(
+/// Agents are locked before the circle, as everywhere, so that transactions never wait for each other in a
+/// circle.
+pub(super) async fn lock<'t>(
     work: &'t UnitOfWork,
     circle: &str,
     agents: &[i64],
-) -> Result<Held<'t>, Error> {
+) -> Result<LockedMembers<'t>, Error> {
     let db = work.db();
-    let live = add::lock_agents(db, agents).await?;
+    let existing = add::lock_agents(db, agents).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
     let members = queries::of_circle(circle_row.id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))
         .all(db)
         .await?;
-    Ok(Held {
+    Ok(LockedMembers {
         work,
         circle_row,
-        agents: live,
+        agents: existing,
         members: by_agent(members),
     })
 }
 
-impl Held<'_> {
-    /// The agent's membership where it is a member now.
+impl LockedMembers<'_> {
+    /// The agent's membership, if it is a member now.
     pub(super) fn active(&self, agent_id: i64) -> Option<&member::Model> {
         self.members
             .get(&agent_id)
             .filter(|member_row| member_row.is_active)
     }
 
-    /// Writes complete rows, new ones and changed ones; the id is the database's to give.
+    /// Writes whole rows, new ones and changed ones. The database assigns the ids.
     pub(super) async fn save(
         &self,
         rows: Vec<member::ActiveModel>,
@@ -68,34 +67,36 @@ impl Held<'_> {
         if rows.is_empty() {
             return Ok(HashMap::new());
         }
+        let db = self.work.db();
+        let (mut fields, mut stamped) = (HashMap::new(), Vec::with_capacity(rows.len()));
+        for row in rows {
+            let agent_id = row.agent_id.try_as_ref().copied().unwrap_or_default();
+            fields.insert(agent_id, Fields::set_in(&row));
+            let before = self.members.get(&agent_id);
+            let row = member::ActiveModel {
+                id: NotSet,
+                circle_id: Set(self.circle_row.id),
+                revision: before.map_or(NotSet, |before| Unchanged(before.revision)),
+                ..row.reset_all()
+            };
+            stamped.push(row.before_save(db, before.is_none()).await?);
+        }
+        let columns = member::Column::iter();
         let overwrite = OnConflict::columns([member::Column::CircleId, member::Column::AgentId])
-            .update_columns(
-                member::Column::iter().filter(|column| !matches!(column, member::Column::Id)),
-            )
+            .update_columns(columns.filter(|column| !matches!(column, member::Column::Id)))
             .to_owned();
-        let mut fields: HashMap<i64, Fields> = rows
-            .iter()
-            .filter_map(|row| Some((*row.agent_id.try_as_ref()?, Fields::set_in(row))))
-            .collect();
-        let rows = rows.into_iter().map(|row| {
-            let mut row = row.reset_all();
-            row.not_set(member::Column::Id);
-            row.circle_id = Set(self.circle_row.id);
-            row.revision = Set(self.next_revision(&row));
-            row
-        });
-        let mut saved = member::Entity::insert_many(rows)
+        let mut saved = member::Entity::insert_many(stamped)
             .on_conflict(overwrite)
-            .exec_with_returning(self.work.db())
+            .exec_with_returning(db)
             .await?;
         saved.sort_unstable_by_key(|member_row| member_row.id);
         for member_row in &saved {
-            self.note_saved(member_row, fields.remove(&member_row.agent_id));
+            self.record_saved(member_row, fields.remove(&member_row.agent_id));
         }
         Ok(by_agent(saved))
     }
 
-    fn note_saved(&self, after: &member::Model, fields: Option<Fields>) {
+    fn record_saved(&self, after: &member::Model, fields: Option<Fields>) {
         let (action, fields) = match self.members.get(&after.agent_id) {
             None => (Action::Create, None),
             Some(before) if !before.is_active => (Action::Restore, None),
@@ -105,16 +106,11 @@ impl Held<'_> {
         self.work.record(change.fields(fields.unwrap_or_default()));
     }
 
-    fn next_revision(&self, row: &member::ActiveModel) -> i64 {
-        let before = row
-            .agent_id
-            .try_as_ref()
-            .and_then(|id| self.members.get(id));
-        before.map_or(1, |before| before.revision + 1)
-    }
-
-    /// Ends those of the circle's memberships that `which` selects.
-    pub(super) async fn end(&self, which: Condition) -> Result<HashMap<i64, member::Model>, Error> {
+    /// Ends those of the circle's memberships that `condition` selects.
+    pub(super) async fn end(
+        &self,
+        condition: Condition,
+    ) -> Result<HashMap<i64, member::Model>, Error> {
         let mut ended = member::Entity::update_many()
             .set(queries::ended())
             .col_expr(
@@ -123,7 +119,7 @@ impl Held<'_> {
             )
             .filter(member::Column::CircleId.eq(self.circle_row.id))
             .filter(search::is_true(member::Column::IsActive))
-            .filter(which)
+            .filter(condition)
             .exec_with_returning(self.work.db())
             .await?;
         ended.sort_unstable_by_key(|member_row| member_row.id);
@@ -140,23 +136,23 @@ fn by_agent(rows: Vec<member::Model>) -> HashMap<i64, member::Model> {
     rows.into_iter().map(|row| (row.agent_id, row)).collect()
 }
 
-/// Points at every agent of a list that stands in it before.
+/// Points at every agent that appears earlier in the list.
 pub(super) fn repeated(list: &str, agents: &[i64]) -> Vec<FieldError> {
     let mut seen = HashSet::new();
-    let again = agents
+    let repeated = agents
         .iter()
         .enumerate()
         .filter(|(_, id)| !seen.insert(**id));
-    again
+    repeated
         .map(|(index, _)| FieldError {
             pointer: format!("#/{list}/{index}/agent_id"),
-            detail: "names an agent that is in the list before".to_owned(),
+            detail: "names an agent that appears earlier in the list".to_owned(),
         })
         .collect()
 }
 
-/// The request is refused where anything is wrong with it.
-pub(super) fn refuse(errors: Vec<FieldError>) -> Result<(), Error> {
+/// Rejects the request if there are any errors.
+pub(super) fn reject(errors: Vec<FieldError>) -> Result<(), Error> {
     if errors.is_empty() {
         Ok(())
     } else {

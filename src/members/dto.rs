@@ -5,15 +5,11 @@ use entity::{
     member,
     values::{JsonObject, MemberRole, StringList, now},
 };
-use poem_openapi::{Enum, Object, types::MaybeUndefined};
-use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Set},
-    Iterable,
-};
+use poem_openapi::{Enum, Object};
+use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use crate::{circles::dto::Circle, http::Patch};
+use crate::{circles::dto::Circle, http::input, write::merge};
 
 /// A membership: one agent's place in one circle.
 #[derive(Debug, Object, Serialize)]
@@ -81,259 +77,183 @@ impl From<member::Model> for Member {
     }
 }
 
-/// An agent to add to a circle.
-#[derive(Clone, Debug, Default, Object)]
-pub(crate) struct NewMember {
-    /// The agent.
-    #[oai(validator(minimum(value = "1")))]
-    pub(crate) agent_id: i64,
-    /// What it is in this circle; `member` where it is not given.
-    #[oai(default)]
-    role: MemberRole,
-    /// Fields it is good at, in this circle.
-    #[oai(default)]
-    competencies: StringList,
-    /// Fields in which it may review, in this circle.
-    #[oai(default)]
-    can_review: StringList,
-    /// What it may do in this circle, as the runtime understands it.
-    #[oai(default)]
-    permissions: JsonObject,
-    /// Sampling temperature in this circle; null leaves it to the agent.
-    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
-    temperature: Option<f64>,
-    /// The most output in this circle, in tokens; null leaves it to the agent.
-    #[oai(
-        nullable,
-        validator(minimum(value = "1"), maximum(value = "1000000000"))
-    )]
-    max_tokens: Option<i64>,
-}
-
-/// All but the circle; the query knows which.
-impl From<NewMember> for member::ActiveModel {
-    fn from(new: NewMember) -> Self {
-        let NewMember {
-            agent_id,
-            role,
-            competencies,
-            can_review,
-            permissions,
-            temperature,
-            max_tokens,
-        } = new;
-        Self {
-            id: NotSet,
-            circle_id: NotSet,
-            agent_id: Set(agent_id),
-            role: Set(role),
-            competencies: Set(competencies),
-            can_review: Set(can_review),
-            permissions: Set(permissions),
-            temperature: Set(temperature),
-            max_tokens: Set(max_tokens),
-            is_active: Set(true),
-            joined_at: Set(now()),
-            left_at: Set(None),
-            revision: Set(1),
-        }
+input! {
+    member;
+    /// An agent to add to a circle.
+    #[derive(Default)]
+    create MemberCreate;
+    /// Changes to a membership. Lists and objects are replaced as a whole.
+    update MemberUpdate;
+    create_only {
+        /// The agent.
+        #[oai(validator(minimum(value = "1")))]
+        agent_id: i64,
+    }
+    nullable {
+        /// Sampling temperature in this circle; null for the agent's.
+        #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
+        temperature: f64,
+        /// Maximum output in this circle, in tokens; null for the agent's.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000000000")))]
+        max_tokens: i64,
+    }
+    defaulted {
+        /// The agent's role in this circle. A new member is a `member` by default.
+        role: MemberRole,
+        /// The fields that the agent is competent in, in this circle.
+        competencies: StringList,
+        /// The fields in which the agent may review, in this circle.
+        can_review: StringList,
+        /// What the agent may do in this circle, interpreted by the runtime.
+        permissions: JsonObject,
+    }
+    row {
+        id: NotSet,
+        circle_id: NotSet,
+        is_active: Set(true),
+        joined_at: Set(now()),
+        left_at: Set(None),
+        revision: NotSet,
     }
 }
 
-/// What to change of a membership. Lists and objects are replaced as a whole.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct MemberPatch {
-    /// What the agent is in this circle.
-    role: Option<MemberRole>,
-    /// Fields it is good at, in this circle.
-    competencies: Option<StringList>,
-    /// Fields in which it may review, in this circle.
-    can_review: Option<StringList>,
-    /// What it may do in this circle, as the runtime understands it.
-    permissions: Option<JsonObject>,
-    /// Sampling temperature in this circle; null leaves it to the agent.
-    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
-    temperature: MaybeUndefined<f64>,
-    /// The most output in this circle, in tokens; null leaves it to the agent.
-    #[oai(
-        nullable,
-        validator(minimum(value = "1"), maximum(value = "1000000000"))
-    )]
-    max_tokens: MaybeUndefined<i64>,
-}
-
-impl From<MemberPatch> for member::ActiveModel {
-    fn from(patch: MemberPatch) -> Self {
-        let MemberPatch {
-            role,
-            competencies,
-            can_review,
-            permissions,
-            temperature,
-            max_tokens,
-        } = patch;
-        let mut row = <Self as ActiveModelTrait>::default();
-        role.apply_to(&mut row.role);
-        competencies.apply_to(&mut row.competencies);
-        can_review.apply_to(&mut row.can_review);
-        permissions.apply_to(&mut row.permissions);
-        temperature.apply_to(&mut row.temperature);
-        max_tokens.apply_to(&mut row.max_tokens);
-        row
-    }
-}
-
-/// What to do with an agent.
+/// What an operation of a batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum MemberOperationKind {
-    /// Add it to the circle.
+    /// Adds the agent to the circle.
     Add,
-    /// Change its membership.
+    /// Changes the membership.
     Update,
-    /// End its membership.
+    /// Ends the membership.
     Remove,
 }
 
-/// One change of a batch. Where `op` is `add`, an absent field gets its usual value; where it is
-/// `update`, an absent field stays and `null` clears; `remove` takes no field but the agent.
+/// One operation of a batch. With `add`, an absent field takes its default. With `update`, an absent field is
+/// left unchanged and `null` clears it. With `remove`, no other fields are accepted.
 #[derive(Clone, Debug, Object)]
 pub(crate) struct MemberOperation {
     /// What to do.
     pub(crate) op: MemberOperationKind,
-    /// The agent; each at most once in a batch.
+    /// The agent. Each agent may appear once in a batch.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) agent_id: i64,
     #[oai(flatten)]
-    fields: MemberPatch,
+    fields: MemberUpdate,
 }
 
 impl MemberOperation {
-    /// The columns that are to be set.
+    /// The columns to set.
     pub(crate) fn into_row(self) -> member::ActiveModel {
-        let said = member::ActiveModel::from(self.fields);
+        let requested = member::ActiveModel::from(self.fields);
         match self.op {
             MemberOperationKind::Add => {
-                let usual = NewMember {
+                let defaults = MemberCreate {
                     agent_id: self.agent_id,
-                    ..NewMember::default()
+                    ..MemberCreate::default()
                 };
-                lay_over(usual.into(), &said)
+                merge(defaults.into(), &requested)
             }
-            MemberOperationKind::Update | MemberOperationKind::Remove => said,
+            MemberOperationKind::Update | MemberOperationKind::Remove => requested,
         }
     }
 }
 
-/// `row` with what `said` sets; a column that has the value already does not count as set.
-pub(crate) fn lay_over(
-    mut row: member::ActiveModel,
-    said: &member::ActiveModel,
-) -> member::ActiveModel {
-    for column in member::Column::iter() {
-        if let Set(value) = said.get(column) {
-            row.set_if_not_equals(column, value);
-        }
-    }
-    row
-}
-
-/// Changes of a circle's members, to be made in one step.
+/// Operations on a circle's members.
 #[derive(Clone, Debug, Object)]
 pub(crate) struct MemberBatch {
-    /// The changes.
+    /// The operations, in order.
     #[oai(validator(min_items = 1, max_items = 500))]
     pub(crate) operations: Vec<MemberOperation>,
 }
 
-/// What became of one change.
+/// The outcome of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum MemberOutcome {
-    /// The agent is in the circle for the first time.
+    /// The agent is a member for the first time.
     Added,
-    /// The agent is back in the circle, in its old membership.
-    Revived,
-    /// The membership is as it was asked for.
+    /// The agent is a member again; its previous membership was restored.
+    Restored,
+    /// The membership has the requested fields.
     Updated,
     /// The membership has ended.
     Removed,
-    /// Nothing was done; `error` says why.
+    /// Nothing was changed; `error` says why.
     Failed,
 }
 
-/// Why a change can't be made.
+/// Why an operation failed, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum MemberFailureCode {
-    /// There is no such agent, or it is not in the circle.
+    /// The agent does not exist or is not a member of the circle.
     NotFound,
-    /// The agent is in the circle already.
+    /// The agent is already a member of the circle.
     MemberExists,
-    /// The circle has `max_members`.
+    /// The circle has `max_members` members.
     CircleFull,
 }
 
-/// Why a change could not be made.
+/// Why an operation failed.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct MemberFailure {
-    /// What is in the way, for programs: `not_found` where there is no such agent or it is not in
-    /// the circle, `member_exists` where it is in it already, `circle_full` where the circle has
-    /// `max_members`.
+    /// The reason, for programs: `not_found` if the agent does not exist or is not a member of the circle,
+    /// `member_exists` if it is already a member, `circle_full` if the circle has `max_members` members.
     pub(crate) code: MemberFailureCode,
-    /// What is in the way, for people.
+    /// The reason, for people.
     pub(crate) detail: String,
 }
 
-/// What became of one change of a batch.
+/// The result of one operation of a batch.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct MemberResult {
     /// The agent.
     pub(crate) agent_id: i64,
-    /// What was asked for.
+    /// The operation.
     pub(crate) op: MemberOperationKind,
-    /// What became of it; `revived` is an agent that was in the circle before.
+    /// The outcome. `restored` means that the agent was a member before.
     pub(crate) status: MemberOutcome,
-    /// The membership as it is now; only where the change was made.
+    /// The membership after the operation; absent if `status` is `failed`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) member: Option<Member>,
-    /// Why it could not be made; only where `status` is `failed`.
+    /// Why the operation failed; only if `status` is `failed`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<MemberFailure>,
 }
 
-/// What became of a batch.
+/// The results of a batch.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct MemberBatchResult {
-    /// One result for each change, in the order of the request.
+    /// One result for each operation, in the order of the request.
     pub(crate) results: Vec<MemberResult>,
 }
 
-/// The members that a circle is to have.
+/// The complete set of a circle's members.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewMemberSet {
-    /// All of them, each agent once; none ends every membership.
+pub(crate) struct MemberSet {
+    /// The members. Each agent may appear once. An empty list ends every membership.
     #[oai(validator(max_items = 500))]
-    pub(crate) members: Vec<NewMember>,
+    pub(crate) members: Vec<MemberCreate>,
 }
 
-/// What replacing the members of a circle changed: the agents, by what became of them.
+/// What replacing a circle's members changed: the ids of the agents, by outcome.
 #[derive(Debug, Default, Object, Serialize)]
 pub(crate) struct MemberChanges {
-    /// In the circle for the first time.
+    /// Members for the first time.
     pub(crate) added: Vec<i64>,
-    /// Back in the circle, in their old memberships.
-    pub(crate) revived: Vec<i64>,
-    /// In the circle before and now, with other fields.
+    /// Members again; their previous memberships were restored.
+    pub(crate) restored: Vec<i64>,
+    /// Members before, with other fields.
     pub(crate) updated: Vec<i64>,
-    /// No longer in the circle.
+    /// No longer members.
     pub(crate) removed: Vec<i64>,
-    /// In the circle before and now, with the same fields.
+    /// Members before, with the same fields.
     pub(crate) unchanged: Vec<i64>,
 }
 

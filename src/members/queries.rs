@@ -1,5 +1,5 @@
-//! Reads and writes of memberships. Leaving ends a membership and coming back revives it, so that
-//! an agent has one row in a circle for good.
+//! Reads and writes of memberships. Removing a member ends its membership, and adding it again restores
+//! it, so an agent never has more than one row in a circle.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Chang
         .revision(row.revision)
 }
 
-/// How a member is called in the audit.
+/// The name of a member in the audit.
 pub(super) fn name_of(circle: &str, agent_id: i64) -> String {
     format!("{circle}/{agent_id}")
 }
@@ -89,39 +89,39 @@ pub(crate) async fn get(
         .ok_or_else(|| unknown(circle, agent_id))
 }
 
-/// Changes the columns that are set.
+/// Sets the columns that `changes` sets.
 pub(crate) async fn update(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     circle: &str,
     agent_id: i64,
     precondition: &Precondition,
-    row: member::ActiveModel,
+    changes: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let fields = Fields::set_in(&row);
+    let fields = Fields::set_in(&changes);
     if fields.is_empty() {
         let row = get(work.db(), circle, agent_id).await?;
         precondition.check(row.id, row.revision)?;
         return Ok(row);
     }
-    let row = change_active(work, circle, agent_id, precondition, row).await?;
+    let row = save(work.db(), circle, agent_id, precondition, changes).await?;
     work.record(change(Action::Update, circle, &row).fields(fields));
     Ok(row)
 }
 
 /// Ends a membership.
 pub(crate) async fn remove(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     circle: &str,
     agent_id: i64,
     precondition: &Precondition,
 ) -> Result<(), Error> {
-    let row = change_active(work, circle, agent_id, precondition, ended()).await?;
+    let row = save(work.db(), circle, agent_id, precondition, ended()).await?;
     work.record(change(Action::Delete, circle, &row));
     Ok(())
 }
 
-/// What changes when a membership ends.
-pub(super) fn ended() -> member::ActiveModel {
+/// The columns that change when a membership ends.
+pub(crate) fn ended() -> member::ActiveModel {
     member::ActiveModel {
         is_active: Set(false),
         left_at: Set(Some(now())),
@@ -129,38 +129,48 @@ pub(super) fn ended() -> member::ActiveModel {
     }
 }
 
-/// The circle is held first, as by everyone who writes members, so that no two wait for each other.
-async fn change_active(
-    work: &UnitOfWork,
+/// Changes an active membership. The circle is locked first, as by every other change of members, so that
+/// two of them never wait for each other.
+async fn save(
+    db: &impl ConnectionTrait,
     circle: &str,
     agent_id: i64,
     precondition: &Precondition,
-    mut row: member::ActiveModel,
+    mut changes: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let db = work.db();
     circles::queries::get_for_update(db, circle).await?;
     let before = get(db, circle, agent_id).await?;
     precondition.check(before.id, before.revision)?;
-    row.id = Unchanged(before.id);
-    row.revision = Set(before.revision + 1);
-    Ok(row.update(db).await?)
+    changes.id = Unchanged(before.id);
+    changes.revision = Unchanged(before.revision);
+    Ok(changes.update(db).await?)
+}
+
+/// How many more members a circle takes; negative if its limit was lowered below what it has.
+pub(super) fn free_places(circle_row: &circle::Model) -> i64 {
+    let limit = circle_row.max_members.map_or(i64::MAX, i64::from);
+    limit - circle_row.member_count
 }
 
 pub(super) fn unknown(circle: &str, agent_id: i64) -> Error {
     Error::not_found("member", format!("{agent_id} of circle {circle}"))
 }
 
-pub(super) fn exists(circle: &str, agent_id: i64) -> Error {
+pub(super) fn member_exists(circle: &str, agent_id: i64) -> Error {
     Error::conflict(
         "member_exists",
-        format!("agent {agent_id} is a member of circle {circle} already"),
+        format!("agent {agent_id} is already a member of circle {circle}"),
     )
 }
 
-pub(super) fn full(circle_row: &circle::Model, limit: i32) -> Error {
+pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
+    let circle::Model {
+        name, max_members, ..
+    } = circle_row;
+    let limit = max_members.unwrap_or_default();
     Error::conflict(
         "circle_full",
-        format!("circle {} has all of its {limit} members", circle_row.name),
+        format!("circle {name} has reached its limit of {limit} members"),
     )
 }
 

@@ -1,43 +1,43 @@
-//! Replacing the members of a circle by a given set.
+//! Replacing the members of a circle with a given set.
 
 use entity::member;
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, IntoActiveModel};
 
 use super::{
-    bulk::{self, Held},
-    dto::{MemberChanges, NewMember, NewMemberSet, lay_over},
+    bulk::{self, LockedMembers},
+    dto::{MemberChanges, MemberCreate, MemberSet},
     queries,
 };
 use crate::{
     error::{Error, FieldError},
-    write::UnitOfWork,
+    write::{UnitOfWork, merge},
 };
 
-/// Makes exactly these agents the circle's members. Who is one already stays one, and is written
-/// only where something differs.
+/// Makes exactly these agents the circle's members. Existing members stay, and are written only if
+/// something differs.
 pub(crate) async fn run(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     circle: &str,
-    NewMemberSet { members }: NewMemberSet,
+    MemberSet { members }: MemberSet,
 ) -> Result<MemberChanges, Error> {
     let agents: Vec<i64> = members.iter().map(|new| new.agent_id).collect();
-    bulk::refuse(bulk::repeated("members", &agents))?;
-    let held = bulk::hold(work, circle, &agents).await?;
-    bulk::refuse(unknown(&held, &agents))?;
-    let (rows, mut changes) = compare(&held, members);
-    refuse_if_full(&held, agents.len(), &changes)?;
-    held.save(rows).await?;
+    bulk::reject(bulk::repeated("members", &agents))?;
+    let locked = bulk::lock(&work, circle, &agents).await?;
+    bulk::reject(unknown(&locked, &agents))?;
+    let (rows, mut changes) = compare(&locked, members);
+    check_capacity(&locked, agents.len(), &changes)?;
+    locked.save(rows).await?;
     let others = Condition::all().add(member::Column::AgentId.is_not_in(agents));
-    changes.removed = held.end(others).await?.into_keys().collect();
+    changes.removed = locked.end(others).await?.into_keys().collect();
     changes.removed.sort_unstable();
     Ok(changes)
 }
 
-fn unknown(held: &Held<'_>, agents: &[i64]) -> Vec<FieldError> {
+fn unknown(locked: &LockedMembers<'_>, agents: &[i64]) -> Vec<FieldError> {
     let unknown = agents
         .iter()
         .enumerate()
-        .filter(|(_, id)| !held.agents.contains(*id));
+        .filter(|(_, id)| !locked.agents.contains(*id));
     unknown
         .map(|(index, _)| FieldError {
             pointer: format!("#/members/{index}/agent_id"),
@@ -47,28 +47,30 @@ fn unknown(held: &Held<'_>, agents: &[i64]) -> Vec<FieldError> {
 }
 
 /// The rows to write, and what they change.
-fn compare(held: &Held<'_>, members: Vec<NewMember>) -> (Vec<member::ActiveModel>, MemberChanges) {
+fn compare(
+    locked: &LockedMembers<'_>,
+    members: Vec<MemberCreate>,
+) -> (Vec<member::ActiveModel>, MemberChanges) {
     let mut rows = Vec::new();
     let mut changes = MemberChanges::default();
     for new in members {
         let agent_id = new.agent_id;
-        let wanted = member::ActiveModel::from(new);
-        match held.members.get(&agent_id) {
+        let requested = member::ActiveModel::from(new);
+        match locked.members.get(&agent_id) {
             None => {
                 changes.added.push(agent_id);
-                rows.push(wanted);
+                rows.push(requested);
             }
             Some(before) if !before.is_active => {
-                changes.revived.push(agent_id);
-                rows.push(wanted);
+                changes.restored.push(agent_id);
+                rows.push(requested);
             }
             Some(before) => {
-                let wanted = member::ActiveModel {
+                let requested = member::ActiveModel {
                     joined_at: NotSet,
-                    revision: NotSet,
-                    ..wanted
+                    ..requested
                 };
-                let row = lay_over(before.clone().into_active_model(), &wanted);
+                let row = merge(before.clone().into_active_model(), &requested);
                 if row.is_changed() {
                     changes.updated.push(agent_id);
                     rows.push(row);
@@ -81,14 +83,17 @@ fn compare(held: &Held<'_>, members: Vec<NewMember>) -> (Vec<member::ActiveModel
     (rows, changes)
 }
 
-/// As when members are added one by one: a circle over its limit keeps whom it has, and takes
-/// nobody in.
-fn refuse_if_full(held: &Held<'_>, members: usize, changes: &MemberChanges) -> Result<(), Error> {
-    let takes_in = !(changes.added.is_empty() && changes.revived.is_empty());
-    match held.circle_row.max_members {
-        Some(limit) if takes_in && i64::try_from(members).is_ok_and(|n| n > i64::from(limit)) => {
-            Err(queries::full(&held.circle_row, limit))
-        }
-        _ => Ok(()),
+/// A set that is larger than the circle's limit is accepted only if it adds no agent: a circle keeps the
+/// members it has when its limit is lowered.
+fn check_capacity(
+    locked: &LockedMembers<'_>,
+    members: usize,
+    changes: &MemberChanges,
+) -> Result<(), Error> {
+    let adds = !(changes.added.is_empty() && changes.restored.is_empty());
+    let limit = locked.circle_row.max_members.map_or(i64::MAX, i64::from);
+    if adds && i64::try_from(members).is_ok_and(|members| members > limit) {
+        return Err(queries::circle_full(&locked.circle_row));
     }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use super::{ApiOperation, Middleware, Next};
 use crate::http::{RequestError, drain_body};
 
 /// What can be read beside the operations of the description.
-const DOCUMENTS: [&str; 2] = ["/openapi.json", "/docs"];
+const DOCUMENTS: [&str; 4] = ["/openapi.json", "/docs", "/", "/favicon.ico"];
 
 #[derive(Debug)]
 pub(crate) struct Routing(Vec<Arc<ApiOperation>>);

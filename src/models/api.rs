@@ -1,16 +1,17 @@
 //! `/v1/models`
 
 use chrono::{DateTime, Utc};
+use entity::model;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
     payload::Json,
 };
 use sea_orm::QueryResult;
 
 use super::{
-    dto::{Model, ModelInclude, ModelPatch, NewModel},
+    dto::{Model, ModelCreate, ModelInclude, ModelUpdate},
     queries::{self, ModelFilter},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     page::PageRequest,
     providers::{self, dto::Provider},
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::SortedRequest,
     write::WriteRequest,
 };
 
@@ -30,40 +31,29 @@ pub(crate) struct ModelsApi;
 impl ModelsApi {
     /// List models
     ///
-    /// In the order of their ids, or as `sort` says. With `include=provider`, every model brings its
-    /// provider along.
+    /// Ordered by id, or as `sort` says. With `include=provider`, each model contains its provider.
     #[oai(path = "/models", method = "get", operation_id = "list_models")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_models(
         &self,
         Data(database): Data<&Database>,
-        /// Only those of this provider.
+        /// Only models of this provider.
         #[oai(validator(minimum(value = "1")))]
         provider_id: Query<Option<i64>>,
-        /// Only those that do this, as `chat`.
+        /// Only models with this mode, as `chat`.
         #[oai(validator(min_length = 1, max_length = 64))]
         mode: Query<Option<String>>,
-        /// Only those that should no longer be used, or only the others.
+        /// Only models that are deprecated, or only those that are not.
         is_deprecated: Query<Option<bool>>,
-        /// Text anywhere in the name or alias; ASCII letters match in either case.
+        /// Text that the name or alias contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only those that were changed at this moment or later.
+        /// Only rows that changed at this time or later.
         updated_since: Query<Option<DateTime<Utc>>>,
-        /// What to bring along.
+        /// Related resources to include.
         include: Query<Option<ModelInclude>>,
-        /// What to sort by; `id` where it is not given. `name` is the model_name.
-        sort: Query<Option<Sort>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before, which had the same `sort`.
-        #[oai(validator(max_length = 4096))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: SortedRequest,
     ) -> Result<BodyText<PageBody<Model>>, Error> {
-        let page = SortedRequest::parse(sort.0, limit.0, cursor.0.as_deref(), count.0)?;
         let filter = ModelFilter {
             provider_id: provider_id.0,
             mode: mode.0,
@@ -97,27 +87,23 @@ impl ModelsApi {
 
     /// Create a model
     ///
-    /// Fails with 422 `invalid_request` where there is no such provider, and 409
-    /// `model_name_taken` where the provider has a model of that name.
+    /// Fails with 422 `invalid_request` if there is no such provider, and with 409 `model_name_taken`
+    /// if the provider has a model with this name.
     #[oai(path = "/models", method = "post", operation_id = "create_model")]
     async fn create_model(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
-        new: Json<NewModel>,
+        new: Json<ModelCreate>,
     ) -> Result<Created<Model>, Error> {
-        let new = &new.0;
+        let path = |row: &model::Model| format!("/v1/models/{}", row.id);
         write
-            .run(database, |work| async move {
-                let row = queries::create(&work, new.clone().into()).await?;
-                Created::row(format!("/v1/models/{}", row.id), row)
-            })
+            .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
 
     /// Get a model
     ///
-    /// Fails with 404 `not_found` where there is none of that id.
+    /// Fails with 404 `not_found` if there is no model with this id.
     #[oai(path = "/models/:id", method = "get", operation_id = "get_model")]
     async fn get_model(
         &self,
@@ -131,61 +117,47 @@ impl ModelsApi {
 
     /// Update a model
     ///
-    /// An absent field stays, null clears a field that may be null. Fails with 404 `not_found`
-    /// where there is none of that id, and 409 `model_name_taken`.
+    /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
+    /// there is no model with this id, and with 409 `model_name_taken` if the provider has another
+    /// model with this name.
     #[oai(path = "/models/:id", method = "patch", operation_id = "update_model")]
     async fn update_model(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
-        patch: Json<ModelPatch>,
+        precondition: Precondition,
+        update: Json<ModelUpdate>,
     ) -> Result<Tagged<Model>, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
-        let patch = &patch.0;
         write
-            .run(database, |work| async move {
-                let row = queries::update(&work, id.0, precondition, patch.clone().into()).await?;
-                Tagged::row(row)
-            })
+            .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
 
     /// Delete a model
     ///
-    /// Fails with 404 `not_found` where there is none of that id, and 409 `model_in_use` while
-    /// agents run on it.
+    /// Fails with 404 `not_found` if there is no model with this id, and with 409 `model_in_use` while
+    /// agents use it.
     #[oai(path = "/models/:id", method = "delete", operation_id = "delete_model")]
     async fn delete_model(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Change it only in the state that this tag names.
-        #[oai(name = "If-Match", validator(max_length = 1000))]
-        if_match: Header<Option<String>>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
-        let precondition = &Precondition::parse(if_match.as_deref());
         write
-            .run(database, |work| async move {
-                queries::delete(&work, id.0, precondition).await?;
-                Ok(NoContent::Done)
-            })
+            .delete(|work| queries::delete(work, id.0, &precondition))
             .await
     }
 
     /// List a provider's models
     ///
-    /// In the order of their ids. `GET /v1/models?provider_id=…` is the same list with filters and
-    /// other orders, and is empty for a provider that does not exist. Fails with 404 `not_found`
-    /// where there is no provider of that id.
+    /// Ordered by id. `GET /v1/models?provider_id=…` returns the same list with filters and other
+    /// orders, and is empty for a provider that does not exist. Fails with 404 `not_found` if there is
+    /// no provider with this id.
     #[oai(
         path = "/providers/:id/models",
         method = "get",
@@ -197,16 +169,8 @@ impl ModelsApi {
         /// The provider's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to count the whole list too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<BodyText<PageBody<Model>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let db = database.connection();
         providers::queries::get(db, id.0).await?;
         let its = ModelFilter {

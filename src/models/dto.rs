@@ -1,16 +1,13 @@
 //! What a model looks like on the wire.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use entity::{model, price::Price, values::now};
-use poem_openapi::{Enum, Object, types::MaybeUndefined};
-use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Set},
-};
+use entity::{model, price::Price};
+use poem_openapi::{Enum, Object};
+use sea_orm::ActiveValue::NotSet;
 use serde::Serialize;
 
 use crate::{
-    http::Patch,
+    http::input,
     providers::dto::Provider,
     rows::{Field, date, flag, integer, moment, number, price, text},
 };
@@ -165,224 +162,70 @@ impl From<model::Model> for Model {
     }
 }
 
-/// A model to create.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct NewModel {
-    /// The provider that serves it.
-    #[oai(validator(minimum(value = "1")))]
-    provider_id: i64,
-    /// What the provider's API calls it; unique within the provider.
-    #[oai(validator(min_length = 1, max_length = 255))]
-    model_name: String,
-    /// A shorter name of your own.
-    #[oai(nullable, validator(min_length = 1, max_length = 255))]
-    model_alias: Option<String>,
-    /// What it does, as `chat` or `embedding`.
-    #[oai(
-        nullable,
-        validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9_-]*$")
-    )]
-    mode: Option<String>,
-    /// Input: US dollars per million tokens, as a string with at most ten decimal places.
-    #[oai(nullable)]
-    input_price: Option<Price>,
-    /// Output: US dollars per million tokens, as a string with at most ten decimal places.
-    #[oai(nullable)]
-    output_price: Option<Price>,
-    /// Input read from the provider's cache: US dollars per million tokens.
-    #[oai(nullable)]
-    cache_read_price: Option<Price>,
-    /// Input written to the provider's cache: US dollars per million tokens.
-    #[oai(nullable)]
-    cache_write_price: Option<Price>,
-    /// The most input it takes, in tokens.
-    #[oai(
-        nullable,
-        validator(minimum(value = "0"), maximum(value = "1000000000"))
-    )]
-    context_window: Option<i64>,
-    /// The most output it gives, in tokens.
-    #[oai(
-        nullable,
-        validator(minimum(value = "0"), maximum(value = "1000000000"))
-    )]
-    max_output: Option<i64>,
-    /// The temperature it is sampled at where neither member nor agent says.
-    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
-    default_temperature: Option<f64>,
-    /// Whether it takes images.
-    #[oai(default)]
-    supports_vision: bool,
-    /// Whether it calls tools.
-    #[oai(default)]
-    supports_tools: bool,
-    /// Whether it can answer in a stream.
-    #[oai(default)]
-    supports_streaming: bool,
-    /// Whether it reasons before it answers.
-    #[oai(default)]
-    supports_reasoning: bool,
-    /// The day it came out.
-    #[oai(nullable)]
-    release_date: Option<NaiveDate>,
-    /// The day its provider retires it.
-    #[oai(nullable)]
-    deprecation_date: Option<NaiveDate>,
-    /// Whether it should no longer be used.
-    #[oai(default)]
-    is_deprecated: bool,
-}
-
-impl From<NewModel> for model::ActiveModel {
-    fn from(new: NewModel) -> Self {
-        let NewModel {
-            provider_id,
-            model_name,
-            model_alias,
-            mode,
-            input_price,
-            output_price,
-            cache_read_price,
-            cache_write_price,
-            context_window,
-            max_output,
-            default_temperature,
-            supports_vision,
-            supports_tools,
-            supports_streaming,
-            supports_reasoning,
-            release_date,
-            deprecation_date,
-            is_deprecated,
-        } = new;
-        let now = now();
-        Self {
-            id: NotSet,
-            provider_id: Set(provider_id),
-            model_name: Set(model_name),
-            model_alias: Set(model_alias),
-            mode: Set(mode),
-            input_price: Set(input_price),
-            output_price: Set(output_price),
-            cache_read_price: Set(cache_read_price),
-            cache_write_price: Set(cache_write_price),
-            context_window: Set(context_window),
-            max_output: Set(max_output),
-            default_temperature: Set(default_temperature),
-            supports_vision: Set(supports_vision),
-            supports_tools: Set(supports_tools),
-            supports_streaming: Set(supports_streaming),
-            supports_reasoning: Set(supports_reasoning),
-            release_date: Set(release_date),
-            deprecation_date: Set(deprecation_date),
-            is_deprecated: Set(is_deprecated),
-            created_at: Set(now),
-            updated_at: Set(now),
-            revision: Set(1),
-        }
+input! {
+    model;
+    /// A model to create.
+    #[derive(Default)]
+    create ModelCreate;
+    /// Changes to a model. A model stays with its provider.
+    #[derive(Default)]
+    update ModelUpdate;
+    create_only {
+        /// The provider that serves the model.
+        #[oai(validator(minimum(value = "1")))]
+        provider_id: i64,
     }
-}
-
-/// What to change of a model. It stays with its provider.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct ModelPatch {
-    /// What the provider's API calls it; unique within the provider.
-    #[oai(validator(min_length = 1, max_length = 255))]
-    model_name: Option<String>,
-    /// A shorter name of your own; null clears it.
-    #[oai(nullable, validator(min_length = 1, max_length = 255))]
-    model_alias: MaybeUndefined<String>,
-    /// What it does, as `chat` or `embedding`; null clears it.
-    #[oai(
-        nullable,
-        validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9_-]*$")
-    )]
-    mode: MaybeUndefined<String>,
-    /// Input: US dollars per million tokens; null clears it.
-    #[oai(nullable)]
-    input_price: MaybeUndefined<Price>,
-    /// Output: US dollars per million tokens; null clears it.
-    #[oai(nullable)]
-    output_price: MaybeUndefined<Price>,
-    /// Input read from the provider's cache: US dollars per million tokens; null clears it.
-    #[oai(nullable)]
-    cache_read_price: MaybeUndefined<Price>,
-    /// Input written to the provider's cache: US dollars per million tokens; null clears it.
-    #[oai(nullable)]
-    cache_write_price: MaybeUndefined<Price>,
-    /// The most input it takes, in tokens; null clears it.
-    #[oai(
-        nullable,
-        validator(minimum(value = "0"), maximum(value = "1000000000"))
-    )]
-    context_window: MaybeUndefined<i64>,
-    /// The most output it gives, in tokens; null clears it.
-    #[oai(
-        nullable,
-        validator(minimum(value = "0"), maximum(value = "1000000000"))
-    )]
-    max_output: MaybeUndefined<i64>,
-    /// The temperature it is sampled at where neither member nor agent says; null clears it.
-    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "2")))]
-    default_temperature: MaybeUndefined<f64>,
-    /// Whether it takes images.
-    supports_vision: Option<bool>,
-    /// Whether it calls tools.
-    supports_tools: Option<bool>,
-    /// Whether it can answer in a stream.
-    supports_streaming: Option<bool>,
-    /// Whether it reasons before it answers.
-    supports_reasoning: Option<bool>,
-    /// The day it came out; null clears it.
-    #[oai(nullable)]
-    release_date: MaybeUndefined<NaiveDate>,
-    /// The day its provider retires it; null clears it.
-    #[oai(nullable)]
-    deprecation_date: MaybeUndefined<NaiveDate>,
-    /// Whether it should no longer be used.
-    is_deprecated: Option<bool>,
-}
-
-impl From<ModelPatch> for model::ActiveModel {
-    fn from(patch: ModelPatch) -> Self {
-        let ModelPatch {
-            model_name,
-            model_alias,
-            mode,
-            input_price,
-            output_price,
-            cache_read_price,
-            cache_write_price,
-            context_window,
-            max_output,
-            default_temperature,
-            supports_vision,
-            supports_tools,
-            supports_streaming,
-            supports_reasoning,
-            release_date,
-            deprecation_date,
-            is_deprecated,
-        } = patch;
-        let mut row = <Self as ActiveModelTrait>::default();
-        model_name.apply_to(&mut row.model_name);
-        model_alias.apply_to(&mut row.model_alias);
-        mode.apply_to(&mut row.mode);
-        input_price.apply_to(&mut row.input_price);
-        output_price.apply_to(&mut row.output_price);
-        cache_read_price.apply_to(&mut row.cache_read_price);
-        cache_write_price.apply_to(&mut row.cache_write_price);
-        context_window.apply_to(&mut row.context_window);
-        max_output.apply_to(&mut row.max_output);
-        default_temperature.apply_to(&mut row.default_temperature);
-        supports_vision.apply_to(&mut row.supports_vision);
-        supports_tools.apply_to(&mut row.supports_tools);
-        supports_streaming.apply_to(&mut row.supports_streaming);
-        supports_reasoning.apply_to(&mut row.supports_reasoning);
-        release_date.apply_to(&mut row.release_date);
-        deprecation_date.apply_to(&mut row.deprecation_date);
-        is_deprecated.apply_to(&mut row.is_deprecated);
-        row
+    required {
+        /// Name of the model in the provider's API; unique within the provider.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        model_name: String,
+    }
+    nullable {
+        /// A shorter name of your own.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        model_alias: String,
+        /// What the model does, as `chat` or `embedding`.
+        #[oai(validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9_-]*$"))]
+        mode: String,
+        /// Price of input in US dollars per million tokens, as a string with at most ten decimal places.
+        input_price: Price,
+        /// Price of output in US dollars per million tokens, as a string with at most ten decimal places.
+        output_price: Price,
+        /// Price of input that is read from the provider's cache, in US dollars per million tokens.
+        cache_read_price: Price,
+        /// Price of input that is written to the provider's cache, in US dollars per million tokens.
+        cache_write_price: Price,
+        /// Maximum input, in tokens.
+        #[oai(validator(minimum(value = "0"), maximum(value = "1000000000")))]
+        context_window: i64,
+        /// Maximum output, in tokens.
+        #[oai(validator(minimum(value = "0"), maximum(value = "1000000000")))]
+        max_output: i64,
+        /// Sampling temperature if neither the member nor the agent sets one.
+        #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
+        default_temperature: f64,
+        /// The day the model was released.
+        release_date: NaiveDate,
+        /// The day the provider retires the model.
+        deprecation_date: NaiveDate,
+    }
+    defaulted {
+        /// Whether the model accepts images.
+        supports_vision: bool,
+        /// Whether the model calls tools.
+        supports_tools: bool,
+        /// Whether the model can stream its output.
+        supports_streaming: bool,
+        /// Whether the model reasons before it responds.
+        supports_reasoning: bool,
+        /// Whether the model should no longer be used.
+        is_deprecated: bool,
+    }
+    row {
+        id: NotSet,
+        created_at: NotSet,
+        updated_at: NotSet,
+        revision: NotSet,
     }
 }
 

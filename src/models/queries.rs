@@ -14,7 +14,7 @@ use crate::{
     error::{Error, OnConstraint},
     page::Page,
     providers,
-    revision::{Precondition, VersionedTable},
+    revision::{self, Precondition},
     rows::Field,
     search,
     sort::{self, Sortable, SortedRequest},
@@ -26,12 +26,6 @@ const SORTABLE: Sortable<model::Column> = Sortable {
     name: model::Column::ModelName,
     created_at: model::Column::CreatedAt,
     updated_at: model::Column::UpdatedAt,
-};
-
-const VERSIONED: VersionedTable<model::Column> = VersionedTable {
-    id: model::Column::Id,
-    updated_at: model::Column::UpdatedAt,
-    revision: model::Column::Revision,
 };
 
 fn change(action: Action, row: &model::Model) -> Change {
@@ -107,7 +101,7 @@ pub(crate) async fn by_id(
 }
 
 pub(crate) async fn create(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     row: model::ActiveModel,
 ) -> Result<model::Model, Error> {
     let row = row
@@ -119,9 +113,9 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an precondition state.
+/// Sets the columns that `changes` sets, in one statement.
 pub(crate) async fn update(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: model::ActiveModel,
@@ -134,25 +128,28 @@ pub(crate) async fn update(
         return Ok(row);
     }
     let rows = model::Entity::update_many();
-    let after = VERSIONED.update(db, rows, id, precondition, changes).await;
-    let Some(row) = after.on_unique(name_taken)? else {
+    let saved = revision::update(db, rows, id, precondition, changes).await;
+    let Some(row) = saved.on_unique(name_taken)? else {
         return Err(precondition.explain_no_match(get(db, id).await));
     };
-    let change = change(Action::Update, &row).revision(row.revision);
-    work.record(change.fields(fields));
+    work.record(
+        change(Action::Update, &row)
+            .revision(row.revision)
+            .fields(fields),
+    );
     Ok(row)
 }
 
 /// Deletes a model that no agent runs on.
 pub(crate) async fn delete(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
 ) -> Result<(), Error> {
     let this = model::Entity::find_by_id(id);
     let row = this.clone().lock_exclusive().one(work.db()).await?;
     precondition.check(id, row.ok_or_else(|| unknown(id))?.revision)?;
-    providers::queries::delete_models(work, this).await
+    providers::queries::delete_models(&work, this).await
 }
 
 fn unknown(id: i64) -> Error {
@@ -164,5 +161,8 @@ fn no_provider() -> Error {
 }
 
 fn name_taken() -> Error {
-    Error::conflict("model_name_taken", "the provider has a model of that name")
+    Error::conflict(
+        "model_name_taken",
+        "the provider has a model with this name",
+    )
 }

@@ -1,15 +1,12 @@
 //! What a provider looks like on the wire.
 
 use chrono::{DateTime, Utc};
-use entity::{
-    provider,
-    values::{JsonObject, now},
-};
-use poem_openapi::{Object, types::MaybeUndefined};
-use sea_orm::ActiveValue::{NotSet, Set};
+use entity::{provider, values::JsonObject};
+use poem_openapi::Object;
+use sea_orm::ActiveValue::NotSet;
 use serde::Serialize;
 
-use crate::http::Patch;
+use crate::http::input;
 
 /// A provider: who serves models, and over which wire protocol.
 #[derive(Debug, Object, Serialize)]
@@ -70,125 +67,49 @@ impl From<provider::Model> for Provider {
     }
 }
 
-/// A provider to create.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct NewProvider {
-    /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, beginning with
-    /// a letter or digit.
-    #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
-    name: String,
-    /// Name for people.
-    #[oai(nullable, validator(min_length = 1, max_length = 200))]
-    display_name: Option<String>,
-    /// Wire protocol that the provider's API speaks, as `anthropic`, `openai`, `google`, `ollama`.
-    #[oai(validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9._-]*$"))]
-    api_type: String,
-    /// Where the API is: an absolute URL without user name, password and fragment; https, or http
-    /// where the provider is local. It is not fetched from here.
-    #[oai(
-        nullable,
-        validator(
-            max_length = 2048,
-            pattern = "^https?://[!$-.0-;=A-\\[\\]-~]+([/?][!$-~]*)?$"
-        )
-    )]
-    base_url: Option<String>,
-    /// Whether it runs on the caller's own machines.
-    #[oai(default)]
-    is_local: bool,
-    /// NAME of the environment variable that holds the API key; never the key itself: what looks
-    /// like one is refused.
-    #[oai(
-        nullable,
-        validator(max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")
-    )]
-    api_key_env: Option<String>,
-    /// Further settings, as the runtime understands them. What looks like a secret is refused.
-    #[oai(default)]
-    config: JsonObject,
-}
-
-impl From<NewProvider> for provider::ActiveModel {
-    fn from(new: NewProvider) -> Self {
-        let NewProvider {
-            name,
-            display_name,
-            api_type,
-            base_url,
-            is_local,
-            api_key_env,
-            config,
-        } = new;
-        let now = now();
-        Self {
-            id: NotSet,
-            name: Set(name),
-            display_name: Set(display_name),
-            api_type: Set(api_type),
-            base_url: Set(base_url),
-            is_local: Set(is_local),
-            api_key_env: Set(api_key_env),
-            config: Set(config),
-            created_at: Set(now),
-            updated_at: Set(now),
-            revision: Set(1),
-        }
+input! {
+    provider;
+    /// A provider to create.
+    create ProviderCreate;
+    /// Changes to a provider.
+    #[derive(Default)]
+    update ProviderUpdate;
+    required {
+        /// Stable handle, unique regardless of case: letters, digits, `.`, `_` and `-`, starting with a letter
+        /// or digit.
+        #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+        name: String,
+        /// Wire protocol of the provider's API, as `anthropic`, `openai`, `google` or `ollama`.
+        #[oai(validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9._-]*$"))]
+        api_type: String,
     }
-}
-
-/// What to change of a provider.
-#[derive(Clone, Debug, Object)]
-pub(crate) struct ProviderPatch {
-    /// Stable handle, unique regardless of case.
-    #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
-    name: Option<String>,
-    /// Name for people; null clears it.
-    #[oai(nullable, validator(min_length = 1, max_length = 200))]
-    display_name: MaybeUndefined<String>,
-    /// Wire protocol that the provider's API speaks.
-    #[oai(validator(max_length = 64, pattern = "^[a-z0-9][a-z0-9._-]*$"))]
-    api_type: Option<String>,
-    /// Where the API is: an absolute URL without user name, password and fragment; https, or http
-    /// where the provider is local. Null clears it.
-    #[oai(
-        nullable,
-        validator(
+    nullable {
+        /// Display name.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        display_name: String,
+        /// Address of the API: an absolute URL without user name, password or fragment. It must use https,
+        /// unless the provider is local. This service never requests it.
+        #[oai(validator(
             max_length = 2048,
             pattern = "^https?://[!$-.0-;=A-\\[\\]-~]+([/?][!$-~]*)?$"
-        )
-    )]
-    base_url: MaybeUndefined<String>,
-    /// Whether it runs on the caller's own machines.
-    is_local: Option<bool>,
-    /// NAME of the environment variable that holds the API key; null clears it.
-    #[oai(
-        nullable,
-        validator(max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")
-    )]
-    api_key_env: MaybeUndefined<String>,
-    /// Further settings; they replace the ones before as a whole.
-    config: Option<JsonObject>,
-}
-
-impl From<ProviderPatch> for provider::ActiveModel {
-    fn from(patch: ProviderPatch) -> Self {
-        let ProviderPatch {
-            name,
-            display_name,
-            api_type,
-            base_url,
-            is_local,
-            api_key_env,
-            config,
-        } = patch;
-        let mut row = <Self as sea_orm::ActiveModelTrait>::default();
-        name.apply_to(&mut row.name);
-        display_name.apply_to(&mut row.display_name);
-        api_type.apply_to(&mut row.api_type);
-        base_url.apply_to(&mut row.base_url);
-        is_local.apply_to(&mut row.is_local);
-        api_key_env.apply_to(&mut row.api_key_env);
-        config.apply_to(&mut row.config);
-        row
+        ))]
+        base_url: String,
+        /// NAME of the environment variable that holds the API key. A value that looks like a key is
+        /// rejected.
+        #[oai(validator(max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+        api_key_env: String,
+    }
+    defaulted {
+        /// Whether the provider runs on the caller's own machines.
+        is_local: bool,
+        /// Further settings, interpreted by the runtime. An update replaces the whole object. Values that
+        /// look like secrets are rejected.
+        config: JsonObject,
+    }
+    row {
+        id: NotSet,
+        created_at: NotSet,
+        updated_at: NotSet,
+        revision: NotSet,
     }
 }

@@ -13,7 +13,7 @@ use super::base_url;
 use crate::{
     error::{Error, OnConstraint},
     page::Page,
-    revision::{Precondition, VersionedTable},
+    revision::{self, Precondition},
     search,
     sort::{self, Sortable, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
@@ -27,12 +27,6 @@ const SORTABLE: Sortable<provider::Column> = Sortable {
     name: provider::Column::Name,
     created_at: provider::Column::CreatedAt,
     updated_at: provider::Column::UpdatedAt,
-};
-
-const VERSIONED: VersionedTable<provider::Column> = VersionedTable {
-    id: provider::Column::Id,
-    updated_at: provider::Column::UpdatedAt,
-    revision: provider::Column::Revision,
 };
 
 fn change(action: Action, row: &provider::Model) -> Change {
@@ -100,18 +94,18 @@ pub(crate) async fn by_id(
 }
 
 pub(crate) async fn create(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    let row = reachable(row.insert(work.db()).await.on_unique(name_taken)?)?;
+    let row = row.insert(work.db()).await.on_unique(name_taken)?;
+    check_address(&row)?;
     work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
 }
 
-/// Changes the columns that are set, in one statement, where the row is in an precondition state. What it
-/// changed may turn out to make no sense together.
+/// Sets the columns that `changes` sets, in one statement, and checks the row that results.
 pub(crate) async fn update(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: provider::ActiveModel,
@@ -123,31 +117,32 @@ pub(crate) async fn update(
         precondition.check(id, row.revision)?;
         return Ok(row);
     }
-    let moves = changes.base_url.is_set() || changes.is_local.is_set();
+    let sets_address = changes.base_url.is_set() || changes.is_local.is_set();
     let rows = provider::Entity::update_many();
-    let after = VERSIONED.update(db, rows, id, precondition, changes).await;
-    let Some(mut row) = after.on_unique(name_taken)? else {
+    let saved = revision::update(db, rows, id, precondition, changes).await;
+    let Some(row) = saved.on_unique(name_taken)? else {
         return Err(precondition.explain_no_match(get(db, id).await));
     };
-    if moves {
-        row = reachable(row)?;
+    if sets_address {
+        check_address(&row)?;
     }
-    let change = change(Action::Update, &row).revision(row.revision);
-    work.record(change.fields(fields));
+    work.record(
+        change(Action::Update, &row)
+            .revision(row.revision)
+            .fields(fields),
+    );
     Ok(row)
 }
 
-/// Holds what has just been written against where a provider may be.
-fn reachable(row: provider::Model) -> Result<provider::Model, Error> {
-    match base_url::check(row.base_url.as_deref(), row.is_local) {
-        Ok(()) => Ok(row),
-        Err(detail) => Err(Error::invalid("#/base_url", detail)),
-    }
+/// Checks a row as it was just written: an update may set one of the two fields alone.
+fn check_address(row: &provider::Model) -> Result<(), Error> {
+    base_url::check(row.base_url.as_deref(), row.is_local)
+        .map_err(|detail| Error::invalid("#/base_url", detail))
 }
 
 /// Deletes a provider; with `cascade`, its models too.
 pub(crate) async fn delete(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     cascade: bool,
@@ -157,20 +152,19 @@ pub(crate) async fn delete(
     precondition.check(id, row.revision)?;
     if cascade {
         let models = model::Entity::find().filter(model::Column::ProviderId.eq(id));
-        delete_models(work, models).await?;
+        delete_models(&work, models).await?;
     } else {
-        refuse_if_used(db, id).await?;
+        check_unused(db, id).await?;
     }
     provider::Entity::delete_by_id(id)
         .exec(db)
         .await
-        .on_foreign_key(|| Error::conflict(IN_USE, "the provider has just got a model"))?;
+        .on_foreign_key(|| Error::conflict(IN_USE, "a model was just added to the provider"))?;
     work.record(change(Action::Delete, &row));
     Ok(())
 }
 
-/// Deletes models, if no agent runs on any of them: the one way to delete models, one by one and with
-/// their provider. Deleted agents don't count; they lose their model.
+/// Deletes models, if no agent runs on any of them. Deleted agents do not count; they lose their model.
 pub(crate) async fn delete_models(
     work: &UnitOfWork,
     models: Select<model::Entity>,
@@ -189,7 +183,7 @@ pub(crate) async fn delete_models(
     if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
         return Err(Error::conflict(
             MODEL_IN_USE,
-            format!("agents run on it ({users}); give them another model first"),
+            format!("agents use the model ({users}); assign them another one first"),
         ));
     }
     agent::Entity::update_many()
@@ -203,7 +197,7 @@ pub(crate) async fn delete_models(
         .exec_with_returning(db)
         .await
         .on_foreign_key(|| {
-            Error::conflict(MODEL_IN_USE, "an agent has just been given this model")
+            Error::conflict(MODEL_IN_USE, "the model was just assigned to an agent")
         })?;
     deleted.sort_unstable_by_key(|row| row.id);
     work.record_all(deleted.iter().map(model_change));
@@ -216,16 +210,14 @@ fn model_change(row: &model::Model) -> Change {
         .name(&row.model_name)
 }
 
-async fn refuse_if_used(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
+async fn check_unused(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
     let models = model::Entity::find().filter(model::Column::ProviderId.eq(id));
     let Some(users) = search::examples(db, models, model::Column::ModelName).await? else {
         return Ok(());
     };
     Err(Error::conflict(
         IN_USE,
-        format!(
-            "provider {id} still has models ({users}); delete them first, or with it by cascade=true"
-        ),
+        format!("provider {id} still has models ({users}); delete them first, or set cascade=true"),
     ))
 }
 
@@ -236,6 +228,6 @@ fn unknown(id: i64) -> Error {
 fn name_taken() -> Error {
     Error::conflict(
         "provider_name_taken",
-        "a provider of that name exists (names are unique regardless of case)",
+        "a provider with this name exists (names are not case-sensitive)",
     )
 }

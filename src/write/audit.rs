@@ -1,4 +1,4 @@
-//! Audit entries: which thing was changed, how, and which of its fields were set, never to what.
+//! Audit entries: which resource was changed, how, and which of its fields were set. Values are not recorded.
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -14,7 +14,7 @@ use sea_orm::{
 use super::Actor;
 use crate::{error::Error, rows};
 
-/// What was done.
+/// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Create,
@@ -27,7 +27,7 @@ pub(crate) enum Action {
     Import,
 }
 
-/// What kind of thing it was done with.
+/// The kind of resource that was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resource {
     Provider,
@@ -39,7 +39,7 @@ pub(crate) enum Resource {
     Participant,
     Message,
     Key,
-    /// All providers and models.
+    /// All providers and models together.
     Catalog,
 }
 
@@ -79,11 +79,11 @@ impl Resource {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<&'static str>);
 
-/// What an action means, or every change sets.
+/// Columns that an action implies, or that every change sets.
 const IMPLIED: [&str; 3] = ["is_active", "updated_at", "revision"];
 
 impl Fields {
-    /// Those that a row sets.
+    /// The columns that a row sets.
     pub(crate) fn set_in<A: ActiveModelTrait>(row: &A) -> Self {
         let columns = <A::Entity as EntityTrait>::Column::iter();
         let set = columns.filter(|column| matches!(row.get(*column), Set(_)));
@@ -108,7 +108,7 @@ impl From<Fields> for StringList {
     }
 }
 
-/// One thing that was changed.
+/// A change of one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) action: Action,
@@ -138,7 +138,7 @@ impl Change {
         }
     }
 
-    /// How people and paths call it.
+    /// The resource's name for people, or its path.
     pub(crate) fn name(self, name: impl Into<String>) -> Self {
         Self {
             name: Some(name.into()),
@@ -150,7 +150,7 @@ impl Change {
         Self { fields, ..self }
     }
 
-    /// Its revision afterwards.
+    /// The resource's revision after the change.
     pub(crate) fn revision(self, revision: i64) -> Self {
         Self {
             revision: Some(revision),
@@ -159,10 +159,10 @@ impl Change {
     }
 }
 
-/// Rows in one statement. An entry has nine columns and SQLite takes 32,766 values.
+/// Rows in one statement. An entry has nine columns, and SQLite accepts 32,766 values.
 const CHUNK: usize = 1000;
 
-/// Inserts an entry for each of these changes, in the order in which they were made.
+/// Inserts an entry for each change, in the order of the changes.
 pub(crate) async fn insert_entries(
     db: &impl ConnectionTrait,
     actor: &Actor,
@@ -181,15 +181,15 @@ pub(crate) async fn insert_entries(
     Ok(())
 }
 
-/// The same by a part of the statement that makes the change: the entry of each row of `made`, with its
-/// `id` and `revision`. Its values, from `$first` on, are those of [`entry_values`].
+/// An entry as part of the statement that makes the change: one for each row of `made`, with its `id` and
+/// `revision`. Its values start at `$first` and are those of [`entry_values`].
 pub(crate) fn entry_sql(first: usize) -> String {
     use audit_entry::Column;
-    let elsewhere = [
+    let selected = [
         (Column::ResourceId, "made.id"),
         (Column::Revision, "made.revision"),
     ];
-    let (insert, _) = rows::insert_text::<audit_entry::Entity>(&elsewhere, first);
+    let (insert, _) = rows::insert_text::<audit_entry::Entity>(&selected, first);
     format!("{insert} FROM made")
 }
 

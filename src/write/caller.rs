@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// Whoever a request is served for: what is kept for one caller is not shown to another.
+/// The client that a request is served for. What is stored for one caller is not shown to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
-    /// Someone who showed no key, where none is needed.
+    /// A client without a key, if none is required.
     #[default]
     Anyone,
-    /// The owner of the API key of this id.
+    /// A client with the API key with this id.
     Key(i64),
 }
 
 impl Caller {
-    /// The id of the API key, where there is one.
+    /// The id of the API key, if there is one.
     pub(crate) fn key_id(self) -> Option<i64> {
         match self {
             Self::Anyone => None,

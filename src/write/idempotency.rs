@@ -107,7 +107,7 @@ impl Drop for InFlightGuard {
 }
 
 impl IdempotencyKey {
-    /// Where the key comes in.
+    /// The header that contains the key.
     pub(crate) const HEADER: &str = "Idempotency-Key";
 
     /// # Errors

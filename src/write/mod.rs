@@ -1,10 +1,12 @@
-//! Writes: every change goes through here. One transaction holds the change, its audit entries and,
-//! for a POST with an idempotency key, its response: all of them are there, or none.
+//! Writes. One transaction contains the change, its audit entries and, for a POST with an idempotency key,
+//! its response: either all of them are stored, or none.
 //!
-//! A transaction that the database aborts because of a concurrent one is retried. So a change is a
-//! function that may be called more than once and works only through its [`UnitOfWork`].
+//! A transaction that the database aborts because of a concurrent one is retried. So a change is a function
+//! that may be called more than once and has effects only through its [`UnitOfWork`].
 //!
-//! Start with [`unit_of_work`]; it may use `database` and what is below it.
+//! Start with [`unit_of_work`]. This folder may import `database` and what is below it.
+
+use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, Iterable};
 
 mod audit;
 mod caller;
@@ -20,7 +22,18 @@ pub(crate) use idempotency::{
 pub(crate) use request::{FastPath, WriteRequest};
 pub(crate) use unit_of_work::{UnitOfWork, run};
 
-/// Who makes a change, and in which request.
+/// `row` with the columns that `requested` sets. A column that has the value already does not count as
+/// changed.
+pub(crate) fn merge<A: ActiveModelTrait>(mut row: A, requested: &A) -> A {
+    for column in <A::Entity as EntityTrait>::Column::iter() {
+        if let ActiveValue::Set(value) = requested.get(column) {
+            row.set_if_not_equals(column, value);
+        }
+    }
+    row
+}
+
+/// Who makes a change, and in which request it is made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Actor {
     pub(crate) caller: Caller,

@@ -1,92 +1,109 @@
 //! A request that changes something.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use sea_orm::DbBackend;
 
 use super::{
     Actor, IdempotencyKey, InFlight, Replayable,
     unit_of_work::{self, UnitOfWork},
 };
-use crate::{database::Database, error::Error};
+use crate::{
+    database::{Connections, Database},
+    error::Error,
+};
 
-/// Who asks for a change, in which request, and by which idempotency key.
+/// Who asks for a change, in which request, and with which idempotency key.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteRequest {
+    database: Database,
     actor: Actor,
     key: Option<IdempotencyKey>,
     in_flight: InFlight,
 }
 
-/// The outcome of a change that is tried as a single statement.
+/// The outcome of a change that is first tried as a single statement.
 #[derive(Debug)]
 pub(crate) enum FastPath<T> {
     Done(T),
-    Nothing,
-    /// The connection broke before there was an answer.
-    Unknown,
+    /// The statement did nothing, or was not tried. If a connection broke before it responded, an
+    /// earlier attempt `may_exist`.
+    NotDone {
+        may_exist: bool,
+    },
 }
 
 impl WriteRequest {
-    pub(crate) fn new(actor: Actor, key: Option<IdempotencyKey>, in_flight: InFlight) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        actor: Actor,
+        key: Option<IdempotencyKey>,
+        in_flight: InFlight,
+    ) -> Self {
         Self {
+            database,
             actor,
             key,
             in_flight,
         }
     }
 
-    pub(crate) fn actor(&self) -> &Actor {
-        &self.actor
-    }
-
-    /// Makes a change by a single statement, which does all of it, with its audit entry, or nothing.
-    /// Unless it is [`FastPath::Done`], the caller goes on with [`Self::run`].
+    /// Makes a change with a single statement, which does all of it, with its audit entry, or nothing.
+    /// Unless it is [`FastPath::Done`], the caller continues with [`Self::run`]. The statement must be
+    /// safe to repeat.
     ///
     /// # Errors
-    /// What the database reports; then nothing has happened.
-    pub(crate) async fn fast_path<T>(
-        &self,
-        database: &Database,
-        statement: impl Future<Output = Result<Option<T>, Error>>,
-    ) -> Result<FastPath<T>, Error> {
-        // SQLite has no statement that does so much, and an idempotency key is looked up first.
-        if database.target().backend() != DbBackend::Postgres || self.key.is_some() {
-            return Ok(FastPath::Nothing);
+    /// What the database reports; then nothing has changed.
+    pub(crate) async fn fast_path<'s, T, F>(
+        &'s self,
+        statement: impl Fn(&'s Connections, &'s Actor) -> F,
+    ) -> Result<FastPath<T>, Error>
+    where
+        F: Future<Output = Result<Option<T>, Error>>,
+    {
+        // SQLite has no statement that does so much, and an idempotency key must be looked up first.
+        if self.database.target().backend() != DbBackend::Postgres || self.key.is_some() {
+            return Ok(FastPath::NotDone { may_exist: false });
         }
-        match statement.await {
+        let attempts = AtomicUsize::new(0);
+        let attempt = || {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            statement(self.database.connection(), &self.actor)
+        };
+        match self.database.retry_once(attempt).await {
             Ok(Some(done)) => Ok(FastPath::Done(done)),
-            Ok(None) | Err(Error::Contended(_)) => Ok(FastPath::Nothing),
-            Err(Error::Unavailable(cause)) if database.proved_dead(&cause) => {
-                tracing::info!(%cause, "a connection was dead; changing by another one");
-                Ok(FastPath::Unknown)
-            }
+            Ok(None) | Err(Error::Contended(_)) => Ok(FastPath::NotDone {
+                may_exist: attempts.into_inner() > 1,
+            }),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes the change, or replays the response of an earlier request with the same key.
+    /// Makes the change and the response to it, or replays the response of an earlier request with the
+    /// same key.
     ///
     /// # Errors
     /// What `change` fails with, what is wrong with the idempotency key, or what the database
-    /// reports; then nothing has happened.
-    pub(crate) async fn run<A, F>(
-        self,
-        database: &Database,
+    /// reports; then nothing has changed.
+    pub(crate) async fn run<R, A, F>(
+        &self,
         change: impl Fn(UnitOfWork) -> F,
+        respond: impl Fn(R) -> Result<A, Error>,
     ) -> Result<A, Error>
     where
         A: Replayable,
-        F: Future<Output = Result<A, Error>>,
+        F: Future<Output = Result<R, Error>>,
     {
-        let Some(key) = &self.key else {
-            return unit_of_work::run(database, &self.actor, change).await;
-        };
-        let change = &change;
-        let _guard = self.in_flight.enter(key)?;
-        unit_of_work::run(database, &self.actor, |work| async move {
+        let (change, respond, key) = (&change, &respond, self.key.as_ref());
+        let _guard = key.map(|key| self.in_flight.enter(key)).transpose()?;
+        unit_of_work::run(&self.database, &self.actor, |work| async move {
+            let Some(key) = key else {
+                return respond(change(work).await?);
+            };
             if let Some(stored) = key.find_response(work.db()).await? {
                 return Ok(A::replay(stored));
             }
-            let response = change(work.clone()).await?;
+            let response = respond(change(work.clone()).await?)?;
             key.store(work.db(), &response).await?;
             Ok(response)
         })

@@ -20,11 +20,10 @@ use crate::{
     error::Error,
 };
 
-/// How often a transaction is retried.
 const MAX_RETRIES: usize = 5;
-/// The first delay; each is twice the one before, with jitter of up to as much again.
+/// The first delay. Each doubles the previous one, with jitter of up to as much again.
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
-/// No retry begins later than this.
+/// No retry starts later than this.
 const RETRY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The transaction of a change. Clones share it.
@@ -62,7 +61,7 @@ impl UnitOfWork {
         recorded.extend(changes);
     }
 
-    /// Ends the transaction with a rollback, though the change succeeds.
+    /// Rolls the transaction back at its end, even if the change succeeds.
     pub(crate) fn roll_back_at_end(&self) {
         self.0.rolls_back.store(true, Ordering::Relaxed);
     }
@@ -73,7 +72,9 @@ impl UnitOfWork {
             transaction,
             changes,
             rolls_back,
-        } = inner.ok_or_else(|| DbErr::Custom("a unit of work outlives its change".to_owned()))?;
+        } = inner.ok_or_else(|| {
+            DbErr::Custom("a clone of the unit of work outlives its change".to_owned())
+        })?;
         if rolls_back.into_inner() {
             return Ok(transaction.rollback().await?);
         }
@@ -90,7 +91,7 @@ impl UnitOfWork {
 /// counts, and a broken connection reports nothing.
 ///
 /// # Errors
-/// What `change` fails with, or what the database reports; then nothing has happened.
+/// What `change` fails with, or what the database reports; then nothing has changed.
 pub(crate) async fn run<T, F>(
     database: &Database,
     actor: &Actor,
@@ -106,31 +107,23 @@ where
         .build();
     let started = Instant::now();
     loop {
-        let cause = match attempt(database, actor, &change).await {
+        // A unit of work that is dropped before it is finished rolls back.
+        let attempt = async {
+            let work = UnitOfWork::begin(database).await?;
+            let done = change(work.clone()).await?;
+            work.finish(actor).await?;
+            Ok(done)
+        };
+        let cause = match attempt.await {
             Err(Error::Contended(cause)) => cause,
             done => return done,
         };
         match delays.next() {
             Some(delay) if started.elapsed() < RETRY_DEADLINE => {
-                tracing::debug!(%cause, ?delay, "retrying a change that was aborted by a concurrent one");
+                tracing::debug!(%cause, ?delay, "retrying a change that a concurrent one aborted");
                 tokio::time::sleep(delay).await;
             }
             _ => return Err(Error::Contended(cause)),
         }
     }
-}
-
-/// A transaction that is dropped on the way is rolled back.
-async fn attempt<T, F>(
-    database: &Database,
-    actor: &Actor,
-    change: &impl Fn(UnitOfWork) -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let work = UnitOfWork::begin(database).await?;
-    let done = change(work.clone()).await?;
-    work.finish(actor).await?;
-    Ok(done)
 }

@@ -31,11 +31,11 @@ impl Operation {
     }
 
     fn new(path: &str, method: &str, operation: &Value) -> Self {
-        let mut path = path.to_owned();
-        for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let name = parameter["name"].as_str().expect("a name");
-            path = path.replace(&format!("{{{name}}}"), "999999");
-        }
+        let segments = path.split('/').map(|segment| match segment {
+            parameter if parameter.starts_with('{') => "999999",
+            fixed => fixed,
+        });
+        let path = segments.collect::<Vec<_>>().join("/");
         let name = operation["operationId"].as_str().expect("an id").to_owned();
         let needs = operation["x-required-scope"].as_str().map(str::to_owned);
         let secured = operation["security"] == json!([{"bearer": []}]);

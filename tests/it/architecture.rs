@@ -15,13 +15,13 @@ const MODULES: [&str; 35] = [
     "doctor",
     "server",
     "exposure",
+    "catalog",
     // Around the resources.
     "routes",
     "openapi",
     "health",
     "middleware",
     // The resources.
-    "catalog",
     "handles",
     "agents",
     "conversations",

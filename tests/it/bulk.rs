@@ -77,7 +77,7 @@ fn in_the_way(answer: Answer) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_batch_adds_revives_updates_and_removes() {
+async fn a_batch_adds_restores_updates_and_removes() {
     on_both(async |app| {
         let ids = agents(app, 5).await;
         let [new, back, kept, gone, same] = ids[..] else {
@@ -116,7 +116,7 @@ async fn a_batch_adds_revives_updates_and_removes() {
         );
         assert_eq!(
             results(&body, "status"),
-            ["removed", "added", "revived", "updated", "updated"]
+            ["removed", "added", "restored", "updated", "updated"]
         );
 
         let members = results(&body, "member");
@@ -189,9 +189,12 @@ async fn all_or_nothing_says_everything_that_is_in_the_way_and_changes_nothing()
         let expected = [
             (
                 1,
-                format!("agent {} is a member of circle team already", ids[1]),
+                format!("agent {} is already a member of circle team", ids[1]),
             ),
-            (2, "circle team has all of its 2 members".to_owned()),
+            (
+                2,
+                "circle team has reached its limit of 2 members".to_owned(),
+            ),
             (3, format!("there is no member {} of circle team", ids[3])),
             (4, format!("there is no agent {}", ids[4])),
             (5, "there is no member 999999 of circle team".to_owned()),
@@ -269,7 +272,7 @@ async fn removals_free_places_and_additions_take_them_in_order() {
         let mut operations = each("add", &ids[2..5]);
         operations.extend(each("remove", &ids[..1]));
         let found = in_the_way(batch(app, BATCH, operations.clone()).await);
-        let full = "circle team has all of its 3 members".to_owned();
+        let full = "circle team has reached its limit of 3 members".to_owned();
         assert_eq!(found, [("#/operations/2".to_owned(), full)]);
 
         let body = batch(app, PARTIAL, operations).await.ok();
@@ -425,7 +428,7 @@ async fn five_hundred_changes_take_as_many_statements_as_five() {
             members[1]["role"] = json!("lead");
             let (answer, replaced) = app.statements(replace(app, members)).await;
             let changes = answer.ok();
-            for (field, count) in [("added", 0), ("revived", size / 5), ("removed", size / 5)] {
+            for (field, count) in [("added", 0), ("restored", size / 5), ("removed", size / 5)] {
                 assert_eq!(
                     changes[field].as_array().map(Vec::len),
                     Some(count),
@@ -464,7 +467,7 @@ async fn replacing_the_members_says_what_changed() {
         assert_eq!(
             changes,
             json!({
-                "added": [new], "revived": [back], "updated": [other], "removed": [gone],
+                "added": [new], "restored": [back], "updated": [other], "removed": [gone],
                 "unchanged": [kept]
             })
         );
@@ -485,7 +488,7 @@ async fn replacing_the_members_says_what_changed() {
         assert_eq!(
             changes,
             json!({
-                "added": [], "revived": [], "updated": [], "removed": [],
+                "added": [], "restored": [], "updated": [], "removed": [],
                 "unchanged": [new, other, back, kept]
             })
         );

@@ -262,7 +262,7 @@ async fn the_command_line_makes_lists_and_revokes_keys() {
         let lines: Vec<&str> = listed.lines().collect();
         assert_eq!(lines.len(), 3, "{listed}");
         assert!(
-            lines[1].contains("good") && lines[1].ends_with("admin           ops"),
+            lines[1].contains("active") && lines[1].ends_with("admin           ops"),
             "{listed}"
         );
         assert!(lines[2].contains("read, handles") && lines[2].ends_with("a runtime"));
@@ -303,7 +303,7 @@ fn a_key_is_not_made_by_a_command_that_makes_no_sense() {
                 "--expires",
                 "yesterday",
             ],
-            "must be a time, as 90d",
+            "must be a duration, as 90d",
         ),
         (&["revoke", "all"], "invalid"),
     ] {

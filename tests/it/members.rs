@@ -203,7 +203,7 @@ async fn a_new_limit_leaves_the_members_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn coming_back_revives_the_old_membership() {
+async fn coming_back_restores_the_old_membership() {
     on_both(async |app| {
         app.a_circle("team").await;
         let agent = app.an_agent("Ada").await;

@@ -1,8 +1,12 @@
 //! The description: what is committed is what is served, it is complete, and it is true.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::support::{TestApp, on_both};
+use crate::support::{Answer, TestApp, on_both};
 
 const COMMITTED: &str = include_str!("../../openapi.json");
 
@@ -63,14 +67,19 @@ fn every_operation_is_described_for_people_and_for_generators() {
             );
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            assert!(
-                parameter["description"].is_string(),
-                "{name}: {}",
-                parameter["name"]
+            let parameter = resolved(&description, parameter);
+            let of = format!("{name}: {}", parameter["name"]);
+            assert!(parameter["description"].is_string(), "{of}");
+            conforms(
+                &description,
+                &parameter["schema"],
+                &parameter["example"],
+                &of,
             );
         }
         let responses = operation["responses"].as_object().expect("responses");
         for (status, response) in responses {
+            let response = resolved(&description, response);
             assert!(
                 response["description"]
                     .as_str()
@@ -89,11 +98,8 @@ fn every_operation_is_described_for_people_and_for_generators() {
                 }
             }
         }
-        if name.contains(" /v1/") {
-            assert!(
-                responses.contains_key("4XX") && responses.contains_key("5XX"),
-                "{name}"
-            );
+        for status in ["422", "500", "default"] {
+            assert!(responses.contains_key(status), "{name}: {status}");
         }
     }
     let count = ids.len();
@@ -102,12 +108,23 @@ fn every_operation_is_described_for_people_and_for_generators() {
     assert_eq!(ids.len(), count, "operation ids are unique");
 }
 
+/// What a reference to a component stands for.
+fn resolved<'d>(description: &'d Value, node: &'d Value) -> &'d Value {
+    node["$ref"].as_str().map_or(node, |reference| {
+        let target = description.pointer(reference.trim_start_matches('#'));
+        target.expect(reference)
+    })
+}
+
 /// Whether a schema is of what is sent, by its name.
 fn is_request(name: &str) -> bool {
-    name.starts_with("New")
-        || ["Patch", "Batch", "Operation"]
-            .iter()
-            .any(|kind| name.ends_with(kind))
+    let kinds = ["Create", "Update", "Batch", "Operation", "Set"];
+    kinds.iter().any(|kind| name.ends_with(kind))
+}
+
+#[test]
+fn the_description_stays_small() {
+    assert!(COMMITTED.len() < 240_000, "{} bytes", COMMITTED.len());
 }
 
 #[test]
@@ -198,6 +215,10 @@ async fn swagger_ui_is_served_whole_and_needs_nothing_from_elsewhere() {
             (200, "text/html; charset=utf-8")
         );
         assert!(page.text.contains("SwaggerUIBundle(") && page.text.contains("\"get_circle\""));
+        assert!(
+            page.text.contains("docExpansion: 'none'"),
+            "operations are folded"
+        );
         for outside in ["<script src=", "<link "] {
             assert!(!page.text.contains(outside), "{outside}");
         }
@@ -205,21 +226,69 @@ async fn swagger_ui_is_served_whole_and_needs_nothing_from_elsewhere() {
     .await;
 }
 
+#[tokio::test]
+async fn the_documents_are_compressed_and_cached() {
+    on_both(async |app| {
+        for path in ["/docs", "/openapi.json"] {
+            let plain = app.get(path).await;
+            assert_eq!(plain.header("content-encoding"), "", "{path}");
+            let gzip = || {
+                app.request(Method::GET, path)
+                    .header("accept-encoding", "br, gzip")
+            };
+            let response = gzip().send().await.expect("an answer");
+            assert_eq!(response.headers()["content-encoding"], "gzip", "{path}");
+            assert_eq!(response.headers()["vary"], "Accept-Encoding", "{path}");
+            let etag = response.headers()["etag"].clone();
+            assert_ne!(etag, plain.header("etag"), "{path}: each form has its own");
+            let compressed = response.bytes().await.expect("a body");
+            assert!(
+                3 * compressed.len() < plain.text.len(),
+                "{path}: {}",
+                compressed.len()
+            );
+            let mut text = String::new();
+            let mut decoder = GzDecoder::new(&*compressed);
+            decoder.read_to_string(&mut text).expect("gzip");
+            assert!(text == plain.text, "{path}");
+            for (request, etag) in [
+                (gzip(), etag.to_str().expect("a text")),
+                (app.request(Method::GET, path), plain.header("etag")),
+            ] {
+                let answer = Answer::to(request.header("if-none-match", etag)).await;
+                assert_eq!((answer.status, answer.text.as_str()), (304, ""), "{path}");
+                assert_eq!(answer.header("etag"), etag);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_root_leads_to_swagger_ui_and_there_is_an_icon() {
+    on_both(async |app| {
+        let page = app.get("/").await;
+        assert!(page.status == 200 && page.text.contains("SwaggerUIBundle("));
+        let icon = app.get("/favicon.ico").await;
+        assert_eq!(
+            (icon.status, icon.header("content-type")),
+            (200, "image/svg+xml")
+        );
+    })
+    .await;
+}
+
 /// Holds a JSON value against a schema of the description: no field too many, none too few, every
 /// one of its type.
 fn conforms(description: &Value, schema: &Value, value: &Value, at: &str) {
-    let reference = schema["$ref"]
-        .as_str()
-        .or_else(|| schema["allOf"][0]["$ref"].as_str());
     if value.is_null() {
-        assert_eq!(schema["nullable"], true, "{at} is null");
+        let nullable = schema["nullable"] == true || schema["oneOf"][1]["nullable"] == true;
+        assert!(nullable, "{at} is null");
         return;
     }
-    if let Some(reference) = reference {
-        let target = description
-            .pointer(reference.trim_start_matches('#'))
-            .expect(reference);
-        return conforms(description, target, value, at);
+    let one = ["allOf", "oneOf"].into_iter().map(|key| &schema[key][0]);
+    if let Some(one) = one.chain([schema]).find(|one| one["$ref"].is_string()) {
+        return conforms(description, resolved(description, one), value, at);
     }
     if let Some(choices) = schema["enum"].as_array() {
         assert!(choices.contains(value), "{at}: {value}");
@@ -307,8 +376,7 @@ async fn what_is_answered_is_what_is_declared() {
                 .find(|(_, declared)| declared["operationId"] == operation)
                 .expect(operation);
             let responses = declared["responses"].as_object().expect("responses");
-            let exact = responses.get(&status.to_string());
-            let response = exact.unwrap_or_else(|| &responses["4XX"]);
+            let response = resolved(&description, &responses[&status.to_string()]);
             let content = response["content"].as_object().expect("content");
             let (media_type, content) = content.iter().next().expect("a media type");
             let answer = app.get(path).await;
@@ -327,38 +395,38 @@ async fn fill(app: &TestApp) {
     let description = committed();
     for (schema, path, least) in [
         (
-            "NewProvider",
+            "ProviderCreate",
             "/v1/providers",
             json!({"name": "least", "api_type": "x"}),
         ),
         (
-            "NewModel",
+            "ModelCreate",
             "/v1/models",
             json!({"provider_id": 1, "model_name": "least"}),
         ),
         (
-            "NewAgent",
+            "AgentCreate",
             "/v1/agents",
             json!({"name": "least", "model_id": 1}),
         ),
-        ("NewCircle", "/v1/circles", json!({"name": "team"})),
+        ("CircleCreate", "/v1/circles", json!({"name": "team"})),
         (
-            "NewMember",
+            "MemberCreate",
             "/v1/circles/team/members",
             json!({"agent_id": 1}),
         ),
         (
-            "NewConversation",
+            "ConversationCreate",
             "/v1/conversations",
             json!({"topic": "least"}),
         ),
         (
-            "NewParticipant",
+            "ParticipantCreate",
             "/v1/conversations/1/participants",
             json!({"agent_id": 1}),
         ),
         (
-            "NewMessage",
+            "MessageCreate",
             "/v1/conversations/1/messages",
             json!({"content": "least"}),
         ),

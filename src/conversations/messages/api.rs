@@ -1,5 +1,6 @@
 //! `/v1/conversations/{id}/messages` and `/v1/conversations/{id}/transcript`
 
+use entity::message;
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -8,7 +9,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Message, MessageOrder, NewMessage, TranscriptFormat},
+    dto::{Message, MessageCreate, MessageOrder, TranscriptFormat},
     queries,
     transcript::Transcript,
 };
@@ -26,8 +27,8 @@ pub(crate) struct MessagesApi;
 impl MessagesApi {
     /// List a conversation's messages
     ///
-    /// In the order of their numbers, from either end. Fails with 404 `not_found` where there is
-    /// no conversation of that id.
+    /// Ordered by number, ascending or descending. Fails with 404 `not_found` if there is no
+    /// conversation with this id.
     #[oai(path = "/:id/messages", method = "get", operation_id = "list_messages")]
     async fn list_messages(
         &self,
@@ -35,18 +36,10 @@ impl MessagesApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// From which end; `asc` where it is not given.
+        /// The order of the list; `asc` by default.
         order: Query<Option<MessageOrder>>,
-        /// Rows in the page; 50 where it is not given.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
-        limit: Query<Option<u64>>,
-        /// Where to go on: `next_cursor` of a page of the same conversation, in either order.
-        #[oai(validator(max_length = 64))]
-        cursor: Query<Option<String>>,
-        /// Whether to tell how many there are, too.
-        count: Query<Option<bool>>,
+        page: PageRequest,
     ) -> Result<Body<PageBody<Message>>, Error> {
-        let page = PageRequest::parse(limit.0, cursor.0.as_deref(), count.0)?;
         let order = order.0.unwrap_or_default();
         let rows = queries::list(database.connection(), id.0, order, page).await?;
         Ok(Body(rows.into()))
@@ -54,11 +47,12 @@ impl MessagesApi {
 
     /// Append a message
     ///
-    /// Checks that the author may speak, numbers the message and passes the turn on, in one step.
-    /// Fails with 404 `not_found` where there is no conversation of that id, 409
-    /// `conversation_not_active`, 409 `no_turns_left` after `max_turns` messages, 409
-    /// `not_its_turn` for an agent whose turn it is not, and 422 `invalid_request` for one that
-    /// takes no part, for mentions of such, and for an answer to no message.
+    /// Checks that the author may speak, numbers the message and passes the turn on, in one
+    /// transaction. Fails with 404 `not_found` if there is no conversation with this id, with 409
+    /// `conversation_not_active` if it is not active, with 409 `no_turns_left` after `max_turns`
+    /// messages, with 409 `not_its_turn` if another agent speaks next, and with 422 `invalid_request`
+    /// if the agent or an agent it mentions does not participate, or the message it replies to does not
+    /// exist.
     #[oai(
         path = "/:id/messages",
         method = "post",
@@ -66,26 +60,24 @@ impl MessagesApi {
     )]
     async fn create_message(
         &self,
-        Data(database): Data<&Database>,
         write: WriteRequest,
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        new: Json<NewMessage>,
+        new: Json<MessageCreate>,
     ) -> Result<Created<Message>, Error> {
-        let new = &new.0;
+        let path = |row: &message::Model| {
+            let (id, number) = (row.conversation_id, row.number);
+            format!("/v1/conversations/{id}/messages/{number}")
+        };
         write
-            .run(database, |work| async move {
-                let row = queries::append(&work, id.0, new.clone()).await?;
-                let number = row.number;
-                Created::row(format!("/v1/conversations/{}/messages/{number}", id.0), row)
-            })
+            .create(path, |work| queries::append(work, id.0, new.0.clone()))
             .await
     }
 
     /// Get a message
     ///
-    /// Fails with 404 `not_found` where there is no conversation of that id, or no message of that
+    /// Fails with 404 `not_found` if there is no conversation with this id, or no message with this
     /// number in it.
     #[oai(
         path = "/:id/messages/:number",
@@ -107,8 +99,8 @@ impl MessagesApi {
 
     /// Get the transcript of a conversation
     ///
-    /// All messages there are at the start, streamed. Fails with 404 `not_found` where there is no
-    /// conversation of that id.
+    /// Streams all messages that exist at the start of the request. Fails with 404 `not_found` if there
+    /// is no conversation with this id.
     #[oai(
         path = "/:id/transcript",
         method = "get",
@@ -120,7 +112,7 @@ impl MessagesApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-        /// In which form; `text` where it is not given.
+        /// The format; `text` by default.
         format: Query<Option<TranscriptFormat>>,
     ) -> Result<Transcript, Error> {
         Transcript::begin(database, id.0, format.0.unwrap_or_default()).await

@@ -65,25 +65,25 @@ impl From<message::Model> for Message {
     }
 }
 
-/// A message to append. It is an agent's where it names an agent, else a user's.
+/// A message to append: an agent's if `agent_id` is set, and a user's otherwise.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct NewMessage {
+pub(crate) struct MessageCreate {
     /// The agent that speaks; null for a user.
     #[oai(nullable, validator(minimum(value = "1")))]
     pub(crate) agent_id: Option<i64>,
-    /// The user's name; `user` where it is not given. An agent's name is known.
+    /// The user's name; `user` by default. Not accepted for agents.
     #[oai(nullable, validator(min_length = 1, max_length = 200))]
     pub(crate) author_name: Option<String>,
-    /// What is said.
+    /// The text of the message.
     #[oai(validator(min_length = 1, max_length = 200000))]
     pub(crate) content: String,
-    /// The agents it speaks to; they must take part in the conversation.
+    /// The agents that the message addresses. They must participate in the conversation.
     #[oai(default)]
     pub(crate) mentions: IdList,
-    /// Tools it called, as the runtime understands them.
+    /// The tools that the author called, interpreted by the runtime.
     #[oai(default)]
     pub(crate) tool_calls: JsonList,
-    /// The number of the message it answers.
+    /// The number of the message that this one replies to.
     #[oai(nullable, validator(minimum(value = "1")))]
     pub(crate) reply_to: Option<i64>,
 }

@@ -1,7 +1,7 @@
 //! Reads and writes of messages.
 
 use entity::{
-    agent, conversation, message,
+    agent, conversation, message, participant,
     values::{Author, now},
 };
 use sea_orm::{
@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::super::{queries as conversations, turns};
-use super::dto::{MessageOrder, NewMessage};
+use super::dto::{MessageCreate, MessageOrder};
 use crate::{
     error::Error,
     page::{Page, PageRequest},
@@ -20,7 +20,7 @@ use crate::{
     write::{Action, Change, Resource, UnitOfWork},
 };
 
-/// A message is never changed.
+/// A message never changes.
 impl HasEtag for message::Model {
     fn etag(&self) -> String {
         etag(self.id, 1)
@@ -88,21 +88,54 @@ pub(super) async fn get(
         })
 }
 
-/// Appends a message: checks that the author may speak, numbers the message and passes the turn on.
-/// The conversation is held meanwhile, so that numbers have no gaps and the last turn is taken once.
+/// Appends a message and passes the turn on. The conversation is locked meanwhile, so that numbers have no
+/// gaps and the last turn is taken once.
 pub(super) async fn append(
-    work: &UnitOfWork,
+    work: UnitOfWork,
     conversation_id: i64,
-    new: NewMessage,
+    new: MessageCreate,
 ) -> Result<message::Model, Error> {
     let db = work.db();
     let conversation_row = conversations::get_for_update(db, conversation_id).await?;
     let participants = conversations::participants(db, conversation_id).await?;
-    turns::check(&conversation_row, &participants, new.agent_id)?;
+    check(&conversation_row, &participants, &new)?;
+    let row = numbered(db, &conversation_row, new).await?;
+    let row = row.insert(db).await?;
+    let next = turns::after(
+        &conversation_row,
+        &participants,
+        row.author,
+        row.agent_id,
+        &row.mentions,
+    );
+    let turn = conversation::ActiveModel {
+        id: Unchanged(conversation_id),
+        turn_count: Set(row.number),
+        next_speakers: Set(next),
+        updated_at: Set(row.created_at),
+        revision: Unchanged(conversation_row.revision),
+        ..ActiveModelTrait::default()
+    };
+    turn.update(db).await?;
+    let change = Change::new(Action::Create, Resource::Message).id(row.id);
+    work.record(change.name(format!("{conversation_id}/{}", row.number)));
+    Ok(row)
+}
+
+/// Checks that the author may speak, and what the message refers to.
+fn check(
+    conversation_row: &conversation::Model,
+    participants: &[participant::Model],
+    new: &MessageCreate,
+) -> Result<(), Error> {
+    turns::check(conversation_row, participants, new.agent_id)?;
     for (index, id) in new.mentions.0.iter().enumerate() {
-        if !turns::takes_part(&participants, *id) {
+        if !turns::takes_part(participants, *id) {
             let pointer = format!("#/mentions/{index}");
-            return Err(Error::invalid(pointer, "takes no part in the conversation"));
+            return Err(Error::invalid(
+                pointer,
+                "does not participate in the conversation",
+            ));
         }
     }
     if new
@@ -111,35 +144,15 @@ pub(super) async fn append(
     {
         return Err(Error::invalid("#/reply_to", "there is no such message"));
     }
-    let row = numbered(db, &conversation_row, new).await?;
-    let said = row.insert(db).await?;
-    let next = turns::after(
-        &conversation_row,
-        &participants,
-        said.author,
-        said.agent_id,
-        &said.mentions,
-    );
-    let turn = conversation::ActiveModel {
-        id: Unchanged(conversation_id),
-        turn_count: Set(said.number),
-        next_speakers: Set(next),
-        updated_at: Set(said.created_at),
-        revision: Set(conversation_row.revision + 1),
-        ..ActiveModelTrait::default()
-    };
-    turn.update(db).await?;
-    let change = Change::new(Action::Create, Resource::Message).id(said.id);
-    work.record(change.name(format!("{conversation_id}/{}", said.number)));
-    Ok(said)
+    Ok(())
 }
 
 async fn numbered(
     db: &impl ConnectionTrait,
     conversation_row: &conversation::Model,
-    new: NewMessage,
+    new: MessageCreate,
 ) -> Result<message::ActiveModel, Error> {
-    let NewMessage {
+    let MessageCreate {
         agent_id,
         author_name,
         content,
@@ -155,7 +168,7 @@ async fn numbered(
         Some(_) if author_name.is_some() => {
             return Err(Error::invalid("#/author_name", "is for users only"));
         }
-        Some(id) => (Author::Agent, live_agent(db, id).await?.name),
+        Some(id) => (Author::Agent, speaker(db, id).await?.name),
     };
     Ok(message::ActiveModel {
         id: NotSet,
@@ -172,8 +185,8 @@ async fn numbered(
     })
 }
 
-/// A participant that was deleted meanwhile says nothing any more.
-async fn live_agent(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
+/// The agent that speaks. A participant that was deleted can't.
+async fn speaker(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
     agent::Entity::find_by_id(id)
         .filter(search::is_true(agent::Column::IsActive))
         .one(db)

@@ -15,7 +15,8 @@ use std::{collections::HashSet, sync::Arc};
 use poem::{Body, Request, Response};
 use url::form_urlencoded;
 
-pub(super) use schema::{JsonSchema, resolve};
+pub(crate) use schema::JsonSchema;
+pub(super) use schema::resolve;
 
 use super::{
     ApiOperation, Middleware, Next,

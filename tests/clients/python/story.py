@@ -17,16 +17,16 @@ from circle_registry_client.api.messages import create_message, list_messages
 from circle_registry_client.api.models import create_model
 from circle_registry_client.api.providers import create_provider
 from circle_registry_client.models import (
-    AgentPatch,
+    AgentUpdate,
     CircleStatus,
     MemberRole,
-    NewAgent,
-    NewCircle,
-    NewConversation,
-    NewMember,
-    NewMessage,
-    NewModel,
-    NewProvider,
+    AgentCreate,
+    CircleCreate,
+    ConversationCreate,
+    MemberCreate,
+    MessageCreate,
+    ModelCreate,
+    ProviderCreate,
     Problem,
     TurnStrategy,
     WarningCode,
@@ -69,7 +69,7 @@ assert unknown.code == "unauthenticated"
 acme = created(
     create_provider.sync_detailed(
         client=client,
-        body=NewProvider(
+        body=ProviderCreate(
             name="python-acme", api_type="openai", base_url="https://api.acme.example"
         ),
     )
@@ -78,7 +78,7 @@ assert acme.name == "python-acme"
 large = created(
     create_model.sync_detailed(
         client=client,
-        body=NewModel(provider_id=acme.id, model_name="acme-large", mode="chat", input_price="2.5"),
+        body=ModelCreate(provider_id=acme.id, model_name="acme-large", mode="chat", input_price="2.5"),
     )
 )
 assert large.input_price == "2.5000000000"
@@ -86,14 +86,14 @@ assert large.input_price == "2.5000000000"
 agents = [
     created(
         create_agent.sync_detailed(
-            client=client, body=NewAgent(name=name, model_id=large.id, skill_names=["review"])
+            client=client, body=AgentCreate(name=name, model_id=large.id, skill_names=["review"])
         )
     ).id
     for name in ["Ada", "Linus", "Grace"]
 ]
 ada, linus, grace = agents
 
-team = created(create_circle.sync_detailed(client=client, body=NewCircle(name=TEAM)))
+team = created(create_circle.sync_detailed(client=client, body=CircleCreate(name=TEAM)))
 assert team.status is CircleStatus.STOPPED
 assert team.member_count == 0
 for agent_id, role in [
@@ -101,7 +101,7 @@ for agent_id, role in [
     (linus, MemberRole.REVIEWER),
     (grace, MemberRole.MEMBER),
 ]:
-    body = NewMember(agent_id=agent_id, role=role)
+    body = MemberCreate(agent_id=agent_id, role=role)
     assert created(add_member.sync_detailed(TEAM, client=client, body=body)).role is role
 
 # Page through the members, two at a time: every one comes once.
@@ -118,7 +118,7 @@ assert sizes == [2, 1]
 assert seen == agents
 
 # Clear a field that may be null; what is not named stays.
-cleared = found(update_agent.sync_detailed(grace, client=client, body=AgentPatch(model_id=None)))
+cleared = found(update_agent.sync_detailed(grace, client=client, body=AgentUpdate(model_id=None)))
 assert cleared.model_id is None
 read = found(get_agent.sync_detailed(grace, client=client))
 assert read.model_id is None
@@ -143,10 +143,10 @@ assert [warning.code for warning in handles[1].warnings] == [WarningCode.NO_MODE
 talk = created(
     create_conversation.sync_detailed(
         client=client,
-        body=NewConversation(topic="Release", circle=TEAM, turn_strategy=TurnStrategy.ROUND_ROBIN),
+        body=ConversationCreate(topic="Release", circle=TEAM, turn_strategy=TurnStrategy.ROUND_ROBIN),
     )
 )
-turn = NewMessage(agent_id=ada, content="Ready?")
+turn = MessageCreate(agent_id=ada, content="Ready?")
 said = created(create_message.sync_detailed(talk.id, client=client, body=turn))
 assert (said.number, said.author_name) == (1, "Ada")
 again = refused(
@@ -158,11 +158,11 @@ assert len(found(list_messages.sync_detailed(talk.id, client=client)).data) == 1
 missing = refused(get_circle.sync_detailed("nobody", client=client), HTTPStatus.NOT_FOUND)
 assert missing.code == "not_found"
 taken = refused(
-    create_circle.sync_detailed(client=client, body=NewCircle(name=TEAM)), HTTPStatus.CONFLICT
+    create_circle.sync_detailed(client=client, body=CircleCreate(name=TEAM)), HTTPStatus.CONFLICT
 )
 assert taken.code == "circle_name_taken"
 invalid = refused(
-    add_member.sync_detailed(TEAM, client=client, body=NewMember(agent_id=999_999)),
+    add_member.sync_detailed(TEAM, client=client, body=MemberCreate(agent_id=999_999)),
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 assert invalid.code == "invalid_request"

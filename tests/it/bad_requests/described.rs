@@ -13,14 +13,25 @@ pub(super) async fn operations(app: &TestApp) -> Vec<(Method, String, Value)> {
     let mut operations = Vec::new();
     for (path, item) in description["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
-            let mut path = path.clone();
-            for parameter in parameters(operation, "path") {
+            let (mut path, mut operation) = (path.clone(), operation.clone());
+            let declared = operation
+                .get_mut("parameters")
+                .and_then(Value::as_array_mut);
+            for parameter in declared.into_iter().flatten() {
+                let reference = parameter["$ref"]
+                    .as_str()
+                    .map(|it| it.trim_start_matches('#'));
+                if let Some(component) = reference.and_then(|it| description.pointer(it)) {
+                    *parameter = component.clone();
+                }
+            }
+            for parameter in parameters(&operation, "path") {
                 let name = parameter["name"].as_str().expect("a name");
                 let value = if is_integer(parameter) { "1" } else { "x" };
                 path = path.replace(&format!("{{{name}}}"), value);
             }
             let method = method.to_uppercase().parse().expect("a method");
-            operations.push((method, path, operation.clone()));
+            operations.push((method, path, operation));
         }
     }
     assert!(operations.len() > 25, "{}", operations.len());

@@ -119,19 +119,23 @@ async fn a_nul_character_or_broken_text_in_a_path_is_refused() {
         for name in ["%00", "x%00", "%FF", "%C3"] {
             let circle = format!("/v1/circles/{name}");
             let body = json!({"agent_id": 1});
-            app.get(&circle).await.invalid(&["path/name"]);
-            app.patch(&circle, &json!({})).await.invalid(&["path/name"]);
-            app.delete(&circle).await.invalid(&["path/name"]);
+            app.get(&circle).await.invalid(&["path/circle_name"]);
+            app.patch(&circle, &json!({}))
+                .await
+                .invalid(&["path/circle_name"]);
+            app.delete(&circle).await.invalid(&["path/circle_name"]);
             for action in ["start", "stop"] {
                 let path = format!("{circle}/{action}");
                 let answer = app.send(Method::POST, &path, None).await;
-                answer.invalid(&["path/name"]);
+                answer.invalid(&["path/circle_name"]);
             }
             let members = format!("{circle}/members");
-            app.get(&members).await.invalid(&["path/name"]);
-            app.post(&members, &body).await.invalid(&["path/name"]);
+            app.get(&members).await.invalid(&["path/circle_name"]);
+            app.post(&members, &body)
+                .await
+                .invalid(&["path/circle_name"]);
             let member = format!("{members}/1");
-            app.delete(&member).await.invalid(&["path/name"]);
+            app.delete(&member).await.invalid(&["path/circle_name"]);
         }
     })
     .await;

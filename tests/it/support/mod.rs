@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod binary;
+mod described;
 pub(crate) mod factories;
 pub(crate) mod faults;
 pub(crate) mod keys;

@@ -6,8 +6,8 @@ use std::{env, error::Error, fmt::Debug, num::NonZeroU64};
 use client::{
     Client, ResponseValue,
     types::{
-        CircleStatus, MemberRole, NewAgent, NewCircle, NewConversation, NewConversationCircle,
-        NewMember, NewMessage, NewModel, NewModelInputPrice, NewProvider, Problem, TurnStrategy,
+        CircleStatus, MemberRole, AgentCreate, CircleCreate, ConversationCreate, NewConversationCircle,
+        MemberCreate, MessageCreate, ModelCreate, NewModelInputPrice, ProviderCreate, Problem, TurnStrategy,
         WarningCode,
     },
 };
@@ -33,10 +33,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let unknown = refused(nobody.list_circles().send().await, 401);
     assert_eq!(unknown.code, "unauthenticated");
 
-    let body = NewProvider::builder().name("rust-acme").api_type("openai");
+    let body = ProviderCreate::builder().name("rust-acme").api_type("openai");
     let acme = created(client.create_provider().body(body).send().await);
     assert_eq!(acme.name, "rust-acme");
-    let body = NewModel::builder()
+    let body = ModelCreate::builder()
         .provider_id(id(acme.id))
         .model_name("acme-large")
         .input_price(NewModelInputPrice::try_from("2.5")?);
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut agents = Vec::new();
     for name in ["Ada", "Linus", "Grace"] {
-        let body = NewAgent::builder()
+        let body = AgentCreate::builder()
             .name(name)
             .model_id(id(large.id))
             .skill_names(vec!["review".try_into()?]);
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("three agents".into());
     };
 
-    let body = NewCircle::builder().name(TEAM);
+    let body = CircleCreate::builder().name(TEAM);
     let team = created(client.create_circle().body(body).send().await);
     assert_eq!(team.status, CircleStatus::Stopped);
     assert_eq!(team.member_count, 0);
@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (linus, MemberRole::Reviewer),
         (grace, MemberRole::Member),
     ] {
-        let body = NewMember::builder().agent_id(agent).role(role);
+        let body = MemberCreate::builder().agent_id(agent).role(role);
         let member = created(client.add_member().name(TEAM).body(body).send().await);
         assert_eq!(member.role, role);
     }
@@ -124,12 +124,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let handles: Vec<_> = circle.handles.iter().collect();
     assert_eq!(handles[0].model.as_deref(), model);
     assert_eq!(handles[1].warnings[0].code, WarningCode::NoModel);
-    let body = NewConversation::builder()
+    let body = ConversationCreate::builder()
         .topic("Release")
         .circle(NewConversationCircle::try_from(TEAM)?)
         .turn_strategy(TurnStrategy::RoundRobin);
     let talk = id(created(client.create_conversation().body(body).send().await).id);
-    let says = || NewMessage::builder().agent_id(ada).content("Ready?");
+    let says = || MessageCreate::builder().agent_id(ada).content("Ready?");
     let said = created(client.create_message().id(talk).body(says()).send().await);
     assert_eq!((said.number, &*said.author_name), (1, "Ada"));
     let again = refused(client.create_message().id(talk).body(says()).send().await, 409);
@@ -139,10 +139,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let missing = refused(client.get_circle().name("nobody").send().await, 404);
     assert_eq!(missing.code, "not_found");
-    let body = NewCircle::builder().name(TEAM);
+    let body = CircleCreate::builder().name(TEAM);
     let taken = refused(client.create_circle().body(body).send().await, 409);
     assert_eq!(taken.code, "circle_name_taken");
-    let body = NewMember::builder().agent_id(NonZeroU64::try_from(999_999)?);
+    let body = MemberCreate::builder().agent_id(NonZeroU64::try_from(999_999)?);
     let invalid = refused(client.add_member().name(TEAM).body(body).send().await, 422);
     assert_eq!(invalid.code, "invalid_request");
     let pointers: Vec<&str> = invalid.errors.iter().map(|error| &*error.pointer).collect();

@@ -1,0 +1,142 @@
+//! Parameters that many operations share: which page of a list, and in which state a resource may be
+//! changed. A handler takes them as one argument. poem-openapi describes that argument as one object,
+//! and `openapi` lists the object's fields as the parameters they are.
+
+use poem::{Request, RequestBody};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions, Object,
+    param::{Header, Query},
+    registry::{MetaParamIn, MetaSchemaRef, Registry},
+    types::{ParseFromParameter, Type},
+};
+
+use crate::{
+    error::Error,
+    page::PageRequest,
+    revision::Precondition,
+    sort::{Sort, SortedRequest},
+};
+
+/// The longest `If-Match`, in characters.
+const MAX_IF_MATCH: usize = 1000;
+
+#[derive(Object)]
+struct PageParameters {
+    /// Maximum number of rows in the page. Defaults to 50.
+    #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+    limit: Option<u64>,
+    /// The `next_cursor` of the previous page. It is valid for the same list in the same order.
+    #[oai(validator(max_length = 4096))]
+    cursor: Option<String>,
+    /// Whether to return the `total` number of rows in the list.
+    count: Option<bool>,
+}
+
+impl PageParameters {
+    async fn read(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self {
+            limit: query(request, body, "limit").await?,
+            cursor: query(request, body, "cursor").await?,
+            count: query(request, body, "count").await?,
+        })
+    }
+
+    async fn extract(request: &Request, body: &mut RequestBody) -> poem::Result<PageRequest> {
+        let Self {
+            limit,
+            cursor,
+            count,
+        } = Self::read(request, body).await?;
+        Ok(PageRequest::parse(limit, cursor.as_deref(), count)?)
+    }
+}
+
+#[derive(Object)]
+struct SortParameters {
+    /// The order of the list; `id` by default. `name` orders models by `model_name` and conversations
+    /// by `topic`.
+    sort: Option<Sort>,
+    #[oai(flatten)]
+    page: PageParameters,
+}
+
+impl SortParameters {
+    async fn extract(request: &Request, body: &mut RequestBody) -> poem::Result<SortedRequest> {
+        let sort = query(request, body, "sort").await?;
+        let page = PageParameters::read(request, body).await?;
+        let cursor = page.cursor.as_deref();
+        Ok(SortedRequest::parse(sort, page.limit, cursor, page.count)?)
+    }
+}
+
+#[derive(Object)]
+struct PreconditionParameters {
+    /// An ETag of the resource. If the resource is no longer in that state, the request fails with 412
+    /// `outdated`.
+    #[oai(rename = "If-Match", validator(max_length = 1000))]
+    if_match: Option<String>,
+}
+
+impl PreconditionParameters {
+    async fn extract(request: &Request, body: &mut RequestBody) -> poem::Result<Precondition> {
+        let tags = Header::from_request(request, body, options("If-Match")).await?;
+        let Header::<Option<String>>(tags) = tags;
+        if tags.as_ref().is_some_and(|tags| tags.len() > MAX_IF_MATCH) {
+            let detail = format!("must have at most {MAX_IF_MATCH} characters");
+            return Err(Error::invalid("header/If-Match", detail).into());
+        }
+        Ok(Precondition::parse(tags.as_deref()))
+    }
+}
+
+/// A query parameter, parsed as poem-openapi parses it. Its bounds are checked before.
+async fn query<T: ParseFromParameter>(
+    request: &Request,
+    body: &mut RequestBody,
+    name: &'static str,
+) -> poem::Result<T> {
+    let Query(value) = Query::from_request(request, body, options(name)).await?;
+    Ok(value)
+}
+
+fn options<T>(name: &'static str) -> ExtractParamOptions<T> {
+    ExtractParamOptions {
+        name,
+        ..ExtractParamOptions::default()
+    }
+}
+
+/// Lets handlers take `$argument`, which is extracted and described by `$parameters`.
+macro_rules! extractor {
+    ($argument:ty, $parameters:ty, $place:ident) => {
+        impl<'a> ApiExtractor<'a> for $argument {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                <$parameters>::register(registry);
+            }
+
+            fn param_in() -> Option<MetaParamIn> {
+                Some(MetaParamIn::$place)
+            }
+
+            fn param_schema_ref() -> Option<MetaSchemaRef> {
+                Some(<$parameters>::schema_ref())
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                body: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                <$parameters>::extract(request, body).await
+            }
+        }
+    };
+}
+
+extractor!(PageRequest, PageParameters, Query);
+extractor!(SortedRequest, SortParameters, Query);
+extractor!(Precondition, PreconditionParameters, Header);
