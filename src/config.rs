@@ -1,5 +1,6 @@
-//! Every setting of the server, documented beside its default. Those of the database are in the
-//! migration crate, because the migration runner reads the same ones.
+//! Every setting of the server, documented beside its default. `docs/configuration.md` is generated
+//! from these doc comments. The settings of the database are in the migration crate, because the
+//! migration runner reads them, too.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -7,8 +8,8 @@ use clap::{Args, ValueEnum};
 use migration::settings::DatabaseSettings;
 use url::Url;
 
-/// All settings. Each can come from its flag, its environment variable, the settings file or its
-/// default, in that order.
+/// All settings. Each is read from its flag, its environment variable, the settings file or its
+/// default, in this order of precedence.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     #[command(flatten)]
@@ -19,11 +20,11 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
-/// How the server listens and how it stops.
+/// How the server listens, what it accepts and how it stops.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct ServerSettings {
-    /// Address to listen on
+    /// Address and port to listen on
     #[arg(
         long,
         global = true,
@@ -33,16 +34,16 @@ pub struct ServerSettings {
     )]
     pub bind: SocketAddr,
 
-    /// Certificate in PEM format, with those that vouch for it after it: serve by HTTPS, and take
-    /// it anew when the file changes
+    /// PEM certificate chain, the server's own certificate first. Enables HTTPS, requires --tls-key;
+    /// reloaded when the file changes
     #[arg(long, global = true, env = "TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
-    /// The certificate's private key, in PEM format
+    /// PEM private key of the certificate; reloaded when the file changes
     #[arg(long, global = true, env = "TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Start on an address that others can reach though there is no usable API key
+    /// Listen on an address that other machines can reach even if no usable API key exists
     #[arg(
         long,
         global = true,
@@ -55,8 +56,8 @@ pub struct ServerSettings {
     )]
     pub insecure: bool,
 
-    /// A further name of the host, by which a service without keys answers beside 127.0.0.1 and
-    /// localhost; can be given more than once
+    /// Host name to accept while no API key exists, in addition to localhost and loopback addresses.
+    /// Repeatable, or comma-separated
     #[arg(
         long,
         global = true,
@@ -66,11 +67,22 @@ pub struct ServerSettings {
     )]
     pub allowed_host: Vec<String>,
 
-    /// How long to believe that there are no API keys, after none were found
+    /// Interval between checks for the first API key while none exists
     #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     pub key_check_interval: Duration,
 
-    /// Refuse to start on an old schema, in place of bringing it up to date
+    /// Origin whose pages may read responses (CORS), such as `https://console.example`. Repeatable, or
+    /// comma-separated
+    #[arg(
+        long,
+        global = true,
+        env = "CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub cors_origin: Vec<CorsOrigin>,
+
+    /// Refuse to start on an outdated schema instead of migrating it
     #[arg(
         long,
         global = true,
@@ -83,7 +95,7 @@ pub struct ServerSettings {
     )]
     pub no_migrate: bool,
 
-    /// Connections at most; one beyond it is closed at once
+    /// Maximum client connections; excess connections are closed at once
     #[arg(
         long,
         global = true,
@@ -93,92 +105,84 @@ pub struct ServerSettings {
     )]
     pub max_connections: usize,
 
-    /// How long a client may take for the head of a request
-    #[arg(long, global = true, env = "HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub header_timeout: Duration,
-
-    /// How long a client may take for the body of a request; a second more for each 10 kB of it
-    #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub body_timeout: Duration,
-
-    /// Site whose pages may read the answers, as `https://console.example`; can be given more than once
+    /// Maximum concurrent requests; excess requests get 503 with Retry-After
     #[arg(
         long,
         global = true,
-        env = "CORS_ORIGIN",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
-    pub cors_origin: Vec<Origin>,
-
-    /// Requests that may be at work at once; one beyond it is told to come again
-    #[arg(
-        long,
-        global = true,
-        env = "MAX_REQUESTS",
+        env = "MAX_CONCURRENT_REQUESTS",
         value_name = "N",
         default_value_t = 256
     )]
-    pub max_requests: usize,
+    pub max_concurrent_requests: usize,
 
-    /// Reads a second that one API key, or one address without, may ask for; 0 for no limit
-    #[arg(
-        long,
-        global = true,
-        env = "RATE_READS",
-        value_name = "N",
-        default_value_t = 2000
-    )]
-    pub rate_reads: u32,
+    /// Time limit for receiving the head of a request
+    #[arg(long, global = true, env = "HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub header_timeout: Duration,
 
-    /// Writes a second that one API key, or one address without, may ask for; 0 for no limit
-    #[arg(
-        long,
-        global = true,
-        env = "RATE_WRITES",
-        value_name = "N",
-        default_value_t = 500
-    )]
-    pub rate_writes: u32,
+    /// Time limit for receiving the body of a request, plus one second per 10 kB received
+    #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub body_timeout: Duration,
 
-    /// Tokens a minute that one address may be wrong with; 0 for no limit
-    #[arg(
-        long,
-        global = true,
-        env = "RATE_AUTH_FAILURES",
-        value_name = "N",
-        default_value_t = 10
-    )]
-    pub rate_auth_failures: u32,
-
-    /// How long a client is made to wait for an answer
+    /// Time limit for responding to a request
     #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
 
-    /// How long a connection may stay open between requests
+    /// Time that an idle connection stays open between requests
     #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]
     pub keep_alive_timeout: Duration,
 
-    /// How many MiB of rosters to keep, to be sent again while nothing in them has changed; 0 for none
+    /// Reads per second allowed for each API key, or for each address without one; 0 disables the
+    /// limit
     #[arg(
         long,
         global = true,
-        env = "ROSTER_CACHE",
+        env = "RATE_LIMIT_READS",
+        value_name = "N",
+        default_value_t = 2000
+    )]
+    pub rate_limit_reads: u32,
+
+    /// Writes per second allowed for each API key, or for each address without one; 0 disables the
+    /// limit
+    #[arg(
+        long,
+        global = true,
+        env = "RATE_LIMIT_WRITES",
+        value_name = "N",
+        default_value_t = 500
+    )]
+    pub rate_limit_writes: u32,
+
+    /// Invalid tokens per minute allowed for each address; 0 disables the limit
+    #[arg(
+        long,
+        global = true,
+        env = "RATE_LIMIT_AUTH_FAILURES",
+        value_name = "N",
+        default_value_t = 10
+    )]
+    pub rate_limit_auth_failures: u32,
+
+    /// Size of the roster cache in MiB; 0 disables it
+    #[arg(
+        long,
+        global = true,
+        env = "ROSTER_CACHE_MIB",
         value_name = "MIB",
         default_value = "16",
         value_parser = clap::value_parser!(u64).range(..=65_536)
     )]
-    pub roster_cache: u64,
+    pub roster_cache_mib: u64,
 
-    /// How long, once told to stop, the server goes on accepting while /readyz says 503
+    /// Time to keep accepting requests after a stop signal, while /readyz responds with 503
     #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
     pub shutdown_delay: Duration,
 
-    /// How long requests in flight may take to finish after that
+    /// Time limit for requests in flight after the shutdown delay
     #[arg(long, global = true, env = "SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
     pub shutdown_timeout: Duration,
 
-    /// How long the pool may take to close after that
+    /// Time limit for closing the database pool at shutdown
     #[arg(long, global = true, env = "POOL_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub pool_close_timeout: Duration,
 }
@@ -190,34 +194,34 @@ impl ServerSettings {
     }
 }
 
-/// A site, as browsers name it: scheme, host and, where it is not the usual one, port.
+/// An origin as browsers send it: scheme, host and, unless it is the scheme's default, port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
+pub struct CorsOrigin(String);
 
-impl Origin {
+impl CorsOrigin {
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for Origin {
+impl FromStr for CorsOrigin {
     type Err = &'static str;
 
-    /// Exactly what a browser would send, so that nothing is listed in vain.
+    /// Accepts only the exact form that a browser sends; any other would never match.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let origin = Url::parse(text).map(|url| url.origin().ascii_serialization());
         match origin {
             Ok(origin) if origin == text && text.starts_with("http") => Ok(Self(origin)),
-            _ => Err("must be an origin, as https://console.example or http://localhost:3000"),
+            _ => Err("must be an origin such as https://console.example or http://localhost:3000"),
         }
     }
 }
 
-/// What is logged, and how. Logs go to standard error.
+/// What is logged, and in which format. Logs go to standard error.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Log")]
 pub struct LogSettings {
-    /// What to log: a level, or levels for modules as in `info,circle_registry=debug`
+    /// Log filter: a level, or levels by module such as `info,circle_registry=debug`
     #[arg(
         long,
         global = true,
@@ -227,7 +231,7 @@ pub struct LogSettings {
     )]
     pub log: String,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(
         long,
         global = true,
@@ -238,11 +242,11 @@ pub struct LogSettings {
     pub log_format: LogFormat,
 }
 
-/// How log lines look.
+/// A format of output, for log lines and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people
+    /// Lines for people
     Text,
-    /// For programs, one JSON object a line
+    /// JSON for programs, one object per line
     Json,
 }

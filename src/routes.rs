@@ -121,7 +121,7 @@ pub(crate) fn endpoint(
         .wrap(RetryRead)
         .wrap(RunToCompletion::new(
             settings.request_timeout,
-            settings.max_requests,
+            settings.max_concurrent_requests,
         ))
         .wrap(RequestValidation::new())
         .wrap(rate_limit)
@@ -135,7 +135,7 @@ pub(crate) fn endpoint(
             keyring,
             lifecycle,
             database,
-            rosters: RosterCache::new(settings.roster_cache),
+            rosters: RosterCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
         })
 }

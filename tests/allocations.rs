@@ -104,7 +104,7 @@ async fn a_roster_takes_few_allocations() {
         // the KiB many are futures, which everything that is awaited anywhere makes larger.
         for (mebibytes, most, most_kibibytes) in [(0, 132, 95), (16, 85, 19)] {
             let mut settings = database.settings();
-            settings.server.roster_cache = mebibytes;
+            settings.server.roster_cache_mib = mebibytes;
             let application = Application::start(settings).await.expect("it starts");
             let address = application.address().expect("an address");
             if mebibytes == 0 {

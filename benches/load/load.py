@@ -370,7 +370,7 @@ def grow(options, scenarios, folder):
         sides = {}
         for name, circles in (("few", FEW), ("many", options.circles)):
             database = seeded(options, folder, f"postgres-{name}", circles, ends)
-            server = services.service(options.service, database.url, folder, f"service-{name}", "--roster-cache", "0")
+            server = services.service(options.service, database.url, folder, f"service-{name}", "--roster-cache-mib", "0")
             ends.callback(server.end)
             sides[name] = server, database, Requests(circles)
 
@@ -411,7 +411,7 @@ def run_on(options, scenarios, folder, requests, database, file):
     url, kind = (f"sqlite:{file}", "sqlite") if file else (database.url, "postgres")
     with contextlib.ExitStack() as ends:
         servers = {
-            "plain": services.service(options.service, url, folder, f"service-{kind}", "--roster-cache", "0"),
+            "plain": services.service(options.service, url, folder, f"service-{kind}", "--roster-cache-mib", "0"),
             "kept": services.service(options.service, url, folder, f"kept-{kind}"),
             "peer": services.peer(options.peer, url, folder, f"peer-{kind}"),
         }

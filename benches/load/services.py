@@ -89,7 +89,7 @@ class Server(Process):
 def service(binary, url, folder, name, *more):
     port = free_port()
     # The load comes from one address, which would be told to slow down.
-    limits = ["--rate-reads", "0", "--rate-writes", "0"]
+    limits = ["--rate-limit-reads", "0", "--rate-limit-writes", "0"]
     command = [binary, "serve", "--bind", f"127.0.0.1:{port}", "--database-url", url, "--shutdown-delay", "0s",
                *limits, *more]
     server = Server(command, folder / f"{name}.log", port)

@@ -1,4 +1,4 @@
-//! The runner's commands, the same in `circle-registry migrate` and in `cargo run -p migration`.
+//! The runner's commands, shared by `circle-registry migrate` and `cargo run -p migration`.
 
 use std::io::{self, Write};
 
@@ -10,44 +10,44 @@ use crate::{
     settings::DatabaseSettings,
 };
 
-/// What to do with the schema.
+/// A command of the migration runner.
 #[derive(Clone, Debug, Subcommand)]
 pub enum MigrateCommand {
     /// Apply pending migrations
     Up {
-        /// Apply only the next N
+        /// Apply only the next N migrations
         #[arg(short = 'n', long, value_name = "N")]
         steps: Option<u32>,
     },
-    /// Undo applied migrations, newest first
+    /// Revert applied migrations, newest first
     Down {
-        /// Undo the last N
+        /// Revert the last N migrations
         #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
         steps: u32,
     },
-    /// List the migrations and whether they are applied; changes nothing
+    /// List migrations and whether they are applied; changes nothing
     Status,
     /// Drop every table, then apply all migrations. All data is lost
     Fresh {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Undo all migrations, then apply them again. All data is lost
+    /// Revert all migrations, then apply them again. All data is lost
     Refresh {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Undo all migrations. All data is lost
+    /// Revert all migrations. All data is lost
     Reset {
         #[command(flatten)]
         consent: Consent,
     },
 }
 
-/// Consent to losing all data.
+/// Consent to the loss of all data.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Consent {
-    /// Yes, lose all data
+    /// Confirm that all data is lost
     #[arg(long)]
     yes: bool,
 }
@@ -55,7 +55,7 @@ pub struct Consent {
 /// Why a command of the runner failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("this loses all data in {0}; say --yes if that is what you want")]
+    #[error("this deletes all data in {0}; add --yes to confirm")]
     NoConsent(String),
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -67,7 +67,7 @@ pub enum RunError {
     Output(#[from] io::Error),
 }
 
-/// Runs one command against the database that the settings name, and reports to `out`.
+/// Runs a command against the database that the settings name, and reports to `out`.
 ///
 /// # Errors
 /// Settings that name no database, a database that can't be reached, a migration that fails.
@@ -88,7 +88,7 @@ pub async fn run(
     match command {
         MigrateCommand::Up { steps } => report(out, "applied", &runner::up(&db, *steps).await?)?,
         MigrateCommand::Down { steps } => {
-            report(out, "undone", &runner::down(&db, Some(*steps)).await?)?;
+            report(out, "reverted", &runner::down(&db, Some(*steps)).await?)?;
         }
         MigrateCommand::Status => print_status(out, runner::status(&db).await?)?,
         MigrateCommand::Fresh { .. } => {
@@ -96,10 +96,10 @@ pub async fn run(
             report(out, "applied", &runner::up(&db, None).await?)?;
         }
         MigrateCommand::Refresh { .. } => {
-            report(out, "undone", &runner::down(&db, None).await?)?;
+            report(out, "reverted", &runner::down(&db, None).await?)?;
             report(out, "applied", &runner::up(&db, None).await?)?;
         }
-        MigrateCommand::Reset { .. } => report(out, "undone", &runner::down(&db, None).await?)?,
+        MigrateCommand::Reset { .. } => report(out, "reverted", &runner::down(&db, None).await?)?,
     }
     db.close().await?;
     Ok(())

@@ -10,7 +10,7 @@ use poem::{
 use sha2::{Digest, Sha256};
 
 use super::{Middleware, Next};
-use crate::config::Origin;
+use crate::config::CorsOrigin;
 
 /// The policy of responses that are not pages: they load nothing.
 const LOAD_NOTHING: HeaderValue =
@@ -30,11 +30,11 @@ pub(crate) struct Headers {
     /// The path of the one page that is served.
     page: &'static str,
     page_policy: HeaderValue,
-    allowed_origins: Vec<Origin>,
+    allowed_origins: Vec<CorsOrigin>,
 }
 
 impl Headers {
-    pub(crate) fn new(page: &'static str, html: &str, allowed_origins: &[Origin]) -> Self {
+    pub(crate) fn new(page: &'static str, html: &str, allowed_origins: &[CorsOrigin]) -> Self {
         let policy = page_policy(html);
         Self {
             page,
@@ -46,7 +46,7 @@ impl Headers {
     /// The request's origin, if it is allowed.
     fn allowed_origin(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;
-        let is_same = |allowed: &Origin| allowed.as_str().as_bytes() == origin.as_bytes();
+        let is_same = |allowed: &CorsOrigin| allowed.as_str().as_bytes() == origin.as_bytes();
         let is_allowed = self.allowed_origins.iter().any(is_same);
         is_allowed.then(|| origin.clone())
     }

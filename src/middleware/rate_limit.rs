@@ -135,9 +135,13 @@ impl RateLimit {
         const SECOND: Duration = Duration::from_secs(1);
         const MINUTE: Duration = Duration::from_mins(1);
         Self(Arc::new(Policies {
-            reads: QuotaPolicy::new("reads", settings.rate_reads, SECOND),
-            writes: QuotaPolicy::new("writes", settings.rate_writes, SECOND),
-            auth_failures: QuotaPolicy::new("auth-failures", settings.rate_auth_failures, MINUTE),
+            reads: QuotaPolicy::new("reads", settings.rate_limit_reads, SECOND),
+            writes: QuotaPolicy::new("writes", settings.rate_limit_writes, SECOND),
+            auth_failures: QuotaPolicy::new(
+                "auth-failures",
+                settings.rate_limit_auth_failures,
+                MINUTE,
+            ),
             hasher: RandomState::new(),
         }))
     }

@@ -1,6 +1,6 @@
 //! What browsers are told: headers beside every answer, and whose pages may ask.
 
-use circle_registry::config::Origin;
+use circle_registry::config::CorsOrigin;
 use reqwest::Method;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ const LISTED: &str = "https://console.example";
 async fn with_app(origins: &[&str], test: impl AsyncFnOnce(&TestApp)) {
     let database = TestDatabase::create(Backend::Sqlite).await;
     let mut settings = database.settings();
-    let parsed = origins.iter().map(|origin| origin.parse::<Origin>());
+    let parsed = origins.iter().map(|origin| origin.parse::<CorsOrigin>());
     settings.server.cors_origin = parsed.collect::<Result<_, _>>().expect("origins");
     let app = TestApp::start(database.backend, settings).await;
     test(&app).await;

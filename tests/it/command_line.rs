@@ -155,6 +155,13 @@ fn the_description_is_printed_and_checked() {
 }
 
 #[test]
+fn the_committed_settings_reference_is_the_one_that_is_printed() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+    let command = ["settings-reference", "--check", file];
+    assert_eq!(binary::output_of(&command), "");
+}
+
+#[test]
 fn completions_are_printed_for_a_shell() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(binary::output_of(&["completions", shell]).contains("circle-registry"));

@@ -293,7 +293,7 @@ async fn a_roster_s_tag_changes_exactly_when_its_body_does() {
 
 fn without_cache(database: &TestDatabase) -> Settings {
     let mut settings = database.settings();
-    settings.server.roster_cache = 0;
+    settings.server.roster_cache_mib = 0;
     settings
 }
 

@@ -7,9 +7,9 @@ use crate::support::{Answer, TestApp, TestDatabase, on_both_databases};
 /// A service with limits that a test can reach.
 async fn limited(database: &TestDatabase) -> TestApp {
     let mut settings = database.settings();
-    settings.server.rate_reads = 5;
-    settings.server.rate_writes = 4;
-    settings.server.rate_auth_failures = 10;
+    settings.server.rate_limit_reads = 5;
+    settings.server.rate_limit_writes = 4;
+    settings.server.rate_limit_auth_failures = 10;
     TestApp::start(database.backend, settings).await
 }
 

@@ -72,7 +72,7 @@ async fn crowd(server: &Server, clients: usize, during: Duration) -> Answers {
 #[tokio::test]
 async fn ten_times_what_the_pool_can_serve_is_mostly_refused_at_once_and_leaves_no_trace() {
     on_both_databases(async |database| {
-        let more = ["--db-pool-max", "4", "--max-requests", "20", "--log", "warn"];
+        let more = ["--db-pool-max", "4", "--max-concurrent-requests", "20", "--log", "warn"];
         let server = Server::start_ready(&database.url, &more).await;
         for number in 0..50 {
             let body = json!({"name": format!("p{number}"), "api_type": "openai"});
@@ -110,7 +110,7 @@ async fn requests_that_the_database_holds_up_do_not_pile_up() {
     let more = [
         "--db-pool-max",
         "4",
-        "--max-requests",
+        "--max-concurrent-requests",
         "12",
         "--db-acquire-timeout",
         "1s",

@@ -1,25 +1,29 @@
-//! Which database, and how its pool behaves.
+//! The settings of the database and its connection pool.
 //!
-//! Every setting can come from a flag, from the environment, from a TOML file or from its default,
-//! in that order. The file works by replacing defaults before the command line is parsed, so each
-//! setting is declared once, here or in the server's own settings, and `--help` shows it all.
+//! Every setting is read from its flag, its environment variable, a TOML file or its default, in this
+//! order of precedence. The file replaces defaults before the command line is parsed. So each setting
+//! is declared once, here or in the server's own settings, and `--help` shows all of them.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, CommandFactory, FromArgMatches, builder::OsStr, error::ErrorKind};
+use clap::{
+    Args, CommandFactory, FromArgMatches,
+    builder::{OsStr, Resettable},
+    error::ErrorKind,
+};
 
 const CONFIG_ENV: &str = "CIRCLE_REGISTRY_CONFIG";
 
-/// Where the database is and how the pool of connections to it behaves.
+/// The database and the pool of connections to it.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseSettings {
-    /// TOML file with further settings; its keys are the names of the long flags with underscores
-    #[arg(long, global = true, env = CONFIG_ENV, value_name = "FILE")]
+    /// TOML file with settings; its keys are the long flags' names with underscores
+    #[arg(long, global = true, env = CONFIG_ENV, value_name = "FILE", help_heading = Resettable::Reset)]
     pub config: Option<PathBuf>,
 
-    /// sqlite:FILE, sqlite::memory: or postgres://USER:PASSWORD@HOST:PORT/NAME; where it is given,
-    /// the --db-host family is not looked at [default: sqlite:circle-registry.db]
+    /// Database URL: sqlite:FILE, sqlite::memory: or postgres://USER:PASSWORD@HOST:PORT/NAME. Takes
+    /// precedence over --db-host and its companions [default: sqlite:circle-registry.db]
     #[arg(
         long,
         global = true,
@@ -29,7 +33,7 @@ pub struct DatabaseSettings {
     )]
     pub database_url: Option<String>,
 
-    /// PostgreSQL host (or directory of its socket)
+    /// PostgreSQL host name or socket directory, if no URL is set
     #[arg(long, global = true, env = "DB_HOST", value_name = "HOST")]
     pub db_host: Option<String>,
 
@@ -43,7 +47,7 @@ pub struct DatabaseSettings {
     )]
     pub db_port: u16,
 
-    /// PostgreSQL database
+    /// PostgreSQL database name
     #[arg(
         long,
         global = true,
@@ -73,52 +77,52 @@ pub struct DatabaseSettings {
     )]
     pub db_password: Option<String>,
 
-    /// Connections kept open [default: 4, or the maximum where that is smaller]
+    /// Connections that the pool keeps open [default: 4, or the maximum if that is smaller]
     #[arg(long, global = true, env = "DB_POOL_MIN", value_name = "N")]
     pub db_pool_min: Option<u32>,
 
-    /// Connections at most [default: 20 on PostgreSQL, 4 on SQLite]
+    /// Maximum connections in the pool [default: 20 on PostgreSQL, 4 on SQLite]
     #[arg(long, global = true, env = "DB_POOL_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub db_pool_max: Option<u32>,
 
-    /// How long a request may wait for a connection
+    /// Time limit for getting a connection from the pool
     #[arg(long, global = true, env = "DB_ACQUIRE_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     pub db_acquire_timeout: Duration,
 
-    /// How long one statement may run (PostgreSQL)
+    /// Time limit for one statement (PostgreSQL)
     #[arg(long, global = true, env = "DB_STATEMENT_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub db_statement_timeout: Duration,
 
-    /// How long a statement may wait for a lock; on SQLite, for the one writer's place
+    /// Time limit for waiting on a lock; on SQLite, on another writer
     #[arg(long, global = true, env = "DB_LOCK_TIMEOUT", value_name = "TIME", default_value = "4s", value_parser = humantime::parse_duration)]
     pub db_lock_timeout: Duration,
 
-    /// How long a transaction may sit idle before the server ends it (PostgreSQL)
+    /// Time limit for an idle transaction, after which the database ends it (PostgreSQL)
     #[arg(long, global = true, env = "DB_IDLE_IN_TRANSACTION_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub db_idle_in_transaction_timeout: Duration,
 
-    /// How long a connection may sit unused before it is closed
+    /// Time after which an unused connection is closed
     #[arg(long, global = true, env = "DB_IDLE_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub db_idle_timeout: Duration,
 
-    /// How old a connection may grow before it is replaced
+    /// Age at which a connection is replaced
     #[arg(long, global = true, env = "DB_MAX_LIFETIME", value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]
     pub db_max_lifetime: Duration,
 }
 
-/// What to do with a key of the settings file that the command does not know.
+/// How to treat a key of the settings file that the command does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownKeys {
-    /// It is a mistake.
+    /// As an error.
     Refuse,
-    /// It belongs to another command that reads the same file.
+    /// As a setting of another command that reads the same file.
     Ignore,
 }
 
-/// Parses a command line on top of the settings file that it, or the environment, names.
+/// Parses the command line. The settings file that it or the environment names supplies defaults.
 ///
 /// # Errors
-/// What clap would print and exit with, a settings file that can't be used included.
+/// What clap prints before it exits, also for a settings file that is invalid.
 pub fn parse<P: CommandFactory + FromArgMatches>(
     arguments: impl IntoIterator<Item = OsString>,
     unknown: UnknownKeys,

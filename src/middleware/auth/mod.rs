@@ -60,7 +60,7 @@ impl Auth {
             keyless_access,
             rate_limit,
             lookup_timeout: settings.request_timeout,
-            lookup_permits: Semaphore::new(settings.max_requests),
+            lookup_permits: Semaphore::new(settings.max_concurrent_requests),
         }
     }
 

@@ -146,7 +146,7 @@ pub(crate) fn settings_for(url: &str) -> Settings {
         "--key-check-interval",
         "1h",
         // Tests of keys are wrong about them many times a minute.
-        "--rate-auth-failures",
+        "--rate-limit-auth-failures",
         "0",
         "--database-url",
         url,

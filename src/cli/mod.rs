@@ -1,4 +1,10 @@
 //! The command line.
+//!
+//! `mod.rs` declares and runs the commands. `generated.rs` prints or checks the documents that the
+//! program generates; `settings_reference.rs` writes one of them.
+
+mod generated;
+mod settings_reference;
 
 use std::{
     io::{self, Write},
@@ -12,8 +18,8 @@ use migration::{
     cli::MigrateCommand,
     settings::{self, UnknownKeys},
 };
-use similar::TextDiff;
 
+use self::generated::Generated;
 use crate::{
     app::{Application, StartError},
     catalog::{self, ImportOptions},
@@ -22,10 +28,10 @@ use crate::{
     doctor::{self, Level},
     handles::{self, Lint},
     keys::{self, command::KeysCommand},
-    routes, telemetry,
+    telemetry,
 };
 
-/// Keeps teams ("circles") of LLM agents and answers who is in them, on which model
+/// A registry of circles (teams of LLM agents): their members, roles, prompts and models
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -37,49 +43,54 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API; the default
+    /// Serve the API (the default)
     Serve,
-    /// Bring the database's schema up to date, or undo that
+    /// Migrate the database schema up or down
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Print the API's description
-    Openapi {
-        /// Compare it with this file, and fail with a diff where they differ
-        #[arg(long, value_name = "FILE")]
-        check: Option<PathBuf>,
-    },
-    /// Fill the catalogue of providers and models
+    /// Print the OpenAPI description of the API
+    Openapi(GeneratedArguments),
+    /// Print the reference of all settings in Markdown
+    SettingsReference(GeneratedArguments),
+    /// Import providers and models into the catalogue
     #[command(subcommand)]
     Catalog(CatalogCommand),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Look at circles
+    /// Inspect circles
     #[command(subcommand)]
     Circle(CircleCommand),
-    /// Look at the settings, the database and the machine, and say what is wrong with them; changes
-    /// nothing, and fails where the service can't work
+    /// Check the settings, the database and the machine, and report problems; changes nothing, and
+    /// fails on errors
     Doctor {
-        /// How many instances of the service share the database
+        /// Number of service instances that share the database
         #[arg(long, value_name = "N", default_value_t = 1)]
         instances: u32,
-        /// How to say it
+        /// Format of the report
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: LogFormat,
     },
-    /// Print completions for a shell
+    /// Print shell completions
     Completions { shell: Shell },
+}
+
+#[derive(Debug, Args)]
+struct GeneratedArguments {
+    /// Compare the output with this file instead of printing it; print a diff and fail if they differ
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
-    /// Take providers and models from a price list in LiteLLM's JSON format, all of it or nothing
+    /// Import providers and models from a price list in LiteLLM's JSON format, all or nothing
     Import(ImportArguments),
 }
 
 #[derive(Debug, Subcommand)]
 enum CircleCommand {
-    /// Say what will trouble whoever runs a circle, and fail where there is anything
+    /// Report problems that a circle will cause at run time; fails if there are any
     Lint {
         /// The circle's name
         #[arg(value_name = "CIRCLE")]
@@ -89,28 +100,28 @@ enum CircleCommand {
 
 #[derive(Debug, Args)]
 struct ImportArguments {
-    /// The price list, as LiteLLM's `model_prices_and_context_window.json`
+    /// Price list, such as LiteLLM's `model_prices_and_context_window.json`
     #[arg(value_name = "FILE", required_unless_present = "builtin")]
     file: Option<PathBuf>,
 
-    /// Install the well-known providers that come with this program
+    /// Import the well-known providers that are built into this program
     #[arg(long, conflicts_with_all = ["file", "provider", "mode"])]
     builtin: bool,
 
-    /// Only models of this provider; can be given more than once
+    /// Import only models of this provider. Repeatable
     #[arg(long, value_name = "NAME")]
     provider: Vec<String>,
 
-    /// Only models of this mode, as `chat`; can be given more than once
+    /// Import only models of this mode, such as `chat`. Repeatable
     #[arg(long, value_name = "NAME")]
     mode: Vec<String>,
 
-    /// Say what would change, and change nothing
+    /// Report what would change, without changing it
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Why a command failed: the text a person reads.
+/// Why a command failed, as text for a person.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the program.
@@ -126,7 +137,7 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// 78 (`EX_CONFIG`) where the service would be open to others: a supervisor need not try again.
+/// 78 (`EX_CONFIG`) if the service would be exposed without keys, so that a supervisor does not retry.
 fn exit_code(failure: &Failure) -> ExitCode {
     match failure.downcast_ref() {
         Some(StartError::Exposed(_)) => ExitCode::from(78),
@@ -144,8 +155,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Migrate(command) => {
             migration::cli::run(&settings.database, &command, &mut io::stdout()).await?;
         }
-        Command::Openapi { check: None } => print(&routes::description())?,
-        Command::Openapi { check: Some(file) } => return check(&file),
+        Command::Openapi(GeneratedArguments { check }) => {
+            return Generated::openapi().print_or_check(check.as_deref());
+        }
+        Command::SettingsReference(GeneratedArguments { check }) => {
+            return Generated::settings_reference().print_or_check(check.as_deref());
+        }
         Command::Catalog(CatalogCommand::Import(arguments)) => {
             let ImportArguments {
                 file,
@@ -186,14 +201,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     Ok(application.run(stop_signal()).await?)
 }
 
-/// Waits for SIGTERM or SIGINT. The next one after that ends the process at once.
+/// Waits for SIGTERM or SIGINT. A second one ends the process at once.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
     ) else {
-        tracing::error!("signals can't be received; stop the process by killing it");
+        tracing::error!("can't receive signals; the process can only be killed");
         return std::future::pending().await;
     };
     tokio::select! {
@@ -205,7 +220,7 @@ async fn stop_signal() {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::warn!("told to stop twice: stopping at once");
+        tracing::warn!("second stop signal: exiting at once");
         std::process::exit(130);
     });
 }
@@ -244,22 +259,6 @@ async fn examine(
         Level::Ok | Level::Warning => ExitCode::SUCCESS,
         Level::Error => ExitCode::FAILURE,
     })
-}
-
-fn check(file: &PathBuf) -> Result<ExitCode, Failure> {
-    let committed = std::fs::read_to_string(file)
-        .map_err(|error| format!("{} can't be read: {error}", file.display()))?;
-    let served = routes::description();
-    if committed == served {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let diff = TextDiff::from_lines(&committed, &served);
-    let name = file.display().to_string();
-    print(&diff.unified_diff().header(&name, "served").to_string())?;
-    Err(format!(
-        "{name} is not what is served; write it anew with `circle-registry openapi > {name}`"
-    )
-    .into())
 }
 
 #[cfg(test)]
