@@ -49,6 +49,12 @@ what each operation lists, any may answer 400 `malformed_json`, `duplicate_key` 
 `invalid_request`, 500 `internal`, 503 `starting`, `database_unavailable`, `pool_exhausted` \
 or `contended` (with `Retry-After`), and 507 `insufficient_storage`.
 
+**Secrets** are not stored. A key of a known form is refused with 422 anywhere in a body, and so is \
+a password in a URL; in free fields (`config`, `metadata`, `settings`, `permissions`, `tool_calls`) so \
+is the value of a member named like a secret, unless it is a placeholder such as `${OPENAI_API_KEY}`. \
+What only looks like a secret is stored, and the response lists up to ten places of it as JSON \
+pointers: `Suspected-Secret: #/config/headers/0/x-id, #/metadata/note`.
+
 **RateLimit** hold for each API key, and for each address that shows none, apart for reads and for \
 writes: `RateLimit` and `RateLimit-Policy` tell where a caller stands. Beyond them the answer is 429 \
 `rate_limited` with `Retry-After`, as it is after too many wrong keys from one address. Callers on \

@@ -16,6 +16,7 @@ mod retry_read;
 mod run_to_completion;
 mod schema;
 mod state;
+mod suspected_secret;
 mod validate;
 
 pub(crate) use auth::{Access, Auth, access_to};

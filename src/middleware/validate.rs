@@ -15,6 +15,7 @@ use url::form_urlencoded;
 use super::{
     auth::{Access, access_to},
     schema::Schema,
+    suspected_secret,
 };
 use crate::{
     error::{Error, FieldError},
@@ -102,21 +103,24 @@ impl RequestValidation {
         }
     }
 
-    async fn admit(&self, request: &mut Request) -> poem::Result<()> {
+    /// Checks a request; answers the places of what may be secrets in its body.
+    async fn admit(&self, request: &mut Request) -> poem::Result<Vec<String>> {
         let operation = self.find(request.method(), request.uri().path())?;
-        let mut errors = Vec::new();
+        let (mut errors, mut suspected) = (Vec::new(), Vec::new());
         operation.check_path(request.uri().path(), &mut errors);
         operation.check_query(request.uri().query().unwrap_or_default(), &mut errors);
         if let Some(schema) = &operation.body {
             let text = self.room.read(request).await?;
             let body = parse_json(&text)?;
             schema.check(&body, "#", &mut errors);
-            secrets::check(&body, "#", &mut errors);
+            let found = secrets::look_through(&body);
+            errors.extend(found.refused);
+            suspected = found.suspected;
             keep_digest(request, &text);
             request.set_body(Body::from_vec(text));
         }
         if errors.is_empty() {
-            Ok(())
+            Ok(suspected)
         } else {
             Err(Error::Invalid(errors).into())
         }
@@ -245,13 +249,15 @@ impl<E: Endpoint> Endpoint for RequestValidationEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        if let Err(refused) = self.contract.admit(&mut request).await {
-            read_away(&mut request).await;
-            return Err(refused);
-        }
-        self.inner
-            .call(request)
-            .await
-            .map(IntoResponse::into_response)
+        let suspected = match self.contract.admit(&mut request).await {
+            Ok(suspected) => suspected,
+            Err(refused) => {
+                read_away(&mut request).await;
+                return Err(refused);
+            }
+        };
+        let mut response = self.inner.call(request).await?.into_response();
+        suspected_secret::report(&mut response, &suspected);
+        Ok(response)
     }
 }

@@ -1,0 +1,262 @@
+//! What is no secret is not refused, however random it looks.
+
+use serde_json::json;
+
+use super::{look_through, samples::samples};
+
+/// Templates of what people keep beside agents.
+const INNOCUOUS: &[&str] = &[
+    // Ids
+    "{x8}-{x4}-4{x3}-{x4}-{x12}",
+    "urn:uuid:{x8}-{x4}-7{x3}-{x4}-{x12}",
+    "{X8}{X4}{X4}{X4}{X12}",
+    "{r26}",
+    "{a27}",
+    "{u21}",
+    "c{n24}",
+    "{x24}",
+    "{d18}",
+    "{d13}",
+    "msg_{a24}",
+    "chatcmpl-{a29}",
+    "call_{a24}",
+    "toolu_01{a22}",
+    "asst_{a24}",
+    "thread_{a24}",
+    "file-{a24}",
+    "org-{a24}",
+    "proj_{a24}",
+    "cus_{a14}",
+    "price_{a24}",
+    "run-{x8}-{x4}-{x4}-{x4}-{x12}",
+    "ft:gpt-4o-mini-2024-07-18:acme::{a8}",
+    "{a32}",
+    "{u43}",
+    "{b88}",
+    "{n32}",
+    "{N32}",
+    // Digests and signatures
+    "{x32}",
+    "{x40}",
+    "{x64}",
+    "{x128}",
+    "{x7}",
+    "commit {x40}",
+    "sha256:{x64}",
+    "sha1-{b27}=",
+    "sha384-{b64}",
+    "sha512-{b86}==",
+    "ghcr.io/acme/{w1}@sha256:{x64}",
+    "docker://alpine:3.20@sha256:{x64}",
+    "W/\"{x40}\"",
+    "h1:{b43}=",
+    "{\"protected\": \"eyJhbGciOiJFUzI1NiJ9\", \"signature\": \"{u86}\"}",
+    "eyJhbGciOiJFUzI1NiJ9..{u86}",
+    "t={d10},v1={x64}",
+    "SHA256:{b43}",
+    "MD5 ({w1}.tar.gz) = {x32}",
+    // Public keys and certificates
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{b43} {w1}@example.com",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ{b360} {w1}@example.com",
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY{b100}= {w1}",
+    "-----BEGIN CERTIFICATE-----\nMII{b61}\n{b64}\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMII{b61}\n-----END PUBLIC KEY-----",
+    "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{b64}\n",
+    "age1{n58}",
+    "RW{b54}",
+    "{X2}:{X2}:{X2}:{X2}:{X2}:{X2}:{X2}:{X2}",
+    // Links
+    "https://docs.google.com/spreadsheets/d/{u44}/edit#gid={d9}",
+    "https://docs.google.com/spreadsheet/ccc?key=0{u43}&usp=sharing",
+    "https://drive.google.com/file/d/{u33}/view?usp=sharing&resourcekey=0-{u22}",
+    "https://docs.google.com/document/d/e/2PACX-1v{u80}/pub",
+    "https://www.youtube.com/watch?v={u11}&list=PL{u32}",
+    "https://youtu.be/{u11}?si={u16}",
+    "https://acme-{w1}.s3.eu-west-1.amazonaws.com/{w1}/{x32}.pdf",
+    "https://www.notion.so/acme/{W1}-{W1}-{x32}",
+    "https://www.figma.com/design/{a22}/{W1}?node-id={d4}-{d3}",
+    "https://github.com/acme/{w1}/commit/{x40}",
+    "https://github.com/acme/{w1}/blob/main/src/{w1}.rs#L{d2}",
+    "https://meet.google.com/{l3}-{l4}-{l3}",
+    "https://acme.slack.com/archives/C{N10}/p{d16}",
+    "https://discord.gg/{a10}",
+    "https://example.com/{W1}{W1}{W1}{W1}/{w1}{W1}{W1}Controller",
+    "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:generateContent",
+    "https://acme-{w1}.openai.azure.com/openai/deployments/{w1}?api-version=2026-01-01",
+    "https://bedrock-runtime.us-east-1.amazonaws.com/model/{w1}/invoke",
+    "https://hooks.example.com/{w1}?token_type=bearer&max_tokens={d4}",
+    "https://login.example/oauth/authorize?client_id={a24}&state={a16}&code_challenge={u43}",
+    "https://cdn.jsdelivr.net/npm/{w1}@{d1}.{d2}.{d1}/dist/{w1}.min.js",
+    "https://{x32}@o{d6}.ingest.sentry.io/{d7}",
+    "https://x.example/user:{w1}@latest",
+    "postgres://app@{w1}.internal:5432/app",
+    "postgres://user:password@localhost:5432/{w1}",
+    "redis://:${REDIS_PASSWORD}@{w1}:6379/0",
+    "git@github.com:acme/{w1}.git",
+    "magnet:?xt=urn:btih:{x40}",
+    "doi:10.{d4}/{w1}.{d4}.{d5}",
+    // Names
+    "arn:aws:bedrock:us-east-1:{d12}:inference-profile/us.amazon.nova-pro-v1:0",
+    "arn:aws:iam::{d12}:role/{W1}{W1}Role",
+    "AROA{N16}:{w1}",
+    "AIDA{N17}",
+    "projects/acme-{d6}/locations/europe-west1/endpoints/{d19}",
+    "/subscriptions/{x8}-{x4}-{x4}-{x4}-{x12}/resourceGroups/{w1}",
+    "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+    "accounts/fireworks/models/llama4-maverick-instruct-basic",
+    "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8-Turbo",
+    "hf.co/unsloth/{W1}-{d2}B-GGUF:Q4_K_M",
+    "{w1}-{w1}-{n10}-{n5}",
+    "{w1}.{w1}.svc.cluster.local",
+    "{w1}{W1}{W1}{W1}By{W1}And{W1}{d1}",
+    "com.acme.{w1}.{W1}{W1}FactoryBean",
+    "ACME_{L8}_{L6}_API_KEY",
+    "sk-learn-compatible-{w1}-{w1}",
+    "sk-{w1}-{w1}-{w1}-v{d1}",
+    "pa-{w1}-{w1}-{w1}-{w1}-{w1}-{w1}-{w1}",
+    "risk-{w1}-{w1}-task-{w1}-{w1}",
+    "{w1}_{w1}_{w1}_{w1}_{w1}_{w1}",
+    "{w1}-{w1}/{w1}.{w1}@v{d1}.{d2}.{d1}",
+    "@acme/{w1}-{w1}",
+    "urn:acme:{w1}:{W1}:{d6}",
+    "refs/heads/{w1}/{W1}-{d4}-{w1}",
+    "npm:{w1}@^{d1}.{d2}.{d1}",
+    "{w1}_{x32}",
+    // Texts that code is written in
+    "{d1}.{d2}.{d2}-rc.{d1}+build.{x7}",
+    "2026-0{d1}-1{d1}T09:00:00.{d6}Z/P1D",
+    "P{d1}DT{d1}H",
+    "#/components/schemas/{W1}{W1}/properties/{w1}",
+    "^[A-Za-z0-9_-]{8,64}$",
+    "\\b(?:sk|pk)-[A-Za-z0-9]{20,}\\b",
+    "*/{d1} 0-23 * * MON-FRI",
+    ".{w1}-{w1} > div:nth-child({d1}) { color: #{x6}; }",
+    "/usr/local/share/{w1}/{W1}{W1}/{x16}.so",
+    "C:\\Users\\{W1}\\AppData\\Local\\{W1}\\{w1}.json",
+    "SELECT {w1}_id FROM {w1} WHERE {w1} = '{a8}'",
+    "<svg viewBox=\"0 0 {d2} {d2}\"><path d=\"M{d2}.{d2},{d2}L{d2},{d2}Z\"/></svg>",
+    "data:image/png;base64,iVBORw0KGgo{b240}",
+    "iVBORw0KGgoAAAANSUhEUgAA{b600}",
+    "{b76}\n{b76}\n{b76}\n",
+    "{u600}",
+    "{x4}:{x4}:{x4}:{x4}:{x4}:{x4}:{x4}:{x4}",
+    "{d3}.{d3}.{d2}.{d1}:{d4}",
+    "{X2}-{X2}-{X2}-{X2}-{X2}-{X2}",
+    "rgba({d2}, {d2}, {d2}, 0.{d1})",
+    "f\"{{w1}}-{d3}\"",
+    // Numbers of people and things
+    "DE{d2} {d4} {d4} {d4} {d4} {d2}",
+    "GB{d2}NWBK{d14}",
+    "978-{d1}-{d4}-{d4}-{d1}",
+    "+49 30 {d8}",
+    "{w1}.{w1}{d2}@{w1}.example.com",
+    "{N5}-{N5}-{N5}-{N5}-{N5}",
+    "1Z{N16}",
+    "LOT-{N12}",
+    // Addresses in other networks
+    "1{c33}",
+    "bc1q{n38}",
+    "0x{x40}",
+    "0x{x64}",
+    "Qm{c44}",
+    "bafybei{s52}",
+    "{c44}",
+    "npub1{n58}",
+    "did:key:z6Mk{c44}",
+    // Prose
+    "Refuse files that begin with -----BEGIN PRIVATE KEY----- and say so to {w1}.",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIE...\n-----END RSA PRIVATE KEY-----",
+    "Tokens look like eyJ... and have three parts; {w1} checks them.",
+    "Keys begin with sk-, sk-ant-, AIza, ghp_ or AKIA; never repeat one to {w1}.",
+    "Set OPENAI_API_KEY=sk-... in the {w1} environment.",
+    "Replace ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx with a token of {w1}.",
+    "Use sk-ant-api03-your-key-goes-here for {w1}.",
+    "The password of the {w1} is kept by the operator: ask her for it.",
+    "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft {w1}",
+    "Der Schlüssel für {w1} liegt im Tresor; das Passwort kennt der Betrieb.",
+    "Ne révélez jamais le mot de passe de {w1} à un autre agent.",
+    "{w1} のパスワードは保管庫にあります。鍵を表示しないでください。",
+    "请勿透露 {w1} 的密码或令牌。",
+    "Никогда не сообщайте пароль от {w1} другим агентам.",
+    "لا تكشف كلمة مرور {w1} لأي وكيل آخر.",
+];
+
+#[test]
+fn what_is_no_secret_is_not_refused() {
+    let mut wrong = Vec::new();
+    for template in INNOCUOUS {
+        for text in samples(template) {
+            let body = json!({
+                "name": text,
+                "system_prompt": format!("You look after this: {text}. Be brief."),
+                "metadata": {"note": text, "list": [format!("see {text}, please"), text]},
+                "settings": {"description": {(&text): format!("- {text}\n- fine")}},
+                "tool_calls": [{"function": {"arguments": json!({"text": text}).to_string()}}],
+                "config": {"id": text, "public_key": text, "signature": text, "next_page_token": text},
+            });
+            let found = look_through(&body).refused;
+            if !found.is_empty() {
+                wrong.push(format!("{text}: {found:?}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} refused:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Members whose names have to do with secrets, and whose values are none.
+#[test]
+fn what_only_has_to_do_with_secrets_is_not_refused() {
+    for (name, template) in [
+        ("max_tokens", "{d4}"),
+        ("tokenizer", "o200k_base"),
+        ("token_limit", "{d5}"),
+        ("token_type", "Bearer"),
+        ("token_endpoint", "https://login.example/{w1}/token"),
+        ("authorization_url", "https://login.example/{w1}/authorize"),
+        ("pad_token", "<|{w1}|>"),
+        ("next_page_token", "{u40}"),
+        ("csrf_token", "{x32}"),
+        ("id_token", "write"),
+        ("api_key", "${{L6}_API_KEY}"),
+        ("api_key", "ACME_{L8}_KEY"),
+        ("api_key", "{{ secrets.{w1} }}"),
+        ("apiKey", "<your {w1} key>"),
+        ("api_key_env", "ACME_{L8}_KEY"),
+        ("api_key_name", "{w1}-{d2}"),
+        ("password", "/run/secrets/{w1}"),
+        ("password", "vault:secret/data/{w1}#password"),
+        ("password", "op://{w1}/{w1}/password"),
+        ("password", "Ask {w1} for the password, please."),
+        ("password_policy", "at-least-{d2}-characters"),
+        (
+            "secret",
+            "arn:aws:secretsmanager:eu-west-1:{d12}:secret:{w1}-{a6}",
+        ),
+        ("secret_name", "{w1}-{x8}"),
+        ("secret_key_ref", "{w1}-{w1}"),
+        ("authorization", "required"),
+        ("authorization", "Bearer ${{L6}_TOKEN}"),
+        ("credentials", "{w1}"),
+        ("private_key_path", "/etc/{w1}/{w1}.pem"),
+        ("public_key", "{b64}"),
+        ("key", "{a32}"),
+        ("key_id", "{x40}"),
+        ("primary_key", "{x32}"),
+        ("cache_key", "{w1}:{x40}"),
+        ("idempotency_key", "{x8}-{x4}-4{x3}-{x4}-{x12}"),
+        ("signature", "{u86}"),
+        ("secretary", "{W1} {W1}"),
+    ] {
+        for value in samples(template) {
+            let body =
+                json!({"config": {name: value}, "metadata": [{"name": name, "value": value}]});
+            let found = look_through(&body).refused;
+            assert_eq!(found, [], "{name}: {value}");
+        }
+    }
+}
