@@ -11,10 +11,13 @@ use super::words::{has_few_characters, is_wordy};
 /// A start this long is no accident, even inside a word or in encoded data.
 const DISTINCTIVE: usize = 6;
 
+/// No key is shorter.
+const SHORTEST: usize = 12;
+
 struct Format {
     pattern: Regex,
     kind: &'static str,
-    /// Whether the pattern also matches words joined by hyphens.
+    /// Whether the pattern also matches words.
     takes_words: bool,
 }
 
@@ -36,7 +39,6 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("forma
 
 /// The kind of the first key that a text is or holds.
 pub(super) fn find(text: &str) -> Option<&'static str> {
-    const SHORTEST: usize = 12;
     if text.len() < SHORTEST {
         return None;
     }
@@ -63,7 +65,7 @@ impl Table {
             formats.push(Format {
                 pattern: Regex::new(&format!("(?-u)^(?:{pattern})")).expect(pattern),
                 kind,
-                takes_words: pattern.contains(r"[\w"),
+                takes_words: pattern.contains("a-z") || pattern.contains(r"[\w"),
             });
         }
         let literals = starts.iter().map(|start| start.literal);
@@ -99,8 +101,10 @@ impl Table {
 
 impl Start {
     fn may_be_at(&self, text: &str, at: usize) -> bool {
-        let before = &text.as_bytes()[at..at + self.behind];
-        before.iter().all(|byte| is_of_key(*byte) || *byte == b'~')
+        let mut before = text.as_bytes()[at..at + self.behind].iter().rev();
+        let others: &[u8] = if self.literal == "." { b"" } else { b"~.+/" };
+        before.next().is_none_or(|last| is_of_key(*last))
+            && before.all(|byte| is_of_key(*byte) || others.contains(byte))
             && (self.behind == 0 && self.literal.len() >= DISTINCTIVE || begins_word(text, at))
     }
 }
@@ -110,11 +114,14 @@ impl Format {
         let Some(found) = self.pattern.find(&text[at..]) else {
             return false;
         };
-        if self.takes_words && is_wordy(whole_key(text, at, found.len())) {
-            return false;
-        }
-        let rest = found.as_str().get(start.literal.len()..);
-        start.behind > 0 || !rest.is_some_and(has_few_characters)
+        let key = whole_key(text, at, found.len());
+        let literal = start.behind + start.literal.len();
+        let is_sample = if start.behind > 0 {
+            key.len() - literal >= SHORTEST && is_wordy(&key[literal..])
+        } else {
+            has_few_characters(&found.as_str()[literal..]) || self.takes_words && is_wordy(key)
+        };
+        !is_sample
     }
 }
 

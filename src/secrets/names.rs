@@ -6,7 +6,7 @@ use super::{
 };
 
 /// What holds a secret, without case, hyphens and underscores.
-const EXACT: [&str; 37] = [
+const EXACT: [&str; 35] = [
     "accesskey",
     "accesstoken",
     "accountkey",
@@ -16,12 +16,10 @@ const EXACT: [&str; 37] = [
     "apitoken",
     "appsecret",
     "authkey",
-    "authorization",
     "authtoken",
     "bearertoken",
     "bottoken",
     "clientsecret",
-    "credential",
     "encryptionkey",
     "masterkey",
     "passphrase",
@@ -41,10 +39,13 @@ const EXACT: [&str; 37] = [
     "signingkey",
     "signingsecret",
     "subscriptionkey",
-    "token",
     "webhooksecret",
+    "xapikey",
     "xauthtoken",
 ];
+
+/// What holds a secret, or a word about it: `"authorization": "delegated"`.
+const AMBIGUOUS: [&str; 3] = ["authorization", "credential", "token"];
 
 /// How other names of secrets end, as `db_password` and `OPENAI_API_KEY` do.
 const ENDINGS: [&str; 14] = [
@@ -88,6 +89,8 @@ pub(super) enum Verdict {
 enum Name {
     /// Holds a secret.
     Exact,
+    /// Holds a secret or a word.
+    Ambiguous,
     /// Ends like the name of a secret.
     Ending,
     /// May hold one.
@@ -103,8 +106,9 @@ pub(super) fn judge(name: &str, value: &str) -> Verdict {
     }
     match name {
         Name::Exact if !is_prose(value) => Verdict::Secret,
+        Name::Ambiguous if !is_prose(value) && !is_plain_word(value) => Verdict::Secret,
         Name::Ending if !is_prose(value) && !is_wordy(value) => Verdict::Secret,
-        Name::Exact | Name::Ending => Verdict::Suspected,
+        Name::Exact | Name::Ambiguous | Name::Ending => Verdict::Suspected,
         _ if is_generated(value) => Verdict::Suspected,
         _ => Verdict::Fine,
     }
@@ -112,7 +116,7 @@ pub(super) fn judge(name: &str, value: &str) -> Verdict {
 
 /// Whether a name says that it holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    matches!(Name::of(name), Name::Exact | Name::Ending)
+    !matches!(Name::of(name), Name::Doubtful | Name::Other)
 }
 
 /// Judges texts like `API_KEY=…`, `Authorization: …` and `Server=…;Password=…` by the names in them.
@@ -162,8 +166,10 @@ impl Name {
             .filter(char::is_ascii_alphanumeric)
             .map(|character| character.to_ascii_lowercase())
             .collect();
-        if EXACT.contains(&plain.as_str()) || plain == "xapikey" {
+        if EXACT.contains(&plain.as_str()) {
             Self::Exact
+        } else if AMBIGUOUS.contains(&plain.as_str()) {
+            Self::Ambiguous
         } else if ENDINGS.iter().any(|ending| plain.ends_with(ending)) {
             Self::Ending
         } else if DOUBTFUL_ENDINGS.iter().any(|it| plain.ends_with(it)) {
@@ -172,6 +178,11 @@ impl Name {
             Self::Other
         }
     }
+}
+
+fn is_plain_word(value: &str) -> bool {
+    const LONGEST: usize = 20;
+    value.len() <= LONGEST && value.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -198,6 +209,8 @@ mod tests {
             ("Authorization", "Bearer Zq3vT9xKpL2m", Verdict::Secret),
             ("Authorization", "Basic dXNlcjpwYXNz", Verdict::Secret),
             ("OPENAI_API_KEY", "Zq3vT9xKpL2m", Verdict::Secret),
+            ("token", "a1b2c3", Verdict::Secret),
+            ("authorization", "delegated", Verdict::Suspected),
             ("db_password", "p@ss!word", Verdict::Secret),
             ("db_password", "swordfish", Verdict::Suspected),
             ("password", "Ask the operator for it.", Verdict::Suspected),

