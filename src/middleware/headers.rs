@@ -20,7 +20,8 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
 );
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id",
+    "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, \
+     Suspected-Secret, X-Request-Id",
 );
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 

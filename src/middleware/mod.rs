@@ -32,6 +32,7 @@ mod retry_read;
 mod routing;
 mod run_to_completion;
 mod state;
+mod suspected_secret;
 mod timeout;
 mod validation;
 mod wrap;

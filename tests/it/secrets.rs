@@ -110,6 +110,145 @@ async fn prompts_and_prose_about_keys_are_stored() {
     .await;
 }
 
+#[tokio::test]
+async fn a_known_key_is_refused_in_any_text_and_by_what_it_is() {
+    on_both(async |app| {
+        let jwt = [
+            "ey",
+            "JhbGciOiJIUzI1NiJ9.ey",
+            "JzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN",
+        ]
+        .concat();
+        for (body, pointer, kind) in [
+            (json!({"name": KEY}), "#/name", "Anthropic API key"),
+            (
+                json!({"name": "a", "system_prompt": format!("Use {KEY}.")}),
+                "#/system_prompt",
+                "Anthropic",
+            ),
+            (
+                json!({"name": "a", "metadata": {"t": jwt}}),
+                "#/metadata/t",
+                "JSON Web Token",
+            ),
+            (
+                json!({"name": "a", "metadata": {"password": "hunter2"}}),
+                "#/metadata/password",
+                "name",
+            ),
+            (
+                json!({"name": "a", "metadata": {"db": "postgres://u:p@h"}}),
+                "#/metadata/db",
+                "URL",
+            ),
+            (
+                json!({"name": "a", "metadata": {(KEY): 1}}),
+                "#/metadata",
+                "Anthropic API key",
+            ),
+        ] {
+            let answer = app.post("/v1/agents", &body).await;
+            let problem = answer.invalid(&[pointer]);
+            let detail = problem["errors"][0]["detail"].as_str().expect("a text");
+            assert!(detail.contains(kind), "{detail}");
+            assert!(!problem.to_string().contains(KEY), "{problem}");
+        }
+        let google = ["AI", "zaSyD4c9XbT7qLm2KfR8vWn3YpJ6hGsZaEuQ1"].concat();
+        for query in [format!("key={google}"), "api_key=q1w2e3!".to_owned()] {
+            let base_url = format!("https://api.acme.example/v1?{query}");
+            let answer = app
+                .post("/v1/providers", &provider("acme", &base_url, false))
+                .await;
+            answer.invalid(&["#/base_url"]);
+        }
+        assert_eq!(app.total("/v1/agents").await, 0);
+        assert_eq!(app.total("/v1/providers").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_secret_in_a_message_s_tool_calls_is_refused() {
+    on_both(async |app| {
+        let conversation = app
+            .post("/v1/conversations", &json!({"topic": "a"}))
+            .await
+            .created();
+        let path = format!("/v1/conversations/{}/messages", conversation["id"]);
+        let call = json!({"headers": {"Authorization": "Bearer a1b2c3"}});
+        let message =
+            |call: Value| json!({"author_name": "Ada", "content": "x", "tool_calls": [call]});
+        let answer = app.post(&path, &message(call.clone())).await;
+        answer.invalid(&["#/tool_calls/0/headers/Authorization"]);
+        let call = json!({"function": {"name": "get", "arguments": call.to_string()}});
+        let answer = app.post(&path, &message(call)).await;
+        answer.invalid(&["#/tool_calls/0/function/arguments"]);
+        let call = json!({"headers": {"Authorization": "Bearer ${ACME_TOKEN}"}});
+        app.post(&path, &message(call)).await.created();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_secret_is_stored_and_reported() {
+    on_both(async |app| {
+        let random = "Zq3vT9xKpL2mWc8RnY5bJd7HfGs1AeUi";
+        let config =
+            json!({"headers": [{"x-id": random}], "ä": random, "token": "Ask Ada for it."});
+        let body = json!({"name": "acme", "api_type": "x", "config": config});
+        let answer = app.post("/v1/providers", &body).await;
+        assert_eq!(
+            answer.header("suspected-secret"),
+            "#/config/headers/0/x-id, #/config/%C3%A4, #/config/token"
+        );
+        let provider = answer.created();
+        assert_eq!(provider["config"], config);
+        let path = format!("/v1/providers/{}", provider["id"]);
+        let answer = app.patch(&path, &json!({"config": {"a": [random]}})).await;
+        assert_eq!(answer.header("suspected-secret"), "#/config/a/0");
+        answer.ok();
+        // Not stored, so not reported.
+        let answer = app
+            .post(
+                "/v1/providers",
+                &json!({"name": "acme", "api_type": "x", "config": config}),
+            )
+            .await;
+        assert!(!answer.headers.contains_key("suspected-secret"));
+        answer.problem(409, "provider_name_taken");
+        for config in [
+            json!({}),
+            json!({"sri": format!("sha384-{random}{random}")}),
+        ] {
+            let answer = app.patch(&path, &json!({"config": config})).await;
+            assert!(!answer.headers.contains_key("suspected-secret"));
+            answer.ok();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_only_looks_random_is_no_secret() {
+    on_both(async |app| {
+        let id = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms";
+        let metadata = json!({
+            "sheet": format!("https://docs.google.com/spreadsheets/d/{id}/edit#gid=0"),
+            "integrity": "sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC",
+            "ssh": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq7Lr2XUtnFe9IK7mD4NgbPxRf1CYz8aW3pKe5T9v ada@example",
+            "signatures": [{"protected": "eyJhbGciOiJFUzI1NiJ9", "signature": format!("{id}{id}")}],
+            "link": "https://api.example/getUserAccountInformationByIdentifierAndRegion2/V2Beta",
+            "api_key": "${OPENAI_API_KEY}",
+            "max_tokens": 4096,
+        });
+        let prompt = "Refuse files that begin with -----BEGIN PRIVATE KEY-----";
+        let body = json!({"name": "Ada", "system_prompt": prompt, "metadata": metadata});
+        let agent = app.post("/v1/agents", &body).await.created();
+        assert_eq!(agent["metadata"], metadata);
+    })
+    .await;
+}
+
 fn provider(name: &str, base_url: &str, is_local: bool) -> Value {
     json!({"name": name, "api_type": "x", "base_url": base_url, "is_local": is_local})
 }

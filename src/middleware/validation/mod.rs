@@ -21,6 +21,7 @@ pub(super) use schema::resolve;
 use super::{
     ApiOperation, Middleware, Next,
     operation::{Segment, segments},
+    suspected_secret,
 };
 use crate::{
     error::{Error, FieldError},
@@ -40,9 +41,10 @@ impl RequestValidation {
         }
     }
 
-    async fn check(&self, request: &mut Request) -> poem::Result<()> {
+    /// Checks a request, and returns the places in its body that may hold secrets.
+    async fn check(&self, request: &mut Request) -> poem::Result<Vec<String>> {
         let operation = Arc::clone(ApiOperation::of(request)?);
-        let mut errors = Vec::new();
+        let (mut errors, mut suspected) = (Vec::new(), Vec::new());
         check_path(&operation, request.uri().path(), &mut errors);
         let query = request.uri().query().unwrap_or_default();
         check_query(&operation, query, &mut errors);
@@ -50,12 +52,14 @@ impl RequestValidation {
             let text = self.bodies.read(request).await?;
             let body = parse_json(&text)?;
             schema.check(&body, "#", &mut errors);
-            secrets::check(&body, "#", &mut errors);
+            let found = secrets::look_through(&body);
+            errors.extend(found.refused);
+            suspected = found.suspected;
             keep_digest(request, &text);
             request.set_body(Body::from_vec(text));
         }
         if errors.is_empty() {
-            Ok(())
+            Ok(suspected)
         } else {
             Err(Error::Invalid(errors).into())
         }
@@ -64,11 +68,16 @@ impl RequestValidation {
 
 impl Middleware for RequestValidation {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
-        if let Err(error) = self.check(&mut request).await {
-            drain_body(&mut request).await;
-            return Err(error);
-        }
-        next.call(request).await
+        let suspected = match self.check(&mut request).await {
+            Ok(suspected) => suspected,
+            Err(error) => {
+                drain_body(&mut request).await;
+                return Err(error);
+            }
+        };
+        let mut response = next.call(request).await?;
+        suspected_secret::report(&mut response, &suspected);
+        Ok(response)
     }
 }
 
