@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
@@ -186,7 +187,10 @@ fn header_references<'a>(scoped: bool, names: impl Iterator<Item = &'a str>) -> 
 /// The components that the operations refer to.
 pub(super) fn add_components(description: &mut Value) {
     let header = |(name, kind, text): &(&str, &str, &str)| {
-        let header = json!({"description": text, "schema": {"type": kind}});
+        let mut header = json!({"description": text, "schema": {"type": kind}});
+        if ["ETag", "Location", "X-Request-Id"].contains(name) {
+            header["required"] = true.into();
+        }
         ((*name).to_owned(), header)
     };
     let headers: Map<_, _> = HEADERS.iter().map(header).collect();
@@ -202,9 +206,27 @@ fn shared_response((status, name, text, own): &(&str, &str, &str, &[&str])) -> (
     let mut response = json!({"description": text, "headers": headers});
     if *status != "304" {
         let schema = json!({"$ref": "#/components/schemas/Problem"});
-        response["content"] = json!({PROBLEM_MEDIA_TYPE: {"schema": schema}});
+        let mut media = json!({"schema": schema});
+        if let Some(example) = example(status) {
+            media["example"] = example;
+        }
+        response["content"] = json!({PROBLEM_MEDIA_TYPE: media});
     }
     ((*name).to_owned(), response)
+}
+
+/// A problem of a status, with the first of its codes.
+fn example(status: &str) -> Option<Value> {
+    let status: u16 = status.parse().ok()?;
+    let (code, _, meaning) = ERROR_CODES.iter().find(|(_, of, _)| *of == status)?;
+    Some(json!({
+        "type": "about:blank",
+        "title": StatusCode::from_u16(status).ok()?.canonical_reason()?,
+        "status": status,
+        "detail": meaning,
+        "code": code,
+        "request_id": "01a209f4-75f3-732d-93e6-33f6d14a14a3",
+    }))
 }
 
 /// A list that may grow: generators that make an `enum` a closed type would fail on a new code.

@@ -60,10 +60,13 @@ fn collapse_reference(node: &mut Map<String, Value>) {
     }
 }
 
-/// `uint32` and its like are no formats of OpenAPI, and a bound says it in their place; a
-/// `naive-date` is what OpenAPI calls a `date`.
+/// `uint32` and its like are no formats of OpenAPI, and a bound replaces them. A `naive-date` is what
+/// OpenAPI calls a `date`. A `decimal` is a string, which a generator that knows the format makes a float.
 fn standard_format(node: &mut Map<String, Value>) {
     match node.get("format").and_then(Value::as_str) {
+        Some("decimal") => {
+            node.shift_remove("format");
+        }
         Some("naive-date") => {
             node.insert("format".to_owned(), "date".into());
         }

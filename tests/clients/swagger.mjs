@@ -1,11 +1,11 @@
 // Swagger UI in headless Chromium, cut off from the network: enters a token, expands the roster's
 // operation, tries it out, and sees the members on the page. Arguments: the server's address, where
-// the picture goes; $CIRCLE_REGISTRY_TOKEN is an administrator's.
+// the pictures of the operation and of the first view go; $CIRCLE_REGISTRY_TOKEN is an administrator's.
 import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
-const [, , server, picture] = process.argv;
+const [, , server, picture, overview] = process.argv;
 const token = process.env.CIRCLE_REGISTRY_TOKEN;
 
 async function post(path, body) {
@@ -51,16 +51,21 @@ try {
     return route.abort();
   });
 
-  await page.goto(`${server}/docs`);
+  await page.goto(server);
+  assert.equal(page.url(), `${server}/docs`);
   await page.locator(".auth-wrapper").getByRole("button", { name: "Authorize" }).click();
   const dialog = page.locator(".modal-ux");
   await dialog.locator("input").fill(token);
   await dialog.getByRole("button", { name: "Apply credentials" }).click();
   await dialog.getByRole("button", { name: "Close" }).last().click();
+  // All is folded until it is asked for.
+  assert.equal(await page.locator(".opblock").count(), 0);
+  if (overview) await page.screenshot({ path: overview });
+  await page.locator("#operations-tag-Circles").click();
   const operation = page.locator("#operations-Circles-get_circle");
   await operation.locator(".opblock-summary-control").click();
   await operation.getByRole("button", { name: "Try it out" }).click();
-  await operation.locator('tr[data-param-name="name"] input').fill("swagger-team");
+  await operation.locator('tr[data-param-name="circle_name"] input').fill("swagger-team");
 
   const answered = page.waitForResponse(`${server}/v1/circles/swagger-team`);
   await operation.getByRole("button", { name: "Execute" }).click();

@@ -145,11 +145,11 @@ fn the_description_is_printed_and_checked() {
     assert!(!output.status.success());
     let diff = String::from_utf8(output.stdout).expect("text");
     assert!(
-        diff.contains("-        \"operationId\": \"fetch_circle\""),
+        diff.contains("-    \"operationId\": \"fetch_circle\""),
         "{diff}"
     );
     assert!(
-        diff.contains("+        \"operationId\": \"get_circle\""),
+        diff.contains("+    \"operationId\": \"get_circle\""),
         "{diff}"
     );
 }

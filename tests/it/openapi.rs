@@ -1,6 +1,6 @@
 //! The description: what is committed is what is served, it is complete, and it is true.
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
 use flate2::read::GzDecoder;
 use reqwest::Method;
@@ -174,6 +174,33 @@ fn every_object_has_an_example_that_is_true_to_it() {
             conforms(&description, schema, &schema["example"], name);
         }
     }
+}
+
+#[test]
+fn every_error_has_an_example_of_its_status() {
+    let description = committed();
+    let problem = &description["components"]["schemas"]["Problem"];
+    let responses = description["components"]["responses"].as_object();
+    let mut found = BTreeSet::new();
+    for (name, response) in responses.expect("responses") {
+        if let Some(media) = response["content"].get("application/problem+json") {
+            let example = &media["example"];
+            if name != "Problem" {
+                conforms(&description, problem, example, name);
+                assert!(found.insert(example["status"].as_u64()), "{name}");
+            }
+        }
+    }
+    for (name, operation) in operations(&description) {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let response = resolved(&description, response);
+            let example = &response["content"]["application/problem+json"]["example"];
+            if !example.is_null() {
+                assert_eq!(example["status"].to_string(), *status, "{name}");
+            }
+        }
+    }
+    assert_eq!(found.len(), 16);
 }
 
 #[test]

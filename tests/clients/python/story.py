@@ -17,17 +17,17 @@ from circle_registry_client.api.messages import create_message, list_messages
 from circle_registry_client.api.models import create_model
 from circle_registry_client.api.providers import create_provider
 from circle_registry_client.models import (
-    AgentUpdate,
-    CircleStatus,
-    MemberRole,
     AgentCreate,
+    AgentUpdate,
     CircleCreate,
+    CircleStatus,
     ConversationCreate,
     MemberCreate,
+    MemberRole,
     MessageCreate,
     ModelCreate,
-    ProviderCreate,
     Problem,
+    ProviderCreate,
     TurnStrategy,
     WarningCode,
 )

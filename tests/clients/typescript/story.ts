@@ -10,7 +10,7 @@ const baseUrl = process.argv[2];
 const headers = { Authorization: `Bearer ${process.env["CIRCLE_REGISTRY_TOKEN"]}` };
 const client = createClient<paths>({ baseUrl, headers });
 const nobody = createClient<paths>({ baseUrl });
-const circle = { params: { path: { name: "typescript-team" } } };
+const circle = { params: { path: { circle_name: "typescript-team" } } };
 
 assert.equal(refused(await nobody.GET("/v1/circles"), 401).code, "unauthenticated");
 const acme = created(
@@ -38,7 +38,7 @@ assert.equal(team.status, "stopped");
 assert.equal(team.member_count, 0);
 for (const [agent_id, role] of [[ada, "lead"], [linus, "reviewer"], [grace, "member"]] as const) {
   const body = { agent_id, role };
-  const member = created(await client.POST("/v1/circles/{name}/members", { ...circle, body }));
+  const member = created(await client.POST("/v1/circles/{circle_name}/members", { ...circle, body }));
   assert.equal(member.role, role);
 }
 
@@ -49,7 +49,7 @@ let cursor: string | undefined;
 do {
   const query = { limit: 2, count: true, ...(cursor && { cursor }) };
   const page = found(
-    await client.GET("/v1/circles/{name}/members", { params: { ...circle.params, query } }),
+    await client.GET("/v1/circles/{circle_name}/members", { params: { ...circle.params, query } }),
   );
   assert.equal(page.total, 3);
   sizes.push(page.data.length);
@@ -68,7 +68,7 @@ assert.equal(read.model_id, null);
 assert.deepEqual(read.skill_names, ["review"]);
 
 // The roster, by rank: who, on which model of which provider.
-const roster = found(await client.GET("/v1/circles/{name}", circle));
+const roster = found(await client.GET("/v1/circles/{circle_name}", circle));
 assert.equal(roster.member_count, 3);
 assert.deepEqual(
   roster.members.map((m) => [m.role, m.agent_name, m.model_name, m.provider_name]),
@@ -80,7 +80,7 @@ assert.deepEqual(
 );
 
 // What a runtime starts a member from, and the team talking.
-const { handles } = found(await client.GET("/v1/circles/{name}/handles", circle));
+const { handles } = found(await client.GET("/v1/circles/{circle_name}/handles", circle));
 assert.deepEqual(handles.map((handle) => handle.model), ["acme-large", null, "acme-large"]);
 assert.deepEqual(handles[1]?.warnings.map((warning) => warning.code), ["no_model"]);
 const talk = created(
@@ -99,7 +99,7 @@ const page = found(
 assert.equal(page.data.length, 1);
 
 const missing = refused(
-  await client.GET("/v1/circles/{name}", { params: { path: { name: "nobody" } } }),
+  await client.GET("/v1/circles/{circle_name}", { params: { path: { circle_name: "nobody" } } }),
   404,
 );
 assert.equal(missing.code, "not_found");
@@ -109,7 +109,7 @@ const taken = refused(
 );
 assert.equal(taken.code, "circle_name_taken");
 const invalid = refused(
-  await client.POST("/v1/circles/{name}/members", { ...circle, body: { agent_id: 999_999 } }),
+  await client.POST("/v1/circles/{circle_name}/members", { ...circle, body: { agent_id: 999_999 } }),
   422,
 );
 assert.equal(invalid.code, "invalid_request");

@@ -6,9 +6,9 @@ use std::{env, error::Error, fmt::Debug, num::NonZeroU64};
 use client::{
     Client, ResponseValue,
     types::{
-        CircleStatus, MemberRole, AgentCreate, CircleCreate, ConversationCreate, NewConversationCircle,
-        MemberCreate, MessageCreate, ModelCreate, NewModelInputPrice, ProviderCreate, Problem, TurnStrategy,
-        WarningCode,
+        AgentCreate, CircleCreate, CircleStatus, ConversationCreate, ConversationCreateCircle,
+        MemberCreate, MemberRole, MessageCreate, ModelCreate, ModelCreateInputPrice, Problem,
+        ProviderCreate, TurnStrategy, WarningCode,
     },
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let body = ModelCreate::builder()
         .provider_id(id(acme.id))
         .model_name("acme-large")
-        .input_price(NewModelInputPrice::try_from("2.5")?);
+        .input_price(ModelCreateInputPrice::try_from("2.5")?);
     let large = created(client.create_model().body(body).send().await);
     let price = large.input_price.map(String::from);
     assert_eq!(price.as_deref(), Some("2.5000000000"));
@@ -67,14 +67,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (grace, MemberRole::Member),
     ] {
         let body = MemberCreate::builder().agent_id(agent).role(role);
-        let member = created(client.add_member().name(TEAM).body(body).send().await);
+        let member = created(client.add_member().circle_name(TEAM).body(body).send().await);
         assert_eq!(member.role, role);
     }
 
     // Page through the members, two at a time: every one comes once.
     let (mut seen, mut sizes, mut cursor) = (Vec::new(), Vec::new(), None);
     loop {
-        let mut page = client.list_members().name(TEAM).limit(2).count(true);
+        let mut page = client.list_members().circle_name(TEAM).limit(2).count(true);
         if let Some(cursor) = cursor {
             page = page.cursor::<String>(cursor);
         }
@@ -102,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(*read.skill_names[0], "review");
 
     // The roster, by rank: who, on which model of which provider.
-    let roster = found(client.get_circle().name(TEAM).send().await);
+    let roster = found(client.get_circle().circle_name(TEAM).send().await);
     assert_eq!(roster.member_count, 3);
     let rows = roster.members.iter().map(|member| {
         let model = member.model_name.as_deref();
@@ -120,13 +120,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
 
     // What a runtime starts a member from, and the team talking.
-    let circle = found(client.get_circle_handles().name(TEAM).send().await);
+    let circle = found(client.get_circle_handles().circle_name(TEAM).send().await);
     let handles: Vec<_> = circle.handles.iter().collect();
     assert_eq!(handles[0].model.as_deref(), model);
     assert_eq!(handles[1].warnings[0].code, WarningCode::NoModel);
     let body = ConversationCreate::builder()
         .topic("Release")
-        .circle(NewConversationCircle::try_from(TEAM)?)
+        .circle(ConversationCreateCircle::try_from(TEAM)?)
         .turn_strategy(TurnStrategy::RoundRobin);
     let talk = id(created(client.create_conversation().body(body).send().await).id);
     let says = || MessageCreate::builder().agent_id(ada).content("Ready?");
@@ -137,13 +137,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let page = found(client.list_messages().id(talk).send().await);
     assert_eq!(page.data.len(), 1);
 
-    let missing = refused(client.get_circle().name("nobody").send().await, 404);
+    let missing = refused(client.get_circle().circle_name("nobody").send().await, 404);
     assert_eq!(missing.code, "not_found");
     let body = CircleCreate::builder().name(TEAM);
     let taken = refused(client.create_circle().body(body).send().await, 409);
     assert_eq!(taken.code, "circle_name_taken");
     let body = MemberCreate::builder().agent_id(NonZeroU64::try_from(999_999)?);
-    let invalid = refused(client.add_member().name(TEAM).body(body).send().await, 422);
+    let invalid = refused(client.add_member().circle_name(TEAM).body(body).send().await, 422);
     assert_eq!(invalid.code, "invalid_request");
     let pointers: Vec<&str> = invalid.errors.iter().map(|error| &*error.pointer).collect();
     assert_eq!(pointers, ["#/agent_id"]);

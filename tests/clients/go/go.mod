@@ -1,0 +1,3 @@
+module circle-registry-clients
+
+go 1.23
