@@ -6,8 +6,22 @@ use serde_json::{Map, Value, json};
 
 use super::walk;
 
-/// An example of each schema, by its name. A test holds them against the schemas.
-const EXAMPLES: &str = include_str!("examples.json");
+/// Examples by the names of the schemas, beside the types they are of. A test holds them against the
+/// schemas.
+const EXAMPLES: [&str; 12] = [
+    include_str!("../agents/examples.json"),
+    include_str!("../audit/examples.json"),
+    include_str!("../circles/examples.json"),
+    include_str!("../conversations/examples.json"),
+    include_str!("../conversations/messages/examples.json"),
+    include_str!("../handles/examples.json"),
+    include_str!("../health.examples.json"),
+    include_str!("../http/examples.json"),
+    include_str!("../keys/examples.json"),
+    include_str!("../members/examples.json"),
+    include_str!("../models/examples.json"),
+    include_str!("../providers/examples.json"),
+];
 
 /// Brings every schema, and everything of the kind that is written inline, to its final form.
 pub(super) fn finish(description: &mut Value) {
@@ -21,7 +35,8 @@ pub(super) fn finish(description: &mut Value) {
         drop_defaults(node);
     });
     let requests = request_schemas(description);
-    let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let examples = EXAMPLES.map(serde_json::from_str::<Map<String, Value>>);
+    let examples: Map<_, _> = examples.into_iter().flatten().flatten().collect();
     let schemas = &mut description["components"]["schemas"];
     for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
         if let Some(example) = examples.get(name) {
