@@ -187,12 +187,13 @@ fn references(value: &mut Value) -> Vec<String> {
 }
 
 /// A reference that may be null. With `type` and `nullable` beside the reference some generators drop
-/// the null, and without `type` the bare `nullable` is not valid; this all of them read.
+/// the null, and without `type` the bare `nullable` is not valid. This all of them read, whatever the
+/// type is that has null as its one value; with `string` one of them writes code that does not compile.
 fn nullable_reference(node: &mut Map<String, Value>) {
     if node.get("nullable") == Some(&Value::Bool(true))
         && let Some(Value::Array(mut choices)) = node.remove("allOf")
     {
-        choices.push(json!({"type": "string", "nullable": true, "enum": [null]}));
+        choices.push(json!({"type": "boolean", "nullable": true, "enum": [null]}));
         node.remove("nullable");
         node.insert("oneOf".to_owned(), choices.into());
     }

@@ -20,6 +20,7 @@ mod conditional;
 mod contention;
 mod conversations;
 mod doctor;
+mod documents;
 mod exposure;
 mod freezes;
 mod handles;
