@@ -64,6 +64,7 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ("RateLimit", "string", "The requests left (`r`), and the seconds until all are available again (`t`)."),
     ("RateLimit-Policy", "string", "The requests (`q`) that are allowed per window of seconds (`w`)."),
     ("Retry-After", "integer", "The seconds to wait before retrying."),
+    ("Suspected-Secret", "string", "Where what was stored may hold a secret: up to ten JSON pointers."),
     ("WWW-Authenticate", "string", "The kind of key that is needed (RFC 6750)."),
     ("X-Request-Id", "string", "The id of the request: its own `X-Request-Id`, or a new one."),
 ];
@@ -74,6 +75,7 @@ const RATE_LIMIT: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 pub(super) fn declare(operation: &mut Operation<'_>) {
     let statuses = statuses(operation);
     let replayable = operation.takes(IdempotencyKey::HEADER);
+    let has_body = operation.value.get("requestBody").is_some();
     let Some(responses) = operation.value["responses"].as_object_mut() else {
         return;
     };
@@ -83,6 +85,7 @@ pub(super) fn declare(operation: &mut Operation<'_>) {
         let own = response["headers"].as_object().cloned().unwrap_or_default();
         let names = own.keys().map(String::as_str);
         let names = names.chain(replayable.then_some("Idempotency-Replayed"));
+        let names = names.chain(has_body.then_some("Suspected-Secret"));
         response["headers"] = header_references(operation.scoped, names);
     }
     for status in statuses {
@@ -165,10 +168,12 @@ fn schema_of(response: &Value) -> Option<&str> {
 
 /// The name of a response of success that operations share.
 pub(super) fn shared_name(status: &str, response: &Value) -> Option<String> {
-    let suffix = match (status, &response["headers"]["Idempotency-Replayed"]) {
-        ("201", _) => "Created",
-        ("200", Value::Null) => "",
-        ("200", _) => "Changed",
+    let has = |header| response["headers"].get(header).is_some();
+    let suffix = match status {
+        "201" => "Created",
+        "200" if has("Idempotency-Replayed") => "Replayable",
+        "200" if has("Suspected-Secret") => "Changed",
+        "200" => "",
         _ => return Some("Done".to_owned()),
     };
     schema_of(response).map(|schema| format!("{schema}{suffix}"))
