@@ -1,7 +1,7 @@
 //! Inputs: what creates and what updates a row, declared together, so that a field has one line of
 //! documentation and one set of bounds.
 //!
-//! `DeriveIntoActiveModel` was tried and does not fit. It can't convert `MaybeUndefined`, which is not
+//! `DeriveIntoActiveModel` does not fit: it can't convert `MaybeUndefined`, which is not
 //! ours to implement a foreign trait for, and with an id that the database assigns it needs
 //! `..Default::default()`, so that a column which nothing sets would no longer fail to compile.
 
