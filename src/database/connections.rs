@@ -2,7 +2,7 @@
 //!
 //! When a connection is returned to a pool of sqlx, the pool pings it. The ping is a round trip after
 //! each statement, a fifth of the cost of a small read, and it can't be switched off. So a connection
-//! whose statement succeeded is not returned: it goes on an [`IdleStack`], from which the next
+//! whose statement succeeded is not returned: it is pushed onto an [`IdleStack`], from which the next
 //! statement takes it. It is returned to the pool, with all its checks, after an error, when it has
 //! been idle for a second, and every few seconds however busy it is.
 //!

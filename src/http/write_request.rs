@@ -14,13 +14,13 @@ use crate::{
 impl<'a> FromRequest<'a> for WriteRequest {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
         let Data(database) = Data::<&Database>::from_request(request, body).await?;
+        let Data(in_flight) = Data::<&InFlight>::from_request(request, body).await?;
         let actor = Actor {
             caller: caller_of(request),
             request_id: Some(RequestId::of(request).to_string()),
         };
-        let in_flight = request.data::<InFlight>().cloned().unwrap_or_default();
         let key = idempotency_key(request)?;
-        Ok(Self::new(database.clone(), actor, key, in_flight))
+        Ok(Self::new(database.clone(), actor, key, in_flight.clone()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How many requests run at once, for how long, and that a write runs to completion.
 //!
 //! A client that resets its connection makes the server drop the handler's future. In the middle of a
-//! write that would leave its outcome unknown. So the write goes on in a task of its own, both if
+//! write that would leave its outcome unknown. So the write continues in a task of its own, both if
 //! the client disconnects and if its timeout expires.
 
 use std::{
@@ -74,7 +74,7 @@ impl Middleware for RunToCompletion {
     }
 }
 
-/// A future that goes on in a task of its own if it is dropped before it is done. (Spawned from the
+/// A future that continues in a task of its own if it is dropped before it is done. (Spawned from the
 /// start, most requests would be handed from one thread to another and back.)
 struct SpawnOnDrop<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,

@@ -165,6 +165,7 @@ pub(crate) async fn delete(
 }
 
 /// Deletes models, if no agent runs on any of them. Deleted agents do not count; they lose their model.
+/// This is in `providers` because deleting a provider needs it as well, and `models` imports `providers`.
 pub(crate) async fn delete_models(
     work: &UnitOfWork,
     models: Select<model::Entity>,
