@@ -2,16 +2,12 @@
 //! hardly depend on the machine or its load, so that a change which makes the hot path dearer is seen
 //! here. In a binary of its own, because the counter counts all that this process does.
 
-#[path = "it/support/mod.rs"]
-#[expect(dead_code, reason = "most of it is for other tests")]
-mod support;
-
 use std::{alloc::System, net::SocketAddr};
 
 use circle_registry::app::Application;
 use sea_orm::ConnectionTrait;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use support::on_both_databases;
+use test_support::on_both_databases;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

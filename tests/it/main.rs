@@ -1,51 +1,8 @@
-//! One binary of tests. Every test of the API runs on SQLite and on PostgreSQL.
+//! The integration tests, in one binary and by subject. The crate `test-support` starts the services and
+//! databases that they use.
 
-mod support;
-
-mod access;
-mod additions;
-mod agents;
+mod api;
 mod architecture;
-mod audit;
-mod bad_requests;
-mod begins;
-mod browsers;
-mod bulk;
-mod canary;
-mod catalog;
-mod circles;
-mod clients;
-mod command_line;
-mod conditional;
-mod contention;
-mod conversations;
-mod doctor;
-mod documents;
-mod exposure;
-mod freezes;
-mod handles;
-mod idempotency;
-mod keys;
-mod kills;
-mod lifecycle;
-mod limits;
-mod logging;
-mod members;
-mod migrations;
-mod migrators;
-mod models;
-mod openapi;
-mod overload;
-mod pages;
-mod plans;
-mod providers;
-mod reading;
-mod resets;
-mod restarts;
-mod roster;
-mod secrets;
-mod sessions;
-mod sqlite;
-mod starts;
-mod stops;
-mod tls;
+mod faults;
+mod operations;
+mod schema;

@@ -1,0 +1,304 @@
+//! Every operation that changes something, in an order in which they succeed, with the audit entries
+//! that it leaves and a request that is refused.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use test_support::{Answer, TestApp};
+
+/// A value that is in every text a caller can give, and must not be in the audit.
+pub(super) const CANARY: &str = "xyzzy-canary";
+
+/// A request that changes something, and the same kind of request where it is refused.
+pub(super) struct Step {
+    pub(super) operation: &'static str,
+    pub(super) path: &'static str,
+    pub(super) body: Option<Value>,
+    /// What it leaves, as `action resource name fields revision`.
+    pub(super) leaves: &'static [&'static str],
+    pub(super) refused_path: &'static str,
+    pub(super) refused_body: Option<Value>,
+}
+
+fn step(
+    operation: &'static str,
+    path: &'static str,
+    body: impl Into<Option<Value>>,
+    leaves: &'static [&'static str],
+) -> Step {
+    let body = body.into();
+    Step {
+        operation,
+        path,
+        refused_body: body.clone(),
+        body,
+        leaves,
+        refused_path: path,
+    }
+}
+
+impl Step {
+    /// Refused at another path; else at the same, because it has been done.
+    fn refused_at(self, refused_path: &'static str) -> Self {
+        Self {
+            refused_path,
+            ..self
+        }
+    }
+
+    fn refused_with(self, body: Value) -> Self {
+        Self {
+            refused_body: Some(body),
+            ..self
+        }
+    }
+
+    pub(super) async fn send(&self, app: &TestApp, path: &str, body: Option<&Value>) -> Answer {
+        let method = match self.operation.split('_').next() {
+            Some("update") => Method::PATCH,
+            Some("delete" | "remove") => Method::DELETE,
+            Some("replace") => Method::PUT,
+            _ => Method::POST,
+        };
+        app.send(method, path, body).await
+    }
+}
+
+const MEMBERS: &str = "/v1/circles/team/members";
+const MEMBER: &str = "/v1/circles/team/members/1";
+const CONVERSATION: &str = "/v1/conversations/1";
+
+/// Every operation that changes something, in an order in which they work.
+pub(super) fn steps() -> Vec<Step> {
+    let parts = [
+        in_the_catalogue(),
+        with_circles(),
+        with_members(),
+        in_conversations(),
+        in_the_end(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+fn in_the_catalogue() -> Vec<Step> {
+    let anything = json!({"note": CANARY});
+    vec![
+        step(
+            "create_provider",
+            "/v1/providers",
+            json!({"name": "p", "api_type": "openai", "config": anything, "display_name": CANARY}),
+            &["create provider p - 1"],
+        ),
+        step(
+            "update_provider",
+            "/v1/providers/1",
+            json!({"config": anything, "base_url": format!("https://{CANARY}.example")}),
+            &["update provider p base_url,config 2"],
+        )
+        .refused_at("/v1/providers/99"),
+        step(
+            "create_model",
+            "/v1/models",
+            json!({"provider_id": 1, "model_name": "m"}),
+            &["create model m - 1"],
+        ),
+        step(
+            "update_model",
+            "/v1/models/1",
+            json!({"mode": CANARY, "input_price": "3.25"}),
+            &["update model m mode,input_price 2"],
+        )
+        .refused_at("/v1/models/99"),
+        step(
+            "create_agent",
+            "/v1/agents",
+            json!({"name": "Ada", "model_id": 1, "system_prompt": CANARY}),
+            &["create agent Ada - 1"],
+        )
+        .refused_with(json!({"name": "Eve", "model_id": 99})),
+        step(
+            "update_agent",
+            "/v1/agents/1",
+            json!({"base_prompt": CANARY, "metadata": anything, "skill_names": [CANARY]}),
+            &["update agent Ada base_prompt,skill_names,metadata 2"],
+        )
+        .refused_at("/v1/agents/99"),
+    ]
+}
+
+fn with_circles() -> Vec<Step> {
+    let anything = json!({"note": CANARY});
+    vec![
+        step(
+            "create_circle",
+            "/v1/circles",
+            json!({"name": "team", "description": CANARY}),
+            &["create circle team - 1"],
+        ),
+        step(
+            "update_circle",
+            "/v1/circles/team",
+            json!({"settings": anything}),
+            &["update circle team settings 2"],
+        )
+        .refused_at("/v1/circles/nobody"),
+        step(
+            "start_circle",
+            "/v1/circles/team/start",
+            None,
+            &["start circle team status,started_at 3"],
+        )
+        .refused_at("/v1/circles/nobody/start"),
+        step(
+            "stop_circle",
+            "/v1/circles/team/stop",
+            None,
+            &["stop circle team status,stopped_at 4"],
+        )
+        .refused_at("/v1/circles/nobody/stop"),
+    ]
+}
+
+fn with_members() -> Vec<Step> {
+    let anything = json!({"note": CANARY});
+    vec![
+        step(
+            "add_member",
+            MEMBERS,
+            json!({"agent_id": 1, "permissions": anything}),
+            &["create member team/1 - 1"],
+        ),
+        step(
+            "update_member",
+            MEMBER,
+            json!({"competencies": [CANARY], "role": "lead"}),
+            &["update member team/1 role,competencies 2"],
+        )
+        .refused_at("/v1/circles/team/members/99"),
+        step(
+            "batch_members",
+            "/v1/circles/team/members:batch",
+            json!({"operations": [{"op": "update", "agent_id": 1, "role": "member", "can_review": [CANARY]}]}),
+            &["update member team/1 role,can_review 3"],
+        )
+        .refused_with(json!({"operations": [{"op": "remove", "agent_id": 99}]})),
+        step(
+            "replace_members",
+            MEMBERS,
+            json!({"members": []}),
+            &["delete member team/1 - 4"],
+        )
+        .refused_with(json!({"members": [{"agent_id": 99}]})),
+        step(
+            "add_member",
+            MEMBERS,
+            json!({"agent_id": 1}),
+            &["restore member team/1 - 5"],
+        ),
+        step("remove_member", MEMBER, None, &["delete member team/1 - 6"]),
+    ]
+}
+
+fn in_conversations() -> Vec<Step> {
+    vec![
+        step(
+            "create_conversation",
+            "/v1/conversations",
+            json!({"topic": CANARY, "initial_prompt": CANARY}),
+            &["create conversation - - 1"],
+        )
+        .refused_with(json!({"topic": CANARY, "circle": "nobody"})),
+        step(
+            "update_conversation",
+            CONVERSATION,
+            json!({"summary": CANARY}),
+            &["update conversation - summary 2"],
+        )
+        .refused_at("/v1/conversations/99"),
+        step(
+            "add_participant",
+            "/v1/conversations/1/participants",
+            json!({"agent_id": 1}),
+            &["create participant 1/1 - -"],
+        ),
+        step(
+            "create_message",
+            "/v1/conversations/1/messages",
+            json!({"content": CANARY, "author_name": CANARY}),
+            &["create message 1/1 - -"],
+        )
+        .refused_with(json!({"content": CANARY, "reply_to": 99})),
+        step(
+            "remove_participant",
+            "/v1/conversations/1/participants/1",
+            None,
+            &["delete participant 1/1 - -"],
+        ),
+        step(
+            "delete_conversation",
+            CONVERSATION,
+            None,
+            &["delete conversation - - -"],
+        ),
+    ]
+}
+
+fn in_the_end() -> Vec<Step> {
+    vec![
+        step(
+            "add_member",
+            MEMBERS,
+            json!({"agent_id": 1}),
+            &["restore member team/1 - 7"],
+        ),
+        step(
+            "delete_agent",
+            "/v1/agents/1",
+            None,
+            &["delete agent Ada - 3", "delete member team/1 - 8"],
+        ),
+        step(
+            "restore_agent",
+            "/v1/agents/1/restore",
+            None,
+            &["restore agent Ada - 4"],
+        ),
+        step(
+            "delete_circle",
+            "/v1/circles/team",
+            None,
+            &["delete circle team status 13"],
+        ),
+        step(
+            "restore_circle",
+            "/v1/circles/team/restore",
+            None,
+            &["restore circle team - 14"],
+        ),
+        step(
+            "update_agent",
+            "/v1/agents/1",
+            json!({"model_id": null}),
+            &["update agent Ada model_id 5"],
+        )
+        .refused_with(json!({"model_id": 99})),
+        step(
+            "delete_model",
+            "/v1/models/1",
+            None,
+            &["delete model m - -"],
+        ),
+        step(
+            "create_model",
+            "/v1/models",
+            json!({"provider_id": 1, "model_name": "m2"}),
+            &["create model m2 - 1"],
+        ),
+        step(
+            "delete_provider",
+            "/v1/providers/1?cascade=true",
+            None,
+            &["delete model m2 - -", "delete provider p - -"],
+        ),
+    ]
+}

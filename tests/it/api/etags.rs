@@ -1,0 +1,148 @@
+//! Conditional requests: an ETag names a state, and a change can be tied to one.
+
+use serde_json::{Value, json};
+
+use test_support::{TestApp, factories::id, on_both};
+
+/// One of everything, with the path it is at and a change that can be made to it.
+async fn one_of_everything(app: &TestApp) -> Vec<(String, Value)> {
+    let provider = app.a_provider("p").await;
+    let model = app.a_model(provider, "m").await;
+    let agent = app.an_agent("a").await;
+    app.a_circle("team").await;
+    app.a_member("team", agent).await;
+    let conversation = json!({"topic": "t"});
+    let conversation = id(&app.post("/v1/conversations", &conversation).await.created());
+    vec![
+        (
+            format!("/v1/conversations/{conversation}"),
+            json!({"topic": "u"}),
+        ),
+        (
+            format!("/v1/circles/team/members/{agent}"),
+            json!({"role": "lead"}),
+        ),
+        ("/v1/circles/team".to_owned(), json!({"description": "d"})),
+        (format!("/v1/agents/{agent}"), json!({"role": "r"})),
+        (format!("/v1/models/{model}"), json!({"model_alias": "x"})),
+        (
+            format!("/v1/providers/{provider}"),
+            json!({"display_name": "P"}),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_thing_that_has_not_changed_is_not_sent_again() {
+    on_both(async |app| {
+        for (path, change) in one_of_everything(app).await {
+            let answer = app.get(&path).await;
+            let tag = answer.header("etag").to_owned();
+            assert!(
+                tag.starts_with('"') && tag.ends_with('"'),
+                "{path}: {tag:?} is strong"
+            );
+            for named in [tag.as_str(), "*", &format!("\"0-0\", W/{tag}")] {
+                let unchanged = app.get_if_none_match(&path, named).await;
+                assert_eq!(
+                    (unchanged.status, unchanged.text.as_str()),
+                    (304, ""),
+                    "{path}"
+                );
+                assert_eq!(unchanged.header("etag"), tag);
+            }
+            let patched = app.patch(&path, &change).await;
+            let new_tag = patched.header("etag").to_owned();
+            assert_ne!(new_tag, tag, "{path}");
+            patched.ok();
+            let changed = app.get_if_none_match(&path, &tag).await;
+            assert_eq!(changed.header("etag"), new_tag, "{path}");
+            changed.ok();
+            assert_eq!(
+                app.patch(&path, &json!({})).await.header("etag"),
+                new_tag,
+                "{path}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_from_an_old_state_is_refused_and_changes_nothing() {
+    on_both(async |app| {
+        for (path, change) in one_of_everything(app).await {
+            let old = app.get(&path).await.header("etag").to_owned();
+            let changed = app.patch_if_match(&path, &old, change.clone()).await;
+            let new = changed.header("etag").to_owned();
+            let body = changed.ok();
+            for (answer, what) in [
+                (
+                    app.patch_if_match(&path, &old, change.clone()).await,
+                    "a patch",
+                ),
+                (
+                    app.patch_if_match(&path, &old, json!({})).await,
+                    "an empty patch",
+                ),
+                (
+                    app.patch_if_match(&path, "\"nonsense\"", change.clone())
+                        .await,
+                    "a foreign tag",
+                ),
+                (app.delete_if_match(&path, &old).await, "a delete"),
+            ] {
+                assert_eq!(answer.status, 412, "{what} of {path}");
+                answer.problem(412, "outdated");
+            }
+            let now = app.get(&path).await;
+            assert_eq!(now.header("etag"), new);
+            assert_eq!(now.ok()["updated_at"], body["updated_at"]);
+            app.patch_if_match(&path, "*", json!({})).await.ok();
+        }
+        // In an order in which they can be deleted.
+        for path in [
+            "/v1/conversations/1",
+            "/v1/circles/team/members/1",
+            "/v1/circles/team",
+            "/v1/agents/1",
+            "/v1/models/1",
+            "/v1/providers/1",
+        ] {
+            let tag = app.get(path).await.header("etag").to_owned();
+            app.delete_if_match(path, &tag).await.no_content();
+            app.delete_if_match(path, &tag)
+                .await
+                .problem(404, "not_found");
+            app.patch_if_match(path, &tag, json!({}))
+                .await
+                .problem(404, "not_found");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_changes_from_one_state_exactly_one_is_made() {
+    on_both(async |app| {
+        for (path, _) in one_of_everything(app).await {
+            let tag = app.get(&path).await.header("etag").to_owned();
+            let field = match path.rsplit('/').nth(1) {
+                Some("conversations") => "topic",
+                Some("members" | "agents") => "role",
+                Some("circles") => "description",
+                Some("models") => "model_alias",
+                _ => "display_name",
+            };
+            let values = ["lead", "member", "specialist", "reviewer", "observer"];
+            let races = values
+                .iter()
+                .map(|value| app.patch_if_match(&path, &tag, json!({field: value})));
+            let answers = futures_util::future::join_all(races).await;
+            let won = answers.iter().filter(|answer| answer.status == 200).count();
+            let lost = answers.iter().filter(|answer| answer.status == 412).count();
+            assert_eq!((won, lost), (1, 4), "{path}");
+        }
+    })
+    .await;
+}

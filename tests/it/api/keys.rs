@@ -1,0 +1,299 @@
+//! API keys: made, listed, revoked, and what is told of them.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use entity::api_key;
+use reqwest::Method;
+use sea_orm::EntityTrait;
+use serde_json::{Value, json};
+
+use test_support::{
+    Answer, TestApp, TestDatabase, binary,
+    factories::{column, moment},
+    keys::TestKey,
+    on_both, on_both_databases,
+};
+
+#[tokio::test]
+async fn a_key_s_token_is_told_once_and_kept_nowhere() {
+    on_both(async |app| {
+        let body = json!({"name": "ci", "scopes": ["write", "read", "write"]});
+        let answer = app.post("/v1/keys", &body).await;
+        assert_eq!(answer.header("location"), "/v1/keys/1");
+        let created = answer.created();
+        let token = created["token"].as_str().expect("a token").to_owned();
+        assert!(token.starts_with("crk_1_") && token.len() == "crk_1_".len() + 50);
+        assert_eq!(created["key"]["scopes"], json!(["read", "write"]));
+        assert_eq!(created["key"]["expires_at"], Value::Null);
+
+        let kept = stored_keys(app).await;
+        assert!(
+            kept.contains("ci") && !kept.contains(&token[6..50]),
+            "{kept}"
+        );
+        let admin = TestKey::of(&created);
+        let answer = app.get_with("/v1/keys/1", &admin.token).await;
+        answer.problem(403, "forbidden");
+    })
+    .await;
+}
+
+/// What the database holds of keys.
+async fn stored_keys(app: &TestApp) -> String {
+    let rows = api_key::Entity::find().all(app.database.connection());
+    format!("{:?}", rows.await.expect("rows"))
+}
+
+#[tokio::test]
+async fn keys_are_listed_got_and_revoked_and_stay_in_the_list() {
+    on_both(async |app| {
+        let admin = app.first_key().await;
+        let reader = app.key_by(&admin, &["read"]).await;
+        app.get_with("/v1/circles", &reader.token).await.ok();
+
+        let path = format!("/v1/keys/{}", reader.id);
+        for _ in 0..2 {
+            let answer = app.ask(Method::DELETE, &path, None, &admin.token).await;
+            answer.no_content();
+            let answer = app.get_with("/v1/circles", &reader.token).await;
+            answer.problem(401, "unauthenticated");
+        }
+        let row = app.get_with(&path, &admin.token).await.ok();
+        let revoked = moment(&row["revoked_at"]);
+        assert!(revoked <= Utc::now() && revoked >= moment(&row["created_at"]));
+        assert!(row.get("token").is_none() && row.get("secret_hash").is_none());
+
+        let page = app.get_with("/v1/keys?limit=1&count=true", &admin.token);
+        let page = page.await.ok();
+        assert_eq!(
+            (column(&page, "id"), &page["total"]),
+            (vec![&json!(1)], &json!(2))
+        );
+        let cursor = page["next_cursor"].as_str().expect("a cursor");
+        let path = format!("/v1/keys?cursor={cursor}");
+        let page = app.get_with(&path, &admin.token).await.ok();
+        assert_eq!(column(&page, "name"), [&json!("read")]);
+
+        for method in [Method::GET, Method::DELETE] {
+            let answer = app.ask(method, "/v1/keys/99", None, &admin.token).await;
+            answer.problem(404, "not_found");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_ends_when_it_was_said_to() {
+    on_both(async |app| {
+        let admin = app.first_key().await;
+        let at = |moment: chrono::DateTime<Utc>| {
+            let body = json!({"name": "short", "scopes": ["read"], "expires_at": moment});
+            let app = &app;
+            let token = &admin.token;
+            async move { app.ask(Method::POST, "/v1/keys", Some(&body), token).await }
+        };
+        let answer = at(Utc::now() - TimeDelta::seconds(1)).await;
+        answer.invalid(&["#/expires_at"]);
+        let short = TestKey::of(&at(Utc::now() + TimeDelta::seconds(2)).await.created());
+        let path = format!("/v1/keys/{}", short.id);
+        let row = app.get_with(&path, &admin.token).await.ok();
+        let ends = moment(&row["expires_at"]);
+        loop {
+            let asked = Utc::now();
+            let answer = app.get_with("/v1/circles", &short.token).await;
+            if answer.status == 200 {
+                assert!(asked < ends, "a key outlives its end");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            } else {
+                answer.problem(401, "unauthenticated");
+                assert!(Utc::now() >= ends, "a key dies before its end");
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_makes_no_sense_is_refused() {
+    on_both(async |app| {
+        for (body, pointers) in [
+            (json!({}), vec!["#/name", "#/scopes"]),
+            (
+                json!({"name": "", "scopes": []}),
+                vec!["#/name", "#/scopes"],
+            ),
+            (json!({"name": "x", "scopes": ["root"]}), vec!["#/scopes/0"]),
+            (
+                json!({"name": "x", "scopes": ["read"], "expires_at": "soon"}),
+                vec!["#/expires_at"],
+            ),
+            (
+                json!({"name": "x", "scopes": ["read"], "token": "x"}),
+                vec!["#/token"],
+            ),
+        ] {
+            app.post("/v1/keys", &body).await.invalid(&pointers);
+        }
+        assert_eq!(app.total("/v1/keys").await, 0, "and no key is needed yet");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_refused_where_the_answer_is_a_secret() {
+    on_both(async |app| {
+        let body = json!({"name": "x", "scopes": ["admin"]});
+        let request = app.request(Method::POST, "/v1/keys").json(&body);
+        let answer = Answer::to(request.header("idempotency-key", "once")).await;
+        answer.invalid(&["header/Idempotency-Key"]);
+        assert_eq!(app.total("/v1/keys").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_key_did_is_not_replayed_to_another() {
+    on_both(async |app| {
+        let admin = app.first_key().await;
+        let other = app.key_by(&admin, &["write"]).await;
+        let post = async |key: &TestKey| {
+            let request = app.request(Method::POST, "/v1/agents");
+            let request = request.bearer_auth(&key.token).json(&json!({"name": "a"}));
+            Answer::to(request.header("idempotency-key", "once")).await
+        };
+        let first = post(&admin).await;
+        assert_eq!(post(&admin).await.header("idempotency-replayed"), "true");
+        let second = post(&other).await;
+        assert_eq!(second.header("idempotency-replayed"), "");
+        assert_ne!(second.created()["id"], first.created()["id"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_use_is_written_at_most_once_a_minute() {
+    on_both(async |app| {
+        let key = app.first_key().await;
+        let noted = moment(&app.use_is_recorded(&key).await["last_used_at"]);
+        assert!(Utc::now() - noted < TimeDelta::minutes(1));
+        for _ in 0..5 {
+            app.get_with("/v1/circles", &key.token).await.ok();
+        }
+        let row = app.use_is_recorded(&key).await;
+        assert_eq!(moment(&row["last_used_at"]), noted);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_on_one_instance_is_of_no_use_on_the_others_at_once() {
+    on_both_databases(async |database| {
+        let one = TestApp::start(database.backend, database.settings()).await;
+        let other = TestApp::start(database.backend, database.settings()).await;
+        let admin = one.first_key().await;
+        for _ in 0..20 {
+            let key = one.key_by(&admin, &["read"]).await;
+            other.get_with("/v1/circles", &key.token).await.ok();
+            let path = format!("/v1/keys/{}", key.id);
+            let answer = one.ask(Method::DELETE, &path, None, &admin.token).await;
+            answer.no_content();
+            let answer = other.get_with("/v1/circles", &key.token).await;
+            answer.problem(401, "unauthenticated");
+        }
+        one.stop().await;
+        other.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_command_line_makes_lists_and_revokes_keys() {
+    on_both_databases(async |database: &TestDatabase| {
+        let keys = |more: &[&str]| {
+            let mut arguments = vec!["keys", "--database-url", &database.url];
+            arguments.extend(more);
+            binary::run(&arguments)
+        };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        let output = keys(&["create", "--name", "ops", "--scope", "admin"]);
+        let (token, aside) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{aside}");
+        assert!(aside.contains("key 1 (admin)") && !aside.contains(token.trim()));
+        let token = token.strip_suffix('\n').expect("a line").to_owned();
+        assert!(token.starts_with("crk_1_") && !token.contains('\n'));
+        let output = keys(&[
+            "create",
+            "--name",
+            "a runtime",
+            "--scope",
+            "handles",
+            "--scope",
+            "read",
+            "--expires",
+            "90d",
+        ]);
+        assert!(output.status.success());
+
+        let app = TestApp::start(database.backend, database.settings()).await;
+        app.get("/v1/circles").await.problem(401, "unauthenticated");
+        app.get_with("/v1/keys", &token).await.ok();
+
+        let listed = text(&keys(&["list"]).stdout);
+        let lines: Vec<&str> = listed.lines().collect();
+        assert_eq!(lines.len(), 3, "{listed}");
+        assert!(
+            lines[1].contains("active") && lines[1].ends_with("admin           ops"),
+            "{listed}"
+        );
+        assert!(lines[2].contains("read, handles") && lines[2].ends_with("a runtime"));
+        assert!(!listed.contains(&token[6..]));
+
+        assert!(keys(&["revoke", "1"]).status.success());
+        let answer = app.get_with("/v1/keys", &token).await;
+        answer.problem(401, "unauthenticated");
+        assert!(text(&keys(&["list"]).stdout).contains("revoked"));
+        let output = keys(&["revoke", "99"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("there is no key 99"));
+        app.stop().await;
+    })
+    .await;
+}
+
+#[test]
+fn a_key_is_not_made_by_a_command_that_makes_no_sense() {
+    for (arguments, complaint) in [
+        (&["create"][..], "--name"),
+        (&["create", "--name", "x"], "--scope"),
+        (
+            &["create", "--name", "", "--scope", "read"],
+            "1 to 200 characters",
+        ),
+        (
+            &["create", "--name", "x", "--scope", "root"],
+            "must be one of read, write",
+        ),
+        (
+            &[
+                "create",
+                "--name",
+                "x",
+                "--scope",
+                "read",
+                "--expires",
+                "yesterday",
+            ],
+            "must be a duration, as 90d",
+        ),
+        (&["revoke", "all"], "invalid"),
+    ] {
+        let mut all = vec!["keys"];
+        all.extend(arguments);
+        let output = binary::run(&all);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(complaint), "{said}");
+    }
+}

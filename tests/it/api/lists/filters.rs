@@ -1,0 +1,124 @@
+//! Filters that several lists share: by ids, and by the time of the last change.
+
+use serde_json::json;
+
+use super::{LISTS, three_agents};
+use test_support::{TestApp, factories::moment, on_both};
+
+#[tokio::test]
+async fn agents_are_found_by_their_ids_and_unknown_ones_are_absent() {
+    on_both(async |app| {
+        let ([a, b, c], _) = three_agents(app).await;
+        for (ids, expected) in [
+            (format!("{c},{a}"), &["a", "c"][..]),
+            (format!("{b}"), &["b"]),
+            (format!("{b},{b},1000"), &["b"]),
+            ("1000,9223372036854775808".to_owned(), &[]),
+            (format!("{a},{b}&q=b"), &["b"]),
+        ] {
+            let path = format!("/v1/agents?ids={ids}");
+            assert_eq!(app.listed(&path, "name").await, expected, "{ids}");
+        }
+        let path = format!("/v1/agents?ids={a},{c}&limit=1");
+        let first = app.get(&format!("{path}&count=true")).await.ok();
+        assert_eq!(first["total"], 2);
+        let cursor = first["next_cursor"].as_str().expect("a cursor");
+        let second = format!("{path}&cursor={cursor}");
+        assert_eq!(app.listed(&second, "name").await, ["c"]);
+
+        app.delete(&format!("/v1/agents/{a}")).await.no_content();
+        let path = format!("/v1/agents?ids={a},{b}");
+        assert_eq!(app.listed(&path, "name").await, ["b"], "{a} was deleted");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ids_are_1_to_200_with_commas_in_between() {
+    on_both(async |app| {
+        let agent = app.an_agent("a").await;
+        let list = |count: usize| vec![agent.to_string(); count].join(",");
+        let path = format!("/v1/agents?ids={}", list(200));
+        let (answer, statements) = app.statements(app.get(&path)).await;
+        assert_eq!(answer.ok()["data"][0]["id"], agent);
+        assert_eq!(statements, 1);
+        let largest = vec![i64::MAX.to_string(); 200].join(",");
+        app.get(&format!("/v1/agents?ids={largest}")).await.ok();
+        for ids in ["", ",", "1,", "1,,2", "0", "-1", "x", "1 ,2", &list(201)] {
+            let answer = app.get(&format!("/v1/agents?ids={ids}")).await;
+            answer.invalid(&["query/ids"]);
+        }
+    })
+    .await;
+}
+
+/// A row in each of the lists, all of that name.
+async fn one_in_each(app: &TestApp, name: &str) {
+    let provider = app.a_provider(name).await;
+    app.a_model(provider, name).await;
+    app.an_agent(name).await;
+    app.a_circle(name).await;
+    let body = json!({"topic": name});
+    app.post("/v1/conversations", &body).await.created();
+}
+
+fn in_query(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[tokio::test]
+async fn what_was_changed_since_a_moment_is_found_that_moment_included() {
+    on_both(async |app| {
+        for name in ["a", "b", "c"] {
+            one_in_each(app, name).await;
+        }
+        for (list, name) in LISTS {
+            let all = app.get(list).await.ok();
+            let first = &all["data"][0];
+            let path = match list {
+                "/v1/circles" => "/v1/circles/a".to_owned(),
+                _ => format!("{list}/{}", first["id"]),
+            };
+            app.patch(&path, &json!({name: "changed"})).await.ok();
+            let row = &all["data"][1];
+            let since = row["updated_at"].as_str().expect("a text");
+            let later = moment(&row["updated_at"]) + chrono::TimeDelta::microseconds(1);
+            let elsewhere = moment(&row["updated_at"])
+                .with_timezone(&chrono::FixedOffset::east_opt(7200).expect("an offset"));
+            for (since, expected) in [
+                (since.to_owned(), &["changed", "b", "c"][..]),
+                (elsewhere.to_rfc3339(), &["changed", "b", "c"]),
+                (later.to_rfc3339(), &["changed", "c"]),
+                ("0001-01-01T00:00:00Z".to_owned(), &["changed", "b", "c"]),
+                ("9999-12-31T23:59:59Z".to_owned(), &[]),
+            ] {
+                let query = format!("{list}?updated_since={}", in_query(&since));
+                assert_eq!(app.listed(&query, name).await, expected, "{query}");
+                assert_eq!(app.total(&query).await, expected.len(), "{query}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_moment_without_an_offset_is_refused_with_an_example() {
+    on_both(async |app| {
+        for (list, _) in LISTS {
+            for text in [
+                "",
+                "2026-01-31",
+                "2026-01-31T12:00:00",
+                "2026-01-31T12:00:00+02:00",
+                "1767225600",
+                "yesterday",
+            ] {
+                let answer = app.get(&format!("{list}?updated_since={text}")).await;
+                let problem = answer.invalid(&["query/updated_since"]);
+                let detail = problem["errors"][0]["detail"].as_str().expect("a text");
+                assert!(detail.contains("2026-01-31T12:00:00Z"), "{detail}");
+            }
+        }
+    })
+    .await;
+}

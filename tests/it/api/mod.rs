@@ -1,0 +1,23 @@
+//! The API, resource by resource and rule by rule, over HTTP. Every test runs on SQLite and on PostgreSQL.
+
+mod access;
+mod agents;
+mod audit;
+mod bad_requests;
+mod browsers;
+mod circles;
+mod conversations;
+mod documents;
+mod etags;
+mod handles;
+mod idempotency;
+mod keys;
+mod lists;
+mod members;
+mod models;
+mod openapi;
+mod providers;
+mod rate_limits;
+mod restore;
+mod rosters;
+mod secrets;

@@ -1,0 +1,17 @@
+//! Faults: databases, disks, clients and processes that fail, stall or disappear while the service runs.
+//! The usual run has few rounds; `FAULTS=full` runs them all and prints figures.
+
+mod cancelled_begins;
+mod client_connections;
+mod client_resets;
+mod connection_pool;
+mod crashes;
+mod database_restarts;
+mod log_output;
+mod member_addition;
+mod overload;
+mod shutdown;
+mod silent_database;
+mod sqlite;
+mod startup;
+mod transaction_retries;

@@ -1,0 +1,299 @@
+//! `circle-registry doctor`: each finding provoked.
+
+use std::{fs, os::unix::fs::FileExt, process::Output, time::Duration};
+
+use migration::runner;
+use sea_orm::ConnectionTrait;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use test_support::{
+    Backend, TestDatabase, binary, connect_to,
+    faults::{report, small_disk},
+    on_both_databases,
+    postgres_server::{Durability, PASSWORD, PostgresServer},
+    proxy::Proxy,
+    texts_of,
+};
+
+/// What the doctor said of a database.
+struct Diagnosis {
+    code: Option<i32>,
+    text: String,
+}
+
+impl Diagnosis {
+    fn of(url: &str, more: &[&str]) -> Self {
+        let arguments = [&["doctor", "--database-url", url], more].concat();
+        Self::from(binary::run(&arguments))
+    }
+
+    fn from(output: Output) -> Self {
+        assert!(output.stderr.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(
+            !text.contains(PASSWORD) && !text.contains("hunter2"),
+            "{text}"
+        );
+        Self {
+            code: output.status.code(),
+            text,
+        }
+    }
+
+    /// Nothing is wrong but this.
+    #[track_caller]
+    fn warns(&self, subject: &str, about: &str) -> &Self {
+        self.finds("warning", subject, about);
+        assert_eq!(self.code, Some(0), "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn fails(&self, subject: &str, about: &str) -> &Self {
+        self.finds("error", subject, about);
+        assert_eq!(self.code, Some(1), "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn finds(&self, level: &str, subject: &str, about: &str) {
+        let line = self.text.lines().find(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(level) && words.next() == Some(subject) && line.contains(about)
+        });
+        let line = line.unwrap_or_else(|| panic!("no {level} {subject} {about}: {}", self.text));
+        assert_eq!(level == "ok", !line.contains("; "), "what to do: {line}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_finds_nothing_wrong_where_nothing_is() {
+    on_both_databases(async |database| {
+        binary::output_of(&["migrate", "up", "--database-url", &database.url]);
+        let diagnosis = Diagnosis::of(&database.url, &[]);
+        assert_eq!(diagnosis.code, Some(0), "{}", diagnosis.text);
+        for subject in ["configuration", "schema", "clock"] {
+            diagnosis.finds("ok", subject, "");
+        }
+        let diagnosis = Diagnosis::of(&database.url, &["--format", "json"]);
+        let report: Value = serde_json::from_str(&diagnosis.text).expect("JSON");
+        let findings = report["findings"].as_array().expect("findings");
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding["subject"] == "schema")
+        );
+        assert!(findings.iter().all(|finding| finding["level"] != "error"));
+    })
+    .await;
+}
+
+#[test]
+fn the_doctor_finds_settings_that_do_not_fit_together() {
+    let folder = TempDir::new().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    for (settings, about) in [
+        ("--shutdown-timeout 40s", "stopping may take 46s"),
+        ("--db-pool-min 30 --db-pool-max 20", "minimum of 30"),
+        ("--db-idle-timeout 2h", "idle timeout is longer"),
+        (
+            "--db-lock-timeout 6s",
+            "lock timeout of 6s is never reached",
+        ),
+        ("--db-statement-timeout 0s", "a statement may run for ever"),
+        ("--db-lock-timeout 0s", "may wait for a lock for ever"),
+    ] {
+        let settings: Vec<&str> = settings.split(' ').collect();
+        Diagnosis::of(&url, &settings).warns("configuration", about);
+    }
+    Diagnosis::of(&url, &["--db-acquire-timeout", "0s"]).fails("configuration", "no request");
+    assert!(!folder.path().join("test.db").exists(), "it makes nothing");
+    Diagnosis::of("mysql://u:hunter2@h/d", &[]).fails("connection", "must start with");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_what_is_wrong_with_a_sqlite_file() {
+    let folder = TempDir::new().expect("a folder");
+    let url = |path: &str| format!("sqlite:{}", folder.path().join(path).display());
+    Diagnosis::of("sqlite::memory:", &[]).warns("file", "in memory");
+    Diagnosis::of(&url("nowhere/test.db"), &[]).fails("file", "does not exist");
+    Diagnosis::of(&url("test.db"), &[]).warns("file", "does not exist yet");
+    binary::output_of(&[
+        "migrate",
+        "up",
+        "-n",
+        "3",
+        "--database-url",
+        &url("test.db"),
+    ]);
+    Diagnosis::of(&url("test.db"), &[]).warns("schema", "are not applied");
+    Diagnosis::of(&format!("{}?mode=ro", url("test.db")), &[]).fails("file", "readonly");
+    declare_newer(&url("test.db")).await;
+    Diagnosis::of(&url("test.db"), &[]).fails("schema", "is newer");
+
+    fs::write(
+        folder.path().join("odd.db"),
+        "no database at all".repeat(1000),
+    )
+    .expect("a file");
+    Diagnosis::of(&url("odd.db"), &[]).fails("file", "not a database");
+    let place = folder.path().to_str().expect("a path");
+    match small_disk(place) {
+        None => report(
+            "a small disk",
+            "NOT RUN, mounting one is not permitted here",
+        ),
+        Some(wrapper) => {
+            let arguments = ["doctor", "--database-url", &url("other.db")];
+            let output = binary::finish(&mut binary::command_under(&wrapper, &arguments));
+            Diagnosis::from(output).fails("disk", "MiB are free");
+        }
+    }
+}
+
+async fn declare_newer(url: &str) {
+    let db = connect_to(url).await;
+    db.execute_unprepared(
+        "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)",
+    )
+    .await
+    .expect("a later migration");
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_what_is_wrong_with_postgresql() {
+    let mut postgres = PostgresServer::create(Durability::On);
+    let url = postgres.url_of("postgres");
+    Diagnosis::of(&url, &[]).fails("connection", "refused");
+    postgres.start_ready().await;
+    Diagnosis::of(
+        &url.replace(&format!("test:{PASSWORD}"), "stranger:hunter2"),
+        &[],
+    )
+    .fails("connection", "password");
+    Diagnosis::of(&postgres.url_of("nowhere"), &[]).fails("connection", "does not exist");
+    Diagnosis::of(&url, &[])
+        .warns("schema", "are not applied")
+        .warns("search", "is not installed yet");
+    binary::output_of(&["migrate", "up", "--database-url", &url]);
+    let sound = Diagnosis::of(&url, &[]);
+    assert!(
+        sound.text.lines().all(|line| line.starts_with("ok ")),
+        "{}",
+        sound.text
+    );
+    Diagnosis::of(&url, &["--instances", "14"]).finds("ok", "connections", "need 280 of 297");
+    Diagnosis::of(&url, &["--instances", "15"]).fails("connections", "need 300 of 297");
+
+    let db = connect_to(&url).await;
+    let run = async |sql: &str| db.execute_unprepared(sql).await.expect(sql);
+    run("CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0").await;
+    Diagnosis::of(&postgres.url_of("narrow"), &[]).fails("encoding", "LATIN1");
+    run("ALTER DATABASE postgres SET synchronous_commit = off").await;
+    Diagnosis::of(&url, &[]).warns("durability", "synchronous_commit");
+
+    run("CREATE ROLE guest LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 5").await;
+    let guest = url.replace(&format!("test:{PASSWORD}"), "guest:hunter2");
+    let diagnosis = Diagnosis::of(&guest, &[]);
+    diagnosis.fails("permissions", "may not read and write agents, ");
+    diagnosis.finds("error", "schema", "can't be read");
+    diagnosis.finds("error", "connections", "of 5 slots");
+    diagnosis.finds("warning", "permissions", "migrations of a later release");
+
+    run("DROP EXTENSION pg_trgm CASCADE").await;
+    Diagnosis::of(&url, &[]).warns("search", "reads the whole table");
+    run("CREATE EXTENSION pg_trgm").await;
+    Diagnosis::of(&url, &[]).warns("search", "came after");
+
+    runner::down(&db, Some(1)).await.expect("down");
+    run("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest").await;
+    Diagnosis::of(&guest, &[]).fails("permissions", "migrations that are pending");
+    declare_newer(&url).await;
+    Diagnosis::of(&url, &[]).fails("schema", "is newer");
+
+    run(
+        "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz \
+         LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() - interval '1 minute' $$",
+    )
+    .await;
+    run("ALTER DATABASE postgres SET search_path = public, pg_catalog").await;
+    Diagnosis::of(&url, &[]).fails("clock", " s apart");
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_sqlite_file_without_a_write_ahead_log_or_with_damage() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("test.db");
+    // Locks by a file beside it, as on file systems that know no better; those have no shared memory.
+    let url = format!("sqlite:{}?vfs=unix-dotfile", file.display());
+    binary::output_of(&["migrate", "up", "--database-url", &url]);
+    Diagnosis::of(&url, &[]).fails("journal", "is in mode delete");
+
+    let url = format!("sqlite:{}", file.display());
+    Diagnosis::of(&url, &[]).finds("ok", "journal", "write-ahead log");
+    let pages = "SELECT cast(rootpage AS text) FROM sqlite_master WHERE name = 'models'";
+    let page: u64 = texts_of(&url, pages).await[0].parse().expect("a number");
+    let disk = fs::OpenOptions::new().write(true).open(&file);
+    let disk = disk.expect("the file");
+    disk.write_all_at(&[0xff; 4096], 4096 * (page - 1))
+        .expect("damage");
+    Diagnosis::of(&url, &[]).fails("integrity", "page");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_postgresql_that_takes_no_writes_or_forgets_them() {
+    let mut postgres = PostgresServer::create(Durability::Off);
+    let url = postgres.url_of("postgres");
+    postgres.start_ready().await;
+    binary::output_of(&["migrate", "up", "--database-url", &url]);
+    Diagnosis::of(&url, &[]).warns("durability", "with fsync and full_page_writes and");
+
+    let db = connect_to(&url).await;
+    let sql = "ALTER DATABASE postgres SET default_transaction_read_only = on";
+    db.execute_unprepared(sql).await.expect(sql);
+    db.close().await.expect("closed");
+    Diagnosis::of(&url, &[]).fails("server", "default_transaction_read_only");
+
+    postgres.stop_immediately();
+    postgres.become_a_standby();
+    postgres.start_ready().await;
+    Diagnosis::of(&url, &[]).fails("server", "is a standby");
+}
+
+/// What can't be had here, the server is made to say of itself: an older version, and that it is on
+/// another host.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_a_postgresql_that_is_old_far_away_or_talks_in_the_clear() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let proxy = Proxy::to(&database.url).await;
+    proxy.hold_answers_back(Duration::from_millis(40));
+    let far = Diagnosis::of(&proxy.url_of(&database.url), &[]);
+    far.warns("connection", "run the service nearer");
+    proxy.hold_answers_back(Duration::ZERO);
+
+    let db = connect_to(&database.url).await;
+    let run = async |sql: &str| db.execute_unprepared(sql).await.expect(sql);
+    let name = database.url.rsplit('/').next().expect("a name");
+    run(&format!(
+        "ALTER DATABASE {name} SET search_path = public, pg_catalog"
+    ))
+    .await;
+    run(
+        "CREATE FUNCTION public.inet_server_addr() RETURNS inet LANGUAGE sql \
+         AS $$ SELECT '192.0.2.7'::inet $$",
+    )
+    .await;
+    Diagnosis::of(&database.url, &[]).warns("encryption", "can be read on the way");
+    run(
+        "CREATE FUNCTION public.current_setting(text) RETURNS text LANGUAGE sql AS $$ \
+         SELECT CASE $1 WHEN 'server_version_num' THEN '140011' WHEN 'server_version' THEN '14.11' \
+         ELSE pg_catalog.current_setting($1) END $$",
+    )
+    .await;
+    Diagnosis::of(&database.url, &[]).fails("connection", "PostgreSQL 14.11");
+    db.close().await.expect("closed");
+    database.remove().await;
+}

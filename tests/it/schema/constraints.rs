@@ -1,0 +1,58 @@
+//! What the schema itself refuses.
+
+use migration::runner;
+use sea_orm::ConnectionTrait;
+
+use super::{insert_rows, read_rows};
+use test_support::{connect_to, on_both_databases};
+
+#[tokio::test]
+async fn the_schema_itself_refuses_what_makes_no_sense() {
+    on_both_databases(async |database| {
+        let db = connect_to(&database.url).await;
+        runner::up(&db, None).await.expect("up");
+        insert_rows(&db).await;
+        for sql in [
+            "UPDATE agents SET status = 'asleep'",
+            "UPDATE agents SET temperature = 2.5",
+            "UPDATE agents SET max_tokens = 0",
+            "UPDATE agents SET name = ''",
+            "UPDATE agents SET model_id = 99",
+            "UPDATE circles SET status = 'flying'",
+            "UPDATE circles SET max_members = 0",
+            "UPDATE members SET role = 'king'",
+            "UPDATE members SET circle_id = 99",
+            "UPDATE members SET temperature = 3",
+            "UPDATE models SET input_price = -1",
+            "UPDATE models SET default_temperature = -1",
+            "UPDATE conversations SET status = 'loud'",
+            "UPDATE conversations SET turn_strategy = 'loudest'",
+            "UPDATE conversations SET max_turns = 0",
+            "UPDATE messages SET number = 0",
+            "UPDATE messages SET author = 'nobody'",
+            "UPDATE api_keys SET name = ''",
+            "INSERT INTO messages (conversation_id, number, author, author_name, content, created_at) SELECT conversation_id, number, author, author_name, content, created_at FROM messages",
+            "INSERT INTO participants (conversation_id, agent_id, joined_at) SELECT conversation_id, agent_id, joined_at FROM participants",
+            "DELETE FROM models",
+            "DELETE FROM providers",
+            "UPDATE audit_entries SET action = 'none'",
+            "DELETE FROM audit_entries",
+            "INSERT INTO providers (name, api_type, created_at, updated_at) SELECT 'P', 'x', created_at, updated_at FROM providers",
+            "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
+            "INSERT INTO members (circle_id, agent_id, joined_at) SELECT circle_id, agent_id, joined_at FROM members",
+        ] {
+            assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
+        }
+        assert_eq!(read_rows(&db).await, [1; 10]);
+        for sql in [
+            "UPDATE circles SET is_active = false",
+            "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
+            "DELETE FROM circles",
+        ] {
+            db.execute_unprepared(sql).await.expect(sql);
+        }
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1, 1, 1], "members go with their circle, conversations stay");
+        db.close().await.expect("closed");
+    })
+    .await;
+}

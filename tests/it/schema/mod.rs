@@ -1,0 +1,56 @@
+//! The schema: how a database gets to it, what it refuses, and how statements use its indexes.
+
+mod concurrent_migrators;
+mod constraints;
+mod indexes;
+mod migrations;
+
+use entity::{
+    agent, api_key, audit_entry, circle, conversation, member, message, model, participant,
+    provider,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
+
+/// One row in every table.
+async fn insert_rows(db: &DatabaseConnection) {
+    const NOW: &str = "'2026-01-02T03:04:05+00:00'";
+    for sql in [
+        "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', $now, $now)",
+        "INSERT INTO models (provider_id, model_name, input_price, created_at, updated_at) \
+         SELECT id, 'm', 5, $now, $now FROM providers",
+        "INSERT INTO agents (name, model_id, created_at, updated_at) SELECT 'a', id, $now, $now FROM models",
+        "INSERT INTO circles (name, created_at, updated_at) VALUES ('c', $now, $now)",
+        "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now FROM circles c, agents a",
+        "INSERT INTO conversations (topic, circle_id, created_at, updated_at) SELECT 't', id, $now, $now FROM circles",
+        "INSERT INTO participants (conversation_id, agent_id, joined_at) \
+         SELECT c.id, a.id, $now FROM conversations c, agents a",
+        "INSERT INTO messages (conversation_id, number, author, agent_id, author_name, content, created_at) \
+         SELECT conversation_id, 1, 'agent', agent_id, 'a', 'hello', $now FROM participants",
+        "INSERT INTO api_keys (name, scopes, secret_hash, created_at) VALUES ('k', '[\"read\"]', 'x', $now)",
+        "INSERT INTO audit_entries (at, action, resource, resource_id) SELECT $now, 'create', 'provider', id FROM providers",
+    ] {
+        db.execute_unprepared(&sql.replace("$now", NOW))
+            .await
+            .expect(sql);
+    }
+}
+
+/// Counts the rows of every table by reading every column of every entity, so that a column that
+/// the schema lacks is an error.
+async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
+    async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
+        E::find().all(db).await.expect("rows").len()
+    }
+    [
+        count::<provider::Entity>(db).await,
+        count::<model::Entity>(db).await,
+        count::<agent::Entity>(db).await,
+        count::<circle::Entity>(db).await,
+        count::<member::Entity>(db).await,
+        count::<conversation::Entity>(db).await,
+        count::<participant::Entity>(db).await,
+        count::<message::Entity>(db).await,
+        count::<api_key::Entity>(db).await,
+        count::<audit_entry::Entity>(db).await,
+    ]
+}

@@ -1,0 +1,320 @@
+//! The real binary, run as an operator runs it.
+
+use std::{
+    fs,
+    io::{Read, Seek},
+    net::SocketAddr,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, StatusCode};
+use tempfile::NamedTempFile;
+
+use super::{Answer, postgres::free_port};
+
+/// How long a server may take to start, to answer or to end before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Cargo sets this for the integration tests of the package that has the binary.
+fn program() -> String {
+    std::env::var("CARGO_BIN_EXE_circle-registry").expect("the tests run by `cargo test`")
+}
+
+/// The program with these arguments and nothing of this process's settings.
+pub fn command(arguments: &[&str]) -> Command {
+    command_under(&[], arguments)
+}
+
+/// The same, run by another program that becomes it.
+pub fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let program = program();
+    let words = [wrapper, &[&program], arguments].concat();
+    let mut command = Command::new(words[0]);
+    for name in [
+        "DATABASE_URL",
+        "DB_HOST",
+        "RUST_LOG",
+        "BIND",
+        "TLS_CERT",
+        "TLS_KEY",
+        "CIRCLE_REGISTRY_CONFIG",
+    ] {
+        command.env_remove(name);
+    }
+    command.args(&words[1..]).stdin(Stdio::null());
+    command
+}
+
+/// The same, with no more than so many file descriptors.
+pub fn command_limited(descriptors: u32) -> Command {
+    let program = command(&[]);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n \"$0\" && exec \"$@\""])
+        .arg(descriptors.to_string())
+        .arg(program.get_program())
+        .stdin(Stdio::null());
+    for (name, _) in program.get_envs() {
+        limited.env_remove(name);
+    }
+    limited
+}
+
+/// Runs the program to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    finish(&mut command(arguments))
+}
+
+/// Runs a command to its end, which it must come to.
+pub fn finish(command: &mut Command) -> Output {
+    let (stdout, stderr) = (tempfile::tempfile(), tempfile::tempfile());
+    let (mut stdout, mut stderr) = (stdout.expect("a file"), stderr.expect("a file"));
+    let mut child = command
+        .stdout(stdout.try_clone().expect("the file"))
+        .stderr(stderr.try_clone().expect("the file"))
+        .spawn()
+        .expect("the program runs");
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the process") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let read = |file: &mut fs::File| {
+        let mut text = Vec::new();
+        file.rewind().expect("its start");
+        file.read_to_end(&mut text).expect("what it said");
+        text
+    };
+    Output {
+        status,
+        stdout: read(&mut stdout),
+        stderr: read(&mut stderr),
+    }
+}
+
+/// What a run that went well printed.
+#[track_caller]
+pub fn output_of(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A server in a process of its own; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    client: Client,
+    /// A file and no pipe: a pipe that nobody reads fills up, and then whoever logs waits.
+    log: NamedTempFile,
+}
+
+fn serve<'a>(database_url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["serve", "--database-url", database_url], more].concat()
+}
+
+impl Server {
+    /// Starts a server and waits until it answers, ready or not.
+    pub async fn start(database_url: &str, more: &[&str]) -> Self {
+        Self::run(command(&serve(database_url, more)), "127.0.0.1").await
+    }
+
+    /// The same, on an address that others reach too.
+    pub async fn start_for_all(database_url: &str, more: &[&str]) -> Self {
+        Self::run(command(&serve(database_url, more)), "0.0.0.0").await
+    }
+
+    /// The same, run by another program that becomes it.
+    pub async fn start_under(wrapper: &[&str], database_url: &str, more: &[&str]) -> Self {
+        let arguments = serve(database_url, more);
+        Self::run(command_under(wrapper, &arguments), "127.0.0.1").await
+    }
+
+    /// The same by another command, or with standard error elsewhere than in a file.
+    pub async fn launch(
+        mut command: Command,
+        stderr: Option<Stdio>,
+        database_url: &str,
+        more: &[&str],
+    ) -> Self {
+        command.args(serve(database_url, more));
+        Self::spawn(command, "127.0.0.1", stderr).await
+    }
+
+    /// Runs a command that serves, on any port of this host.
+    pub async fn run(command: Command, host: &str) -> Self {
+        Self::spawn(command, host, None).await
+    }
+
+    /// Starts a server that answers by TLS only, and waits until it says that it listens.
+    pub async fn start_by_tls(database_url: &str, more: &[&str]) -> Self {
+        let server = Self::begin(command(&serve(database_url, more)), "127.0.0.1", None);
+        server.wait_for_log("listening").await;
+        server
+    }
+
+    fn begin(mut command: Command, host: &str, stderr: Option<Stdio>) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let log = NamedTempFile::new().expect("a file");
+        let to_file = || log.reopen().expect("the file").into();
+        let child = command
+            .env("BIND", format!("{host}:{}", address.port()))
+            .stdout(Stdio::null())
+            .stderr(stderr.unwrap_or_else(to_file))
+            .spawn()
+            .expect("the server starts");
+        let client = Client::builder().timeout(PATIENCE).build();
+        Self {
+            child,
+            address,
+            client: client.expect("a client"),
+            log,
+        }
+    }
+
+    async fn spawn(command: Command, host: &str, stderr: Option<Stdio>) -> Self {
+        let mut server = Self::begin(command, host, stderr);
+        let deadline = Instant::now() + PATIENCE;
+        while server
+            .client
+            .get(server.url("/livez"))
+            .send()
+            .await
+            .is_err()
+        {
+            let ended = server.child.try_wait().expect("the process");
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "the server does not answer: {}",
+                server.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        server
+    }
+
+    /// The same, and waits until it is ready.
+    pub async fn start_ready(database_url: &str, more: &[&str]) -> Self {
+        let server = Self::start(database_url, more).await;
+        server.wait_for("/readyz", StatusCode::OK).await;
+        server
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A client that does not wait for ever.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::to(self.client.get(self.url(path))).await
+    }
+
+    /// Waits until `path` answers with this status.
+    pub async fn wait_for(&self, path: &str, status: StatusCode) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(answer) = self.client.get(self.url(path)).send().await
+                && answer.status() == status
+            {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{path} does not answer {status}: {}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    /// The process, as the system sees it.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log.path()).expect("the log")
+    }
+
+    /// Waits until it has logged this.
+    pub async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "no {text:?} in {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits for the process to end; its exit code, and what it logged.
+    pub async fn end(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process") {
+                return (status.code(), self.log());
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A process, as the system sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Process(u32);
+
+impl Process {
+    /// The processor time it has used so far.
+    pub fn cpu(self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).expect("a process");
+        let (_, fields) = stat.rsplit_once(')').expect("the name's end");
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // utime and stime, the 14th and 15th of proc(5), in hundredths of a second.
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+            .sum();
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// The memory it has taken at most, in bytes.
+    pub fn peak_memory(self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("a process");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("its peak");
+        let kilobytes = peak.trim().trim_end_matches(" kB");
+        1024 * kilobytes.parse::<u64>().expect("kilobytes")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,81 @@
+//! Things to test with, made through the API.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::TestApp;
+
+impl TestApp {
+    pub async fn a_provider(&self, name: &str) -> i64 {
+        let body = json!({"name": name, "api_type": "openai"});
+        id(&self.post("/v1/providers", &body).await.created())
+    }
+
+    pub async fn a_model(&self, provider_id: i64, name: &str) -> i64 {
+        let body = json!({"provider_id": provider_id, "model_name": name});
+        id(&self.post("/v1/models", &body).await.created())
+    }
+
+    pub async fn an_agent(&self, name: &str) -> i64 {
+        id(&self
+            .post("/v1/agents", &json!({"name": name}))
+            .await
+            .created())
+    }
+
+    pub async fn an_agent_on(&self, name: &str, model_id: i64) -> i64 {
+        let body = json!({"name": name, "model_id": model_id});
+        id(&self.post("/v1/agents", &body).await.created())
+    }
+
+    pub async fn a_circle(&self, name: &str) -> Value {
+        self.post("/v1/circles", &json!({"name": name}))
+            .await
+            .created()
+    }
+
+    pub async fn a_member(&self, circle: &str, agent_id: i64) -> Value {
+        let body = json!({"agent_id": agent_id});
+        let path = format!("/v1/circles/{circle}/members");
+        self.post(&path, &body).await.created()
+    }
+
+    /// One field over the rows of a list.
+    pub async fn listed(&self, path: &str, field: &str) -> Vec<Value> {
+        let page = self.get(path).await.ok();
+        column(&page, field).into_iter().cloned().collect()
+    }
+
+    /// How many rows a list has.
+    pub async fn total(&self, list: &str) -> Value {
+        let joint = if list.contains('?') { '&' } else { '?' };
+        let path = format!("{list}{joint}count=true&limit=1");
+        let page = self.get(&path).await.ok();
+        page["total"].clone()
+    }
+}
+
+/// All fields of `expected` are in `body` as they are there.
+#[track_caller]
+pub fn assert_holds(body: &Value, expected: &Value) {
+    for (field, value) in expected.as_object().expect("an object") {
+        assert_eq!(body[field], *value, "{field}");
+    }
+}
+
+/// A moment in a body. Its text has as many digits as it needs, so texts don't compare.
+#[track_caller]
+pub fn moment(field: &Value) -> DateTime<Utc> {
+    let text = field.as_str().expect("a text");
+    text.parse().expect("a moment")
+}
+
+pub fn id(body: &Value) -> i64 {
+    body["id"].as_i64().expect("an id")
+}
+
+/// The values of one field over the rows of a page.
+pub fn column<'b>(page: &'b Value, field: &str) -> Vec<&'b Value> {
+    let rows = page["data"].as_array().expect("a page");
+    rows.iter().map(|row| &row[field]).collect()
+}

@@ -1,0 +1,220 @@
+//! A PostgreSQL server of the tests' own, from the installed binaries. It lives as long as this
+//! process and not a moment longer: its keeper ends it when the pipe from here closes, however this
+//! process ends.
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use sea_orm::sqlx::{Connection, PgConnection};
+
+pub const HELP: &str = "the tests need PostgreSQL 15 or later: install it (on Debian and Ubuntu: \
+    apt-get install postgresql) or set TEST_DATABASE_URL to a server on which databases may be \
+    created, as postgres://user:password@localhost/postgres";
+
+/// A password for the one user, `test`, who is let in with any: to check one takes a debug build a
+/// tenth of a second. Everybody else needs theirs.
+pub const PASSWORD: &str = "let-me-in";
+
+/// Whether what was committed must outlive a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// No: the tests run faster.
+    Off,
+    /// Yes, as in production.
+    On,
+}
+
+/// A server with a folder and a port of its own; stopped when dropped.
+#[derive(Debug)]
+pub struct PostgresServer {
+    binaries: PathBuf,
+    data: PathBuf,
+    unprivileged: Vec<String>,
+    port: u16,
+    keeper: Option<Child>,
+}
+
+impl PostgresServer {
+    /// Makes a server that is not started yet.
+    pub fn create(durability: Durability) -> Self {
+        let data = tempfile::Builder::new()
+            .prefix("circle-registry-pg-")
+            .tempdir()
+            .expect("a folder")
+            .keep();
+        let server = Self {
+            binaries: find_binaries().expect(HELP),
+            unprivileged: as_unprivileged(&data),
+            data,
+            port: free_port(),
+            keeper: None,
+        };
+        server.init();
+        server.configure(durability);
+        server
+    }
+
+    fn init(&self) {
+        let made = Command::new(&self.unprivileged[0])
+            .args(&self.unprivileged[1..])
+            .arg(self.binaries.join("initdb"))
+            .args(["--username=test", "--encoding=UTF8", "--locale=C.UTF-8"])
+            .args(["--auth=trust", "--no-sync", "-D"])
+            .arg(self.data.join("db"))
+            .output()
+            .expect("initdb runs");
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{said}");
+    }
+
+    fn configure(&self, durability: Durability) {
+        let mut configuration = fs::OpenOptions::new()
+            .append(true)
+            .open(self.data.join("db/postgresql.conf"))
+            .expect("postgresql.conf");
+        let port = self.port;
+        let fast = match durability {
+            Durability::Off => "fsync = off\nsynchronous_commit = off\nfull_page_writes = off",
+            Durability::On => "",
+        };
+        writeln!(
+            configuration,
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
+             max_connections = 300\n{fast}"
+        )
+        .expect("the configuration is written");
+        let access = "host all test 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(self.data.join("db/pg_hba.conf"), access).expect("the access is written");
+    }
+
+    /// The URL of a database on this server.
+    pub fn url_of(&self, database: &str) -> String {
+        format!(
+            "postgres://test:{PASSWORD}@127.0.0.1:{}/{database}",
+            self.port
+        )
+    }
+
+    /// Starts it. It may take a moment to accept.
+    pub fn start(&mut self) {
+        assert!(self.keeper.is_none(), "it runs already");
+        // The keeper waits for a word, after which the folder stays, or for the end of its input,
+        // which is the end of this process. SIGQUIT is what `pg_ctl stop -m immediate` sends.
+        let script = r#""$@" >>"$0/log" 2>&1 &
+            read -r word; kill -QUIT $!; wait; [ "$word" = stop ] || rm -rf "$0""#;
+        let keeper = Command::new("sh")
+            .args(["-c", script])
+            .arg(&self.data)
+            .args(&self.unprivileged)
+            .arg(self.binaries.join("postgres"))
+            .arg("-D")
+            .arg(self.data.join("db"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        self.keeper = Some(keeper);
+    }
+
+    /// Starts it and waits until it lets clients in.
+    pub async fn start_ready(&mut self) {
+        self.start();
+        self.accepts().await;
+    }
+
+    /// Waits until it lets clients in.
+    pub async fn accepts(&self) {
+        let url = self.url_of("postgres");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            match PgConnection::connect(&url).await {
+                Ok(connection) => return connection.close().await.expect("closed"),
+                Err(error) => assert!(Instant::now() < deadline, "it lets nobody in: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Stops it at once, in the middle of whatever it does, as a crash would.
+    pub fn stop_immediately(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            let mut input = keeper.stdin.take().expect("the keeper's input");
+            let _ = input.write_all(b"stop\n");
+            let _ = keeper.wait();
+        }
+    }
+
+    /// From its next start on it waits for a primary, lets clients in, and takes no writes.
+    pub fn become_a_standby(&self) {
+        fs::write(self.data.join("db/standby.signal"), "").expect("the signal is written");
+    }
+
+    /// Leaves it running until this process ends.
+    pub fn leave_running(mut self) {
+        std::mem::forget(self.keeper.take());
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        self.stop_immediately();
+        let _ = fs::remove_dir_all(&self.data);
+    }
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// The folder of the newest installed server.
+fn find_binaries() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    for (root, rest) in [
+        ("/usr/lib/postgresql", "bin"),
+        ("/usr/local/opt", "bin"),
+        ("/opt/homebrew/opt", "bin"),
+    ] {
+        let versions = fs::read_dir(root).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> = versions.map(|entry| entry.path().join(rest)).collect();
+        found.sort();
+        places.extend(found.into_iter().rev());
+    }
+    places
+        .into_iter()
+        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
+}
+
+/// PostgreSQL refuses to run as root; then the words that make a command run as `postgres`, who
+/// also gets the folder.
+fn as_unprivileged(data: &Path) -> Vec<String> {
+    if !is_root() {
+        return vec!["env".to_owned()];
+    }
+    let given = Command::new("chown").arg("postgres").arg(data).status();
+    assert!(given.is_ok_and(|status| status.success()), "{HELP}");
+    [
+        "setpriv",
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+        "--",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
