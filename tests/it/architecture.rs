@@ -2,6 +2,7 @@
 //! those below it. An import upwards fails here, with the file and the module.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -109,6 +110,75 @@ fn an_import_is_found_however_it_is_written() {
             "circles", "error", "models", "poem", "search", "sort", "write"
         ]
     );
+}
+
+/// Names that SeaORM gives a meaning: one of each is in every entity or migration.
+const NAMED_BY_SEA_ORM: [&str; 7] = [
+    "ActiveModel",
+    "Column",
+    "Entity",
+    "Migration",
+    "Model",
+    "PrimaryKey",
+    "Relation",
+];
+
+/// Names that several modules still share: those of `http` and `secrets`; `middleware::validation` and
+/// `secrets`; `sort`, `rows` and `keys`; `members` and `openapi`; `circles` and `keys`; `http` and `rows`.
+const SHARED: [&str; 6] = ["Findings", "Format", "Key", "Operation", "State", "Written"];
+
+#[test]
+fn no_type_name_is_declared_twice() {
+    let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in ["src", "entity/src", "migration/src"] {
+        let mut files = Vec::new();
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut files,
+        );
+        assert!(!files.is_empty(), "{folder} was not found");
+        for path in files {
+            for name in code_of(&path).lines().filter_map(declared_type) {
+                let file = path.display().to_string();
+                declared.entry(name).or_default().push(file);
+            }
+        }
+    }
+    let is_expected = |name: &str| NAMED_BY_SEA_ORM.contains(&name) || SHARED.contains(&name);
+    declared.retain(|name, files| files.len() > 1 && !is_expected(name));
+    assert!(declared.is_empty(), "{declared:#?}");
+}
+
+#[test]
+fn a_declared_type_is_found_but_no_associated_one() {
+    for (line, name) in [
+        ("pub(crate) struct Answer<T>(T);", Some("Answer")),
+        ("    enum Local {", Some("Local")),
+        ("pub trait HasEtag {", Some("HasEtag")),
+        ("type Created<T> = Answer<T>;", Some("Created")),
+        ("    type Output = Response;", None),
+        ("let struct_name = 1;", None),
+        ("    pub struct $name {", None),
+    ] {
+        assert_eq!(declared_type(line).as_deref(), name, "{line}");
+    }
+}
+
+/// The name of the type that a line declares.
+fn declared_type(line: &str) -> Option<String> {
+    let is_inside = line.starts_with(' ');
+    let line = line.trim_start();
+    let line = match line.strip_prefix("pub") {
+        Some(rest) => rest.split_once(' ')?.1,
+        None => line,
+    };
+    let (keyword, rest) = line.split_once(' ')?;
+    // Inside an impl or a trait, `type` declares an associated type.
+    let declares =
+        ["struct", "enum", "trait"].contains(&keyword) || keyword == "type" && !is_inside;
+    // A macro's parameter is no name.
+    let name = first_name(rest);
+    (declares && !name.is_empty()).then_some(name)
 }
 
 fn imports() -> Vec<Import> {
