@@ -4,6 +4,7 @@ mod concurrent_migrators;
 mod constraints;
 mod indexes;
 mod migrations;
+mod roster_revisions;
 
 use entity::{
     agent, api_key, audit_entry, circle, conversation, member, message, model, participant,
