@@ -1,6 +1,6 @@
-//! How many allocations a roster takes, and of how much, from the socket to the socket: figures that
-//! hardly depend on the machine or its load, so that a change which makes the hot path dearer is seen
-//! here. In a binary of its own, because the counter counts all that this process does.
+//! The number and size of allocations per roster, from socket to socket. The figures hardly depend on
+//! the machine or its load, so they show a change that makes the hot path more expensive. This is a
+//! binary of its own, because the counter counts all allocations of the process.
 
 use std::{alloc::System, net::SocketAddr};
 
@@ -20,7 +20,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const MEMBERS: usize = 20;
 const REQUESTS: usize = 100;
 
-/// A client that allocates nothing once it is there.
+/// A client that does not allocate after it has connected.
 struct Client {
     stream: TcpStream,
     request: Vec<u8>,
@@ -36,7 +36,7 @@ impl Client {
         }
     }
 
-    /// Asks once and reads the answer to its end.
+    /// Sends a request and reads the response to its end.
     async fn ask(&mut self) -> &str {
         let mut read = 0;
         let sent = self.stream.write_all(&self.request).await;
@@ -57,7 +57,7 @@ impl Client {
         str::from_utf8(&self.answer[..read]).expect("a text")
     }
 
-    /// Allocations for one answer, over many, and how many KiB they are of.
+    /// The mean number of allocations per response, and their size in KiB.
     async fn allocations(&mut self) -> (usize, usize) {
         for _ in 0..REQUESTS {
             assert!(self.ask().await.starts_with("HTTP/1.1 200 OK\r\n"));
@@ -94,10 +94,10 @@ async fn fill(db: &impl ConnectionTrait) {
 #[tokio::test]
 async fn a_roster_takes_few_allocations() {
     on_both_databases(async |database| {
-        // Measured: 120 on SQLite and 112 on PostgreSQL, 77 and 74 where the roster is kept, of 86 and
-        // 17 KiB; a tenth on top is for other versions of the libraries. Twenty members take about
-        // three each, which the driver makes of a row: one of ours a member more, and this fails. Of
-        // the KiB many are futures, which everything that is awaited anywhere makes larger.
+        // Measured: 120 on SQLite and 112 on PostgreSQL, 77 and 74 if the roster is cached, of 86 and
+        // 17 KiB. The limits are a tenth higher, for other versions of the libraries. The driver makes
+        // about three allocations for each of the twenty rows. One more per member would fail this
+        // test. Many of the KiB are futures, which grow with everything that they await.
         for (mebibytes, most, most_kibibytes) in [(0, 132, 95), (16, 85, 19)] {
             let mut settings = database.settings();
             settings.server.roster_cache_mib = mebibytes;

@@ -124,7 +124,8 @@ const NAMED_BY_SEA_ORM: [&str; 7] = [
 ];
 
 /// Names that several modules still share: those of `http` and `secrets`; `middleware::validation` and
-/// `secrets`; `sort`, `rows` and `keys`; `members` and `openapi`; `circles` and `keys`; `http` and `rows`.
+/// `secrets`; `sort`, `rows` and `keys`; `members` and `openapi`; `circles` and `keys`; `http` and
+/// `rows`.
 const SHARED: [&str; 6] = ["Findings", "Format", "Key", "Operation", "State", "Written"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every operation of the description against every state that a caller's key can be in.
+//! Every operation, called with a key in every state that a key can be in.
 
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -7,18 +7,18 @@ use test_support::{Answer, Backend, TestApp, TestDatabase, keys::TestKey, on_bot
 
 const SCOPES: [&str; 4] = ["read", "write", "admin", "handles"];
 
-/// An operation as the description has it.
+/// An operation of the description.
 struct Operation {
     name: String,
     method: Method,
     path: String,
     takes_body: bool,
-    /// The scope it needs; none where it is public.
+    /// The scope that it requires; none if it is public.
     needs: Option<String>,
 }
 
 impl Operation {
-    /// All of them, asking for things that are not there.
+    /// All operations, with paths to rows that do not exist.
     fn all(description: &Value) -> Vec<Self> {
         let paths = description["paths"].as_object().expect("paths");
         let items = paths.iter().map(|(path, item)| (path, item.as_object()));
@@ -54,7 +54,7 @@ impl Operation {
         }
     }
 
-    /// Its answer to who shows this, or nothing.
+    /// The response to a request with this `Authorization`, or without it.
     async fn answer(&self, app: &TestApp, authorization: Option<&str>) -> Answer {
         let mut request = app.request(self.method.clone(), &self.path);
         if let Some(authorization) = authorization {
@@ -67,7 +67,7 @@ impl Operation {
     }
 }
 
-/// Whether a key of one scope may do what needs another, as the README has it.
+/// Whether a scope includes another, as docs/authentication.md says.
 fn includes(scope: &str, needed: &str) -> bool {
     match scope {
         "admin" => true,
@@ -83,7 +83,7 @@ fn refused(answer: Answer, status: u16, code: &str, challenge: &str, case: &str)
     assert!(problem.get("errors").is_none(), "{case}: {text}");
 }
 
-/// A token that is sound in itself, for a key of the same id, but of another service.
+/// A well-formed token of another service, for a key of the same id.
 async fn a_stranger_s_token(key: &TestKey) -> String {
     let database = TestDatabase::create(Backend::Sqlite).await;
     let app = TestApp::start(database.backend, database.settings()).await;
@@ -236,7 +236,7 @@ async fn who_may_not_is_told_so_before_anything_else_is_looked_at() {
             let answer = Answer::to(request.bearer_auth(&reader.token)).await;
             answer.problem(403, "forbidden");
         }
-        // A body that is larger than any is read away, so that the answer arrives.
+        // The service reads a body that is too large and discards it, so that the response arrives.
         let large = vec![b' '; 3 << 20];
         let answer = app
             .post_text("/v1/circles", "application/json", large)

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use test_support::{
     TestApp,
-    factories::{assert_holds, moment},
+    factories::{assert_holds, timestamp},
     on_both,
 };
 
-/// An agent with something in every field.
+/// An agent with every field set.
 fn ada(model_id: i64) -> Value {
     json!({
         "name": "Ada", "role": "Rust reviewer", "system_prompt": "You review.\n\"Kindly\" 🦀",
@@ -55,7 +55,7 @@ async fn an_agent_is_created_read_updated_and_deleted() {
         let updated = app.patch(&location, &bob(second)).await.ok();
         assert_holds(&updated, &bob(second));
         assert_eq!(updated["created_at"], created["created_at"]);
-        assert!(moment(&updated["updated_at"]) > moment(&created["updated_at"]));
+        assert!(timestamp(&updated["updated_at"]) > timestamp(&created["updated_at"]));
         assert_eq!(app.get(&location).await.ok(), updated);
 
         app.delete(&location).await.no_content();
@@ -268,7 +268,7 @@ async fn deleting_an_agent_hides_it_and_ends_its_memberships() {
             let (ended, going_on) = (&members["data"][0], &members["data"][1]);
             assert_eq!(ended["agent_id"], leaves);
             assert_eq!(ended["is_active"], false);
-            assert!(moment(&ended["left_at"]) > moment(&ended["joined_at"]));
+            assert!(timestamp(&ended["left_at"]) > timestamp(&ended["joined_at"]));
             assert_eq!(going_on["left_at"], Value::Null);
         }
     })

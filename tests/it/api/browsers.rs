@@ -1,4 +1,4 @@
-//! What browsers are told: headers beside every answer, and whose pages may ask.
+//! Browsers: security headers of every response, and CORS.
 
 use circle_registry::config::CorsOrigin;
 use reqwest::Method;
@@ -116,7 +116,7 @@ async fn only_pages_of_listed_sites_may_ask_and_read() {
             );
             asked.problem(405, "method_not_allowed");
         }
-        // An error is read like any answer.
+        // Pages can read an error like any other response.
         let request = app.request(Method::GET, "/v1/circles");
         let refused = Answer::to(request.header("origin", LISTED)).await;
         assert_eq!(refused.header("access-control-allow-origin"), LISTED);

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use test_support::{
-    factories::{assert_holds, moment},
+    factories::{assert_holds, timestamp},
     on_both,
 };
 
-/// A circle with something in every field.
+/// A circle with every field set.
 fn review_team() -> Value {
     json!({
         "name": "Review-Team.1", "display_name": "Review team", "description": "Reviews.\nAll.",
@@ -44,7 +44,7 @@ async fn a_circle_is_created_read_updated_and_deleted() {
         let mut updated = app.patch(&location, &changes()).await.ok();
         assert_holds(&updated, &changes());
         assert_eq!(updated["id"], created["id"]);
-        assert!(moment(&updated["updated_at"]) > moment(&created["updated_at"]));
+        assert!(timestamp(&updated["updated_at"]) > timestamp(&created["updated_at"]));
         app.get(&location).await.problem(404, "not_found");
         updated["members"] = json!([]);
         assert_eq!(app.get("/v1/circles/writers").await.ok(), updated);
@@ -205,12 +205,12 @@ async fn a_circle_starts_and_stops_and_doing_so_twice_changes_nothing() {
         let stopped = app.post("/v1/circles/team/stop", &Value::Null).await.ok();
         assert_eq!(stopped["status"], "stopped");
         assert_eq!(stopped["started_at"], started["started_at"]);
-        assert!(moment(&stopped["stopped_at"]) > moment(&stopped["started_at"]));
+        assert!(timestamp(&stopped["stopped_at"]) > timestamp(&stopped["started_at"]));
         let again = app.post("/v1/circles/team/stop", &Value::Null).await.ok();
         assert_eq!(again, stopped);
 
         let restarted = app.post("/v1/circles/team/start", &Value::Null).await.ok();
-        assert!(moment(&restarted["started_at"]) > moment(&stopped["stopped_at"]));
+        assert!(timestamp(&restarted["started_at"]) > timestamp(&stopped["stopped_at"]));
         for action in ["start", "stop"] {
             let path = format!("/v1/circles/nobody/{action}");
             let answer = app.post(&path, &Value::Null).await;
@@ -236,7 +236,7 @@ async fn a_patch_of_the_status_leaves_the_marks_of_starting_and_stopping() {
         let running = to("running").await;
         assert_eq!(running["started_at"], paused["started_at"], "it went on");
         let stopped = to("stopped").await;
-        assert!(moment(&stopped["stopped_at"]) > moment(&stopped["started_at"]));
+        assert!(timestamp(&stopped["stopped_at"]) > timestamp(&stopped["started_at"]));
         app.patch("/v1/circles/team", &json!({"status": "asleep"}))
             .await
             .invalid(&["#/status"]);

@@ -1,4 +1,4 @@
-//! The documents: the description as it is committed, and Swagger UI.
+//! The documents that the service serves: the OpenAPI description, and Swagger UI.
 
 use std::io::Read;
 

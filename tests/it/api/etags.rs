@@ -1,10 +1,10 @@
-//! Conditional requests: an ETag names a state, and a change can be tied to one.
+//! Conditional requests: an ETag identifies a state, and a change can require one.
 
 use serde_json::{Value, json};
 
 use test_support::{TestApp, factories::id, on_both};
 
-/// One of everything, with the path it is at and a change that can be made to it.
+/// Creates a row of every resource, and returns their paths, each with a change.
 async fn one_of_everything(app: &TestApp) -> Vec<(String, Value)> {
     let provider = app.a_provider("p").await;
     let model = app.a_model(provider, "m").await;

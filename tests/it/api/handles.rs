@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use test_support::{TestApp, TestDatabase, binary, factories::id, on_both, on_both_databases};
 
-/// The part of a handle's prompt that came from `source`.
+/// The part of a handle's prompt that comes from `source`.
 fn part_from(handle: &Value, source: &str) -> Option<String> {
     let prompt: Vec<char> = handle["system_prompt"]
         .as_str()
@@ -50,7 +50,7 @@ async fn post(app: &TestApp, path: &str, body: Value) -> i64 {
     created["id"].as_i64().unwrap_or_default()
 }
 
-/// A provider with a key variable and a model with everything said.
+/// A provider with a key variable, and a model with all fields set.
 async fn a_sound_model(app: &TestApp) -> i64 {
     let provider = json!({
         "name": "acme", "api_type": "openai", "base_url": "https://api.acme.example/v1",

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a POST sent again is answered again, and not done again.
+//! `Idempotency-Key`: a repeated POST gets the stored response, and is not executed again.
 
 use reqwest::Method;
 use sea_orm::ConnectionTrait;
@@ -16,7 +16,7 @@ async fn post(app: &TestApp, path: &str, key: &str, body: Option<&Value>) -> Ans
     Answer::to(request).await
 }
 
-/// A POST for every resource, in an order in which they work.
+/// A POST for every resource, in an order in which they succeed.
 fn posts() -> Vec<(&'static str, Option<Value>)> {
     vec![
         (

@@ -1,4 +1,4 @@
-//! API keys: made, listed, revoked, and what is told of them.
+//! API keys: creating, listing and revoking them, and what responses reveal.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use test_support::{
     Answer, TestApp, TestDatabase, binary,
-    factories::{column, moment},
+    factories::{column, timestamp},
     keys::TestKey,
     on_both, on_both_databases,
 };
@@ -39,7 +39,7 @@ async fn a_key_s_token_is_told_once_and_kept_nowhere() {
     .await;
 }
 
-/// What the database holds of keys.
+/// All that the database stores about keys.
 async fn stored_keys(app: &TestApp) -> String {
     let rows = api_key::Entity::find().all(app.database.connection());
     format!("{:?}", rows.await.expect("rows"))
@@ -60,8 +60,8 @@ async fn keys_are_listed_got_and_revoked_and_stay_in_the_list() {
             answer.problem(401, "unauthenticated");
         }
         let row = app.get_with(&path, &admin.token).await.ok();
-        let revoked = moment(&row["revoked_at"]);
-        assert!(revoked <= Utc::now() && revoked >= moment(&row["created_at"]));
+        let revoked = timestamp(&row["revoked_at"]);
+        assert!(revoked <= Utc::now() && revoked >= timestamp(&row["created_at"]));
         assert!(row.get("token").is_none() && row.get("secret_hash").is_none());
 
         let page = app.get_with("/v1/keys?limit=1&count=true", &admin.token);
@@ -87,8 +87,8 @@ async fn keys_are_listed_got_and_revoked_and_stay_in_the_list() {
 async fn a_key_ends_when_it_was_said_to() {
     on_both(async |app| {
         let admin = app.first_key().await;
-        let at = |moment: chrono::DateTime<Utc>| {
-            let body = json!({"name": "short", "scopes": ["read"], "expires_at": moment});
+        let at = |time: chrono::DateTime<Utc>| {
+            let body = json!({"name": "short", "scopes": ["read"], "expires_at": time});
             let app = &app;
             let token = &admin.token;
             async move { app.ask(Method::POST, "/v1/keys", Some(&body), token).await }
@@ -98,7 +98,7 @@ async fn a_key_ends_when_it_was_said_to() {
         let short = TestKey::of(&at(Utc::now() + TimeDelta::seconds(2)).await.created());
         let path = format!("/v1/keys/{}", short.id);
         let row = app.get_with(&path, &admin.token).await.ok();
-        let ends = moment(&row["expires_at"]);
+        let ends = timestamp(&row["expires_at"]);
         loop {
             let asked = Utc::now();
             let answer = app.get_with("/v1/circles", &short.token).await;
@@ -176,13 +176,13 @@ async fn what_one_key_did_is_not_replayed_to_another() {
 async fn the_last_use_is_written_at_most_once_a_minute() {
     on_both(async |app| {
         let key = app.first_key().await;
-        let noted = moment(&app.use_is_recorded(&key).await["last_used_at"]);
+        let noted = timestamp(&app.use_is_recorded(&key).await["last_used_at"]);
         assert!(Utc::now() - noted < TimeDelta::minutes(1));
         for _ in 0..5 {
             app.get_with("/v1/circles", &key.token).await.ok();
         }
         let row = app.use_is_recorded(&key).await;
-        assert_eq!(moment(&row["last_used_at"]), noted);
+        assert_eq!(timestamp(&row["last_used_at"]), noted);
     })
     .await;
 }

@@ -1,4 +1,5 @@
-//! The API, resource by resource and rule by rule, over HTTP. Every test runs on SQLite and on PostgreSQL.
+//! The API, resource by resource and rule by rule, over HTTP. Every test runs on SQLite and on
+//! PostgreSQL.
 
 mod access;
 mod agents;

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use test_support::{
-    factories::{assert_holds, moment},
+    factories::{assert_holds, timestamp},
     on_both,
 };
 
-/// A model with something in every field.
+/// A model with every field set.
 fn sonnet(provider_id: i64) -> Value {
     json!({
         "provider_id": provider_id, "model_name": "anthropic/claude-sonnet@4:5",
@@ -48,7 +48,7 @@ async fn a_model_is_created_read_updated_and_deleted() {
         assert_holds(&updated, &changes());
         assert_eq!(updated["provider_id"], provider);
         assert_eq!(updated["created_at"], created["created_at"]);
-        assert!(moment(&updated["updated_at"]) > moment(&created["updated_at"]));
+        assert!(timestamp(&updated["updated_at"]) > timestamp(&created["updated_at"]));
         assert_eq!(app.get(&location).await.ok(), updated);
 
         app.delete(&location).await.no_content();

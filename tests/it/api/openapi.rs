@@ -1,4 +1,4 @@
-//! The description: it is complete, and it is true.
+//! The OpenAPI description is complete and true.
 
 use std::collections::BTreeSet;
 
@@ -91,7 +91,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
     assert_eq!(ids.len(), count, "operation ids are unique");
 }
 
-/// What a reference to a component stands for.
+/// The component that a reference refers to.
 fn resolved<'d>(description: &'d Value, node: &'d Value) -> &'d Value {
     node["$ref"].as_str().map_or(node, |reference| {
         let target = description.pointer(reference.trim_start_matches('#'));
@@ -99,7 +99,7 @@ fn resolved<'d>(description: &'d Value, node: &'d Value) -> &'d Value {
     })
 }
 
-/// Whether a schema is of what is sent, by its name.
+/// Whether a schema is that of a request, by its name.
 fn is_request(name: &str) -> bool {
     let kinds = ["Create", "Update", "Batch", "Operation", "Set"];
     kinds.iter().any(|kind| name.ends_with(kind))
@@ -216,8 +216,8 @@ fn every_field_of_a_request_has_a_bound() {
     }
 }
 
-/// Holds a JSON value against a schema of the description: no field too many, none too few, every
-/// one of its type.
+/// Checks a JSON value against a schema of the description: no unknown field, no missing field, and
+/// every field of its type.
 fn conforms(description: &Value, schema: &Value, value: &Value, at: &str) {
     if value.is_null() {
         let nullable = schema["nullable"] == true || schema["oneOf"][1]["nullable"] == true;
@@ -328,7 +328,7 @@ async fn what_is_answered_is_what_is_declared() {
     .await;
 }
 
-/// One of everything, all fields given, and one of everything with as little as possible.
+/// Creates two rows of every resource: one with all fields, and one with as few as possible.
 async fn fill(app: &TestApp) {
     let description = committed();
     for (schema, path, least) in [

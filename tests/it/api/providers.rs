@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use test_support::{
-    factories::{id, moment},
+    factories::{id, timestamp},
     on_both,
 };
 
@@ -35,7 +35,7 @@ async fn a_provider_is_created_read_updated_and_deleted() {
             updated["base_url"], created["base_url"],
             "an absent field stays"
         );
-        assert!(moment(&updated["updated_at"]) > moment(&created["updated_at"]));
+        assert!(timestamp(&updated["updated_at"]) > timestamp(&created["updated_at"]));
         assert_eq!(app.patch(&location, &json!({})).await.ok(), updated);
 
         app.delete(&location).await.no_content();

@@ -1,10 +1,10 @@
-//! How often one caller may ask, and that it is nobody else's concern.
+//! Rate limits: each caller has its own.
 
 use std::time::Duration;
 
 use test_support::{Answer, TestApp, TestDatabase, on_both_databases};
 
-/// A service with limits that a test can reach.
+/// A service with low limits.
 async fn limited(database: &TestDatabase) -> TestApp {
     let mut settings = database.settings();
     settings.server.rate_limit_reads = 5;
@@ -13,7 +13,7 @@ async fn limited(database: &TestDatabase) -> TestApp {
     TestApp::start(database.backend, settings).await
 }
 
-/// One of the answers of a caller that asks without pause is that it asks too often.
+/// Sends requests until one gets 429.
 async fn until_limited(app: &TestApp, path: &str, token: &str) -> Answer {
     for _ in 0..500 {
         let answer = app.get_with(path, token).await;

@@ -1,11 +1,11 @@
-//! Bringing back agents and circles that were deleted.
+//! Restoring deleted agents and circles.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use test_support::{
     Answer, TestApp,
-    factories::{assert_holds, id, moment},
+    factories::{assert_holds, id, timestamp},
     on_both,
 };
 
@@ -35,7 +35,7 @@ async fn a_restored_agent_is_as_it_was_without_its_memberships() {
         let mut expected = created.clone();
         expected["updated_at"] = restored["updated_at"].clone();
         assert_eq!(restored, expected);
-        assert!(moment(&restored["updated_at"]) > moment(&created["updated_at"]));
+        assert!(timestamp(&restored["updated_at"]) > timestamp(&created["updated_at"]));
         assert_eq!(app.get(&path).await.ok(), restored);
         assert_eq!(app.listed("/v1/agents", "name").await, ["Ada"]);
 

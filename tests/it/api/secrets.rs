@@ -1,4 +1,5 @@
-//! What may not be stored: secrets, and addresses that prompts and keys would be sent to in the clear.
+//! What the API refuses to store: secrets, and addresses to which prompts and keys would travel
+//! unencrypted.
 
 use serde_json::{Value, json};
 

@@ -1,11 +1,10 @@
-//! A `begin()` that nobody waits for to its end. sqlx 0.9 does not take back a BEGIN that is on its
-//! way to PostgreSQL: the session goes back to the pool inside a transaction that nobody knows of,
-//! and what others write by it is never committed.
+//! A `begin()` that is cancelled. sqlx 0.9 does not take back a BEGIN that is on its way to PostgreSQL:
+//! the session returns to the pool inside a transaction, and later writes on it are never committed.
 //!
-//! Three things keep that from us, each of which hides that another is missing, so that each has a
-//! test here that fails without it: unsafe requests run to their end (`http::detach`), a transaction
-//! begins in a task of its own (`Database::begin`), and a session that comes back inside a
-//! transaction is closed (`hooks`).
+//! Three defences prevent that. Each hides the absence of another, so each has a test here that fails
+//! without it: unsafe requests run to completion (`middleware::run_to_completion`), a transaction
+//! begins in a task of its own (`Database::begin`), and a session that returns inside a transaction is
+//! closed (`hooks`).
 
 use std::{pin::pin, time::Duration};
 
@@ -26,11 +25,11 @@ use test_support::{
     settings_for, texts_of,
 };
 
-/// How late PostgreSQL's answers are while a `begin()` is dropped.
-const LATE: Duration = Duration::from_millis(300);
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The delay of PostgreSQL's answers while a `begin()` is dropped.
+const ANSWER_DELAY: Duration = Duration::from_millis(300);
+const BEGIN_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A database behind a proxy, with a table for what is written.
+/// A database behind a proxy, with a table `notes`.
 struct Scene {
     database: TestDatabase,
     proxy: Proxy,
@@ -52,26 +51,26 @@ impl Scene {
         }
     }
 
-    /// Drops a `begin()` when PostgreSQL has been asked, and before it has answered.
+    /// Drops a `begin()` after PostgreSQL has received it and before it has answered.
     async fn drop_midway(&self, begin: impl Future) {
-        let asked = self.proxy.a_begin();
-        self.proxy.hold_answers_back(LATE);
+        let asked = self.proxy.next_begin();
+        self.proxy.delay_answers(ANSWER_DELAY);
         {
-            let (begin, asked) = (pin!(begin), pin!(timeout(PATIENCE, asked)));
+            let (begin, asked) = (pin!(begin), pin!(timeout(BEGIN_TIMEOUT, asked)));
             tokio::select! {
                 _ = begin => panic!("it was answered too soon"),
                 asked = asked => asked.expect("it was asked"),
             }
         }
-        self.proxy.hold_answers_back(Duration::ZERO);
+        self.proxy.delay_answers(Duration::ZERO);
     }
 
-    /// What of the notes others can see.
+    /// The notes that are committed.
     async fn notes(&self) -> Vec<String> {
         texts_of(&self.database.url, "SELECT note FROM notes ORDER BY note").await
     }
 
-    /// The sessions of others that sit in a transaction.
+    /// The other sessions that are inside a transaction.
     async fn in_transaction(&self) -> Vec<String> {
         texts_of(
             &self.database.url,
@@ -98,7 +97,7 @@ async fn write(db: &impl ConnectionTrait, note: &str) {
     );
 }
 
-/// The session that a pool of one works with.
+/// The backend process of the only session of a pool.
 async fn session(db: &impl ConnectionTrait) -> i32 {
     let sql = Statement::from_string(db.get_database_backend(), "SELECT pg_backend_pid()");
     let row = db.query_one_raw(sql).await.expect("an answer");
@@ -113,7 +112,7 @@ async fn pool_of_one(url: &str, suspicion: &Distrust) -> DatabaseConnection {
         .expect("a pool")
 }
 
-/// Where this fails, the driver has learnt to take a BEGIN back, and we can do with less.
+/// If this fails, the driver takes a BEGIN back, and some of the defences can go.
 #[tokio::test]
 async fn the_driver_alone_loses_what_is_written_after_a_begin_that_was_dropped() {
     let scene = Scene::set().await;
@@ -131,7 +130,7 @@ async fn the_driver_alone_loses_what_is_written_after_a_begin_that_was_dropped()
     scene.clear().await;
 }
 
-/// What is written by the pool's only session is there for others, which it was not by the one before.
+/// The pool has replaced its only session, and what the new one writes is committed.
 async fn has_a_new_session(scene: Scene, db: DatabaseConnection, before: i32) {
     write(&db, "answered").await;
     assert_eq!(scene.notes().await, ["answered"]);
@@ -141,7 +140,7 @@ async fn has_a_new_session(scene: Scene, db: DatabaseConnection, before: i32) {
     scene.clear().await;
 }
 
-/// Fails where `hooks` believes every session that comes back.
+/// Fails if `hooks` trusts every session that returns.
 #[tokio::test]
 async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
     let scene = Scene::set().await;
@@ -151,8 +150,8 @@ async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
     has_a_new_session(scene, db, before).await;
 }
 
-/// The answer is there when the session comes back, so that nothing about it looks unfinished. Fails
-/// where `hooks` does not ask a session whether it is in a transaction.
+/// The answer has arrived when the session returns, so the session looks clean. Fails if `hooks` does
+/// not ask a session whether it is in a transaction.
 #[tokio::test]
 async fn a_session_that_comes_back_inside_a_transaction_is_closed_where_there_is_suspicion() {
     let scene = Scene::set().await;
@@ -161,22 +160,22 @@ async fn a_session_that_comes_back_inside_a_transaction_is_closed_where_there_is
     let before = session(&db).await;
     {
         let mut begin = pin!(db.begin());
-        let asked = scene.proxy.a_begin();
-        scene.proxy.hold_answers_back(LATE);
+        let asked = scene.proxy.next_begin();
+        scene.proxy.delay_answers(ANSWER_DELAY);
         tokio::select! {
             _ = &mut begin => panic!("it was answered too soon"),
-            asked = timeout(PATIENCE, asked) => asked.expect("it was asked"),
+            asked = timeout(BEGIN_TIMEOUT, asked) => asked.expect("it was asked"),
         }
-        // The answer arrives, and nobody looks.
-        sleep(3 * LATE).await;
-        scene.proxy.hold_answers_back(Duration::ZERO);
+        // The answer arrives and is not read.
+        sleep(3 * ANSWER_DELAY).await;
+        scene.proxy.delay_answers(Duration::ZERO);
         suspicion.raise();
     }
     has_a_new_session(scene, db, before).await;
 }
 
-/// Fails where `Database::begin` has no task of its own: then the session is found in a transaction
-/// when it comes back, and closed, if it is found at all.
+/// Fails if `Database::begin` does not spawn a task: then the session returns inside a transaction, and
+/// is closed if that is noticed.
 #[tokio::test]
 async fn a_transaction_that_nobody_waits_for_begins_and_ends_all_the_same() {
     let scene = Scene::set().await;
@@ -193,17 +192,16 @@ async fn a_transaction_that_nobody_waits_for_begins_and_ends_all_the_same() {
         assert_eq!(scene.notes().await.len(), round + 1);
         assert_eq!(scene.in_transaction().await, [""; 0]);
     }
-    database.close(PATIENCE).await;
+    database.close(BEGIN_TIMEOUT).await;
     scene.clear().await;
 }
 
-/// Fails where `http::detach` does not run unsafe methods in a task: then what the client reset in
-/// the middle is dropped with it.
+/// Fails if `RunToCompletion` does not run unsafe methods in a task: then a reset drops the write.
 #[tokio::test]
 async fn a_write_that_its_client_resets_while_it_begins_runs_to_its_end() {
     let scene = Scene::set().await;
     let server = Server::start_ready(&scene.url, &["--db-pool-max", "4"]).await;
-    // Of a connection that is reset the server learns when it answers; of a stream, at once.
+    // The server notices the reset of a connection when it answers, but that of a stream at once.
     let client = Client::builder().http2_prior_knowledge().build();
     let client = client.expect("a client");
     let rounds = usually_or_in_full(3, 100);
@@ -225,8 +223,8 @@ async fn a_write_that_its_client_resets_while_it_begins_runs_to_its_end() {
     scene.database.remove().await;
 }
 
-/// SQLite's driver takes back what nobody waits for, also where the BEGIN waits for its place while
-/// it is dropped. Nothing of ours is needed there; this says so as long as it is true.
+/// SQLite's driver rolls back a BEGIN that is dropped, also one that waits for the lock of the writer.
+/// No defence is needed there, which this test confirms.
 #[tokio::test]
 async fn on_sqlite_a_begin_that_is_dropped_leaves_nothing_behind() {
     let database = TestDatabase::create(Backend::Sqlite).await;

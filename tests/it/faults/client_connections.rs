@@ -1,4 +1,5 @@
-//! Clients that are slow, wrong, many or gone: others are served, and nothing is half done.
+//! Clients that stall, misbehave, disconnect or are too many: others are served, and no write is
+//! partial.
 
 use std::{
     net::SocketAddr,
@@ -22,10 +23,10 @@ use test_support::{
 
 /// How long a client that stalls may hold a connection.
 const STALL_LIMIT: Duration = Duration::from_secs(15);
-/// How long a client here waits before it gives up and says so.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client of these tests waits before it fails.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Ways to keep a server waiting.
+/// Ways to stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stall {
     Silence,
@@ -66,13 +67,13 @@ impl Stall {
         }
     }
 
-    /// Stalls until the server closes the connection; how long that took, and what it said.
+    /// Stalls until the server closes the connection. Returns how long that took, and the response.
     async fn act(self, address: SocketAddr) -> (Self, Duration, String) {
         let started = Instant::now();
         let mut stream = connect(address).await;
         let _ = stream.write_all(self.opening().as_bytes()).await;
         let mut said = Vec::new();
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < CLIENT_TIMEOUT {
             let mut part = [0; 4096];
             match timeout(Duration::from_secs(1), stream.read(&mut part)).await {
                 Ok(Ok(0) | Err(_)) => break,
@@ -94,7 +95,7 @@ impl Stall {
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
-    let connecting = timeout(PATIENCE, TcpStream::connect(address)).await;
+    let connecting = timeout(CLIENT_TIMEOUT, TcpStream::connect(address)).await;
     connecting.expect("in time").expect("a connection")
 }
 
@@ -103,7 +104,7 @@ async fn ask(stream: &mut TcpStream) -> String {
     let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request).await.expect("a request");
     let mut answer = vec![0; 4096];
-    let length = timeout(PATIENCE, stream.read(&mut answer)).await;
+    let length = timeout(CLIENT_TIMEOUT, stream.read(&mut answer)).await;
     answer.truncate(length.expect("in time").expect("an answer"));
     String::from_utf8(answer).expect("a text")
 }
@@ -220,7 +221,7 @@ async fn a_connection_too_many_is_refused_and_the_others_stay() {
 #[tokio::test]
 async fn out_of_file_descriptors_it_neither_spins_nor_drops_who_is_there() {
     on_both_databases(async |database| {
-        // Too few even for the connections that it believes it can have.
+        // Fewer than the connections that the service allows.
         let command = command_limited(36);
         let server = Server::launch(command, None, &database.url, &["--db-pool-max", "4"]).await;
         server.wait_for("/readyz", StatusCode::OK).await;
@@ -283,7 +284,7 @@ async fn many_streams_of_one_http2_connection_are_served() {
         let server = Server::start_ready(&database.url, &["--db-acquire-timeout", "30s"]).await;
         let client = Client::builder()
             .http2_prior_knowledge()
-            .timeout(PATIENCE)
+            .timeout(CLIENT_TIMEOUT)
             .build()
             .expect("a client");
         let mut answers = JoinSet::new();
@@ -301,7 +302,7 @@ async fn many_streams_of_one_http2_connection_are_served() {
     .await;
 }
 
-/// Fails where the sum of the bodies has no bound: then the service holds them all.
+/// Fails if the total size of bodies has no limit: then the service buffers them all.
 #[tokio::test]
 async fn large_bodies_that_are_held_back_do_not_fill_the_memory() {
     const LARGE: usize = 1 << 20;
@@ -349,7 +350,7 @@ async fn large_bodies_that_are_held_back_do_not_fill_the_memory() {
     assert!(refused >= clients - 70, "{refused} of {clients} refused");
     assert!(memory < 512, "{memory} MiB");
     drop(held);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + CLIENT_TIMEOUT;
     while post("large", 3 * LARGE / 4).await != 201 {
         assert!(Instant::now() < deadline, "the room is not given back");
         sleep(Duration::from_millis(100)).await;

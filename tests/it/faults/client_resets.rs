@@ -1,5 +1,5 @@
-//! Clients that are gone in the middle of a write. Where a server drops what it was doing for them,
-//! a session can go back to the pool inside a transaction, and swallow the writes of others.
+//! Clients that disconnect during a write. If the server dropped the write, a session could return to
+//! the pool inside a transaction, and the later writes on it would be lost.
 
 use std::{
     future::poll_fn,
@@ -27,20 +27,20 @@ use test_support::{
     Backend, TestApp, TestDatabase,
     binary::Server,
     connect_to,
-    faults::{random_moment, report, usually_or_in_full},
+    faults::{random_delay, report, usually_or_in_full},
     on_both_databases,
     proxy::Proxy,
     texts_of,
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
-/// To PostgreSQL and back.
-const DISTANCE: Duration = Duration::from_millis(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
+/// The round trip to PostgreSQL.
+const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 #[tokio::test]
 async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
     on_both_databases(async |database| {
-        // Nobody here is to be told that the database is busy, however busy the machine is.
+        // No request may time out because the machine is busy.
         let more = [
             "--db-acquire-timeout",
             "30s",
@@ -51,8 +51,8 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
             "--request-timeout",
             "60s",
         ];
-        // PostgreSQL answers as one does at some distance, so that resets meet every moment of a
-        // transaction, the one between BEGIN and its answer too.
+        // PostgreSQL's answers are delayed as by a network, so that resets meet every stage of a
+        // transaction, also that between BEGIN and its answer.
         let proxy = match database.backend {
             Backend::Postgres => Some(Proxy::to(&database.url).await),
             Backend::Sqlite => None,
@@ -63,7 +63,7 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
         };
         let server = Server::start_ready(&url, &more).await;
         if let Some(proxy) = &proxy {
-            proxy.hold_answers_back(DISTANCE);
+            proxy.delay_answers(ROUND_TRIP);
         }
         let direct = connect_to(&database.url).await;
         let rounds = usually_or_in_full(4, 100);
@@ -71,7 +71,7 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
         let clients = Clients::of(&server);
         for round in 0..rounds {
             answered += reset_among_writers(&server, &direct, &clients, round).await;
-            // Between the rounds, because a session may lose its transaction to its next user.
+            // After each round, because the next user of a session may end its transaction.
             no_session_is_in_a_transaction(database).await;
         }
         direct.close().await.expect("closed");
@@ -96,7 +96,7 @@ async fn writes_that_clients_reset_cost_no_answered_write_of_others() {
 async fn a_begin_that_is_dropped_at_any_moment_leaves_no_session_in_a_transaction() {
     on_both_databases(async |database| {
         let app = TestApp::start(database.backend, database.settings()).await;
-        // Last the moment that would be the worst: the server is at it, and nobody waits for it.
+        // Last the worst case: the server has received the BEGIN, and its answer is not awaited.
         for times in [3, 2, 1, 0] {
             for _ in 0..usually_or_in_full(50, 1_000) {
                 drop_while_it_waits(app.database.begin_write(), times).await;
@@ -129,12 +129,12 @@ async fn drop_while_it_waits(future: impl Future, mut times: usize) {
     .await;
 }
 
-/// Those who reset their writes.
+/// Clients that reset their writes.
 #[derive(Clone, Debug)]
 struct Clients {
     address: SocketAddr,
     streams: Client,
-    /// How long a write took of late, in microseconds.
+    /// How many microseconds a recent write took.
     pace: Arc<AtomicU64>,
 }
 
@@ -148,16 +148,16 @@ impl Clients {
         }
     }
 
-    /// Somewhere in the time that a write takes.
-    fn moment(&self) -> Duration {
-        let moment = random_moment(0..self.pace.load(Ordering::Relaxed));
-        moment / 1_000
+    /// A random part of the time that a write takes.
+    fn delay(&self) -> Duration {
+        let milliseconds = random_delay(0..self.pace.load(Ordering::Relaxed));
+        milliseconds / 1_000
     }
 }
 
-/// Fifty resets, and until the last ten eight writers that wait for their answer and look for what
-/// they wrote; how much that was. The last ten are alone: a session that they leave in a transaction
-/// finds nobody who begins another by it, which would heal it.
+/// Fifty resets, the first forty among eight writers that wait for their responses and look for what
+/// they wrote. Returns how many writes that was. The last ten have no company: a session that one of
+/// them leaves in a transaction is not repaired by the next transaction on it.
 async fn reset_among_writers(
     server: &Server,
     direct: &DatabaseConnection,
@@ -199,7 +199,7 @@ async fn reset_among_writers(
     answered
 }
 
-/// Creates providers one after the other, and looks for each past the service.
+/// Creates providers one after the other, and looks for each in the database.
 async fn write_until(
     over: Arc<AtomicBool>,
     pace: Arc<AtomicU64>,
@@ -230,24 +230,24 @@ async fn write_until(
     answered
 }
 
-/// Sends a write and is gone at some moment of it.
+/// Sends a write and disconnects while it runs.
 async fn reset_a_write(clients: &Clients, name: &str) {
-    match random_moment(0..4).as_millis() {
+    match random_delay(0..4).as_millis() {
         0 | 1 => reset_a_stream(clients, name).await,
         how => reset_a_connection(clients, name, how == 2).await,
     }
 }
 
-/// By HTTP/2, where the server learns at once that nobody waits any more.
+/// Resets the stream of HTTP/2, which the server sees at once.
 async fn reset_a_stream(clients: &Clients, name: &str) {
     let body = json!({"name": name, "api_type": "openai"});
     let url = format!("http://{}/v1/providers", clients.address);
     let request = clients.streams.post(url).json(&body);
     let request = request.header("idempotency-key", name).send();
-    let _ = timeout(clients.moment(), request).await;
+    let _ = timeout(clients.delay(), request).await;
 }
 
-/// By RST or by FIN.
+/// Closes the connection by RST (`hard`) or by FIN.
 async fn reset_a_connection(clients: &Clients, name: &str, hard: bool) {
     let body = format!(r#"{{"name":"{name}","api_type":"openai"}}"#);
     let request = format!(
@@ -255,19 +255,19 @@ async fn reset_a_connection(clients: &Clients, name: &str, hard: bool) {
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let connecting = timeout(PATIENCE, TcpStream::connect(clients.address)).await;
+    let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(clients.address)).await;
     let mut stream = connecting.expect("in time").expect("a connection");
     stream
         .write_all(request.as_bytes())
         .await
         .expect("a request");
-    sleep(clients.moment()).await;
+    sleep(clients.delay()).await;
     if hard {
         stream.set_zero_linger().expect("a reset");
     }
 }
 
-/// Of the pool's sessions, once the last requests are through.
+/// Waits for the last requests, and checks the sessions of the pool.
 async fn no_session_is_in_a_transaction(database: &TestDatabase) {
     if database.backend == Backend::Sqlite {
         return;

@@ -1,4 +1,4 @@
-//! Sessions that are kept at hand between statements: nobody has to do without one for their sake.
+//! Idle connections are kept for the next statement, and never keep a transaction from getting one.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use test_support::{Backend, TestApp, TestDatabase, end_sessions_on, on_both_databases};
 
-/// With so few sessions, and little patience.
+/// A service with few sessions and a short acquire timeout.
 async fn start(database: &TestDatabase, sessions: u32) -> TestApp {
     let mut settings = database.settings();
     settings.database.db_pool_max = Some(sessions);
@@ -53,7 +53,7 @@ async fn statements_and_transactions_share_few_sessions_and_none_goes_without() 
         assert!(reads.iter().all(|answer| answer.status == 200));
         assert!(writes.iter().all(|answer| answer.status == 201));
         let mut pool = pool_of(&app).await;
-        // A transaction's session is looked at before it is idle, which nobody waits for.
+        // The session of a transaction is checked before it is idle, and no request waits for that.
         for _ in 0..100 {
             if pool["in_use"] == 0 {
                 break;

@@ -1,5 +1,5 @@
-//! A PostgreSQL that is restarted, or ends sessions: who is in the middle is told 503 at worst, and
-//! whoever comes later hears nothing of it.
+//! PostgreSQL restarts or terminates sessions: requests in progress get 503 at worst, and later requests
+//! succeed.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use test_support::{
     Backend, TestDatabase,
     binary::Server,
     connect_to,
-    faults::{random_moment, report, usually_or_in_full, within},
+    faults::{random_delay, report, usually_or_in_full, within},
     postgres_server::{Durability, PostgresServer},
 };
 
@@ -29,7 +29,7 @@ struct Tally {
     slowest: AtomicUsize,
 }
 
-/// Reads and writes until it is over. What is asked must be answered, by a success or by a 503.
+/// Reads and writes until `over`. Every request must succeed or get 503.
 async fn keep_asking(over: Arc<AtomicBool>, tally: Arc<Tally>, client: Client, base: String) {
     for count in 0.. {
         if over.load(Ordering::Relaxed) {
@@ -48,10 +48,10 @@ async fn keep_asking(over: Arc<AtomicBool>, tally: Arc<Tally>, client: Client, b
     }
 }
 
-/// A read, or every third time a write in a transaction.
+/// A read, or, for every third request, a write in a transaction.
 async fn ask(client: &Client, base: &str, count: u32) -> u16 {
     let request = if count.is_multiple_of(3) {
-        let name = format!("p{:x}", random_moment(0..u64::MAX / 2).as_millis());
+        let name = format!("p{:x}", random_delay(0..u64::MAX / 2).as_millis());
         let body = json!({"name": name, "api_type": "openai"});
         let request = client.post(format!("{base}/v1/providers")).json(&body);
         request.header("idempotency-key", name)
@@ -71,8 +71,8 @@ async fn ask(client: &Client, base: &str, count: u32) -> u16 {
 async fn a_restart_under_load_costs_a_503_at_worst_and_nothing_once_it_accepts_again() {
     let mut postgres = PostgresServer::create(Durability::Off);
     postgres.start_ready().await;
-    // To open a session takes a debug build a tenth of a second of processor time, and a busy machine
-    // many times that.
+    // A debug build needs a tenth of a second of processor time to open a session, and on a busy machine
+    // that takes many times as long.
     let more = usually_or_in_full(
         ["--db-acquire-timeout", "30s", "--request-timeout", "60s"],
         ["--db-acquire-timeout", "2s", "--request-timeout", "10s"],
@@ -91,9 +91,9 @@ async fn a_restart_under_load_costs_a_503_at_worst_and_nothing_once_it_accepts_a
         ));
     }
     for _ in 0..usually_or_in_full(3, 20) {
-        sleep(Duration::from_millis(700) + random_moment(0..600)).await;
+        sleep(Duration::from_millis(700) + random_delay(0..600)).await;
         postgres.stop_immediately();
-        sleep(random_moment(0..1500)).await;
+        sleep(random_delay(0..1500)).await;
         postgres.start_ready().await;
         let accepting = Instant::now();
         for count in 0..3 {
@@ -136,8 +136,8 @@ async fn sessions_that_died_unused_cost_nobody_an_error() {
         for status in requests.join_all().await {
             assert!(matches!(status, 200 | 201), "{status} in round {round}");
         }
-        // Too short for a session to be looked at because it lay unused.
-        sleep(random_moment(0..300)).await;
+        // Too short for a session to be checked because it was idle.
+        sleep(random_delay(0..300)).await;
         direct
             .execute_unprepared(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \

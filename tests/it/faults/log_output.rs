@@ -1,4 +1,4 @@
-//! The log is no reason to stop: whoever reads it may be slow, or stuck.
+//! The service keeps working if the reader of its log is slow or stuck.
 
 use std::{
     process::Stdio,
@@ -19,7 +19,7 @@ async fn a_log_that_nobody_reads_stalls_nobody() {
         let unread = Some(Stdio::piped());
         let server = Server::launch(command(&[]), unread, &database.url, &[]).await;
         let started = Instant::now();
-        // A line each, and a pipe holds some 300 of them.
+        // Each request logs a line, and a pipe holds about 300 of them.
         let requests = usually_or_in_full(3_000, 20_000);
         let mut clients = JoinSet::new();
         for _ in 0..8 {

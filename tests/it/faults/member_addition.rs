@@ -1,5 +1,5 @@
-//! Adding a member in one statement, as on PostgreSQL: it is the same as in a transaction, whatever
-//! happens to the session meanwhile.
+//! Adding a member in one statement, as on PostgreSQL: the result is that of a transaction, whatever
+//! happens to the session.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn additions_by_sessions_that_were_ended_meanwhile_cost_nobody_an_error() 
     database.remove().await;
 }
 
-/// Waits until so many sessions wait for a lock.
+/// Waits until `count` sessions wait for a lock.
 async fn waiting(database: &TestDatabase, count: usize) {
     let sql = "SELECT query FROM pg_stat_activity \
                WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -140,8 +140,8 @@ async fn an_addition_whose_answer_was_lost_is_found_and_not_made_twice() {
     let added = app.post(TEAM, &body);
     let lost = async {
         waiting(&database, 1).await;
-        proxy.thaw_without_the_old();
-        // The statement goes on where it is, and is before the one that looks what became of it.
+        proxy.thaw_new_connections();
+        // The statement continues on the server, before the one that looks for its result.
         waiting(&database, 2).await;
         holder.rollback().await.expect("the end of it");
     };
@@ -171,7 +171,7 @@ async fn an_addition_by_a_session_that_is_in_a_transaction_by_mistake_is_there_f
     database.remove().await;
 }
 
-/// Ends the session that adds a member when it commits, the first `times` times.
+/// Terminates the session that adds a member at its COMMIT, the first `times` times.
 async fn end_at_commit(db: &DatabaseConnection, times: u64) {
     let function = format!(
         "CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \

@@ -1,4 +1,4 @@
-//! More than can be served: what is too much is told so at once, and nothing lingers.
+//! Overload: excess requests are rejected at once, and the service recovers at once.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ struct Answers {
     refused: Vec<Duration>,
 }
 
-/// So many clients read as fast as they can for a while.
+/// This many clients read as fast as they can for this time.
 async fn crowd(server: &Server, clients: usize, during: Duration) -> Answers {
     let mut running = JoinSet::new();
     let end = Instant::now() + during;
@@ -49,7 +49,7 @@ async fn crowd(server: &Server, clients: usize, during: Duration) -> Answers {
                             "{body}"
                         );
                         answers.refused.push(asked.elapsed());
-                        // What Retry-After asks for, in short.
+                        // A short form of what Retry-After asks for.
                         sleep(Duration::from_millis(50)).await;
                     }
                     other => panic!("{other}: {body}"),

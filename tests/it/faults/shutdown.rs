@@ -1,4 +1,4 @@
-//! Stops: told to, under load, with clients that stall.
+//! Shutdown: on a signal, under load, with clients that stall.
 
 use std::{
     sync::{
@@ -21,15 +21,15 @@ use test_support::{
     Backend, TestDatabase,
     binary::Server,
     connect_to,
-    faults::{in_full, random_moment, report, usually_or_in_full},
+    faults::{in_full, random_delay, report, usually_or_in_full},
     on_both_databases,
 };
 
-/// What Kubernetes gives a service by default, less a margin.
-const GRACE: Duration = Duration::from_secs(28);
-const QUICK: [&str; 4] = ["--shutdown-delay", "3s", "--shutdown-timeout", "5s"];
-/// How long the database and a body may take is the subject of other tests.
-const PATIENT: [&str; 4] = ["--db-acquire-timeout", "30s", "--body-timeout", "30s"];
+/// The default grace period of Kubernetes, less a margin.
+const GRACE_PERIOD: Duration = Duration::from_secs(28);
+const SHORT_TIMEOUTS: [&str; 4] = ["--shutdown-delay", "3s", "--shutdown-timeout", "5s"];
+/// Timeouts of the database and of bodies are the subject of other tests.
+const LONG_TIMEOUTS: [&str; 4] = ["--db-acquire-timeout", "30s", "--body-timeout", "30s"];
 
 #[tokio::test]
 async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
@@ -37,10 +37,10 @@ async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
     on_both_databases(async |database| {
         let (mut requests, mut longest) = (0, Duration::ZERO);
         for round in 0..rounds {
-            // One round in full is as long as the settings' defaults allow.
+            // The first round of a full run has the default timeouts.
             let quick = !in_full() || round > 0;
-            let settings: &[&str] = if quick { &QUICK } else { &[] };
-            let settings = [settings, &PATIENT].concat();
+            let settings: &[&str] = if quick { &SHORT_TIMEOUTS } else { &[] };
+            let settings = [settings, &LONG_TIMEOUTS].concat();
             let server = Server::start_ready(&database.url, &settings).await;
             let (answered, time) = stop_under_load(server, round).await;
             requests += answered;
@@ -55,7 +55,7 @@ async fn told_to_stop_under_load_it_fails_no_request_and_ends_in_time() {
     .await;
 }
 
-/// Stops a server under load: how many requests it answered, and how long it took to end.
+/// Stops a server under load, and returns how many requests it answered and how long it took to end.
 async fn stop_under_load(server: Server, round: u32) -> (u64, Duration) {
     let unready = Arc::new(AtomicBool::new(false));
     let mut load = JoinSet::new();
@@ -66,7 +66,7 @@ async fn stop_under_load(server: Server, round: u32) -> (u64, Duration) {
     }
     let late = late_request(&server, round).await;
     let stalled = stall(&server).await;
-    tokio::time::sleep(random_moment(100..400)).await;
+    tokio::time::sleep(random_delay(100..400)).await;
 
     server.signal("-TERM");
     let told = Instant::now();
@@ -82,12 +82,12 @@ async fn stop_under_load(server: Server, round: u32) -> (u64, Duration) {
     let time = told.elapsed();
     drop(stalled);
     assert_eq!(code, Some(0), "{log}");
-    assert!(time < GRACE, "{time:?}");
+    assert!(time < GRACE_PERIOD, "{time:?}");
     assert!(log.contains("database pool closed"), "{log}");
     (answered, time)
 }
 
-/// What a balancer sees first: readiness is off, and at once.
+/// Waits until the server is not ready, which a load balancer must see at once.
 async fn until_draining(server: &Server) {
     loop {
         let answer = server.get("/readyz").await;
@@ -99,8 +99,7 @@ async fn until_draining(server: &Server) {
     }
 }
 
-/// Reads and writes until its balancer says that the server is not ready any more. Not one request
-/// may fail.
+/// Reads and writes until the load balancer sees that the server is not ready. No request may fail.
 async fn ask(client: Client, base: String, name: String, unready: Arc<AtomicBool>) -> u64 {
     let mut answered = 0;
     while !unready.load(Ordering::Relaxed) {
@@ -118,7 +117,7 @@ async fn ask(client: Client, base: String, name: String, unready: Arc<AtomicBool
     answered
 }
 
-/// A write that has begun and is not all there yet, and the rest of it.
+/// Sends the first part of a write, and returns the connection and the rest of the request.
 async fn late_request(server: &Server, round: u32) -> (TcpStream, String) {
     let body = format!(r#"{{"name":"late-{round}","api_type":"openai"}}"#);
     let (begin, rest) = body.split_at(10);
@@ -138,7 +137,7 @@ async fn finish((mut client, rest): (TcpStream, String)) {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }
 
-/// Clients that say nothing, half of a head, and half of a body.
+/// Clients that send nothing, half of a head, and half of a body.
 async fn stall(server: &Server) -> Vec<TcpStream> {
     let half_a_body = format!("{}{{\"name\"", head("POST", 1000));
     let mut stalled = Vec::new();
@@ -169,7 +168,7 @@ async fn assert_no_session_is_left(database: &TestDatabase) {
         let sessions = "SELECT count(*) FROM pg_stat_activity \
             WHERE datname = current_database() AND pid <> pg_backend_pid()";
         let statement = Statement::from_string(db.get_database_backend(), sessions);
-        // A session ends a moment after its client has said goodbye.
+        // A session ends shortly after its client has disconnected.
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let row = db.query_one_raw(statement.clone()).await.expect("a count");

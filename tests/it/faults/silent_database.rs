@@ -1,4 +1,4 @@
-//! A database that falls silent: requests end in time, and when it is back, so is the pool.
+//! A database that stops responding: requests end in time, and the pool recovers with the database.
 
 use std::{
     sync::{
@@ -21,23 +21,23 @@ use test_support::{
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-/// How soon after healing the pool is whole again.
-const PROMISE: Duration = Duration::from_secs(5);
-/// How long a fault may take to be over before a test gives up.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// Connections in the pool. To open one takes a debug build a tenth of a second of processor time,
-/// so that many at once would be a fault of their own.
+/// How long the pool may take to recover after the database.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
+/// How long a test waits for the end of a fault.
+const FAULT_TIMEOUT: Duration = Duration::from_mins(1);
+/// Connections in the pool. A debug build needs a tenth of a second of processor time to open one, so
+/// opening many at once would be a fault of its own.
 const CONNECTIONS: usize = 6;
 
-/// What clients were answered while a fault lasted.
+/// The responses that clients got during a fault.
 #[derive(Debug, Default)]
 struct Tally {
     answered: AtomicUsize,
     slowest: AtomicUsize,
 }
 
-/// One client that reads and one that writes, again and again; whatever they are answered must be a
-/// success or say that the service can't at the moment, in time.
+/// One client reads and one writes, repeatedly. Every response must be a success, 503 or 504, and be in
+/// time.
 async fn keep_asking(
     over: Arc<AtomicBool>,
     tally: Arc<Tally>,
@@ -71,8 +71,8 @@ async fn keep_asking(
     }
 }
 
-/// Freezes the database under load, heals it in this way, and holds the service to its promises; the
-/// pool has so long to be whole again.
+/// Freezes the database under load, ends the fault by `heal`, and checks that the service recovers
+/// within `limit`.
 async fn freeze_and_heal(fault: &str, heal: impl Fn(&Proxy), limit: Duration) {
     let database = TestDatabase::create(Backend::Postgres).await;
     let proxy = Proxy::to(&database.url).await;
@@ -137,9 +137,9 @@ async fn freeze_and_heal(fault: &str, heal: impl Fn(&Proxy), limit: Duration) {
     database.remove().await;
 }
 
-/// Waits until as many requests as there are connections are served at once, and none fails.
+/// Waits until as many concurrent requests as there are connections succeed.
 async fn whole_again(server: &Server) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + FAULT_TIMEOUT;
     loop {
         let mut requests = JoinSet::new();
         for _ in 0..CONNECTIONS {
@@ -154,7 +154,7 @@ async fn whole_again(server: &Server) {
     }
 }
 
-/// No connection is held for a request that is over.
+/// No connection belongs to a request that has ended.
 async fn all_is_given_back(server: &Server) {
     let mut pool = Value::Null;
     for _ in 0..100 {
@@ -169,10 +169,15 @@ async fn all_is_given_back(server: &Server) {
 
 #[tokio::test]
 async fn a_database_that_freezes_is_waited_for_within_limits_and_used_again_when_it_thaws() {
-    freeze_and_heal("freeze", Proxy::thaw, within(PROMISE)).await;
+    freeze_and_heal("freeze", Proxy::thaw, within(RECOVERY_LIMIT)).await;
 }
 
 #[tokio::test]
 async fn connections_that_a_black_hole_swallowed_are_replaced() {
-    freeze_and_heal("black hole", Proxy::thaw_without_the_old, within(PROMISE)).await;
+    freeze_and_heal(
+        "black hole",
+        Proxy::thaw_new_connections,
+        within(RECOVERY_LIMIT),
+    )
+    .await;
 }

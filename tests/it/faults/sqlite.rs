@@ -1,5 +1,4 @@
-//! What SQLite in particular does to the service: one writer at a time, several processes on one
-//! file, and a disk that is full.
+//! Faults particular to SQLite: concurrent writers, several processes on one file, and a full disk.
 
 use std::{
     fs,
@@ -21,13 +20,13 @@ use test_support::{
     faults::{in_full, report, small_disk},
 };
 
-/// Waiting for one another is what these tests are about, so no request is turned away for it.
-const PATIENT: [&str; 2] = ["--db-acquire-timeout", "30s"];
+/// These tests make writers wait for each other, so no request may time out while it waits.
+const LONG_TIMEOUT: [&str; 2] = ["--db-acquire-timeout", "30s"];
 
 #[tokio::test]
 async fn eight_writers_and_eight_readers_never_see_a_locked_database_or_lose_an_update() {
     let database = TestDatabase::create(Backend::Sqlite).await;
-    let server = Server::start_ready(&database.url, &PATIENT).await;
+    let server = Server::start_ready(&database.url, &LONG_TIMEOUT).await;
     contend(&[&server]).await;
     drop(server);
     database.remove().await;
@@ -36,15 +35,15 @@ async fn eight_writers_and_eight_readers_never_see_a_locked_database_or_lose_an_
 #[tokio::test]
 async fn two_services_on_one_file_see_each_other_s_writes_and_lose_none() {
     let database = TestDatabase::create(Backend::Sqlite).await;
-    let one = Server::start_ready(&database.url, &PATIENT).await;
-    let other = Server::start_ready(&database.url, &PATIENT).await;
+    let one = Server::start_ready(&database.url, &LONG_TIMEOUT).await;
+    let other = Server::start_ready(&database.url, &LONG_TIMEOUT).await;
     contend(&[&one, &other]).await;
     drop((one, other));
     database.remove().await;
 }
 
-/// Eight writers and eight readers share the servers. Each writer counts up one number that all of
-/// them share, each time from the state that it read, and adds rows of its own.
+/// Eight writers and eight readers share the servers. Each writer increments a number that all writers
+/// share, from the state that it read, and adds rows of its own.
 async fn contend(servers: &[&Server]) {
     let zero = json!({"name": "counter", "api_type": "openai", "config": {"count": 0}});
     let request = servers[0].client().post(servers[0].url("/v1/providers"));
@@ -71,7 +70,7 @@ async fn contend(servers: &[&Server]) {
     );
 }
 
-/// Counts up until `end`; how often.
+/// Increments the number until `end`, and returns how often it did.
 async fn count_up(server: &Server, path: &str, writer: usize, end: Instant) -> u64 {
     let mut counted = 0;
     while Instant::now() < end {
@@ -93,7 +92,7 @@ async fn count_up(server: &Server, path: &str, writer: usize, end: Instant) -> u
     counted
 }
 
-/// Reads until `end`; how often.
+/// Reads until `end`, and returns how often it did.
 async fn read(server: &Server, path: &str, end: Instant) -> u64 {
     let mut read = 0;
     while Instant::now() < end {
@@ -107,14 +106,14 @@ async fn read(server: &Server, path: &str, end: Instant) -> u64 {
     read
 }
 
-/// What a server may write is bounded by the size of a file, for which it takes no privilege.
+/// The limit is on the size of files (`ulimit -f`), which needs no privilege.
 #[tokio::test]
 async fn a_database_that_may_not_grow_answers_507_to_writes_and_goes_on_reading() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("test.db");
     let url = format!("sqlite:{}", file.display());
     binary::output_of(&["migrate", "up", "--database-url", &url]);
-    // 512 bytes a block: 2 MiB. The signal that goes with it would end the process.
+    // Blocks have 512 bytes: 2 MiB. SIGXFSZ is ignored, because it would end the process.
     let limited = [
         "sh",
         "-c",
@@ -136,7 +135,7 @@ async fn a_database_that_may_not_grow_answers_507_to_writes_and_goes_on_reading(
     drop(server);
 }
 
-/// A disk of a few megabytes, in a mount namespace of the server's own.
+/// The server has a disk of a few megabytes in its own mount namespace.
 #[tokio::test]
 async fn a_full_disk_answers_507_to_writes_goes_on_reading_and_recovers() {
     let folder = TempDir::new().expect("a folder");
@@ -176,14 +175,14 @@ fn fill(filler: &Path) {
     while file.write_all(&[0; 4096]).is_ok() {}
 }
 
-/// A write of some size.
+/// Writes a row of a few kilobytes.
 async fn write(server: &Server) -> Answer {
     let agent = json!({"name": "large", "system_prompt": "x".repeat(100_000)});
     let request = server.client().post(server.url("/v1/agents"));
     Answer::to(request.json(&agent)).await
 }
 
-/// Writes until there is no more space; where what was answered is.
+/// Writes until there is no space left, and returns the paths of the rows that were created.
 async fn write_until_full(server: &Server) -> Vec<String> {
     let mut written = Vec::new();
     for _ in 0..100 {

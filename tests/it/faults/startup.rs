@@ -1,4 +1,4 @@
-//! Starts: without the database, with one that comes later, and with one that says no.
+//! Startup without the database, with one that becomes available later, and with one that refuses.
 
 use std::{
     process::Output,
@@ -18,7 +18,7 @@ use test_support::{
     postgres_server::{Durability, PASSWORD, PostgresServer},
 };
 
-/// The last line on standard error, and that nothing but log lines came before it.
+/// The last line on standard error. All lines before it must be log lines.
 #[track_caller]
 fn complaint(log: &str) -> &str {
     let last = log.lines().last().expect("a line");
@@ -72,7 +72,7 @@ async fn without_its_database_it_starts_says_503_and_recovers_by_itself() {
         "{log}"
     );
     assert!(log.contains("the database is available; ready"), "{log}");
-    // Each reason is said once, however often it is looked at.
+    // Each reason is logged once, however often the database is tried.
     assert_eq!(log.matches("refused").count(), 1, "{log}");
 }
 

@@ -1,5 +1,5 @@
-//! Changes that are in each other's way: what the database breaks off is done again, within bounds,
-//! and nothing else is.
+//! Concurrent changes: a transaction that the database aborts is retried, within bounds, and no other
+//! is.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn run(db: &impl ConnectionTrait, statements: &[&str]) {
     }
 }
 
-/// A number that a statement finds on PostgreSQL.
+/// The number that a statement returns.
 async fn number(db: &impl ConnectionTrait, sql: &str) -> i64 {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let row = db
@@ -25,8 +25,8 @@ async fn number(db: &impl ConnectionTrait, sql: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
-/// Holds the circle, waits until the service waits for it while it holds the agent, and then asks
-/// for the agent: now each waits for the other. Whether it was the service that had to give way.
+/// Locks the circle, waits until the service, which has locked the agent, waits for the circle, and
+/// then locks the agent: a deadlock. Returns whether PostgreSQL aborted the service's transaction.
 async fn deadlock(database: &TestDatabase, ours: &DatabaseTransaction, agent: i64) -> bool {
     let watcher = connect_to(&database.url).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity \
@@ -44,7 +44,7 @@ async fn a_change_that_a_deadlock_broke_off_is_made_again() {
     const ROUNDS: usize = 10;
     on_both_databases(async |database| {
         if database.backend == Backend::Sqlite {
-            return; // One writer at a time: nobody waits in a ring.
+            return; // One writer at a time: no deadlock is possible.
         }
         let app = TestApp::start(database.backend, database.settings()).await;
         app.a_circle("team").await;
@@ -71,7 +71,7 @@ async fn a_change_that_a_deadlock_broke_off_is_made_again() {
                 "one for each, however often it was tried"
             );
             gave_way = service_gave_way;
-            // PostgreSQL breaks off the one that looks first, which may be ours.
+            // PostgreSQL aborts the transaction that detects the deadlock first, which may be ours.
             if gave_way {
                 break;
             }
@@ -113,8 +113,8 @@ async fn a_writer_s_place_that_is_taken_is_tried_for_again() {
     database.remove().await;
 }
 
-/// A trigger on PostgreSQL that raises `error` where an agent is created, the first `times` times,
-/// at once or at the COMMIT.
+/// A trigger on PostgreSQL that raises `error` for the first `times` agents that are created, at the
+/// INSERT or at the COMMIT.
 async fn disturb(db: &impl ConnectionTrait, error: &str, times: i64, timing: &str) {
     let function = format!(
         "CREATE FUNCTION disturb() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -127,10 +127,10 @@ async fn disturb(db: &impl ConnectionTrait, error: &str, times: i64, timing: &st
     run(db, &["CREATE SEQUENCE tries", &function, &trigger]).await;
 }
 
-const AT_ONCE: &str = "NOT DEFERRABLE";
+const AT_INSERT: &str = "NOT DEFERRABLE";
 const AT_COMMIT: &str = "DEFERRABLE INITIALLY DEFERRED";
 
-/// What a new agent is answered where this is in its way, and how often it was tried.
+/// The status and the code of a response to a new agent with this trigger, and the number of attempts.
 async fn disturbed(error: &str, times: i64, timing: &str) -> (u16, String, i64) {
     let database = TestDatabase::create(Backend::Postgres).await;
     let app = TestApp::start(database.backend, database.settings()).await;
@@ -151,7 +151,7 @@ async fn disturbed(error: &str, times: i64, timing: &str) -> (u16, String, i64) 
 #[tokio::test]
 async fn a_transaction_that_can_t_be_serialized_is_begun_again_within_bounds() {
     const SERIALIZATION: &str = "RAISE EXCEPTION 'again' USING ERRCODE = '40001';";
-    for timing in [AT_ONCE, AT_COMMIT] {
+    for timing in [AT_INSERT, AT_COMMIT] {
         let (status, _, tries) = disturbed(SERIALIZATION, 2, timing).await;
         assert_eq!((status, tries), (201, 3), "{timing}");
         let (status, code, tries) = disturbed(SERIALIZATION, 99, timing).await;
@@ -183,10 +183,10 @@ async fn what_is_wrong_for_good_is_tried_once() {
                                BEGIN SELECT RAISE(ABORT, 'never'); END";
                 run(db, &[trigger]).await;
             }
-            Backend::Postgres => disturb(db, "RAISE EXCEPTION 'never';", 99, AT_ONCE).await,
+            Backend::Postgres => disturb(db, "RAISE EXCEPTION 'never';", 99, AT_INSERT).await,
         }
         let body = json!({"name": "Ada"});
-        // The first request also looks whether there are keys.
+        // The first request also checks whether there are keys.
         app.get("/v1/agents").await.ok();
         let (answer, statements) = app.statements(app.post("/v1/agents", &body)).await;
         answer.problem(500, "internal");

@@ -1,4 +1,4 @@
-//! `catalog import`, by the real program.
+//! `circle-registry catalog import`.
 
 use std::{
     fs,
@@ -199,7 +199,7 @@ fn what_is_no_price_list_is_refused_before_the_database_is_touched() {
     assert!(!folder.path().join("test.db").exists());
 }
 
-/// Kills imports after longer and longer times until one gets through: each leaves nothing or all.
+/// Kills imports after increasing times until one completes. Each must import nothing or everything.
 #[tokio::test]
 async fn an_import_that_is_killed_leaves_the_database_as_it_was() {
     const MODELS: u64 = 6000;

@@ -1,4 +1,4 @@
-//! The program as an operator uses it.
+//! The command line.
 
 use std::fs;
 

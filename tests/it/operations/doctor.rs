@@ -1,4 +1,4 @@
-//! `circle-registry doctor`: each finding provoked.
+//! `circle-registry doctor`: every finding is provoked.
 
 use std::{fs, os::unix::fs::FileExt, process::Output, time::Duration};
 
@@ -16,7 +16,7 @@ use test_support::{
     texts_of,
 };
 
-/// What the doctor said of a database.
+/// The findings about a database.
 struct Diagnosis {
     code: Option<i32>,
     text: String,
@@ -41,7 +41,7 @@ impl Diagnosis {
         }
     }
 
-    /// Nothing is wrong but this.
+    /// This is the only failure.
     #[track_caller]
     fn warns(&self, subject: &str, about: &str) -> &Self {
         self.finds("warning", subject, about);
@@ -227,7 +227,7 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
 async fn the_doctor_finds_a_sqlite_file_without_a_write_ahead_log_or_with_damage() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("test.db");
-    // Locks by a file beside it, as on file systems that know no better; those have no shared memory.
+    // Dot-file locks, as for file systems without better ones. They have no shared memory.
     let url = format!("sqlite:{}?vfs=unix-dotfile", file.display());
     binary::output_of(&["migrate", "up", "--database-url", &url]);
     Diagnosis::of(&url, &[]).fails("journal", "is in mode delete");
@@ -263,16 +263,15 @@ async fn the_doctor_finds_a_postgresql_that_takes_no_writes_or_forgets_them() {
     Diagnosis::of(&url, &[]).fails("server", "is a standby");
 }
 
-/// What can't be had here, the server is made to say of itself: an older version, and that it is on
-/// another host.
+/// The server is made to claim what these tests cannot set up: an older version, and another host.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_finds_a_postgresql_that_is_old_far_away_or_talks_in_the_clear() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let proxy = Proxy::to(&database.url).await;
-    proxy.hold_answers_back(Duration::from_millis(40));
+    proxy.delay_answers(Duration::from_millis(40));
     let far = Diagnosis::of(&proxy.url_of(&database.url), &[]);
     far.warns("connection", "run the service nearer");
-    proxy.hold_answers_back(Duration::ZERO);
+    proxy.delay_answers(Duration::ZERO);
 
     let db = connect_to(&database.url).await;
     let run = async |sql: &str| db.execute_unprepared(sql).await.expect(sql);

@@ -1,4 +1,4 @@
-//! Safe by default: what a service without keys does, and for whom.
+//! Safe defaults: whom a service without keys serves, and where it listens.
 
 use std::time::Duration;
 
@@ -40,12 +40,12 @@ async fn a_service_without_keys_answers_by_loopback_names_only() {
             let answer = asked_by(app, "origin", origin).await;
             answer.problem(403, "origin_not_allowed");
         }
-        // What needs no key is told by any name: a probe may come from anywhere.
+        // Operations that need no key respond under any name: probes may come from anywhere.
         let request = app.request(Method::GET, "/livez");
         Answer::to(request.header("host", "evil.example"))
             .await
             .ok();
-        // A key says who is asking; then it does not matter by which name.
+        // A key identifies the caller, so the name does not matter.
         let key = app.first_key().await;
         let request = app.request(Method::GET, "/v1/circles");
         let request = request.header("host", "registry.example");
@@ -88,7 +88,7 @@ async fn the_first_key_ends_the_time_without_here_and_everywhere() {
         answer.problem(401, "unauthenticated");
         other.get_with("/v1/circles", &key.token).await.ok();
 
-        // Not even when no key is good any more: whoever could make the first one could make it again.
+        // Not even when no key is valid any more: otherwise any client could create a key then.
         let path = format!("/v1/keys/{}", key.id);
         let answer = one.ask(Method::DELETE, &path, None, &key.token).await;
         answer.no_content();
@@ -195,7 +195,7 @@ async fn whoever_says_insecure_gets_it_and_a_warning() {
                 .ok();
             assert!(server.log().contains("INSECURE"), "{}", server.log());
         }
-        // Where there are keys, they are asked for all the same.
+        // If there are keys, they are required all the same.
         let token = create_key(database, &[]);
         let server = Server::start_for_all(&database.url, &["--insecure"]).await;
         server.wait_for("/readyz", StatusCode::OK).await;

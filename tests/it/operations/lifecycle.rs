@@ -1,4 +1,4 @@
-//! From start to stop: the real service, told to stop, and what it promises.
+//! Start and stop of a service, and the setup of its database and pool.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The program as an operator meets it: commands, settings, TLS, start and stop, and what it prints.
+//! The program as operators use it: commands, settings, TLS, start and stop, and its output.
 
 mod catalog;
 mod command_line;

@@ -1,4 +1,4 @@
-//! Secrets stay where they belong: the log at its most talkative, errors, answers and output are
+//! No secret is in any output: the log at its most verbose, errors, responses and standard output are
 //! searched for every password and token that was used.
 
 use std::{fs, process::Command};
@@ -15,27 +15,27 @@ use test_support::{
     on_both_databases,
 };
 
-/// A password that nothing else looks like.
+/// A password that no other text resembles.
 const PASSWORD: &str = "canary-Xq7pLm2vTz";
 
-/// All that was said, by where.
+/// All output, with its source.
 #[derive(Default)]
-struct Said(Vec<(String, String)>);
+struct Output(Vec<(String, String)>);
 
-impl Said {
-    fn note(&mut self, place: &str, text: impl Into<String>) {
-        self.0.push((place.to_owned(), text.into()));
+impl Output {
+    fn record(&mut self, source: &str, text: impl Into<String>) {
+        self.0.push((source.to_owned(), text.into()));
     }
 
-    fn answer(&mut self, place: &str, answer: &Answer) {
-        self.note(place, format!("{:?} {}", answer.headers, answer.text));
+    fn answer(&mut self, source: &str, answer: &Answer) {
+        self.record(source, format!("{:?} {}", answer.headers, answer.text));
     }
 
-    /// Runs a command to its end and notes what it says.
-    fn run(&mut self, place: &str, command: &mut Command) -> bool {
+    /// Runs a command to its end and records its output.
+    fn run(&mut self, source: &str, command: &mut Command) -> bool {
         let output = binary::finish(command);
         for stream in [&output.stdout, &output.stderr] {
-            self.note(place, String::from_utf8_lossy(stream));
+            self.record(source, String::from_utf8_lossy(stream));
         }
         output.status.success()
     }
@@ -46,16 +46,16 @@ impl Said {
             self.0.iter().any(|(_, text)| !text.is_empty()),
             "nothing was said"
         );
-        for (place, text) in &self.0 {
+        for (source, text) in &self.0 {
             if let Some(at) = text.find(secret) {
                 let from = text.floor_char_boundary(at.saturating_sub(200));
-                panic!("a secret in {place}: {}", &text[from..at]);
+                panic!("a secret in {source}: {}", &text[from..at]);
             }
         }
     }
 }
 
-/// The database as somebody sees it who is not let in: the tests' own user needs no password.
+/// The URL of a user that needs a password; the user of the tests needs none.
 fn for_a_stranger(url: &str, password: &str) -> String {
     let mut url = Url::parse(url).expect("a URL");
     url.set_username("stranger").expect("a user");
@@ -68,14 +68,14 @@ fn password_of(url: &str) -> String {
     url.password().expect("a password").to_owned()
 }
 
-/// The program at its most talkative.
+/// The program at its most verbose.
 fn talkative(arguments: &[&str]) -> Command {
     let mut command = binary::command(arguments);
     command.args(["--log", "trace", "--shutdown-delay", "0s"]);
     command
 }
 
-/// The same settings, given in each of the ways there are.
+/// The same settings, given in every possible way.
 fn ways(arguments: &[&str], url: &str, file: &std::path::Path) -> [(&'static str, Command); 4] {
     let parsed = Url::parse(url).expect("a URL");
     let in_parts = |command: &mut Command| {
@@ -110,7 +110,7 @@ async fn a_database_password_is_never_said_when_it_is_right() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("settings.toml");
-    let mut said = Said::default();
+    let mut said = Output::default();
     for (way, command) in ways(&["serve"], &database.url, &file) {
         let server = Server::run(command, "127.0.0.1").await;
         server.wait_for("/readyz", StatusCode::OK).await;
@@ -121,7 +121,7 @@ async fn a_database_password_is_never_said_when_it_is_right() {
         let (code, log) = server.end().await;
         assert_eq!(code, Some(0), "{way}");
         assert!(log.contains("TRACE") && log.contains("database pool closed"));
-        said.note(way, log);
+        said.record(way, log);
     }
     for arguments in [["migrate", "status"], ["keys", "list"]] {
         for (way, mut command) in ways(&arguments, &database.url, &file) {
@@ -137,7 +137,7 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("settings.toml");
-    let mut said = Said::default();
+    let mut said = Output::default();
     let wrong = for_a_stranger(&database.url, PASSWORD);
     for arguments in [&["serve"][..], &["migrate", "status"], &["keys", "list"]] {
         for (way, mut command) in ways(arguments, &wrong, &file) {
@@ -157,7 +157,7 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
             said.answer(path, &server.get(path).await);
         }
         server.signal("-TERM");
-        said.note(nobody, server.end().await.1);
+        said.record(nobody, server.end().await.1);
     }
     for unreadable in [
         format!("postgres://test:{PASSWORD}@[::1/teams"),
@@ -200,11 +200,11 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
 async fn a_token_is_never_said_but_to_whom_it_is_given() {
     on_both_databases(async |database| {
         const PROVIDER_KEY: &str = "sk-ant-api03-Zq3vT9xKpL2mWc8RnY5bJd7HfGs1AeUi";
-        let mut said = Said::default();
+        let mut said = Output::default();
         let mut command = talkative(&["keys", "create", "--name", "a", "--scope", "admin"]);
         let output = command.args(["--database-url", &database.url]).output();
         let output = output.expect("the program runs");
-        said.note("keys create", String::from_utf8_lossy(&output.stderr));
+        said.record("keys create", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).expect("a text");
         let admin = printed.trim();
 
@@ -250,7 +250,7 @@ async fn a_token_is_never_said_but_to_whom_it_is_given() {
         server.signal("-TERM");
         let (_, log) = server.end().await;
         assert!(log.contains("TRACE") && log.contains("key=1"), "{log}");
-        said.note("the log", log);
+        said.record("the log", log);
         let mut command = talkative(&["keys", "list", "--database-url", &database.url]);
         assert!(said.run("keys list", &mut command));
 

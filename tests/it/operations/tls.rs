@@ -1,4 +1,4 @@
-//! TLS: the real program with certificates of the test's own, and what happens when they change.
+//! TLS: the program with certificates that the tests make and replace.
 
 use std::{
     fs,
@@ -29,12 +29,12 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use test_support::binary::{self, Server};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 const DATABASE: &str = "sqlite::memory:";
-/// How a TLS client begins, as far as this one gets.
+/// The beginning of a TLS handshake.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00";
 
-/// An authority, and a certificate of its own with the key, in files.
+/// A certificate authority, and the files of a certificate and its key.
 struct Certificates {
     authority: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -57,7 +57,7 @@ impl Certificates {
         self.folder.path().join(name)
     }
 
-    /// Puts another certificate, with another key, in place of the one that was there.
+    /// Replaces the certificate and its key.
     fn renew(&self) -> CertificateDer<'static> {
         let key = KeyPair::generate().expect("a key");
         let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
@@ -79,7 +79,7 @@ impl Certificates {
         Server::start_by_tls(DATABASE, &[&files, more].concat()).await
     }
 
-    /// What trusts the authority and nobody else, and speaks one protocol.
+    /// A client that trusts only this authority, and speaks one protocol.
     fn client(&self, protocol: &str) -> Client {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).expect("a root");
@@ -99,7 +99,7 @@ impl Client {
     async fn connect(&self, address: SocketAddr) -> TlsStream<TcpStream> {
         let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let stream = TcpStream::connect(address).await.expect("a connection");
-        let connecting = timeout(PATIENCE, self.0.connect(name, stream)).await;
+        let connecting = timeout(CLIENT_TIMEOUT, self.0.connect(name, stream)).await;
         connecting.expect("in time").expect("a handshake")
     }
 
@@ -111,7 +111,7 @@ impl Client {
     }
 }
 
-/// An HTTP/1.1 connection that stays open, and the certificate that was shown on it.
+/// An HTTP/1.1 connection that stays open, and the certificate of its handshake.
 struct Http1 {
     sender: http1::SendRequest<String>,
     certificate: CertificateDer<'static>,
@@ -133,12 +133,12 @@ impl Http1 {
     async fn ask(&mut self) -> StatusCode {
         let request = Request::get("/livez").header("host", "127.0.0.1");
         let request = request.body(String::new()).expect("a request");
-        let answer = timeout(PATIENCE, self.sender.send_request(request)).await;
+        let answer = timeout(CLIENT_TIMEOUT, self.sender.send_request(request)).await;
         let answer = answer.expect("in time").expect("an answer");
         let status = answer.status();
-        // The next request has to wait for this answer's end.
+        // The next request must wait for the end of this response.
         drop(answer);
-        timeout(PATIENCE, self.sender.ready())
+        timeout(CLIENT_TIMEOUT, self.sender.ready())
             .await
             .expect("in time")
             .expect("open");
@@ -146,12 +146,12 @@ impl Http1 {
     }
 }
 
-/// All that is said on a plain connection until it is closed.
+/// All bytes that the server sends on a connection until it is closed.
 async fn said_to(mut stream: TcpStream, opening: &[u8]) -> Vec<u8> {
     let _ = stream.write_all(opening).await;
     let mut said = Vec::new();
-    // A reset is an end too.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut said))
+    // A reset also ends the connection.
+    let _ = timeout(CLIENT_TIMEOUT, stream.read_to_end(&mut said))
         .await
         .expect("an end");
     said
@@ -176,7 +176,7 @@ async fn with_a_certificate_it_answers_by_tls_on_both_protocols() {
     tokio::spawn(connection);
     let request = Request::get("https://127.0.0.1/livez").body(String::new());
     let answer = sender.send_request(request.expect("a request"));
-    let answer = timeout(PATIENCE, answer).await.expect("in time");
+    let answer = timeout(CLIENT_TIMEOUT, answer).await.expect("in time");
     assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
 }
 
@@ -238,7 +238,7 @@ async fn a_tls_handshake_counts_as_a_connection_and_holds_up_no_stop() {
 async fn a_new_tls_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
     let certificates = Certificates::create();
     let server = certificates.serve(&[]).await;
-    // One client throughout: it would resume its old session, if it could.
+    // The same client each time, which would resume its old session if it could.
     let client = certificates.client("http/1.1");
     let mut established = Http1::over(client.connect(server.address).await).await;
     assert_eq!(established.ask().await, StatusCode::OK);
@@ -263,7 +263,7 @@ async fn a_broken_tls_certificate_leaves_the_old_one_in_place_and_is_told_of_onc
     server.wait_for_log("is not that of the certificate").await;
     fs::remove_file(certificates.file("key.pem")).expect("removed");
     server.wait_for_log("key.pem can't be read").await;
-    // Several more looks.
+    // Time for several more checks of the file.
     sleep(Duration::from_secs(4)).await;
     assert_eq!(client.shown(server.address).await, first);
     let log = server.log();

@@ -1,4 +1,4 @@
-//! Migrators, as processes: many at once, and killed in the middle.
+//! Migrators as processes: several running concurrently, and migrators that are killed.
 
 use std::{
     process::{Child, Stdio},
@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use test_support::{
     Backend, TestDatabase, binary, connect_to,
-    faults::{random_moment, report, usually_or_in_full},
+    faults::{random_delay, report, usually_or_in_full},
 };
 
 fn start(database: &TestDatabase) -> Child {
@@ -63,7 +63,7 @@ async fn a_migrator_killed_at_any_moment_leaves_whole_migrations_and_the_next_go
         for _ in 0..rounds {
             let database = TestDatabase::create_empty(backend).await;
             let mut migrator = start(&database);
-            tokio::time::sleep(random_moment(0..whole)).await;
+            tokio::time::sleep(random_delay(0..whole)).await;
             migrator.kill().expect("SIGKILL");
             migrator.wait().expect("an end");
 
@@ -84,7 +84,7 @@ async fn a_migrator_killed_at_any_moment_leaves_whole_migrations_and_the_next_go
     }
 }
 
-/// How long one migrator takes for all of it, in milliseconds.
+/// How many milliseconds one migrator takes for all migrations.
 async fn time_of_all(backend: Backend) -> u64 {
     let database = TestDatabase::create_empty(backend).await;
     let begun = Instant::now();
@@ -110,7 +110,7 @@ async fn a_migrator_killed_inside_a_migration_leaves_nothing_of_it() {
     let before = runner::status(&db).await.expect("a status");
     let indexes = count(&db, INDEXES).await;
 
-    // It makes indexes of five tables, and the last of them is held.
+    // The migration creates indexes on five tables, and the last table is locked.
     let lock = "BEGIN; LOCK TABLE conversations IN ROW EXCLUSIVE MODE";
     held.execute_unprepared(lock).await.expect("the table");
     let mut migrator = start(&database);

@@ -1,5 +1,5 @@
-//! Indexes: each that is needed is there, and the statements of the hot path use them. The statements are
-//! those that a server sent, from its log.
+//! Indexes: all that are needed exist, and the statements of the hot path use them. Those statements
+//! come from the log of a server.
 
 use std::collections::BTreeSet;
 
@@ -88,8 +88,8 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     .await;
 }
 
-/// Sixty circles of twenty members of two thousand agents on six hundred models: no first page is the
-/// last, and no table so small that reading it whole would be right.
+/// Sixty circles of twenty members of two thousand agents on six hundred models: every list has a second
+/// page, and no table is so small that a sequential scan would be the right plan.
 async fn fill(db: &DatabaseConnection) {
     const NOW: &str = "'2026-01-02T03:04:05+00:00'";
     for sql in [
@@ -111,7 +111,7 @@ async fn fill(db: &DatabaseConnection) {
     db.execute_unprepared("ANALYZE").await.expect("statistics");
 }
 
-/// Asks for everything that is asked for often, and returns the statements that this came to.
+/// Sends every frequent kind of request, and returns the statements that the server ran.
 async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String> {
     let arguments = [
         "--log",
@@ -162,8 +162,8 @@ async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String>
         .collect()
 }
 
-/// Where PostgreSQL would read a table from one end to the other, though it may only do so where
-/// there is no other way. A list's first page begins at the end of an index.
+/// The sequential scans in PostgreSQL's plan, although they are off unless there is no other way. The
+/// first page of a list begins at the end of an index.
 async fn whole_reads_on_postgres(db: &DatabaseConnection, sql: &str) -> Vec<String> {
     fn collect(node: &Value, limited: bool, found: &mut Vec<String>) {
         let kind = node["Node Type"].as_str().unwrap_or_default();
@@ -199,7 +199,7 @@ async fn whole_reads_on_postgres(db: &DatabaseConnection, sql: &str) -> Vec<Stri
     found
 }
 
-/// The same on SQLite, which reads a list's pages in the order of ids from the table itself.
+/// The same on SQLite, which reads the pages of a list in the order of ids from the table itself.
 async fn whole_reads_on_sqlite(db: &DatabaseConnection, sql: &str) -> Vec<String> {
     let rows = query(db, &format!("EXPLAIN QUERY PLAN {sql}")).await;
     let steps = rows
@@ -246,7 +246,7 @@ async fn every_statement_of_the_hot_path_uses_an_index() {
             );
         }
         if database.backend == Backend::Postgres {
-            // So few rows are read whole in one go, and statements are planned for any value.
+            // PostgreSQL prefers to scan so few rows, so scans are off; plans must fit any parameter.
             for setting in [
                 "enable_seqscan = off",
                 "enable_hashjoin = off",

@@ -39,7 +39,7 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
     }
 }
 
-/// What each circle's row says of its active members, and how many there are.
+/// For each circle: its name, its stored count of active members, and their actual count.
 async fn counts(db: &DatabaseConnection) -> Vec<(String, i64, i64)> {
     let sql = "SELECT name, member_count, (SELECT count(*) FROM members \
                WHERE circle_id = circles.id AND members.is_active) FROM circles ORDER BY name";

@@ -1,6 +1,6 @@
-//! A circle's revision grows with every change of a column that its roster shows, whichever writer makes
-//! it. The columns are those of the entities: one that a roster shows and no trigger watches fails here, by
-//! its name. Handles show more columns, but are neither cached nor have ETags.
+//! A circle's revision grows with every change of a column that its roster shows, whichever writer
+//! makes it. The columns are those of the entities: one that a roster shows and no trigger watches
+//! fails here, by its name. Handles show more columns, but are neither cached nor have ETags.
 
 use entity::{agent, circle, member, model, provider};
 use sea_orm::{

@@ -1,15 +1,15 @@
-//! What the service answered, with the checks that tests make of it.
+//! A response of the service, with the checks that tests make.
 
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
-use super::described;
+use super::description;
 
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
-    /// The body as JSON; null where there is none.
+    /// The body as JSON; null if it is not JSON.
     pub body: Value,
     pub text: String,
 }
@@ -29,7 +29,7 @@ impl Answer {
             body: serde_json::from_str(&text).unwrap_or_default(),
             text,
         };
-        described::check(&method, &path, &answer);
+        description::check(&method, &path, &answer);
         answer
     }
 
@@ -87,7 +87,7 @@ impl Answer {
         self.body
     }
 
-    /// The body of a 422, which points at exactly these places, in whatever order.
+    /// The body of a 422 that has exactly these pointers, in any order.
     #[track_caller]
     pub fn invalid(self, pointers: &[&str]) -> Value {
         let problem = self.problem(422, "invalid_request");

@@ -1,4 +1,4 @@
-//! The real binary, run as an operator runs it.
+//! The program in a process of its own, as operators run it.
 
 use std::{
     fs,
@@ -13,20 +13,20 @@ use tempfile::NamedTempFile;
 
 use super::{Answer, postgres::free_port};
 
-/// How long a server may take to start, to answer or to end before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a process may take to start, to respond or to end before a test fails.
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Cargo sets this for the integration tests of the package that has the binary.
 fn program() -> String {
     std::env::var("CARGO_BIN_EXE_circle-registry").expect("the tests run by `cargo test`")
 }
 
-/// The program with these arguments and nothing of this process's settings.
+/// The program with these arguments, without the settings in the environment of this process.
 pub fn command(arguments: &[&str]) -> Command {
     command_under(&[], arguments)
 }
 
-/// The same, run by another program that becomes it.
+/// The same, started by another program that execs it.
 pub fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
     let program = program();
     let words = [wrapper, &[&program], arguments].concat();
@@ -46,7 +46,7 @@ pub fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// The same, with no more than so many file descriptors.
+/// The same, limited to this many file descriptors.
 pub fn command_limited(descriptors: u32) -> Command {
     let program = command(&[]);
     let mut limited = Command::new("sh");
@@ -66,7 +66,7 @@ pub fn run(arguments: &[&str]) -> Output {
     finish(&mut command(arguments))
 }
 
-/// Runs a command to its end, which it must come to.
+/// Runs a command to its end, and kills it after `PROCESS_TIMEOUT`.
 pub fn finish(command: &mut Command) -> Output {
     let (stdout, stderr) = (tempfile::tempfile(), tempfile::tempfile());
     let (mut stdout, mut stderr) = (stdout.expect("a file"), stderr.expect("a file"));
@@ -75,7 +75,7 @@ pub fn finish(command: &mut Command) -> Output {
         .stderr(stderr.try_clone().expect("the file"))
         .spawn()
         .expect("the program runs");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PROCESS_TIMEOUT;
     let status = loop {
         if let Some(status) = child.try_wait().expect("the process") {
             break status;
@@ -98,7 +98,7 @@ pub fn finish(command: &mut Command) -> Output {
     }
 }
 
-/// What a run that went well printed.
+/// The standard output of a successful run.
 #[track_caller]
 pub fn output_of(arguments: &[&str]) -> String {
     let output = run(arguments);
@@ -107,13 +107,13 @@ pub fn output_of(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// A server in a process of its own; killed when dropped.
+/// A server in a process of its own. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
     client: Client,
-    /// A file and no pipe: a pipe that nobody reads fills up, and then whoever logs waits.
+    /// A file instead of a pipe: a pipe that is not read fills up and blocks the writer.
     log: NamedTempFile,
 }
 
@@ -127,18 +127,18 @@ impl Server {
         Self::run(command(&serve(database_url, more)), "127.0.0.1").await
     }
 
-    /// The same, on an address that others reach too.
+    /// The same, listening on all addresses.
     pub async fn start_for_all(database_url: &str, more: &[&str]) -> Self {
         Self::run(command(&serve(database_url, more)), "0.0.0.0").await
     }
 
-    /// The same, run by another program that becomes it.
+    /// The same, started by another program that execs it.
     pub async fn start_under(wrapper: &[&str], database_url: &str, more: &[&str]) -> Self {
         let arguments = serve(database_url, more);
         Self::run(command_under(wrapper, &arguments), "127.0.0.1").await
     }
 
-    /// The same by another command, or with standard error elsewhere than in a file.
+    /// The same with another command, or with standard error redirected.
     pub async fn launch(
         mut command: Command,
         stderr: Option<Stdio>,
@@ -154,7 +154,7 @@ impl Server {
         Self::spawn(command, host, None).await
     }
 
-    /// Starts a server that answers by TLS only, and waits until it says that it listens.
+    /// Starts a server that only serves TLS, and waits until it logs that it listens.
     pub async fn start_by_tls(database_url: &str, more: &[&str]) -> Self {
         let server = Self::begin(command(&serve(database_url, more)), "127.0.0.1", None);
         server.wait_for_log("listening").await;
@@ -171,7 +171,7 @@ impl Server {
             .stderr(stderr.unwrap_or_else(to_file))
             .spawn()
             .expect("the server starts");
-        let client = Client::builder().timeout(PATIENCE).build();
+        let client = Client::builder().timeout(PROCESS_TIMEOUT).build();
         Self {
             child,
             address,
@@ -182,7 +182,7 @@ impl Server {
 
     async fn spawn(command: Command, host: &str, stderr: Option<Stdio>) -> Self {
         let mut server = Self::begin(command, host, stderr);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PROCESS_TIMEOUT;
         while server
             .client
             .get(server.url("/livez"))
@@ -201,7 +201,7 @@ impl Server {
         server
     }
 
-    /// The same, and waits until it is ready.
+    /// Starts a server and waits until it is ready.
     pub async fn start_ready(database_url: &str, more: &[&str]) -> Self {
         let server = Self::start(database_url, more).await;
         server.wait_for("/readyz", StatusCode::OK).await;
@@ -212,7 +212,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// A client that does not wait for ever.
+    /// A client with a timeout.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -223,7 +223,7 @@ impl Server {
 
     /// Waits until `path` answers with this status.
     pub async fn wait_for(&self, path: &str, status: StatusCode) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PROCESS_TIMEOUT;
         loop {
             if let Ok(answer) = self.client.get(self.url(path)).send().await
                 && answer.status() == status
@@ -250,28 +250,28 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
-    /// The process, as the system sees it.
+    /// The process, for its resource usage.
     pub fn process(&self) -> Process {
         Process(self.child.id())
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log.path()).expect("the log")
     }
 
-    /// Waits until it has logged this.
+    /// Waits until the log contains this text.
     pub async fn wait_for_log(&self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PROCESS_TIMEOUT;
         while !self.log().contains(text) {
             assert!(Instant::now() < deadline, "no {text:?} in {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Waits for the process to end; its exit code, and what it logged.
+    /// Waits for the process to end, and returns its exit code and log.
     pub async fn end(mut self) -> (Option<i32>, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PROCESS_TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("the process") {
                 return (status.code(), self.log());
@@ -282,12 +282,12 @@ impl Server {
     }
 }
 
-/// A process, as the system sees it.
+/// A process, for its resource usage.
 #[derive(Clone, Copy, Debug)]
 pub struct Process(u32);
 
 impl Process {
-    /// The processor time it has used so far.
+    /// The processor time so far.
     pub fn cpu(self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).expect("a process");
         let (_, fields) = stat.rsplit_once(')').expect("the name's end");
@@ -300,7 +300,7 @@ impl Process {
         Duration::from_millis(10 * ticks)
     }
 
-    /// The memory it has taken at most, in bytes.
+    /// The peak memory in bytes.
     pub fn peak_memory(self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("a process");
         let peak = status

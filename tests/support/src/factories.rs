@@ -1,4 +1,4 @@
-//! Things to test with, made through the API.
+//! Rows to test with, created through the API, and checks of bodies.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -40,13 +40,13 @@ impl TestApp {
         self.post(&path, &body).await.created()
     }
 
-    /// One field over the rows of a list.
+    /// One field of all rows of a page.
     pub async fn listed(&self, path: &str, field: &str) -> Vec<Value> {
         let page = self.get(path).await.ok();
         column(&page, field).into_iter().cloned().collect()
     }
 
-    /// How many rows a list has.
+    /// The number of rows of a list.
     pub async fn total(&self, list: &str) -> Value {
         let joint = if list.contains('?') { '&' } else { '?' };
         let path = format!("{list}{joint}count=true&limit=1");
@@ -55,7 +55,7 @@ impl TestApp {
     }
 }
 
-/// All fields of `expected` are in `body` as they are there.
+/// Checks that `body` has all fields of `expected` with the same values.
 #[track_caller]
 pub fn assert_holds(body: &Value, expected: &Value) {
     for (field, value) in expected.as_object().expect("an object") {
@@ -63,18 +63,18 @@ pub fn assert_holds(body: &Value, expected: &Value) {
     }
 }
 
-/// A moment in a body. Its text has as many digits as it needs, so texts don't compare.
+/// A timestamp in a body. Its number of digits varies, so texts do not compare.
 #[track_caller]
-pub fn moment(field: &Value) -> DateTime<Utc> {
+pub fn timestamp(field: &Value) -> DateTime<Utc> {
     let text = field.as_str().expect("a text");
-    text.parse().expect("a moment")
+    text.parse().expect("a timestamp")
 }
 
 pub fn id(body: &Value) -> i64 {
     body["id"].as_i64().expect("an id")
 }
 
-/// The values of one field over the rows of a page.
+/// The values of one field in the rows of a page.
 pub fn column<'b>(page: &'b Value, field: &str) -> Vec<&'b Value> {
     let rows = page["data"].as_array().expect("a page");
     rows.iter().map(|row| &row[field]).collect()

@@ -1,5 +1,5 @@
-//! What tests of faults have in common. In the usual run they are short; with `FAULTS=full` in the
-//! environment they go through every round and hold the service to its exact times.
+//! Support for fault tests. The usual run is short. With `FAULTS=full` in the environment the tests run
+//! every round and check the exact time limits.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -11,17 +11,17 @@ use std::{
 use reqwest::Client;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Whether every round is gone through: `FAULTS=full`.
+/// Whether this is a full run: `FAULTS=full`.
 pub fn in_full() -> bool {
     std::env::var_os("FAULTS").is_some_and(|form| form == "full")
 }
 
-/// The usual number, or the one in full.
+/// The value for a usual run, or that for a full run.
 pub fn usually_or_in_full<T>(usual: T, full: T) -> T {
     if in_full() { full } else { usual }
 }
 
-/// Lets this process open as many files as it may.
+/// Raises this process's limit of open files to the maximum.
 pub fn raise_descriptors() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let raised = Rlimit {
@@ -31,14 +31,17 @@ pub fn raise_descriptors() {
     setrlimit(Resource::Nofile, raised).expect("the limit is raised");
 }
 
-/// Tells the figures of a fault; `cargo test` shows them with `--nocapture`.
-#[expect(clippy::print_stderr, reason = "figures are for whoever runs the test")]
+/// Prints the figures of a fault; `cargo test` shows them with `--nocapture`.
+#[expect(
+    clippy::print_stderr,
+    reason = "figures are for the person who runs the test"
+)]
 pub fn report(fault: &str, figures: &str) {
     eprintln!("{fault}: {figures}");
 }
 
-/// Asks for a path over and over for this long, a pause between, and says how long each answer
-/// took, the slowest last. Whatever is not a 200 fails the test.
+/// Requests a URL repeatedly for this time, with pauses, and returns the response times, the slowest
+/// last. All responses must have status 200.
 pub async fn time_answers(client: &Client, url: &str, during: Duration) -> Vec<Duration> {
     let end = Instant::now() + during;
     let mut times = Vec::new();
@@ -54,12 +57,12 @@ pub async fn time_answers(client: &Client, url: &str, during: Duration) -> Vec<D
     times
 }
 
-/// The time within which that many per cent of the answers came.
+/// A percentile of sorted response times.
 pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     times[(times.len() * percent / 100).min(times.len() - 1)]
 }
 
-/// The time that is promised, or, in the usual run, one that a busy machine can keep.
+/// The promised time, or, in the usual run, a longer one for a busy machine.
 pub fn within(promised: Duration) -> Duration {
     if in_full() {
         promised
@@ -68,15 +71,15 @@ pub fn within(promised: Duration) -> Duration {
     }
 }
 
-/// A random number of milliseconds.
-pub fn random_moment(milliseconds: Range<u64>) -> Duration {
+/// A random duration.
+pub fn random_delay(milliseconds: Range<u64>) -> Duration {
     let random = RandomState::new().hash_one(());
     let span = milliseconds.end - milliseconds.start;
     Duration::from_millis(milliseconds.start + random % span)
 }
 
-/// The words that run a program with a disk of four megabytes at `place`, which nobody else sees,
-/// where that is permitted.
+/// The command prefix that runs a program with a private disk of four megabytes mounted at `place`, if
+/// that is permitted.
 pub fn small_disk(place: &str) -> Option<[&str; 6]> {
     const MOUNT: &str = r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#;
     ["-m", "-rm"]

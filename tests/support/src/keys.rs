@@ -1,4 +1,4 @@
-//! API keys to test with, made through the API.
+//! API keys to test with, created through the API.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, TestApp, factories::id};
 
-/// A key by its id and its token.
+/// The id and the token of a key.
 #[derive(Clone, Debug)]
 pub struct TestKey {
     pub id: i64,
@@ -25,13 +25,13 @@ impl TestKey {
 }
 
 impl TestApp {
-    /// The first key, made by nobody in particular; from then on every operation needs one.
+    /// Creates the first key, without authentication. From then on every operation requires a key.
     pub async fn first_key(&self) -> TestKey {
         let body = json!({"name": "the first", "scopes": ["admin"]});
         TestKey::of(&self.post("/v1/keys", &body).await.created())
     }
 
-    /// A further key, made with one that has the scope to.
+    /// Creates another key with the token of an administrator.
     pub async fn key_by(&self, admin: &TestKey, scopes: &[&str]) -> TestKey {
         let body = json!({"name": scopes.join(" and "), "scopes": scopes});
         let answer = self.ask(Method::POST, "/v1/keys", Some(&body), &admin.token);
@@ -53,7 +53,7 @@ impl TestApp {
         Answer::to(request).await
     }
 
-    /// Reads with a token.
+    /// Sends a GET with a token.
     pub async fn get_with(&self, path: &str, token: &str) -> Answer {
         self.ask(Method::GET, path, None, token).await
     }
@@ -72,7 +72,7 @@ impl TestApp {
         }
     }
 
-    /// Makes a key expire in the past.
+    /// Sets a key's time of expiry to the past.
     pub async fn expire(&self, key: &TestKey) {
         let sql = format!(
             "UPDATE api_keys SET expires_at = '2026-01-02T03:04:05+00:00' WHERE id = {}",

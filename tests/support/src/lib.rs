@@ -1,15 +1,13 @@
-//! What the integration tests have in common: a real service on a real database, asked over real HTTP, in
-//! this process ([`TestApp`]) or in its own ([`binary::Server`]); and the faults that they inject.
+//! Support for the integration tests: a service on a database, called by HTTP, in this process
+//! ([`TestApp`]) or in its own ([`binary::Server`]), and the faults that tests inject. A newcomer
+//! starts with [`on_both`].
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "a test fails by panicking, and so does everything here"
-)]
+#![expect(clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
 mod answer;
 pub mod binary;
 mod conditional;
-mod described;
+mod description;
 pub mod factories;
 pub mod faults;
 pub mod keys;
@@ -29,12 +27,13 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
+use tracing::Level;
 
 pub use self::answer::Answer;
 
-/// How long a test may take on one database; one that hangs fails and says so. The property of the
-/// roster's tag can be asked for on many more writes than usual.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a test may take on one database; a test that hangs fails. It is long enough for many more
+/// random writes to rosters than usual (`ROSTER_WRITES`).
+const TEST_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +42,16 @@ pub enum Backend {
     Postgres,
 }
 
-/// A database of a test's own, gone when the test is over.
+/// A private database of a test.
 #[derive(Debug)]
 pub struct TestDatabase {
     pub backend: Backend,
     pub url: String,
-    place: Place,
+    storage: Storage,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Storage {
     File(TempDir),
     Server(String),
 }
@@ -79,7 +78,7 @@ impl TestDatabase {
         Self {
             backend: Backend::Sqlite,
             url: format!("sqlite:{}", folder.path().join("test.db").display()),
-            place: Place::File(folder),
+            storage: Storage::File(folder),
         }
     }
 
@@ -87,7 +86,7 @@ impl TestDatabase {
         Self {
             backend: Backend::Postgres,
             url: postgres::url_of(&name),
-            place: Place::Server(name),
+            storage: Storage::Server(name),
         }
     }
 
@@ -96,9 +95,9 @@ impl TestDatabase {
     }
 
     pub async fn remove(self) {
-        match self.place {
-            Place::File(folder) => folder.close().expect("the folder goes"),
-            Place::Server(name) => postgres::drop_database(&name).await,
+        match self.storage {
+            Storage::File(folder) => folder.close().expect("the folder goes"),
+            Storage::Server(name) => postgres::drop_database(&name).await,
         }
     }
 }
@@ -112,7 +111,7 @@ pub async fn connect_to(url: &str) -> DatabaseConnection {
         .expect("a connection")
 }
 
-/// The texts that a query answers, past the service.
+/// The texts that a query on the database returns.
 pub async fn texts_of(url: &str, sql: &str) -> Vec<String> {
     let db = connect_to(url).await;
     let statement = Statement::from_string(db.get_database_backend(), sql);
@@ -123,7 +122,7 @@ pub async fn texts_of(url: &str, sql: &str) -> Vec<String> {
         .collect()
 }
 
-/// Ends all other sessions on a PostgreSQL database, of which there has to be one.
+/// Terminates all other sessions on a PostgreSQL database. There must be at least one.
 pub async fn end_sessions_on(url: &str) {
     let ended = texts_of(
         url,
@@ -133,8 +132,8 @@ pub async fn end_sessions_on(url: &str) {
     assert!(!ended.await.is_empty());
 }
 
-/// The service's settings for a database, else as they are by default; any free port, and patience
-/// with a machine that is busy with other tests.
+/// The default settings for a database, with any free port, and a long acquire timeout because the
+/// machine may be busy with other tests.
 pub fn settings_for(url: &str) -> Settings {
     #[derive(Parser)]
     struct Arguments {
@@ -149,16 +148,25 @@ pub fn settings_for(url: &str) -> Settings {
         "0s",
         "--db-acquire-timeout",
         "30s",
-        // A look for keys now and then would be counted among the statements of a request.
+        // The periodic check for keys would count among the statements of a request.
         "--key-check-interval",
         "1h",
-        // Tests of keys are wrong about them many times a minute.
+        // Tests of keys send many wrong ones.
         "--rate-limit-auth-failures",
         "0",
         "--database-url",
         url,
     ];
     Arguments::parse_from(arguments).settings
+}
+
+/// Prints the errors that services in this process log with the output of a test that fails.
+fn log_errors() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::ERROR)
+        .with_test_writer();
+    // Fails if another test has set it already.
+    let _ = subscriber.try_init();
 }
 
 /// A service that is running in this process.
@@ -173,6 +181,7 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn start(backend: Backend, settings: Settings) -> Self {
+        log_errors();
         let application = Application::start(settings)
             .await
             .expect("the service starts");
@@ -229,7 +238,7 @@ impl TestApp {
         Answer::to(request).await
     }
 
-    /// A body as it is, whatever it is.
+    /// Sends any body.
     pub async fn post_text(
         &self,
         path: &str,
@@ -277,11 +286,11 @@ pub async fn on_both(test: impl AsyncFn(&TestApp)) {
 pub async fn on_both_databases(test: impl AsyncFn(&TestDatabase)) {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = TestDatabase::create(backend).await;
-        let patient = async {
-            let test = tokio::time::timeout(PATIENCE, test(&database));
-            assert!(test.await.is_ok(), "not done after {PATIENCE:?}");
+        let bounded = async {
+            let test = tokio::time::timeout(TEST_TIMEOUT, test(&database));
+            assert!(test.await.is_ok(), "not done after {TEST_TIMEOUT:?}");
         };
-        let outcome = AssertUnwindSafe(patient).catch_unwind().await;
+        let outcome = AssertUnwindSafe(bounded).catch_unwind().await;
         database.remove().await;
         if let Err(panic) = outcome {
             #[expect(

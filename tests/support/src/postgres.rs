@@ -1,5 +1,5 @@
-//! Databases on PostgreSQL for the tests: on a server of their own, which they share, or on the one
-//! that `TEST_DATABASE_URL` names.
+//! PostgreSQL databases for the tests, on a private server that they share or on the one that
+//! `TEST_DATABASE_URL` names.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use url::Url;
 pub use super::postgres_server::free_port;
 use super::postgres_server::{Durability, PostgresServer};
 
-/// The server's own database, from which others are created.
+/// The database from which others are created.
 fn admin_url() -> &'static Url {
     static ADMIN: OnceLock<Url> = OnceLock::new();
     ADMIN.get_or_init(|| {

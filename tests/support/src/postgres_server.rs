@@ -1,6 +1,5 @@
-//! A PostgreSQL server of the tests' own, from the installed binaries. It lives as long as this
-//! process and not a moment longer: its keeper ends it when the pipe from here closes, however this
-//! process ends.
+//! A private PostgreSQL server from the installed binaries. It ends with this process: a shell (the
+//! keeper) ends it when the pipe from here closes, however this process ends.
 
 use std::{
     fs,
@@ -18,11 +17,11 @@ pub const HELP: &str = "the tests need PostgreSQL 15 or later: install it (on De
     apt-get install postgresql) or set TEST_DATABASE_URL to a server on which databases may be \
     created, as postgres://user:password@localhost/postgres";
 
-/// A password for the one user, `test`, who is let in with any: to check one takes a debug build a
-/// tenth of a second. Everybody else needs theirs.
+/// A password of the user `test`, which the server does not check: that takes a debug build a tenth of a
+/// second. Other users need theirs.
 pub const PASSWORD: &str = "let-me-in";
 
-/// Whether what was committed must outlive a crash.
+/// Whether commits must survive a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// No: the tests run faster.
@@ -31,7 +30,7 @@ pub enum Durability {
     On,
 }
 
-/// A server with a folder and a port of its own; stopped when dropped.
+/// A server with its own folder and port. It stops when it is dropped.
 #[derive(Debug)]
 pub struct PostgresServer {
     binaries: PathBuf,
@@ -42,7 +41,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a server that is not started yet.
+    /// Creates a server without starting it.
     pub fn create(durability: Durability) -> Self {
         let data = tempfile::Builder::new()
             .prefix("circle-registry-pg-")
@@ -102,10 +101,10 @@ impl PostgresServer {
         )
     }
 
-    /// Starts it. It may take a moment to accept.
+    /// Starts the server without waiting until it accepts connections.
     pub fn start(&mut self) {
         assert!(self.keeper.is_none(), "it runs already");
-        // The keeper waits for a word, after which the folder stays, or for the end of its input,
+        // The keeper waits for the word `stop`, which leaves the folder, or for the end of its input,
         // which is the end of this process. SIGQUIT is what `pg_ctl stop -m immediate` sends.
         let script = r#""$@" >>"$0/log" 2>&1 &
             read -r word; kill -QUIT $!; wait; [ "$word" = stop ] || rm -rf "$0""#;
@@ -124,13 +123,13 @@ impl PostgresServer {
         self.keeper = Some(keeper);
     }
 
-    /// Starts it and waits until it lets clients in.
+    /// Starts the server and waits until it accepts connections.
     pub async fn start_ready(&mut self) {
         self.start();
         self.accepts().await;
     }
 
-    /// Waits until it lets clients in.
+    /// Waits until the server accepts connections.
     pub async fn accepts(&self) {
         let url = self.url_of("postgres");
         let deadline = Instant::now() + Duration::from_mins(1);
@@ -143,7 +142,7 @@ impl PostgresServer {
         }
     }
 
-    /// Stops it at once, in the middle of whatever it does, as a crash would.
+    /// Stops the server as a crash would, without a shutdown checkpoint.
     pub fn stop_immediately(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             let mut input = keeper.stdin.take().expect("the keeper's input");
@@ -152,12 +151,12 @@ impl PostgresServer {
         }
     }
 
-    /// From its next start on it waits for a primary, lets clients in, and takes no writes.
+    /// From its next start on, the server is a standby that accepts connections but no writes.
     pub fn become_a_standby(&self) {
         fs::write(self.data.join("db/standby.signal"), "").expect("the signal is written");
     }
 
-    /// Leaves it running until this process ends.
+    /// Keeps the server running until this process ends.
     pub fn leave_running(mut self) {
         std::mem::forget(self.keeper.take());
         std::mem::forget(self);
@@ -195,8 +194,8 @@ fn find_binaries() -> Option<PathBuf> {
         .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
 }
 
-/// PostgreSQL refuses to run as root; then the words that make a command run as `postgres`, who
-/// also gets the folder.
+/// PostgreSQL refuses to run as root. If the tests do, this gives the folder to the user `postgres`, and
+/// returns the command prefix that switches to that user.
 fn as_unprivileged(data: &Path) -> Vec<String> {
     if !is_root() {
         return vec!["env".to_owned()];

@@ -1,5 +1,5 @@
-//! A way to a server that can be frozen: nothing gets through, and nobody is told. It can also hold
-//! answers back for a while, and tell when a transaction is asked for.
+//! A TCP proxy to PostgreSQL that can freeze: it then forwards nothing, and closes nothing. It can also
+//! delay answers, and report when a client begins a transaction.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,26 +13,26 @@ use tokio::{
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     frozen: bool,
-    /// Connections of an earlier generation are dead.
+    /// Connections of earlier generations are closed.
     generation: u64,
-    /// How long the server's answers are held back.
+    /// The delay of the server's answers.
     late: Duration,
 }
 
-/// How a transaction is asked for: a simple query, its text ended by a zero.
+/// The simple query that begins a transaction, with its terminating zero.
 const BEGIN: &[u8] = b"BEGIN\0";
 
-/// The way; gone when dropped.
+/// A proxy. It closes when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
-    /// How many transactions clients asked for.
+    /// How many transactions clients began.
     begins: Arc<watch::Sender<u64>>,
 }
 
 impl Proxy {
-    /// Opens a way to the server of a PostgreSQL URL.
+    /// Opens a proxy to the server of a PostgreSQL URL.
     pub async fn to(url: &str) -> Self {
         let url = Url::parse(url).expect("a URL");
         let host = url.host_str().expect("a host").to_owned();
@@ -63,7 +63,7 @@ impl Proxy {
         }
     }
 
-    /// The same database by this way.
+    /// The URL of the same database through this proxy.
     pub fn url_of(&self, url: &str) -> String {
         let mut url = Url::parse(url).expect("a URL");
         url.set_host(Some("127.0.0.1")).expect("a host");
@@ -71,29 +71,29 @@ impl Proxy {
         url.to_string()
     }
 
-    /// From now on nothing gets through.
+    /// From now on nothing is forwarded.
     pub fn freeze(&self) {
         self.state.send_modify(|state| state.frozen = true);
     }
 
-    /// All that was held back gets through.
+    /// Forwards everything that was held back, and all that follows.
     pub fn thaw(&self) {
         self.state.send_modify(|state| state.frozen = false);
     }
 
-    /// From now on the server's answers are this late.
-    pub fn hold_answers_back(&self, late: Duration) {
+    /// From now on the server's answers have this delay.
+    pub fn delay_answers(&self, late: Duration) {
         self.state.send_modify(|state| state.late = late);
     }
 
-    /// Waits until a client asks for a transaction, from when this is called.
-    pub fn a_begin(&self) -> impl Future<Output = ()> + use<> {
+    /// Waits for the next transaction that a client begins after this call.
+    pub fn next_begin(&self) -> impl Future<Output = ()> + use<> {
         let mut begins = self.begins.subscribe();
         async move { begins.changed().await.expect("the way is open") }
     }
 
-    /// New connections get through; what was held back is lost, and so are the old connections.
-    pub fn thaw_without_the_old(&self) {
+    /// Forwards new connections. The old ones are closed, and what was held back is lost.
+    pub fn thaw_new_connections(&self) {
         self.state.send_modify(|state| {
             state.frozen = false;
             state.generation += 1;
@@ -125,8 +125,8 @@ async fn carry(
     }
 }
 
-/// Carries one direction: the client's, where what it asks for is counted, or the server's, which
-/// may be late.
+/// Forwards one direction: the client's, in which transactions are counted, or the server's, which may
+/// be delayed.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

@@ -1,5 +1,5 @@
-//! Writers for tests of crashes: many at once, each of whose writes tells afterwards whether it is
-//! there, whether all of it is there, and whether its answer was true.
+//! Concurrent writers for tests of crashes. Each write can be checked afterwards: whether it is stored,
+//! whether all of it is stored, and whether the response was true.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,39 +17,39 @@ use tokio::task::JoinSet;
 use super::binary::Server;
 
 const AGENTS: usize = 10;
-/// Each of the batches writes to a circle of its own, so that it knows the order of its writes.
-const WORK: [Kind; 8] = [
-    Kind::Provider,
-    Kind::Provider,
-    Kind::Message,
-    Kind::Message,
-    Kind::Message,
-    Kind::Batch(0),
-    Kind::Batch(1),
-    Kind::Batch(2),
+/// Each batch writer has its own circle, so that the order of its writes is known.
+const WRITERS: [WriteKind; 8] = [
+    WriteKind::Provider,
+    WriteKind::Provider,
+    WriteKind::Message,
+    WriteKind::Message,
+    WriteKind::Message,
+    WriteKind::Batch(0),
+    WriteKind::Batch(1),
+    WriteKind::Batch(2),
 ];
 
-/// What a writer writes, one after the other, each with a number that no other write has.
+/// What a writer writes. Each write has a unique number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// One row.
+enum WriteKind {
+    /// A provider: one row.
     Provider,
-    /// A message, whose number must follow the one before, and the conversation's count of them.
+    /// A message, whose number must follow the previous one, and the count in its conversation.
     Message,
-    /// All members of a circle.
+    /// An update of all members of a circle.
     Batch(usize),
 }
 
-/// One write that was sent.
+/// A write that was sent.
 #[derive(Debug)]
 pub struct Write {
-    kind: Kind,
+    kind: WriteKind,
     serial: u64,
-    /// The body of the answer, where a good one came.
+    /// The body of the response, if the write succeeded.
     answer: Option<Value>,
 }
 
-/// What has been answered so far, and what may be there beyond that.
+/// The writes that were answered, and those that may be stored although they were not.
 #[derive(Debug)]
 pub struct Ledger {
     agents: Arc<[i64]>,
@@ -58,13 +58,13 @@ pub struct Ledger {
     providers: BTreeSet<String>,
     /// Contents by number.
     messages: BTreeMap<i64, String>,
-    /// For each circle the last batch that was answered, and the last one that was sent.
+    /// For each circle, the last batch that was answered and the last one that was sent.
     batches: [(u64, u64); 3],
     answered: u64,
 }
 
 impl Ledger {
-    /// Makes what the writers write about.
+    /// Creates the rows that the writers need.
     pub async fn prepare(server: &Server) -> Self {
         let make = async |path: &str, body: Value| {
             let answer = post(server.client(), &server.url(path), &body).await;
@@ -91,49 +91,49 @@ impl Ledger {
         }
     }
 
-    fn request(&self, kind: Kind) -> (String, impl Fn(u64) -> Value + Send + use<>) {
+    fn request(&self, kind: WriteKind) -> (String, impl Fn(u64) -> Value + Send + use<>) {
         let agents = Arc::clone(&self.agents);
         let path = match kind {
-            Kind::Provider => "/v1/providers".to_owned(),
-            Kind::Message => format!("/v1/conversations/{}/messages", self.conversation),
-            Kind::Batch(circle) => batch_path(circle),
+            WriteKind::Provider => "/v1/providers".to_owned(),
+            WriteKind::Message => format!("/v1/conversations/{}/messages", self.conversation),
+            WriteKind::Batch(circle) => batch_path(circle),
         };
         let body = move |serial| match kind {
-            Kind::Provider => json!({"name": format!("p{serial}"), "api_type": "openai"}),
-            Kind::Message => json!({"content": format!("m{serial}")}),
-            Kind::Batch(_) => batch("update", &agents, serial),
+            WriteKind::Provider => json!({"name": format!("p{serial}"), "api_type": "openai"}),
+            WriteKind::Message => json!({"content": format!("m{serial}")}),
+            WriteKind::Batch(_) => batch("update", &agents, serial),
         };
         (path, body)
     }
 
-    /// How many writes were answered.
+    /// The number of answered writes.
     pub fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// Takes down what the writers did.
-    pub fn note(&mut self, writes: Vec<Write>) {
+    /// Records the writes.
+    pub fn record(&mut self, writes: Vec<Write>) {
         for write in writes {
-            if let Kind::Batch(circle) = write.kind {
+            if let WriteKind::Batch(circle) = write.kind {
                 self.batches[circle].1 = write.serial;
             }
             let Some(answer) = write.answer else { continue };
             self.answered += 1;
             match write.kind {
-                Kind::Provider => {
+                WriteKind::Provider => {
                     self.providers.insert(text(&answer["name"]));
                 }
-                Kind::Message => {
+                WriteKind::Message => {
                     let number = answer["number"].as_i64().expect("a number");
                     let before = self.messages.insert(number, text(&answer["content"]));
                     assert_eq!(before, None, "message {number} was answered twice");
                 }
-                Kind::Batch(circle) => self.batches[circle].0 = write.serial,
+                WriteKind::Batch(circle) => self.batches[circle].0 = write.serial,
             }
         }
     }
 
-    /// Holds what is there against what was answered.
+    /// Compares what is stored with what was answered.
     pub async fn check(&self, server: &Server) {
         let names = rows(server, "/v1/providers").await;
         let names: BTreeSet<String> = names.iter().map(|row| text(&row["name"])).collect();
@@ -177,7 +177,7 @@ impl Ledger {
     }
 }
 
-/// Writers at work.
+/// Running writers.
 #[derive(Debug)]
 pub struct Writers {
     tasks: JoinSet<Vec<Write>>,
@@ -190,7 +190,7 @@ impl Writers {
         let answered = Arc::new(AtomicU64::new(0));
         let enough = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
-        for kind in WORK {
+        for kind in WRITERS {
             let (path, body) = ledger.request(kind);
             let (client, url) = (server.client().clone(), server.url(&path));
             let (next, enough) = (Arc::clone(&ledger.next), Arc::clone(&enough));
@@ -227,29 +227,29 @@ impl Writers {
         }
     }
 
-    /// Waits until they have all had the time to write, from now on.
+    /// Waits until every writer has had time for a write.
     pub async fn under_way(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let enough = self.answered.load(Ordering::Relaxed) + WORK.len() as u64;
+        let enough = self.answered.load(Ordering::Relaxed) + WRITERS.len() as u64;
         while self.answered.load(Ordering::Relaxed) < enough {
             assert!(Instant::now() < deadline, "nothing is written");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// What they wrote until the server went away.
+    /// Waits until the writers lose the server, and returns their writes.
     pub async fn ended(self) -> Vec<Write> {
         self.tasks.join_all().await.into_iter().flatten().collect()
     }
 
-    /// Lets each finish its last write; what they wrote.
+    /// Stops the writers after their current writes, and returns their writes.
     pub async fn stop(self) -> Vec<Write> {
         self.enough.store(true, Ordering::Relaxed);
         self.ended().await
     }
 }
 
-/// Nothing where the server is away, and no body where it says that the database is.
+/// `None` if the server is unreachable, and no body if it reports that the database is.
 async fn post(client: &Client, url: &str, body: &Value) -> Option<Option<Value>> {
     let answer = client.post(url).json(body).send().await.ok()?;
     let status = answer.status().as_u16();

@@ -1,4 +1,4 @@
-//! The audit trail: every change leaves its entry, in the transaction of the change; nothing else does.
+//! The audit trail: every change records its entry in its own transaction, and nothing else records one.
 
 mod steps;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::steps::{CANARY, steps};
 use test_support::{Answer, Backend, TestApp, TestDatabase, binary, on_both, on_both_databases};
 
-/// What the audit holds beyond the entry of this id, oldest first.
+/// The entries after the one with this id, oldest first.
 async fn entries_after(app: &TestApp, last: i64) -> Vec<Value> {
     let page = app.get("/v1/audit?order=asc&limit=200").await.ok();
     let entries = page["data"].as_array().expect("a page").iter();
@@ -20,8 +20,8 @@ async fn entries_after(app: &TestApp, last: i64) -> Vec<Value> {
     entries.filter(is_new).cloned().collect()
 }
 
-/// An entry as the steps write it.
-fn told(entry: &Value) -> String {
+/// An entry in the notation of the steps.
+fn text_of(entry: &Value) -> String {
     let text = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
     let fields = entry["fields"].as_array().expect("a list");
     let fields: Vec<&str> = fields.iter().filter_map(Value::as_str).collect();
@@ -50,8 +50,8 @@ async fn every_operation_that_changes_something_leaves_its_entry_and_a_refused_o
                 answer.text
             );
             let left = entries_after(app, last).await;
-            let texts: Vec<String> = left.iter().map(told).collect();
-            assert_eq!(texts, step.leaves, "{operation}");
+            let texts: Vec<String> = left.iter().map(text_of).collect();
+            assert_eq!(texts, step.entries, "{operation}");
             for entry in &left {
                 assert_eq!(entry["request_id"], answer.header("x-request-id"));
                 assert_eq!(entry["key_id"], Value::Null);
@@ -83,7 +83,7 @@ async fn the_steps_are_all_there_is() {
         .collect();
     let steps = steps();
     let mut walked: BTreeSet<&str> = steps.iter().map(|step| step.operation).collect();
-    // These have a test of their own, because a key changes who may do the rest.
+    // These have a test of their own, because a key changes who may call the other operations.
     walked.extend(["create_key", "revoke_key"]);
     assert_eq!(walked, changing);
 }
@@ -123,7 +123,7 @@ async fn an_entry_tells_the_key_and_never_its_token() {
         assert!(!audit.text.contains("crk_"), "{}", audit.text);
         let entries = audit.ok();
         let entries = entries["data"].as_array().expect("a page");
-        let texts: Vec<String> = entries.iter().map(told).collect();
+        let texts: Vec<String> = entries.iter().map(text_of).collect();
         assert_eq!(
             texts,
             [
@@ -246,7 +246,7 @@ async fn the_audit_is_read_in_pages_from_either_end_and_filtered() {
         }
 
         let newest = app.get("/v1/audit?limit=1").await.ok();
-        let at = newest["data"][0]["at"].as_str().expect("a moment");
+        let at = newest["data"][0]["at"].as_str().expect("a timestamp");
         for (filter, total) in [
             ("resource=agent", 5),
             ("resource=provider", 1),
@@ -292,7 +292,7 @@ async fn an_import_is_one_entry_and_none_where_it_changes_nothing() {
         let db = app.database.connection();
         assert_eq!(audit_entry::Entity::find().count(db).await, Ok(1));
         let entries = entries_after(&app, 0).await;
-        assert_eq!(told(&entries[0]), "import catalog - providers -");
+        assert_eq!(text_of(&entries[0]), "import catalog - providers -");
         assert_eq!(entries[0]["request_id"], Value::Null);
         app.stop().await;
     })

@@ -1,21 +1,21 @@
 //! Every operation that changes something, in an order in which they succeed, with the audit entries
-//! that it leaves and a request that is refused.
+//! that it records and a request that is refused.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use test_support::{Answer, TestApp};
 
-/// A value that is in every text a caller can give, and must not be in the audit.
+/// A value for every text that a client can send. No audit entry may contain it.
 pub(super) const CANARY: &str = "xyzzy-canary";
 
-/// A request that changes something, and the same kind of request where it is refused.
+/// A request that changes something, and one of the same operation that is refused.
 pub(super) struct Step {
     pub(super) operation: &'static str,
     pub(super) path: &'static str,
     pub(super) body: Option<Value>,
-    /// What it leaves, as `action resource name fields revision`.
-    pub(super) leaves: &'static [&'static str],
+    /// The entries that it records, as `action resource name fields revision`.
+    pub(super) entries: &'static [&'static str],
     pub(super) refused_path: &'static str,
     pub(super) refused_body: Option<Value>,
 }
@@ -24,7 +24,7 @@ fn step(
     operation: &'static str,
     path: &'static str,
     body: impl Into<Option<Value>>,
-    leaves: &'static [&'static str],
+    entries: &'static [&'static str],
 ) -> Step {
     let body = body.into();
     Step {
@@ -32,13 +32,14 @@ fn step(
         path,
         refused_body: body.clone(),
         body,
-        leaves,
+        entries,
         refused_path: path,
     }
 }
 
 impl Step {
-    /// Refused at another path; else at the same, because it has been done.
+    /// The refused request has another path. Otherwise it is the same request, which is refused because
+    /// it has succeeded before.
     fn refused_at(self, refused_path: &'static str) -> Self {
         Self {
             refused_path,
@@ -68,7 +69,7 @@ const MEMBERS: &str = "/v1/circles/team/members";
 const MEMBER: &str = "/v1/circles/team/members/1";
 const CONVERSATION: &str = "/v1/conversations/1";
 
-/// Every operation that changes something, in an order in which they work.
+/// Every operation that changes something, in an order in which they succeed.
 pub(super) fn steps() -> Vec<Step> {
     let parts = [
         in_the_catalogue(),

@@ -1,4 +1,4 @@
-//! Bodies: malformed, mistyped, too large.
+//! Bodies that are malformed, mistyped or too large.
 
 use std::{
     io::{self, Read, Write},
@@ -15,7 +15,7 @@ use test_support::{Answer, TestApp};
 const JSON: &str = "application/json";
 const LIMIT: usize = 1 << 20;
 
-/// The answers to a body in a create and in an update.
+/// The responses to a body of a create and of an update.
 async fn sent(app: &TestApp, list: &str, row: &str, body: &[u8]) -> [Answer; 2] {
     let send = async |method, path| {
         let request = app.request(method, path).header("content-type", JSON);
@@ -74,7 +74,7 @@ async fn a_body_that_is_not_an_object_is_refused() {
     .await;
 }
 
-/// A value of each type of JSON.
+/// A value of each JSON type.
 fn one_of_each() -> [(&'static str, Value); 7] {
     [
         ("string", json!("\u{1F980} no such thing")),
@@ -272,7 +272,7 @@ async fn a_body_must_be_declared_as_json() {
     .await;
 }
 
-/// A body of this length that would be sound if a name could be empty.
+/// A body of this length. Its only fault is an empty name.
 fn body_of(length: usize) -> Vec<u8> {
     let mut body = br#"{"name":""}"#.to_vec();
     body.resize(length, b' ');
@@ -316,7 +316,7 @@ async fn a_body_of_one_mebibyte_is_read() {
     .await;
 }
 
-/// What the service answers to these bytes when nothing follows them.
+/// The response to these bytes, followed by nothing.
 async fn answer_to_bytes(app: &TestApp, bytes: String) -> String {
     let address = app.base.trim_start_matches("http://").to_owned();
     let asked = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! What the description says of requests holds for every operation in it.
+//! Rules that hold for the requests of every operation.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{pointers, refused};
 use test_support::{Answer, TestApp};
 
-/// Every operation of `/openapi.json`: its method, its path with the parameters filled in, and
-/// what is said of it.
+/// Every operation of `/openapi.json`: its method, its path with the parameters filled in, and its
+/// description.
 pub(super) async fn operations(app: &TestApp) -> Vec<(Method, String, Value)> {
     let description = app.get("/openapi.json").await.ok();
     let mut operations = Vec::new();
@@ -47,7 +47,7 @@ fn is_integer(parameter: &Value) -> bool {
     parameter["schema"]["type"] == "integer"
 }
 
-/// The answer to an operation with this query and, where it takes one, this body.
+/// The response of an operation to this query and, if it takes one, this body.
 async fn ask(
     app: &TestApp,
     (method, path, operation): &(Method, String, Value),

@@ -1,4 +1,4 @@
-//! What is wrong with a request is told, and nothing changes.
+//! A bad request is refused with all its faults, and changes nothing.
 
 mod bodies;
 mod every_operation;
@@ -18,7 +18,7 @@ const RESOURCES: [(&str, &str); 5] = [
     ("/v1/circles/x/members", "/v1/circles/x/members/1"),
 ];
 
-/// Runs a test on both databases with something in each. Afterwards it must be there as before.
+/// Runs a test on both databases with a row of each resource, and checks that the rows have not changed.
 async fn refused(test: impl AsyncFn(&TestApp)) {
     on_both(async |app| {
         let provider = app.a_provider("x").await;
@@ -43,7 +43,7 @@ async fn everything(app: &TestApp) -> Vec<Value> {
     lists
 }
 
-/// What a create of each resource needs at least, with something wrong in it.
+/// The smallest body that creates a resource, with one fault in it.
 fn nearly_right(list: &str) -> Value {
     match list {
         "/v1/providers" => json!({"name": "-", "api_type": "openai"}),

@@ -1,4 +1,4 @@
-//! Paths, methods and the ids of requests.
+//! Paths, methods and request ids.
 
 use std::collections::BTreeSet;
 
@@ -100,7 +100,7 @@ async fn head_answers_as_get_does_but_without_a_body() {
     .await;
 }
 
-/// An answer of every kind to a request with this id.
+/// A response of every kind to a request with this id.
 async fn answers(app: &TestApp, request_id: Option<&[u8]>) -> Vec<Answer> {
     let mut answers = Vec::new();
     for (method, path) in [

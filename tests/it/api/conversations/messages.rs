@@ -58,7 +58,7 @@ async fn sixteen_writers_number_a_thousand_messages_without_gap_or_repeat() {
                 let answer = app.post(&path, &body).await;
                 match answer.status {
                     201 => numbers.push(answer.created()["number"].as_i64().expect("a number")),
-                    // Too many at once: nothing was written, and trying again is the client's part.
+                    // Too many concurrent requests: nothing was written, and the client should retry.
                     503 => {}
                     _ => {
                         answer.problem(409, "no_turns_left");

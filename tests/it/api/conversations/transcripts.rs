@@ -65,7 +65,7 @@ async fn a_transcript_tells_who_said_what_in_text_and_in_markdown() {
     .await;
 }
 
-/// Puts ten thousand messages into a conversation, past the API.
+/// Inserts ten thousand messages into a conversation by SQL.
 async fn fill(app: &TestApp, conversation: i64) {
     let db = app.database.connection();
     let sql = format!(
@@ -114,7 +114,7 @@ async fn a_long_conversation_is_streamed_whole_and_read_through_its_index() {
     .await;
 }
 
-/// How the database would find the last messages of a conversation.
+/// The database's plan for the last messages of a conversation.
 async fn plan_of_last_page(app: &TestApp, conversation: i64) -> String {
     let db = app.database.connection();
     db.execute_unprepared("ANALYZE").await.expect("statistics");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{LISTS, three_agents};
-use test_support::{TestApp, factories::moment, on_both};
+use test_support::{TestApp, factories::timestamp, on_both};
 
 #[tokio::test]
 async fn agents_are_found_by_their_ids_and_unknown_ones_are_absent() {
@@ -52,7 +52,7 @@ async fn ids_are_1_to_200_with_commas_in_between() {
     .await;
 }
 
-/// A row in each of the lists, all of that name.
+/// Creates a row of this name in each of the lists.
 async fn one_in_each(app: &TestApp, name: &str) {
     let provider = app.a_provider(name).await;
     app.a_model(provider, name).await;
@@ -82,8 +82,8 @@ async fn what_was_changed_since_a_moment_is_found_that_moment_included() {
             app.patch(&path, &json!({name: "changed"})).await.ok();
             let row = &all["data"][1];
             let since = row["updated_at"].as_str().expect("a text");
-            let later = moment(&row["updated_at"]) + chrono::TimeDelta::microseconds(1);
-            let elsewhere = moment(&row["updated_at"])
+            let later = timestamp(&row["updated_at"]) + chrono::TimeDelta::microseconds(1);
+            let elsewhere = timestamp(&row["updated_at"])
                 .with_timezone(&chrono::FixedOffset::east_opt(7200).expect("an offset"));
             for (since, expected) in [
                 (since.to_owned(), &["changed", "b", "c"][..]),

@@ -17,7 +17,7 @@ const LISTS: [(&str, &str); 5] = [
     ("/v1/conversations", "topic"),
 ];
 
-/// Three agents: on the first model, without one, on the second.
+/// Three agents: one on the first model, one without a model, one on the second model.
 async fn three_agents(app: &TestApp) -> ([i64; 3], [i64; 2]) {
     let provider = app.a_provider("p").await;
     let models = [

@@ -1,16 +1,16 @@
-//! Pages: the same for every list.
+//! Pages, which work the same way in every list.
 
 use serde_json::Value;
 
 use test_support::{TestApp, on_both};
 
-/// A list, and where in a row its id stands.
+/// A list, and the place of the id in its rows.
 struct List {
     path: String,
     id: &'static str,
 }
 
-/// Every list there is, with five rows in each.
+/// Every list, with five rows in each.
 async fn five_in_each(app: &TestApp) -> Vec<List> {
     let mut agents = Vec::new();
     for name in ["a", "b", "c", "d", "e"] {
@@ -55,7 +55,7 @@ impl List {
         app.get(&path).await.ok()
     }
 
-    /// The ids of each page from after `cursor` to the end.
+    /// The ids of each page after `cursor`.
     async fn walk(&self, app: &TestApp, limit: usize, cursor: Option<&str>) -> Vec<Vec<i64>> {
         let mut pages = Vec::new();
         let mut cursor = cursor.map(ToOwned::to_owned);

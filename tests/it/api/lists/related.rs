@@ -1,4 +1,4 @@
-//! Lists below a row of another resource: who uses a model, what a provider serves.
+//! Lists under a row of another resource: the agents of a model, the models of a provider.
 
 use test_support::on_both;
 

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::LISTS;
 use test_support::{
     TestApp,
-    factories::{id, moment},
+    factories::{id, timestamp},
     on_both,
 };
 
-/// Seven rows in each of the lists, none of the orders the same. Where names may be the same, some
-/// are; and so are some of the moments.
+/// Creates seven rows in each of the lists, in a different order for each sort. Some names (where they
+/// need not be unique) and some timestamps are equal.
 async fn seven_in_each(app: &TestApp) {
     const UNIQUE: [&str; 7] = ["b", "C", "a", "Z9", "z", "0", "b-1"];
     const OTHERS: [&str; 7] = ["b", "B", "Zoë 🦀", "a", "b", "Zoë", "a"];
@@ -52,9 +52,9 @@ fn sorts(name: &'static str) -> [(&'static str, &'static str); 4] {
 fn sorted(mut rows: Vec<Value>, field: &str, down: bool) -> Vec<Value> {
     rows.sort_by_cached_key(|row| {
         let value = &row[field];
-        let moment = field.ends_with("_at").then(|| moment(value));
-        let text = value.as_str().filter(|_| moment.is_none());
-        (moment, text.map(ToOwned::to_owned), id(row))
+        let time = field.ends_with("_at").then(|| timestamp(value));
+        let text = value.as_str().filter(|_| time.is_none());
+        (time, text.map(ToOwned::to_owned), id(row))
     });
     if down {
         rows.reverse();
@@ -62,7 +62,7 @@ fn sorted(mut rows: Vec<Value>, field: &str, down: bool) -> Vec<Value> {
     rows
 }
 
-/// The rows of all pages, each of one statement.
+/// The rows of all pages. Each page takes one statement.
 async fn walk(app: &TestApp, path: &str) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut cursor = String::new();

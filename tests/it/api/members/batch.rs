@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    BATCH, EVER, MEMBERS, PARTIAL, a_team_of, agents, batch, each, in_the_way, plain, replace,
-    results,
+    BATCH, MEMBERS, PARTIAL, WITH_INACTIVE, a_team_of, agents, batch, batch_errors, each, plain,
+    replace, results,
 };
 use test_support::{
-    factories::{assert_holds, moment},
+    factories::{assert_holds, timestamp},
     on_both,
 };
 
@@ -26,7 +26,7 @@ async fn a_batch_adds_restores_updates_and_removes() {
             app.patch(&path, &fields).await.ok();
         }
         app.delete(&format!("{MEMBERS}/{back}")).await.no_content();
-        let before = app.get(EVER).await.ok();
+        let before = app.get(WITH_INACTIVE).await.ok();
 
         let body = batch(
             app,
@@ -66,7 +66,7 @@ async fn a_batch_adds_restores_updates_and_removes() {
             (&members[0]["id"], &members[0]["is_active"]),
             (&old(gone)["id"], &json!(false))
         );
-        assert!(moment(&members[0]["left_at"]) >= moment(&members[0]["joined_at"]));
+        assert!(timestamp(&members[0]["left_at"]) >= timestamp(&members[0]["joined_at"]));
         assert_holds(
             members[1],
             &json!({
@@ -82,7 +82,7 @@ async fn a_batch_adds_restores_updates_and_removes() {
                 "max_tokens": null, "is_active": true, "left_at": null
             }),
         );
-        assert!(moment(&members[2]["joined_at"]) > moment(&old(back)["joined_at"]));
+        assert!(timestamp(&members[2]["joined_at"]) > timestamp(&old(back)["joined_at"]));
         assert_holds(
             members[3],
             &json!({
@@ -96,7 +96,7 @@ async fn a_batch_adds_restores_updates_and_removes() {
             assert_eq!(app.get(&path).await.ok(), **member);
         }
         assert_eq!(app.total(MEMBERS).await, 4);
-        assert_eq!(app.total(EVER).await, 5);
+        assert_eq!(app.total(WITH_INACTIVE).await, 5);
     })
     .await;
 }
@@ -111,7 +111,7 @@ async fn all_or_nothing_says_everything_that_is_in_the_way_and_changes_nothing()
             .no_content();
         let limit = json!({"max_members": 2});
         app.patch("/v1/circles/team", &limit).await.ok();
-        let before = app.get(EVER).await.ok();
+        let before = app.get(WITH_INACTIVE).await.ok();
 
         let operations = vec![
             json!({"op": "update", "agent_id": ids[0], "role": "lead"}),
@@ -121,7 +121,7 @@ async fn all_or_nothing_says_everything_that_is_in_the_way_and_changes_nothing()
             json!({"op": "add", "agent_id": ids[4]}),
             json!({"op": "update", "agent_id": 999_999, "role": "lead"}),
         ];
-        let found = in_the_way(batch(app, BATCH, operations.clone()).await);
+        let found = batch_errors(batch(app, BATCH, operations.clone()).await);
         let expected = [
             (
                 1,
@@ -137,11 +137,11 @@ async fn all_or_nothing_says_everything_that_is_in_the_way_and_changes_nothing()
         ]
         .map(|(index, detail)| (format!("#/operations/{index}"), detail));
         assert_eq!(found, expected);
-        assert_eq!(app.get(EVER).await.ok(), before);
+        assert_eq!(app.get(WITH_INACTIVE).await.ok(), before);
 
         let explicit = format!("{BATCH}?partial=false");
-        assert_eq!(in_the_way(batch(app, &explicit, operations).await), found);
-        assert_eq!(app.get(EVER).await.ok(), before);
+        assert_eq!(batch_errors(batch(app, &explicit, operations).await), found);
+        assert_eq!(app.get(WITH_INACTIVE).await.ok(), before);
     })
     .await;
 }
@@ -207,7 +207,7 @@ async fn removals_free_places_and_additions_take_them_in_order() {
 
         let mut operations = each("add", &ids[2..5]);
         operations.extend(each("remove", &ids[..1]));
-        let found = in_the_way(batch(app, BATCH, operations.clone()).await);
+        let found = batch_errors(batch(app, BATCH, operations.clone()).await);
         let full = "circle team has reached its limit of 3 members".to_owned();
         assert_eq!(found, [("#/operations/2".to_owned(), full)]);
 
@@ -227,7 +227,7 @@ async fn removals_free_places_and_additions_take_them_in_order() {
         let body = batch(app, PARTIAL, operations).await.ok();
         assert_eq!(results(&body, "status"), ["failed", "failed"]);
 
-        // A circle over a new limit takes nobody until it is below.
+        // A circle above a new limit takes no members until it is below.
         let limit = json!({"max_members": 1});
         app.patch("/v1/circles/team", &limit).await.ok();
         let operations = vec![

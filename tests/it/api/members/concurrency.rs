@@ -1,10 +1,10 @@
-//! Changes of members at the same time.
+//! Concurrent changes of members.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
-    BATCH, MEMBERS, PARTIAL, a_team_of, add, agents, batch, each, in_the_way, plain, replace,
+    BATCH, MEMBERS, PARTIAL, a_team_of, add, agents, batch, batch_errors, each, plain, replace,
     results,
 };
 use test_support::on_both;
@@ -76,7 +76,7 @@ async fn batches_at_the_same_time_never_pass_the_limit() {
                 let status = results(&body, "status");
                 added += status.iter().filter(|status| **status == "added").count();
             } else {
-                in_the_way(answer);
+                batch_errors(answer);
             }
         }
         assert_eq!(added, 7);

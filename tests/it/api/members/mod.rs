@@ -1,4 +1,4 @@
-//! Members of a circle, `/v1/circles/{name}/members`: one at a time here, and what all of it has in common.
+//! Members of a circle, `/v1/circles/{name}/members`. This file has the requests for a single member.
 
 mod batch;
 mod concurrency;
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use test_support::{
     Answer, TestApp,
-    factories::{assert_holds, moment},
+    factories::{assert_holds, timestamp},
     on_both,
 };
 
 const MEMBERS: &str = "/v1/circles/team/members";
-const EVER: &str = "/v1/circles/team/members?include_inactive=true";
+const WITH_INACTIVE: &str = "/v1/circles/team/members?include_inactive=true";
 const BATCH: &str = "/v1/circles/team/members:batch";
 const PARTIAL: &str = "/v1/circles/team/members:batch?partial=true";
 
-/// The circle `team` with the agent Ada in it; Ada's id.
+/// Creates the circle `team` with the agent Ada in it, and returns her id.
 async fn a_team(app: &TestApp) -> i64 {
     app.a_circle("team").await;
     let agent = app.an_agent("Ada").await;
@@ -31,7 +31,7 @@ async fn add(app: &TestApp, agent_id: i64) -> Answer {
     app.post(MEMBERS, &json!({"agent_id": agent_id})).await
 }
 
-/// Agents, without asking for each of them.
+/// Creates agents with one statement.
 async fn agents(app: &TestApp, count: i64) -> Vec<i64> {
     let first = app.an_agent("agent").await;
     let more = format!(
@@ -45,7 +45,7 @@ async fn agents(app: &TestApp, count: i64) -> Vec<i64> {
     (first..first + count).collect()
 }
 
-/// The circle `team` with these agents in it.
+/// Creates the circle `team` with these agents in it.
 async fn a_team_of(app: &TestApp, agents: &[i64]) {
     app.a_circle("team").await;
     if !agents.is_empty() {
@@ -68,20 +68,20 @@ async fn replace(app: &TestApp, members: Value) -> Answer {
     app.send(Method::PUT, MEMBERS, Some(&body)).await
 }
 
-/// Just these agents, with nothing else said.
+/// These agents, without any other fields.
 fn plain(agents: &[i64]) -> Value {
     agents.iter().map(|id| json!({"agent_id": id})).collect()
 }
 
-/// One field over the results of a batch.
+/// One field of all results of a batch.
 fn results<'b>(body: &'b Value, field: &str) -> Vec<&'b Value> {
     let results = body["results"].as_array().expect("results");
     results.iter().map(|result| &result[field]).collect()
 }
 
-/// What a batch that is all or nothing says is in its way.
+/// The errors of a batch that failed as a whole: pointers and details.
 #[track_caller]
-fn in_the_way(answer: Answer) -> Vec<(String, String)> {
+fn batch_errors(answer: Answer) -> Vec<(String, String)> {
     let problem = answer.problem(409, "batch_failed");
     let errors = problem["errors"].as_array().expect("errors");
     let text = |error: &Value, field: &str| error[field].as_str().expect("a text").to_owned();
@@ -287,7 +287,7 @@ async fn coming_back_restores_the_old_membership() {
             "left_at": null
         });
         assert_holds(&back, &expected);
-        assert!(moment(&back["joined_at"]) > moment(&joined["joined_at"]));
+        assert!(timestamp(&back["joined_at"]) > timestamp(&joined["joined_at"]));
         let all = format!("{MEMBERS}?include_inactive=true&count=true");
         let page = app.get(&all).await.ok();
         assert_eq!((&page["data"], &page["total"]), (&json!([back]), &json!(1)));

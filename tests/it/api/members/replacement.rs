@@ -1,10 +1,12 @@
-//! All members of a circle in one request: `PUT /v1/circles/{name}/members`; and what it has in common
-//! with a batch.
+//! Replacing all members of a circle, `PUT /v1/circles/{name}/members`, and what replacement and batch
+//! have in common.
 
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{BATCH, EVER, MEMBERS, a_team_of, agents, batch, each, plain, replace, results};
+use super::{
+    BATCH, MEMBERS, WITH_INACTIVE, a_team_of, agents, batch, each, plain, replace, results,
+};
 use test_support::{factories::assert_holds, on_both};
 
 #[tokio::test]
@@ -42,7 +44,7 @@ async fn replacing_the_members_says_what_changed() {
             "id": joined["id"]
         });
         assert_holds(&after, &expected);
-        let members = app.get(EVER).await.ok();
+        let members = app.get(WITH_INACTIVE).await.ok();
         assert_eq!(
             app.listed(MEMBERS, "agent_id").await,
             [kept, other, back, new]
@@ -56,12 +58,16 @@ async fn replacing_the_members_says_what_changed() {
                 "unchanged": [new, other, back, kept]
             })
         );
-        assert_eq!(app.get(EVER).await.ok(), members, "nothing is written");
+        assert_eq!(
+            app.get(WITH_INACTIVE).await.ok(),
+            members,
+            "nothing is written"
+        );
 
         let changes = replace(app, json!([])).await.ok();
         assert_eq!(changes["removed"], json!([kept, other, back, new]));
         assert_eq!(app.total(MEMBERS).await, 0);
-        assert_eq!(app.total(EVER).await, 5);
+        assert_eq!(app.total(WITH_INACTIVE).await, 5);
         let changes = replace(app, json!([])).await.ok();
         assert_eq!(changes["removed"], json!([]));
     })
@@ -76,7 +82,7 @@ async fn a_set_that_cannot_be_had_changes_nothing() {
         app.delete(&format!("/v1/agents/{}", ids[3]))
             .await
             .no_content();
-        let before = app.get(EVER).await.ok();
+        let before = app.get(WITH_INACTIVE).await.ok();
 
         replace(app, plain(&[ids[2], 999_999, ids[3]]))
             .await
@@ -96,9 +102,9 @@ async fn a_set_that_cannot_be_had_changes_nothing() {
         replace(app, plain(&ids[1..3]))
             .await
             .problem(409, "circle_full");
-        assert_eq!(app.get(EVER).await.ok(), before);
+        assert_eq!(app.get(WITH_INACTIVE).await.ok(), before);
 
-        // A circle over a new limit may keep whom it has, and may get smaller.
+        // A circle above a new limit may keep its members, and may lose some.
         let changes = replace(app, plain(&ids[..2])).await.ok();
         assert_eq!(changes["unchanged"], json!(ids[..2]));
         let changes = replace(app, plain(&ids[2..3])).await.ok();

@@ -8,8 +8,8 @@ use super::{
 };
 use test_support::{TestApp, on_both, on_both_databases};
 
-/// Two services on one database, of which one keeps no rosters: whichever of them writes, both
-/// show the same at once.
+/// Two services share a database, and one of them has no cache. Whichever of them writes, both show the
+/// same roster immediately.
 #[tokio::test]
 async fn a_kept_roster_is_never_older_than_the_question() {
     on_both_databases(async |database| {

@@ -52,7 +52,7 @@ async fn a_roster_with_memberships_that_ended_has_a_tag_of_its_own() {
         assert_ne!(tag, app.get("/v1/circles/team").await.header("etag"));
         assert_eq!(app.get_if_none_match(path, &tag).await.status, 304);
 
-        // The circle's revision does not count what happens to those who left.
+        // Changes of former members do not change the circle's revision.
         let agent = format!("/v1/agents/{left}");
         app.patch(&agent, &json!({"role": "gone"})).await.ok();
         let changed = app.get_if_none_match(path, &tag).await;
@@ -71,14 +71,14 @@ async fn a_roster_with_memberships_that_ended_has_a_tag_of_its_own() {
     .await;
 }
 
-/// How many random writes the property is tried on; `ROSTER_WRITES` says another number.
+/// How many random writes the test makes; `ROSTER_WRITES` sets another number.
 fn writes() -> u64 {
     let given = std::env::var("ROSTER_WRITES").ok();
     given.and_then(|given| given.parse().ok()).unwrap_or(600)
 }
 
-/// Writes at random to everything that a roster shows, and to much that it does not, and holds the
-/// tags of two rosters against their bodies after every write.
+/// Makes random writes to what a roster shows and to what it does not, and compares the ETags of two
+/// rosters with their bodies after every write.
 #[tokio::test]
 async fn a_roster_s_tag_changes_exactly_when_its_body_does() {
     on_both_databases(async |database| {

@@ -17,7 +17,7 @@ fn without_cache(database: &TestDatabase) -> Settings {
     settings
 }
 
-/// The tag and the body of a roster.
+/// The ETag and the body of a roster.
 async fn roster_of(app: &TestApp, circle: &str) -> (String, String) {
     let answer = app.get(&format!("/v1/circles/{circle}")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -1,4 +1,4 @@
-//! Random writes to everything that a roster shows, and to much that it does not.
+//! Random writes to what a roster shows, and to what it does not.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ impl World {
         world
     }
 
-    /// One write, which may be refused; tells what it was.
+    /// Makes one write, which may be refused, and returns its description.
     pub(super) async fn write(&self, app: &TestApp, numbers: &mut Numbers, write: u64) -> String {
         let circle = *numbers.one_of(&["one", "two"]);
         let agent = *numbers.one_of(&self.agents);
@@ -45,7 +45,7 @@ impl World {
         let member_path = format!("{circle_path}/members/{agent}");
         let model_path = format!("/v1/models/{}", numbers.one_of(&self.models));
         let provider_path = format!("/v1/providers/{}", numbers.one_of(&self.providers));
-        // Few values, so that a write often says what is so already.
+        // Few values, so that a write often changes nothing.
         let value = numbers.below(3);
         let (path, body) = match numbers.below(15) {
             0 => (agent_path, json!({"name": format!("agent {value}")})),
@@ -111,7 +111,7 @@ impl World {
     }
 }
 
-/// A repeatable stream of numbers (a linear congruential generator, as in Knuth's MMIX).
+/// A repeatable sequence of numbers (the linear congruential generator of Knuth's MMIX).
 pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {

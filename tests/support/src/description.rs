@@ -1,5 +1,5 @@
-//! Holds every response that a test gets against the description: its status is one that the operation
-//! declares, and the code of its problem is listed.
+//! Checks every response that a test gets against the description: the operation declares its status,
+//! and the code of a problem is listed.
 
 use std::sync::LazyLock;
 
@@ -46,7 +46,7 @@ impl Operation {
     }
 }
 
-/// Fails where a response is not as the description says.
+/// Fails if a response contradicts the description.
 pub(super) fn check(method: &Method, path: &str, answer: &Answer) {
     let mut operations = OPERATIONS.iter();
     if let Some(operation) = operations.find(|operation| operation.matches(method, path)) {
