@@ -65,7 +65,7 @@ impl HealthApi {
     /// restart of the service would not repair.
     #[oai(path = "/livez", method = "get", operation_id = "get_liveness")]
     async fn get_liveness(&self) -> Result<Body<Health>, Error> {
-        Ok(Body(ok()))
+        Body::new(&ok())
     }
 
     /// Check that the service is ready for requests
@@ -85,7 +85,7 @@ impl HealthApi {
         }
         lifecycle.check_started()?;
         database.check().await.map_err(unready)?;
-        Ok(Body(ok()))
+        Body::new(&ok())
     }
 
     /// Get the connection pool's state
@@ -104,7 +104,7 @@ impl HealthApi {
             timed_out,
             statements,
         } = database.statistics();
-        Ok(Body(Pool {
+        Body::new(&Pool {
             backend: backend.to_owned(),
             min,
             max,
@@ -113,7 +113,7 @@ impl HealthApi {
             in_use,
             timed_out,
             statements,
-        }))
+        })
     }
 
     /// Get the roster cache's state
@@ -131,12 +131,12 @@ impl HealthApi {
             hits,
             misses,
         } = cache.statistics();
-        Ok(Body(RosterCacheStatus {
+        Body::new(&RosterCacheStatus {
             rosters,
             bytes,
             hits,
             misses,
-        }))
+        })
     }
 }
 

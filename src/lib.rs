@@ -40,10 +40,10 @@ pub mod http;
 mod revision;
 mod rows;
 mod search;
-pub mod sort;
+mod sort;
 mod write;
 
-pub mod page;
+mod page;
 mod secrets;
 
 // The database, and what everything rests on.

@@ -1,37 +1,35 @@
-//! Pages by keyset: a list is in the order of its rows' ids, and a cursor is the last id seen. Lists
-//! that have other orders too are in `sort`.
-
-use std::convert::Infallible;
+//! Keyset pagination: a list is ordered by id, and a cursor is the last id of a page. Lists with other orders
+//! are in `sort`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QueryResult, QueryTrait, Select,
 };
 
 use crate::error::Error;
 
-/// Rows in a page when the client does not say.
-pub const DEFAULT_LIMIT: u64 = 50;
-/// Rows in a page at most.
-pub const MAX_LIMIT: u64 = 200;
+/// The default number of rows in a page.
+pub(crate) const DEFAULT_LIMIT: u64 = 50;
+/// The maximum number of rows in a page.
+pub(crate) const MAX_LIMIT: u64 = 200;
 
-/// Which page of a list is asked for.
+/// The requested page of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageRequest {
-    pub limit: u64,
-    /// The id after which the page begins.
-    pub after: Option<i64>,
-    /// Whether to count all rows of the list too.
-    pub count: bool,
+pub(crate) struct PageRequest {
+    pub(crate) limit: u64,
+    /// The id after which the page starts.
+    pub(crate) after: Option<i64>,
+    /// Whether to count all rows of the list.
+    pub(crate) count: bool,
 }
 
 impl PageRequest {
     /// Reads the query parameters of a list.
     ///
     /// # Errors
-    /// A cursor that no list has given out.
-    pub fn parse(
+    /// A cursor that this service did not issue.
+    pub(crate) fn parse(
         limit: Option<u64>,
         cursor: Option<&str>,
         count: Option<bool>,
@@ -46,32 +44,17 @@ impl PageRequest {
 
 /// A page of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
-    pub rows: Vec<T>,
-    /// Where the next page begins; `None` on the last page.
-    pub next_cursor: Option<String>,
-    /// How many rows the whole list has, where it was asked for.
-    pub total: Option<u64>,
+pub(crate) struct Page<T> {
+    pub(crate) rows: Vec<T>,
+    /// Cursor of the next page; `None` on the last page.
+    pub(crate) next_cursor: Option<String>,
+    /// The number of rows in the whole list, if requested.
+    pub(crate) total: Option<u64>,
 }
 
 impl<T> Page<T> {
-    /// Makes a page of rows that were fetched with one more than the limit.
-    pub fn cut(
-        rows: Vec<T>,
-        request: PageRequest,
-        total: Option<u64>,
-        id: impl Fn(&T) -> i64,
-    ) -> Self {
-        let cursor = |row: &T| Ok::<_, Infallible>(encode(id(row)));
-        let Ok(page) = Self::cut_with(rows, request, total, cursor);
-        page
-    }
-
-    /// The same for a list with cursors of its own.
-    ///
-    /// # Errors
-    /// What the cursor can't be made for.
-    pub(crate) fn cut_with<E>(
+    /// Makes a page of rows, of which one more than the limit was fetched.
+    pub(crate) fn cut<E>(
         mut rows: Vec<T>,
         request: PageRequest,
         total: Option<u64>,
@@ -87,66 +70,49 @@ impl<T> Page<T> {
             total,
         })
     }
-
-    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            rows: self.rows.into_iter().map(convert).collect(),
-            next_cursor: self.next_cursor,
-            total: self.total,
-        }
-    }
 }
 
-/// Fetches one page of `query` in the order of `id`, as rows of any shape.
+/// Fetches one page of `query`, ordered by `id`, which must be its first column.
 ///
 /// # Errors
 /// What the database reports.
-pub async fn fetch<E, R>(
+pub(crate) async fn fetch<E>(
     db: &impl ConnectionTrait,
-    query: Select<E>,
-    id: E::Column,
-    request: PageRequest,
-    id_of: impl Fn(&R) -> i64,
-) -> Result<Page<R>, Error>
-where
-    E: EntityTrait,
-    E::Model: Sync,
-    R: FromQueryResult,
-{
-    fetch_in(db, query, id, Order::Asc, request, id_of).await
-}
-
-/// The same, in either order.
-///
-/// # Errors
-/// What the database reports.
-pub(crate) async fn fetch_in<E, R>(
-    db: &impl ConnectionTrait,
-    query: Select<E>,
+    mut query: Select<E>,
     id: E::Column,
     order: Order,
     request: PageRequest,
-    id_of: impl Fn(&R) -> i64,
-) -> Result<Page<R>, Error>
+) -> Result<Page<QueryResult>, Error>
 where
     E: EntityTrait,
     E::Model: Sync,
-    R: FromQueryResult,
 {
     let total = total(db, &query, request).await?;
-    let mut query = query.limit(request.limit + 1);
     if let Some(after) = request.after {
         query = query.filter(match order {
             Order::Desc => id.lt(after),
             _ => id.gt(after),
         });
     }
-    let query = query.order_by(id, order);
-    let rows = query.into_model::<R>().all(db).await?;
-    Ok(Page::cut(rows, request, total, id_of))
+    let rows = rows_of_page(db, query.order_by(id, order), request).await?;
+    let cursor = |row: &QueryResult| Ok(encode(row.try_get_by_index(0)?));
+    Page::cut(rows, request, total, cursor)
 }
 
-/// How many rows the whole list has, where that was asked for.
+/// The rows of a page, and one more if there is another page. The limit is a literal: with a bind parameter
+/// PostgreSQL never settles on a generic plan.
+pub(crate) async fn rows_of_page<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    query: Select<E>,
+    request: PageRequest,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let mut statement = query.build(db.get_database_backend());
+    let limit = format!(" LIMIT {}", request.limit + 1);
+    statement.sql.push_str(&limit);
+    db.query_all_raw(statement).await
+}
+
+/// The number of rows in the whole list, if requested.
 pub(crate) async fn total<E>(
     db: &impl ConnectionTrait,
     query: &Select<E>,
@@ -163,7 +129,7 @@ where
     }
 }
 
-/// The version is part of a cursor, so that other kinds can be told from this one.
+/// The first byte of a cursor distinguishes the kinds of cursors.
 const VERSION: u8 = 1;
 
 pub(crate) fn encode(id: i64) -> String {
@@ -203,7 +169,10 @@ mod tests {
     #[test]
     fn the_last_page_has_no_cursor() {
         let request = PageRequest::parse(Some(2), None, None).expect("a request");
-        let page = |rows: Vec<i64>| Page::cut(rows, request, None, |id| *id);
+        let page = |rows: Vec<i64>| {
+            let cursor = |id: &i64| Ok::<_, Error>(encode(*id));
+            Page::cut(rows, request, None, cursor).expect("a page")
+        };
         assert_eq!(page(vec![1, 2, 3]).next_cursor, Some(encode(2)));
         assert_eq!(page(vec![1, 2, 3]).rows, [1, 2]);
         assert_eq!(page(vec![1, 2]).next_cursor, None);

@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr},
 };
 
-/// Text anywhere in one of the columns, ASCII letters in either case.
+/// One of the columns contains the text; ASCII letters match regardless of case.
 ///
 /// The collation makes PostgreSQL fold only ASCII, as SQLite does, and is part of the expression
 /// that the trigram indexes are built on.
@@ -31,13 +31,7 @@ pub(crate) fn text_in<C: ColumnTrait>(backend: DbBackend, columns: &[C], text: &
     })
 }
 
-/// The column is true. As it stands, with no value beside it: an index over only those rows where it
-/// is (`WHERE is_active`) can't be used for a condition that could as well ask for the others.
-pub(crate) fn is_true<C: ColumnTrait>(column: C) -> SimpleExpr {
-    column.into_simple_expr()
-}
-
-/// A JSON list of strings that holds this one.
+/// A JSON list of strings contains the item.
 pub(crate) fn list_holds<C: ColumnTrait>(backend: DbBackend, column: C, item: &str) -> SimpleExpr {
     match backend {
         DbBackend::Sqlite => Expr::cust_with_exprs(
@@ -78,16 +72,13 @@ pub(crate) fn list_of_ids(backend: DbBackend, ids: impl IntoIterator<Item = i64>
     }
 }
 
-/// This moment or later, by the microseconds that both databases keep.
+/// At this time or later, in the microseconds that both databases store.
 pub(crate) fn since<C: ColumnTrait>(column: C, moment: DateTime<Utc>) -> SimpleExpr {
     column.gte(moment.trunc_subsecs(6))
 }
 
-/// The first few rows of `query` by name, and how many there are: "a, b, c and 4 more"; `None`
-/// where there are none.
-///
-/// # Errors
-/// What the database reports.
+/// The names of the first rows of `query`, and how many more there are: "a, b, c and 4 more". `None` if there are
+/// none.
 pub(crate) async fn examples<E>(
     db: &impl ConnectionTrait,
     query: Select<E>,

@@ -1,29 +1,27 @@
-//! Lists that can be sorted: pages by keyset as in `page`, in the order of a column and, where rows
-//! are equal in that, of their ids. The cursor carries the sort with the last row's value and id.
+//! Sorted lists: keyset pagination as in `page`, ordered by a column and then by id. The cursor contains the
+//! sort, and the last row's value and id.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike, Utc};
 use poem_openapi::Enum;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IdenStatic,
-    IntoSimpleExpr, ModelTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Select, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr, Order,
+    QueryFilter, QueryOrder, QueryResult, Select, Value,
     sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
-    rows::Field,
+    rows::{self, Row},
 };
 
-/// What a list is sorted by; with a `-`, the other way round. Texts are in the order of their
-/// characters' code points, so that `Z` is before `a`. Rows that are equal in what they are sorted
-/// by are in the order of their ids, the same way round. A row that is changed while the pages are
-/// read moves in the order of `updated_at`: upwards it comes once more, downwards it may be missed.
+/// The order of a list; `-` reverses it. Strings are ordered by code point, so `Z` comes before `a`. Rows with the
+/// same value are ordered by id, in the same direction. With `updated_at`, a row that changes while a client
+/// reads the pages moves: in ascending order it appears again, in descending order it may be missed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
-pub enum Sort {
-    // Cursors hold the place in this list: what is new goes to its end.
+pub(crate) enum Sort {
+    // Cursors contain the position in this list: append new variants at the end.
     #[default]
     #[oai(rename = "id")]
     Id,
@@ -43,18 +41,18 @@ pub enum Sort {
     UpdatedAtDown,
 }
 
-/// The columns of a table that stand behind the sorts. None of them is ever null.
+/// The columns of a table that its list can be sorted by. They are never null.
 #[derive(Clone, Copy, Debug)]
-pub struct Sortable<C> {
-    pub id: C,
-    pub name: C,
-    pub created_at: C,
-    pub updated_at: C,
+pub(crate) struct Sortable<C> {
+    pub(crate) id: C,
+    pub(crate) name: C,
+    pub(crate) created_at: C,
+    pub(crate) updated_at: C,
 }
 
-/// What a sort goes by, whichever way round.
+/// The value that a list is sorted by, in either direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
+enum SortKey {
     Id,
     Name,
     CreatedAt,
@@ -62,38 +60,38 @@ enum Key {
 }
 
 impl Sort {
-    fn parts(self) -> (Key, Order) {
+    fn parts(self) -> (SortKey, Order) {
         match self {
-            Self::Id => (Key::Id, Order::Asc),
-            Self::IdDown => (Key::Id, Order::Desc),
-            Self::Name => (Key::Name, Order::Asc),
-            Self::NameDown => (Key::Name, Order::Desc),
-            Self::CreatedAt => (Key::CreatedAt, Order::Asc),
-            Self::CreatedAtDown => (Key::CreatedAt, Order::Desc),
-            Self::UpdatedAt => (Key::UpdatedAt, Order::Asc),
-            Self::UpdatedAtDown => (Key::UpdatedAt, Order::Desc),
+            Self::Id => (SortKey::Id, Order::Asc),
+            Self::IdDown => (SortKey::Id, Order::Desc),
+            Self::Name => (SortKey::Name, Order::Asc),
+            Self::NameDown => (SortKey::Name, Order::Desc),
+            Self::CreatedAt => (SortKey::CreatedAt, Order::Asc),
+            Self::CreatedAtDown => (SortKey::CreatedAt, Order::Desc),
+            Self::UpdatedAt => (SortKey::UpdatedAt, Order::Asc),
+            Self::UpdatedAtDown => (SortKey::UpdatedAt, Order::Desc),
         }
     }
 }
 
 impl<C> Sortable<C> {
     /// The column that comes before the id.
-    fn column(self, key: Key) -> Option<C> {
+    fn column(self, key: SortKey) -> Option<C> {
         match key {
-            Key::Id => None,
-            Key::Name => Some(self.name),
-            Key::CreatedAt => Some(self.created_at),
-            Key::UpdatedAt => Some(self.updated_at),
+            SortKey::Id => None,
+            SortKey::Name => Some(self.name),
+            SortKey::CreatedAt => Some(self.created_at),
+            SortKey::UpdatedAt => Some(self.updated_at),
         }
     }
 }
 
-/// Which page of a list is asked for, in which order.
+/// The requested page of a list, and its order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SortedRequest {
+pub(crate) struct SortedRequest {
     page: PageRequest,
     sort: Sort,
-    /// The value, beside the id, after which the page begins.
+    /// The value after which the page starts; the id is in `page`.
     after: Option<Value>,
 }
 
@@ -101,8 +99,8 @@ impl SortedRequest {
     /// Reads the query parameters of a list.
     ///
     /// # Errors
-    /// A cursor that no list has given out for this sort.
-    pub fn parse(
+    /// A cursor that this service did not issue for this sort.
+    pub(crate) fn parse(
         sort: Option<Sort>,
         limit: Option<u64>,
         cursor: Option<&str>,
@@ -123,7 +121,7 @@ impl SortedRequest {
     }
 }
 
-/// In the order of ids.
+/// Ordered by id.
 impl From<PageRequest> for SortedRequest {
     fn from(page: PageRequest) -> Self {
         Self {
@@ -134,78 +132,73 @@ impl From<PageRequest> for SortedRequest {
     }
 }
 
-/// Fetches one page of `query`, sorted, as rows of any shape that the entity's own is part of.
-///
-/// # Errors
-/// What the database reports.
-pub async fn fetch<E, R>(
-    db: &impl ConnectionTrait,
+/// A list of an entity's rows that can be sorted.
+#[derive(Debug)]
+pub(crate) struct SortedList<E: EntityTrait> {
     query: Select<E>,
-    columns: Sortable<E::Column>,
-    request: SortedRequest,
-    model_of: impl Fn(&R) -> &E::Model,
-) -> Result<Page<R>, Error>
-where
-    E: EntityTrait,
-    E::Model: Sync,
-    R: FromQueryResult,
-{
-    let total = page::total(db, &query, request.page).await?;
-    let sort = request.sort;
-    let query = sorted(query, columns, &request, db.get_database_backend());
-    let query = query.limit(request.page.limit + 1);
-    let rows = query.into_model::<R>().all(db).await?;
-    let cursor = |row: &R| {
-        let row = model_of(row);
-        let value = columns.column(sort.parts().0).map(|column| row.get(column));
-        Ok(encode(sort, row.get(columns.id).unwrap(), value))
-    };
-    Page::cut_with(rows, request.page, total, cursor)
+    columns: Vec<String>,
+    sortable: Sortable<E::Column>,
 }
 
-/// Fetches one page of `query`, which selects these fields, sorted, as rows as they are written.
-///
-/// # Errors
-/// What the database reports.
-pub(crate) async fn fetch_rows<E>(
-    db: &impl ConnectionTrait,
-    query: Select<E>,
-    fields: &[Field],
-    columns: Sortable<E::Column>,
-    request: SortedRequest,
-) -> Result<Page<QueryResult>, Error>
+impl<E: EntityTrait> SortedList<E>
 where
-    E: EntityTrait,
     E::Model: Sync,
 {
-    let total = page::total(db, &query, request.page).await?;
-    let (sort, backend) = (request.sort, db.get_database_backend());
-    let query = sorted(query, columns, &request, backend);
-    let mut statement = query.build(backend);
-    // As a value it would have PostgreSQL plan the statement anew each time: how few rows are wanted
-    // is what the plan depends on.
-    let limit = format!(" LIMIT {}", request.page.limit + 1);
-    statement.sql.push_str(&limit);
-    let rows = db.query_all_raw(statement).await?;
-    let index = |column: E::Column| Field::position(fields, column.as_str());
-    let cursor = |row: &QueryResult| {
+    /// A list of the rows of `query`, to be read as `R`. Build it once: building a query takes five times as long
+    /// as copying it.
+    pub(crate) fn new<R: Row<'static>>(query: Select<E>, sortable: Sortable<E::Column>) -> Self {
+        Self {
+            query: rows::select_only::<E, R>(query),
+            columns: R::columns(),
+            sortable,
+        }
+    }
+
+    /// The query of the whole list, to add filters to.
+    pub(crate) fn query(&self) -> Select<E> {
+        self.query.clone()
+    }
+
+    /// Fetches one page of `query`.
+    pub(crate) async fn fetch(
+        &self,
+        db: &impl ConnectionTrait,
+        query: Select<E>,
+        request: SortedRequest,
+    ) -> Result<Page<QueryResult>, Error> {
+        let SortedRequest { page, sort, .. } = request;
+        let total = page::total(db, &query, page).await?;
+        let query = sorted(query, self.sortable, &request, db.get_database_backend());
+        let rows = page::rows_of_page(db, query, page).await?;
+        let cursor = |row: &QueryResult| Ok(encode(sort, self.id(row)?, self.value(row, sort)?));
+        Page::cut(rows, page, total, cursor)
+    }
+
+    fn id(&self, row: &QueryResult) -> Result<i64, DbErr> {
+        row.try_get_by_index(self.position(self.sortable.id)?)
+    }
+
+    /// The value that the row is sorted by before its id.
+    fn value(&self, row: &QueryResult, sort: Sort) -> Result<Option<Value>, DbErr> {
         let key = sort.parts().0;
-        let index_of_key = columns.column(key).map(index).transpose()?;
-        let value = match (index_of_key, key) {
-            (None, _) => None,
-            (Some(at), Key::Name) => Some(row.try_get_by_index::<String>(at)?.into()),
-            (Some(at), _) => Some(row.try_get_by_index::<DateTime<Utc>>(at)?.into()),
+        let Some(column) = self.sortable.column(key) else {
+            return Ok(None);
         };
-        Ok(encode(
-            sort,
-            row.try_get_by_index(index(columns.id)?)?,
-            value,
-        ))
-    };
-    Page::cut_with(rows, request.page, total, cursor)
+        let position = self.position(column)?;
+        Ok(Some(match key {
+            SortKey::Name => row.try_get_by_index::<String>(position)?.into(),
+            _ => row.try_get_by_index::<DateTime<Utc>>(position)?.into(),
+        }))
+    }
+
+    fn position(&self, column: E::Column) -> Result<usize, DbErr> {
+        let name = rows::qualified::<E>(column);
+        let found = self.columns.iter().position(|column| *column == name);
+        found.ok_or_else(|| DbErr::Type(format!("the rows have no {name}")))
+    }
 }
 
-/// The rows from the one on with which the page begins.
+/// Adds the order, and the condition with which the page starts.
 fn sorted<E: EntityTrait>(
     query: Select<E>,
     columns: Sortable<E::Column>,
@@ -215,7 +208,7 @@ fn sorted<E: EntityTrait>(
     let SortedRequest { page, sort, after } = request;
     let (key, order) = sort.parts();
     let value = columns.column(key).map(|column| match (key, backend) {
-        (Key::Name, DbBackend::Postgres) => by_bytes(column),
+        (SortKey::Name, DbBackend::Postgres) => by_bytes(column),
         _ => column.into_simple_expr(),
     });
     let keys = || {
@@ -236,12 +229,12 @@ fn sorted<E: EntityTrait>(
     })
 }
 
-/// PostgreSQL compares texts by its locale, unless told; SQLite compares their bytes.
+/// PostgreSQL compares strings by the database's locale by default; SQLite compares their bytes.
 fn by_bytes<C: ColumnTrait>(column: C) -> SimpleExpr {
     Expr::cust_with_exprs(r#"$1 COLLATE "C""#, [column.into_simple_expr()])
 }
 
-/// A cursor of a sorted list begins with this, one in the order of ids with another.
+/// The first byte of a cursor of a sorted list. A list ordered by id has another.
 const VERSION: u8 = 2;
 
 fn encode(sort: Sort, id: i64, value: Option<Value>) -> String {
@@ -252,26 +245,26 @@ fn encode(sort: Sort, id: i64, value: Option<Value>) -> String {
     bytes.extend(id.to_be_bytes());
     match value {
         Some(Value::String(Some(text))) => bytes.extend(text.as_bytes()),
-        Some(Value::ChronoDateTimeUtc(Some(moment))) => {
-            bytes.extend(moment.timestamp_micros().to_be_bytes());
+        Some(Value::ChronoDateTimeUtc(Some(timestamp))) => {
+            bytes.extend(timestamp.timestamp_micros().to_be_bytes());
         }
         _ => {}
     }
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The id and, but for a sort by ids, the value of the row after which the page begins. Cursors are
-/// not signed, so a value is checked like any other that a client sends.
+/// The id and, unless the list is sorted by id, the value of the row after which the page starts. Cursors are
+/// not signed, so a value is validated like any other input.
 fn decode(sort: Sort, cursor: &str) -> Option<(i64, Option<Value>)> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (id, value) = bytes
         .strip_prefix(&[VERSION, sort as u8])?
         .split_first_chunk()?;
     let value = match sort.parts().0 {
-        Key::Id if value.is_empty() => None,
-        Key::Id => return None,
-        Key::Name => Some(text(value)?.into()),
-        Key::CreatedAt | Key::UpdatedAt => Some(moment(value)?.into()),
+        SortKey::Id if value.is_empty() => None,
+        SortKey::Id => return None,
+        SortKey::Name => Some(text(value)?.into()),
+        SortKey::CreatedAt | SortKey::UpdatedAt => Some(timestamp(value)?.into()),
     };
     Some((i64::from_be_bytes(*id), value))
 }
@@ -281,9 +274,10 @@ fn text(bytes: &[u8]) -> Option<&str> {
     (!text.contains('\0')).then_some(text)
 }
 
-fn moment(bytes: &[u8]) -> Option<DateTime<Utc>> {
+fn timestamp(bytes: &[u8]) -> Option<DateTime<Utc>> {
     let micros = i64::from_be_bytes(bytes.try_into().ok()?);
-    DateTime::from_timestamp_micros(micros).filter(|moment| (0..=9999).contains(&moment.year()))
+    DateTime::from_timestamp_micros(micros)
+        .filter(|timestamp| (0..=9999).contains(&timestamp.year()))
 }
 
 #[cfg(test)]
@@ -292,13 +286,13 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_for_its_own_sort_only() {
-        let moment = DateTime::from_timestamp_micros(1_767_225_600_123_456);
+        let timestamp = DateTime::from_timestamp_micros(1_767_225_600_123_456);
         for (sort, value) in [
             (Sort::IdDown, None),
             (Sort::Name, Some("Zoë \u{1f980}".into())),
             (Sort::NameDown, Some("".into())),
-            (Sort::CreatedAt, moment.map(Value::from)),
-            (Sort::UpdatedAtDown, moment.map(Value::from)),
+            (Sort::CreatedAt, timestamp.map(Value::from)),
+            (Sort::UpdatedAtDown, timestamp.map(Value::from)),
         ] {
             let cursor = encode(sort, i64::MAX, value.clone());
             assert_eq!(decode(sort, &cursor), Some((i64::MAX, value)));

@@ -58,9 +58,9 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def wait_until_quiet(limit, patience):
-    """Waits until the machine is busy with less than this share, but not for ever."""
-    deadline = time.monotonic() + patience
+def wait_until_quiet(limit, timeout):
+    """Waits until the machine is busy with less than this share, or the time is up."""
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         before = clocks()
         time.sleep(1)

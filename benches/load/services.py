@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PATIENCE = 60
+START_TIMEOUT = 60
 
 
 def free_port():
@@ -42,7 +42,7 @@ class Process:
         return self.child.pid
 
     def wait_for(self, ready, pause=0.05):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not ready():
             if self.child.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"{self.child.args[0]} does not come up; see {self.log}")

@@ -1,6 +1,6 @@
 //! Agents: a name with a prompt, skills and a model.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
 use crate::values::{AgentStatus, JsonObject, StringList};
 
@@ -37,3 +37,18 @@ pub struct Model {
 }
 
 crate::revision::versioned!();
+
+impl Entity {
+    /// All agents but the deleted ones.
+    #[must_use]
+    pub fn find_not_deleted() -> Select<Self> {
+        Self::find().filter(Self::not_deleted())
+    }
+
+    /// The condition of [`Self::find_not_deleted`]. It compares the column with nothing: an index over these rows alone
+    /// (`WHERE is_active`) can't be used for a condition with a bound value.
+    #[must_use]
+    pub fn not_deleted() -> SimpleExpr {
+        Column::IsActive.into_simple_expr()
+    }
+}

@@ -1,6 +1,6 @@
 //! Circles: teams of agents.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
 use crate::values::{CircleStatus, JsonObject};
 
@@ -34,3 +34,18 @@ pub struct Model {
 }
 
 crate::revision::versioned!();
+
+impl Entity {
+    /// All circles but the deleted ones.
+    #[must_use]
+    pub fn find_not_deleted() -> Select<Self> {
+        Self::find().filter(Self::not_deleted())
+    }
+
+    /// The condition of [`Self::find_not_deleted`]. It compares the column with nothing: an index over these rows alone
+    /// (`WHERE is_active`) can't be used for a condition with a bound value.
+    #[must_use]
+    pub fn not_deleted() -> SimpleExpr {
+        Column::IsActive.into_simple_expr()
+    }
+}

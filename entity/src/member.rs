@@ -1,6 +1,6 @@
 //! Members: one agent's membership in one circle.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
 use crate::values::{JsonObject, MemberRole, StringList};
 
@@ -37,5 +37,20 @@ impl ActiveModelBehavior for ActiveModel {
     {
         self.revision = crate::revision::next(&self.revision, insert)?;
         Ok(self)
+    }
+}
+
+impl Entity {
+    /// All memberships but those that have ended.
+    #[must_use]
+    pub fn find_active() -> Select<Self> {
+        Self::find().filter(Self::active())
+    }
+
+    /// The condition of [`Self::find_active`]. It compares the column with nothing: an index over these rows alone
+    /// (`WHERE is_active`) can't be used for a condition with a bound value.
+    #[must_use]
+    pub fn active() -> SimpleExpr {
+        Column::IsActive.into_simple_expr()
     }
 }

@@ -10,16 +10,17 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Agent, AgentCreate, AgentInclude, AgentUpdate},
+    dto::{Agent, AgentCreate, AgentInclude, AgentRow, AgentUpdate},
     queries::{self, AgentFilter},
 };
 use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
-    models::{self, dto::Model},
+    models::{self, dto::ModelRow},
     page::PageRequest,
     revision::Precondition,
+    rows::Row,
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -70,18 +71,15 @@ impl AgentsApi {
             ids: ids.0.as_deref().map(parse_ids).transpose()?,
             updated_since: updated_since.0,
         };
-        let db = database.connection();
-        let rows = queries::list(db, filter, page).await?;
-        let mut body: PageBody<Agent> = rows.into();
-        if include.0 == Some(AgentInclude::Model) {
-            let ids = body.data.iter().filter_map(|agent| agent.model_id);
-            let models = models::queries::by_id(db, ids).await?;
-            for agent in &mut body.data {
-                let model_row = agent.model_id.and_then(|id| models.get(&id));
-                agent.model = model_row.cloned().map(Model::from);
+        let with_model = include.0 == Some(AgentInclude::Model);
+        let page = queries::list(database.connection(), filter, with_model, page).await?;
+        Body::page(&page, |columns| {
+            let mut agent = AgentRow::read(columns)?;
+            if with_model {
+                agent.model = ModelRow::read_joined(columns)?;
             }
-        }
-        Ok(Body(body))
+            Ok(agent)
+        })
     }
 
     /// Create an agent
@@ -193,8 +191,8 @@ impl AgentsApi {
             model_id: Some(id.0),
             ..AgentFilter::default()
         };
-        let rows = queries::list(db, its, page.into()).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(db, its, false, page.into()).await?;
+        Body::page(&page, AgentRow::read)
     }
 }
 

@@ -1,6 +1,5 @@
 //! What an agent looks like on the wire.
 
-use chrono::{DateTime, Utc};
 use entity::{
     agent,
     values::{AgentStatus, JsonObject, StringList},
@@ -9,118 +8,79 @@ use poem_openapi::{Enum, Object};
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use crate::{http::input, models::dto::Model};
+use crate::{
+    http::input,
+    models::dto::ModelRow,
+    rows::{Json, Text, Timestamp, row},
+};
 
-/// An agent: a prompt, skills and a model under one name.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct Agent {
-    /// Assigned by the service.
-    pub(crate) id: i64,
-    /// Name for people; need not be unique.
-    pub(crate) name: String,
-    /// What it is, in its own words, as `Rust reviewer`.
-    #[oai(nullable)]
-    pub(crate) role: Option<String>,
-    /// The prompt it starts from.
-    #[oai(nullable)]
-    pub(crate) system_prompt: Option<String>,
-    /// The prompt it starts from where there is no system prompt.
-    #[oai(nullable)]
-    pub(crate) base_prompt: Option<String>,
-    /// Skills it has.
-    pub(crate) skill_names: StringList,
-    /// Fields it is good at.
-    pub(crate) competencies: StringList,
-    /// Fields in which it may review the work of others.
-    pub(crate) can_review: StringList,
-    /// Traits of its character.
-    pub(crate) traits: StringList,
-    /// Languages it speaks.
-    pub(crate) languages: StringList,
-    /// How it talks.
-    #[oai(nullable)]
-    pub(crate) communication_style: Option<String>,
-    /// Sampling temperature, from 0 to 2; null leaves it to the model.
-    #[oai(nullable)]
-    pub(crate) temperature: Option<f64>,
-    /// The most output, in tokens; null leaves it to the model.
-    #[oai(nullable)]
-    pub(crate) max_tokens: Option<i64>,
-    /// The model it runs on.
-    #[oai(nullable)]
-    pub(crate) model_id: Option<i64>,
-    /// What it is doing.
-    pub(crate) status: AgentStatus,
-    /// False once it is deleted.
-    pub(crate) is_active: bool,
-    /// Further facts, as the runtime understands them. No secrets.
-    pub(crate) metadata: JsonObject,
-    /// When it was created (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-    /// When it was last changed (UTC).
-    pub(crate) updated_at: DateTime<Utc>,
-    /// The model it runs on; only in lists with `include=model`, and absent there too for an agent
-    /// without one.
-    #[oai(skip_serializing_if_is_none)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) model: Option<Model>,
+row! {
+    /// An agent: a prompt, skills and a model under one name.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "Agent")]
+    pub(crate) struct AgentRow<'r> of agent without revision {
+        /// Assigned by the service.
+        pub(crate) id: i64,
+        /// Display name; need not be unique.
+        pub(crate) name: Text<'r>,
+        /// A short description of what the agent is, as `Rust reviewer`.
+        #[oai(nullable)]
+        pub(crate) role: Option<Text<'r>>,
+        /// The system prompt.
+        #[oai(nullable)]
+        pub(crate) system_prompt: Option<Text<'r>>,
+        /// The prompt that is used if there is no system prompt.
+        #[oai(nullable)]
+        pub(crate) base_prompt: Option<Text<'r>>,
+        /// Names of the agent's skills.
+        pub(crate) skill_names: Json<'r, StringList>,
+        /// The fields that the agent is competent in.
+        pub(crate) competencies: Json<'r, StringList>,
+        /// The fields in which the agent may review the work of others.
+        pub(crate) can_review: Json<'r, StringList>,
+        /// Character traits.
+        pub(crate) traits: Json<'r, StringList>,
+        /// Languages that the agent speaks.
+        pub(crate) languages: Json<'r, StringList>,
+        /// Style of communication.
+        #[oai(nullable)]
+        pub(crate) communication_style: Option<Text<'r>>,
+        /// Sampling temperature, from 0 to 2; null for the model's default.
+        #[oai(nullable)]
+        pub(crate) temperature: Option<f64>,
+        /// Maximum output, in tokens; null for the model's.
+        #[oai(nullable)]
+        pub(crate) max_tokens: Option<i64>,
+        /// The model that the agent runs on.
+        #[oai(nullable)]
+        pub(crate) model_id: Option<i64>,
+        /// What the agent is doing.
+        pub(crate) status: AgentStatus,
+        /// False after deletion.
+        pub(crate) is_active: bool,
+        /// Further data, interpreted by the runtime.
+        pub(crate) metadata: Json<'r, JsonObject>,
+        /// When it was created (UTC).
+        pub(crate) created_at: Timestamp<'r>,
+        /// When it was last changed (UTC).
+        pub(crate) updated_at: Timestamp<'r>,
+    } with {
+        /// The model that the agent runs on, if it has one; only in lists with `include=model`.
+        #[oai(skip_serializing_if_is_none)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) model: Option<ModelRow<'r>>,
+    }
 }
 
-/// What a list of agents can bring along.
+/// A row that owns its values.
+pub(crate) type Agent = AgentRow<'static>;
+
+/// Related resources that a list of agents can include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum AgentInclude {
     /// The model of every agent that has one.
     Model,
-}
-
-impl From<agent::Model> for Agent {
-    fn from(row: agent::Model) -> Self {
-        let agent::Model {
-            id,
-            name,
-            role,
-            system_prompt,
-            base_prompt,
-            skill_names,
-            competencies,
-            can_review,
-            traits,
-            languages,
-            communication_style,
-            temperature,
-            max_tokens,
-            model_id,
-            status,
-            is_active,
-            metadata,
-            created_at,
-            updated_at,
-            revision: _,
-        } = row;
-        Self {
-            id,
-            name,
-            role,
-            system_prompt,
-            base_prompt,
-            skill_names,
-            competencies,
-            can_review,
-            traits,
-            languages,
-            communication_style,
-            temperature,
-            max_tokens,
-            model_id,
-            status,
-            is_active,
-            metadata,
-            created_at,
-            updated_at,
-            model: None,
-        }
-    }
 }
 
 input! {
@@ -158,7 +118,7 @@ input! {
         model_id: i64,
     }
     defaulted {
-        /// The agent's skills.
+        /// Names of the agent's skills.
         skill_names: StringList,
         /// The fields that the agent is competent in.
         competencies: StringList,

@@ -1,23 +1,27 @@
 //! Reads and writes of agents. A deleted agent keeps its row, as part of the history of its circles; no
 //! read here returns it.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use entity::{agent, circle, member};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, RelationTrait,
     sea_query::{Expr, ExprTrait},
 };
 
+use super::dto::Agent;
 use crate::{
     error::{Error, OnConstraint},
     members,
+    models::dto::Model,
     page::Page,
     revision::{self, Precondition},
-    search,
-    sort::{self, Sortable, SortedRequest},
+    rows, search,
+    sort::{Sortable, SortedList, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
@@ -47,15 +51,16 @@ pub(crate) struct AgentFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
-fn live() -> Select<agent::Entity> {
-    agent::Entity::find().filter(search::is_true(agent::Column::IsActive))
-}
+static LIST: LazyLock<SortedList<agent::Entity>> =
+    LazyLock::new(|| SortedList::new::<Agent>(agent::Entity::find_not_deleted(), SORTABLE));
 
+/// Rows of [`Agent`]s, followed by their [`Model`]s if those are included.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: AgentFilter,
+    with_model: bool,
     page: SortedRequest,
-) -> Result<Page<agent::Model>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let AgentFilter {
         status,
         model_id,
@@ -66,7 +71,8 @@ pub(crate) async fn list(
         updated_since,
     } = filter;
     let backend = db.get_database_backend();
-    let query = live()
+    let query = LIST
+        .query()
         .apply_if(status, |query, status| {
             query.filter(agent::Column::Status.eq(status))
         })
@@ -95,12 +101,16 @@ pub(crate) async fn list(
         })
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(agent::Column::UpdatedAt, since))
+        })
+        .apply_if(with_model.then_some(()), |query, ()| {
+            let joined = query.join(JoinType::LeftJoin, agent::Relation::Model.def());
+            rows::also_select::<_, Model>(joined)
         });
-    sort::fetch(db, query, SORTABLE, page, |row: &agent::Model| row).await
+    LIST.fetch(db, query, page).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
-    live()
+    agent::Entity::find_not_deleted()
         .filter(agent::Column::Id.eq(id))
         .one(db)
         .await?
@@ -140,7 +150,7 @@ async fn save(
     precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    let not_deleted = agent::Entity::update_many().filter(search::is_true(agent::Column::IsActive));
+    let not_deleted = agent::Entity::update_many().filter(agent::Entity::not_deleted());
     let saved = revision::update(db, not_deleted, id, precondition, changes).await;
     match saved.on_foreign_key(no_model)? {
         Some(row) => Ok(row),
@@ -169,7 +179,7 @@ pub(crate) async fn delete(
             Expr::col(member::Column::Revision).add(1),
         )
         .filter(member::Column::AgentId.eq(id))
-        .filter(search::is_true(member::Column::IsActive))
+        .filter(member::Entity::active())
         .exec_with_returning(db)
         .await?;
     for member_row in &ended {
@@ -189,7 +199,7 @@ async fn lock_circles(
         .select_only()
         .column(member::Column::CircleId)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(search::is_true(member::Column::IsActive))
+        .filter(member::Entity::active())
         .into_query();
     Ok(circle::Entity::find()
         .filter(circle::Column::Id.in_subquery(circle_ids))

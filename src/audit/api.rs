@@ -5,7 +5,7 @@ use poem::web::Data;
 use poem_openapi::{OpenApi, param::Query};
 
 use super::{
-    dto::{AuditEntry, AuditOrder},
+    dto::{AuditEntry, AuditEntryRow, AuditOrder},
     queries::{self, AuditFilter},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     http::{Body, PageBody, Tag},
     page::PageRequest,
+    rows::Row,
 };
 
 pub(crate) struct AuditApi;
@@ -64,7 +65,7 @@ impl AuditApi {
             until: until.0,
         };
         let order = order.0.unwrap_or_default().into();
-        let rows = queries::list(database.connection(), filter, order, page).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(database.connection(), filter, order, page).await?;
+        Body::page(&page, AuditEntryRow::read)
     }
 }

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use entity::audit_entry;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait,
+};
 
+use super::dto::AuditEntry;
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
-    search,
+    rows, search,
 };
 
 /// Which entries a list shows.
@@ -21,12 +24,13 @@ pub(super) struct AuditFilter {
     pub(super) until: Option<DateTime<Utc>>,
 }
 
+/// Rows of [`AuditEntry`]s.
 pub(super) async fn list(
     db: &impl ConnectionTrait,
     filter: AuditFilter,
     order: Order,
     page: PageRequest,
-) -> Result<Page<audit_entry::Model>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     use audit_entry::Column;
     let AuditFilter {
         resource,
@@ -36,7 +40,7 @@ pub(super) async fn list(
         since,
         until,
     } = filter;
-    let query = audit_entry::Entity::find()
+    let query = rows::select_only::<_, AuditEntry>(audit_entry::Entity::find())
         .apply_if(resource, |query, resource| {
             query.filter(Column::Resource.eq(resource))
         })
@@ -51,6 +55,5 @@ pub(super) async fn list(
             query.filter(search::since(Column::At, since))
         })
         .apply_if(until, |query, until| query.filter(Column::At.lt(until)));
-    let id_of = |row: &audit_entry::Model| row.id;
-    page::fetch_in(db, query, Column::Id, order, page, id_of).await
+    page::fetch(db, query, Column::Id, order, page).await
 }

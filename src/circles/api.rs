@@ -13,19 +13,19 @@ use poem_openapi::{
     payload::Json,
     registry::{MetaResponses, Registry},
 };
-use sea_orm::QueryResult;
 
 use super::{
-    cache::RosterCache,
-    dto::{Circle, CircleCreate, CircleInclude, CircleUpdate, Roster},
+    cache::{CachedRoster, RosterCache},
+    dto::{Circle, CircleCreate, CircleInclude, CircleRow, CircleUpdate, Roster},
     queries::{self, CircleFilter},
-    roster::{self, Members},
+    roster,
 };
 use crate::{
     database::Database,
     error::Error,
-    http::{BodyText, Created, NoContent, PageBody, Tag, Tagged, Written},
-    revision::{Precondition, is_named, view_etag},
+    http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged},
+    revision::{Precondition, view_etag},
+    rows::Row,
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -52,7 +52,7 @@ impl CirclesApi {
         /// Related resources to include.
         include: Query<Option<CircleInclude>>,
         page: SortedRequest,
-    ) -> Result<BodyText<PageBody<Circle>>, Error> {
+    ) -> Result<Body<PageBody<Circle>>, Error> {
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
@@ -60,26 +60,16 @@ impl CirclesApi {
         };
         let db = database.connection();
         let page = queries::list(db, filter, page).await?;
-        let id_of = |row: &QueryResult| row.try_get_by_index::<i64>(0);
         let members = match include.0 {
             None => None,
-            Some(CircleInclude::Members) => {
-                let ids = page.rows.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
-                Some(roster::members_of(db, &ids).await?)
-            }
+            Some(CircleInclude::Members) => Some(roster::members_of(db, &page.rows).await?),
         };
-        BodyText::page(&page, |json, row| {
-            json.fields(row, 0, &Circle::FIELDS)?;
+        Body::page(&page, |columns| {
+            let mut circle = CircleRow::read(columns)?;
             if let Some(members) = &members {
-                json.push(",\"members\":");
-                let of_nobody = Members::default();
-                members
-                    .get(&id_of(row)?)
-                    .unwrap_or(&of_nobody)
-                    .write(json)?;
+                circle.members = Some(members.of(circle.id)?);
             }
-            json.push("}");
-            Ok(())
+            Ok(circle)
         })
     }
 
@@ -115,34 +105,17 @@ impl CirclesApi {
         /// Whether to include memberships that have ended.
         include_inactive: Query<Option<bool>>,
         headers: &HeaderMap,
-    ) -> Result<RosterAnswer, Error> {
+    ) -> Result<CachedRoster, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
-            let (roster, state) = roster::get(db, &circle_name.0, true).await?;
-            let etag = view_etag(state.id, state.revision, &roster);
-            return Ok(RosterAnswer::Whole(Written::new(roster, etag)));
+            let (json, state) = roster::load(db, &circle_name.0, true).await?;
+            let etag = view_etag(state.id, state.revision, &json);
+            return Ok(CachedRoster::Whole(CachedBody::new(json, etag)));
         }
-        let named = headers
+        let if_none_match = headers
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok());
-        let kept = cache.find(&circle_name.0);
-        if named.is_some() || kept.is_some() {
-            let state = queries::get_state(db, &circle_name.0).await?;
-            if named.is_some_and(|named| is_named(named, &state.etag())) {
-                return Ok(RosterAnswer::NotModified(state.etag()));
-            }
-            if let Some((kept_state, written)) = kept
-                && kept_state == state
-            {
-                cache.count(true);
-                return Ok(RosterAnswer::Whole(written));
-            }
-        }
-        let (roster, state) = roster::get(db, &circle_name.0, false).await?;
-        let written = Written::new(roster, state.etag());
-        cache.count(false);
-        cache.keep(circle_name.0, state, written.clone());
-        Ok(RosterAnswer::Whole(written))
+        cache.get(db, circle_name.0, if_none_match).await
     }
 
     /// Update a circle
@@ -255,16 +228,10 @@ impl CirclesApi {
     }
 }
 
-/// The response to a request for a roster.
-enum RosterAnswer {
-    Whole(Written),
-    NotModified(String),
-}
-
-impl IntoResponse for RosterAnswer {
+impl IntoResponse for CachedRoster {
     fn into_response(self) -> Response {
         match self {
-            Self::Whole(written) => written.into_response(),
+            Self::Whole(body) => body.into_response(),
             Self::NotModified(etag) => StatusCode::NOT_MODIFIED
                 .with_header(header::ETAG, etag)
                 .into_response(),
@@ -272,9 +239,8 @@ impl IntoResponse for RosterAnswer {
     }
 }
 
-/// Declared like any tagged answer. A 304 is what a client asks for by `If-None-Match`; declared
-/// beside a 200, it makes some generators fail.
-impl ApiResponse for RosterAnswer {
+/// The finishing pass declares the 304.
+impl ApiResponse for CachedRoster {
     fn meta() -> MetaResponses {
         Tagged::<Roster>::meta()
     }

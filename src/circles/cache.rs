@@ -1,9 +1,8 @@
-//! Rosters that were answered before, ready to be sent again.
+//! The roster cache.
 //!
-//! Never by themselves: whoever asks reads the circle's revision from the database first, which is
-//! one look at one row, and a roster of another revision is not sent. So a read sees every write
-//! that was answered before it, whichever instance that was on; what is saved is the join, the
-//! decoding and the writing of JSON.
+//! Every request first reads the circle's revision, which is an indexed read of one row. A cached roster of
+//! another revision is not sent. A read therefore sees every write that completed before it, on any instance.
+//! The cache saves the join, the decoding and the JSON.
 
 use std::sync::{
     Arc,
@@ -11,14 +10,15 @@ use std::sync::{
 };
 
 use moka::sync::Cache;
+use sea_orm::ConnectionTrait;
 
-use super::queries::State;
-use crate::http::Written;
+use super::roster::{self, RosterState};
+use crate::{error::Error, http::CachedBody, revision::is_named};
 
-/// Bounded by the bytes it holds. Clones share it.
+/// Rosters by circle name, up to a total size in bytes. Clones share the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct RosterCache {
-    rosters: Option<Cache<String, (State, Written)>>,
+    rosters: Option<Cache<String, (RosterState, CachedBody)>>,
     counters: Arc<Counters>,
 }
 
@@ -28,7 +28,7 @@ struct Counters {
     misses: AtomicU64,
 }
 
-/// What the cache did since the start, and what it holds.
+/// Requests to the cache since the start, and its current size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheStatistics {
     pub(crate) rosters: u64,
@@ -37,14 +37,21 @@ pub(crate) struct CacheStatistics {
     pub(crate) misses: u64,
 }
 
+/// A roster, or the ETag of the one that the client has.
+#[derive(Debug)]
+pub(super) enum CachedRoster {
+    Whole(CachedBody),
+    NotModified(String),
+}
+
 impl RosterCache {
-    /// A cache of this many mebibytes; of none, it keeps nothing.
+    /// A cache of this many mebibytes; 0 disables it.
     pub(crate) fn new(mebibytes: u64) -> Self {
         let rosters = (mebibytes > 0).then(|| {
             Cache::builder()
                 .max_capacity(mebibytes << 20)
-                .weigher(|name: &String, (_, written): &(State, Written)| {
-                    u32::try_from(name.len() + written.len()).unwrap_or(u32::MAX)
+                .weigher(|name: &String, (_, body): &(RosterState, CachedBody)| {
+                    u32::try_from(name.len() + body.len()).unwrap_or(u32::MAX)
                 })
                 .build()
         });
@@ -54,22 +61,32 @@ impl RosterCache {
         }
     }
 
-    /// The roster that was last answered for a circle, in the state that it had then.
-    pub(super) fn find(&self, name: &str) -> Option<(State, Written)> {
-        self.rosters.as_ref()?.get(name)
-    }
-
-    pub(super) fn keep(&self, name: String, state: State, written: Written) {
-        if let Some(rosters) = &self.rosters {
-            rosters.insert(name, (state, written));
+    /// The roster of a circle. If the client or the cache has one, its state is compared first, and the whole
+    /// roster is loaded only if both are out of date.
+    pub(super) async fn get(
+        &self,
+        db: &impl ConnectionTrait,
+        name: String,
+        if_none_match: Option<&str>,
+    ) -> Result<CachedRoster, Error> {
+        let cached = self.rosters.as_ref().and_then(|rosters| rosters.get(&name));
+        if if_none_match.is_some() || cached.is_some() {
+            let state = roster::get_state(db, &name).await?;
+            if if_none_match.is_some_and(|tags| is_named(tags, &state.etag())) {
+                return Ok(CachedRoster::NotModified(state.etag()));
+            }
+            if let Some((_, body)) = cached.filter(|(cached_state, _)| *cached_state == state) {
+                self.counters.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(CachedRoster::Whole(body));
+            }
         }
-    }
-
-    /// Counts a roster that was asked for: was what is kept of it sent?
-    pub(super) fn count(&self, hit: bool) {
-        let Counters { hits, misses } = &*self.counters;
-        let counter = if hit { hits } else { misses };
-        counter.fetch_add(1, Ordering::Relaxed);
+        let (json, state) = roster::load(db, &name, false).await?;
+        let body = CachedBody::new(json, state.etag());
+        self.counters.misses.fetch_add(1, Ordering::Relaxed);
+        if let Some(rosters) = &self.rosters {
+            rosters.insert(name, (state, body.clone()));
+        }
+        Ok(CachedRoster::Whole(body))
     }
 
     pub(crate) fn statistics(&self) -> CacheStatistics {

@@ -1,8 +1,7 @@
 //! What a circle looks like on the wire.
 
-use chrono::{DateTime, Utc};
 use entity::{
-    circle,
+    agent, circle, member, model, provider,
     values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList},
 };
 use poem_openapi::{Enum, Object};
@@ -11,262 +10,142 @@ use serde::Serialize;
 
 use crate::{
     http::input,
-    rows::{Field, flag, integer, json, moment, number, text},
+    rows::{Json, Text, Timestamp, row},
 };
 
-/// A circle: a team of agents.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct Circle {
-    /// Assigned by the service.
-    pub(crate) id: i64,
-    /// Stable handle, unique among live circles.
-    pub(crate) name: String,
-    /// Name for people.
-    #[oai(nullable)]
-    pub(crate) display_name: Option<String>,
-    /// What the circle is for.
-    #[oai(nullable)]
-    pub(crate) description: Option<String>,
-    /// Whether it is at work.
-    pub(crate) status: CircleStatus,
-    /// Whether work must be reviewed by a member who may.
-    pub(crate) require_review: bool,
-    /// Whether work finds its member by competency.
-    pub(crate) auto_route: bool,
-    /// Active members at most; null for no limit.
-    #[oai(nullable)]
-    pub(crate) max_members: Option<i32>,
-    /// Further settings, as the runtime understands them. A text in `instructions` becomes part of
-    /// every member's prompt. No secrets.
-    pub(crate) settings: JsonObject,
-    /// What its members should know of the project; becomes part of every member's prompt.
-    #[oai(nullable)]
-    pub(crate) project_context: Option<String>,
-    /// False once it is deleted.
-    pub(crate) is_active: bool,
-    /// When it was last started (UTC).
-    #[oai(nullable)]
-    pub(crate) started_at: Option<DateTime<Utc>>,
-    /// When it was last stopped (UTC).
-    #[oai(nullable)]
-    pub(crate) stopped_at: Option<DateTime<Utc>>,
-    /// When it was created (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-    /// When it was last changed (UTC); members come and go without changing it.
-    pub(crate) updated_at: DateTime<Utc>,
-    /// How many active members it has.
-    pub(crate) member_count: i64,
-    /// Its active members, in the roster's order; only with `include=members`.
-    #[oai(skip_serializing_if_is_none)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) members: Option<Vec<RosterMember>>,
-}
-
-impl Circle {
-    /// All but `members`, in rows of a query of circles.
-    pub(crate) const FIELDS: [Field; 16] = [
-        integer("id", "circles.id"),
-        text("name", "circles.name"),
-        text("display_name", "circles.display_name"),
-        text("description", "circles.description"),
-        text("status", "circles.status"),
-        flag("require_review", "circles.require_review"),
-        flag("auto_route", "circles.auto_route"),
-        integer("max_members", "circles.max_members"),
-        json("settings", "circles.settings"),
-        text("project_context", "circles.project_context"),
-        flag("is_active", "circles.is_active"),
-        moment("started_at", "circles.started_at"),
-        moment("stopped_at", "circles.stopped_at"),
-        moment("created_at", "circles.created_at"),
-        moment("updated_at", "circles.updated_at"),
-        integer("member_count", "circles.member_count"),
-    ];
-}
-
-impl From<circle::Model> for Circle {
-    fn from(row: circle::Model) -> Self {
-        let circle::Model {
-            id,
-            name,
-            display_name,
-            description,
-            status,
-            require_review,
-            auto_route,
-            max_members,
-            settings,
-            project_context,
-            is_active,
-            started_at,
-            stopped_at,
-            created_at,
-            updated_at,
-            revision: _,
-            member_count,
-        } = row;
-        Self {
-            id,
-            name,
-            display_name,
-            description,
-            status,
-            require_review,
-            auto_route,
-            max_members,
-            settings,
-            project_context,
-            is_active,
-            started_at,
-            stopped_at,
-            created_at,
-            updated_at,
-            member_count,
-            members: None,
-        }
+row! {
+    /// A circle: a team of agents.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "Circle")]
+    pub(crate) struct CircleRow<'r> of circle without revision {
+        /// Assigned by the service.
+        pub(crate) id: i64,
+        /// Stable handle, unique among circles that are not deleted.
+        pub(crate) name: Text<'r>,
+        /// Display name.
+        #[oai(nullable)]
+        pub(crate) display_name: Option<Text<'r>>,
+        /// What the circle is for.
+        #[oai(nullable)]
+        pub(crate) description: Option<Text<'r>>,
+        /// Whether the circle is running.
+        pub(crate) status: CircleStatus,
+        /// Whether work must be reviewed by a member who can review it.
+        pub(crate) require_review: bool,
+        /// Whether work is routed to members by competency.
+        pub(crate) auto_route: bool,
+        /// Maximum number of active members; null for no limit.
+        #[oai(nullable)]
+        pub(crate) max_members: Option<i32>,
+        /// Further settings, as the runtime understands them. A text in `instructions` becomes part of
+        /// every member's prompt. No secrets.
+        pub(crate) settings: Json<'r, JsonObject>,
+        /// What the members should know about the project. It becomes part of every member's prompt.
+        #[oai(nullable)]
+        pub(crate) project_context: Option<Text<'r>>,
+        /// False after deletion.
+        pub(crate) is_active: bool,
+        /// When it was last started (UTC).
+        #[oai(nullable)]
+        pub(crate) started_at: Option<Timestamp<'r>>,
+        /// When it was last stopped (UTC).
+        #[oai(nullable)]
+        pub(crate) stopped_at: Option<Timestamp<'r>>,
+        /// When it was created (UTC).
+        pub(crate) created_at: Timestamp<'r>,
+        /// When the circle itself was last changed (UTC). Changes of its members do not count.
+        pub(crate) updated_at: Timestamp<'r>,
+        /// Number of active members.
+        pub(crate) member_count: i64,
+    } with {
+        /// The active members, in the roster's order; only with `include=members`.
+        #[oai(skip_serializing_if_is_none)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) members: Option<Vec<RosterMember<'r>>>,
     }
 }
 
-/// What a list of circles can bring along.
+/// A row that owns its values.
+pub(crate) type Circle = CircleRow<'static>;
+
+/// Related resources that a list of circles can include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum CircleInclude {
-    /// The active members of every circle.
+    /// The active members of each circle.
     Members,
 }
 
-/// A circle with its members: all that a runtime needs to build a handle for each of them.
+/// A circle with its members: everything that a runtime needs to build a handle for each of them.
 #[derive(Debug, Object)]
 pub(crate) struct Roster {
-    /// Assigned by the service.
-    pub(crate) id: i64,
-    /// Stable handle, unique among live circles.
-    pub(crate) name: String,
-    /// Name for people.
-    #[oai(nullable)]
-    pub(crate) display_name: Option<String>,
-    /// What the circle is for.
-    #[oai(nullable)]
-    pub(crate) description: Option<String>,
-    /// Whether it is at work.
-    pub(crate) status: CircleStatus,
-    /// Whether work must be reviewed by a member who may.
-    pub(crate) require_review: bool,
-    /// Whether work finds its member by competency.
-    pub(crate) auto_route: bool,
-    /// Active members at most; null for no limit.
-    #[oai(nullable)]
-    pub(crate) max_members: Option<i32>,
-    /// Further settings, as the runtime understands them.
-    pub(crate) settings: JsonObject,
-    /// What its members should know of the project.
-    #[oai(nullable)]
-    pub(crate) project_context: Option<String>,
-    /// False once it is deleted.
-    pub(crate) is_active: bool,
-    /// When it was last started (UTC).
-    #[oai(nullable)]
-    pub(crate) started_at: Option<DateTime<Utc>>,
-    /// When it was last stopped (UTC).
-    #[oai(nullable)]
-    pub(crate) stopped_at: Option<DateTime<Utc>>,
-    /// When it was created (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-    /// When it was last changed (UTC); members come and go without changing it.
-    pub(crate) updated_at: DateTime<Utc>,
-    /// How many active members it has.
-    pub(crate) member_count: i64,
+    #[oai(flatten)]
+    circle: Circle,
     /// Its members: leads first, then members, specialists, reviewers and observers, each role in
     /// the order of joining.
-    pub(crate) members: Vec<RosterMember>,
+    members: Vec<RosterMember<'static>>,
 }
 
-/// One member of a circle, with its agent, that agent's model and the model's provider.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct RosterMember {
-    /// The membership.
-    pub(crate) member_id: i64,
-    /// The agent.
-    pub(crate) agent_id: i64,
-    /// What it is in this circle.
-    pub(crate) role: MemberRole,
-    /// False for a membership that ended.
-    pub(crate) is_active: bool,
-    /// When it joined, or came back (UTC).
-    pub(crate) joined_at: DateTime<Utc>,
-    /// Fields it is good at, in this circle.
-    pub(crate) competencies: StringList,
-    /// Fields in which it may review, in this circle.
-    pub(crate) can_review: StringList,
-    /// What it may do in this circle, as the runtime understands it.
-    pub(crate) permissions: JsonObject,
-    /// The agent's name.
-    pub(crate) agent_name: String,
-    /// What the agent is, in its own words.
-    #[oai(nullable)]
-    pub(crate) agent_role: Option<String>,
-    /// The prompt the agent starts from.
-    #[oai(nullable)]
-    pub(crate) system_prompt: Option<String>,
-    /// The prompt it starts from where there is no system prompt.
-    #[oai(nullable)]
-    pub(crate) base_prompt: Option<String>,
-    /// The agent's skills.
-    pub(crate) skill_names: StringList,
-    /// What the agent is doing.
-    pub(crate) agent_status: AgentStatus,
-    /// Sampling temperature, from 0 to 2; null leaves it to the model.
-    #[oai(nullable)]
-    pub(crate) temperature: Option<f64>,
-    /// The most output, in tokens; null leaves it to the model.
-    #[oai(nullable)]
-    pub(crate) max_tokens: Option<i64>,
-    /// The model the agent runs on; null where it has none, like all that follows.
-    #[oai(nullable)]
-    pub(crate) model_id: Option<i64>,
-    /// What the provider's API calls the model.
-    #[oai(nullable)]
-    pub(crate) model_name: Option<String>,
-    /// The model's shorter name.
-    #[oai(nullable)]
-    pub(crate) model_alias: Option<String>,
-    /// The provider of the model.
-    #[oai(nullable)]
-    pub(crate) provider_id: Option<i64>,
-    /// The provider's handle.
-    #[oai(nullable)]
-    pub(crate) provider_name: Option<String>,
-    /// Wire protocol that the provider's API speaks.
-    #[oai(nullable)]
-    pub(crate) provider_api_type: Option<String>,
-}
-
-impl RosterMember {
-    /// In rows of a query of members `m` with their agents `a`, models `o` and providers `p`.
-    pub(crate) const FIELDS: [Field; 22] = [
-        integer("member_id", "m.id"),
-        integer("agent_id", "m.agent_id"),
-        text("role", "m.role"),
-        flag("is_active", "m.is_active"),
-        moment("joined_at", "m.joined_at"),
-        json("competencies", "m.competencies"),
-        json("can_review", "m.can_review"),
-        json("permissions", "m.permissions"),
-        text("agent_name", "a.name"),
-        text("agent_role", "a.role"),
-        text("system_prompt", "a.system_prompt"),
-        text("base_prompt", "a.base_prompt"),
-        json("skill_names", "a.skill_names"),
-        text("agent_status", "a.status"),
-        number("temperature", "a.temperature"),
-        integer("max_tokens", "a.max_tokens"),
-        integer("model_id", "a.model_id"),
-        text("model_name", "o.model_name"),
-        text("model_alias", "o.model_alias"),
-        integer("provider_id", "p.id"),
-        text("provider_name", "p.name"),
-        text("provider_api_type", "p.api_type"),
-    ];
+row! {
+    /// One member of a circle, with its agent, that agent's model and the model's provider.
+    #[derive(Debug, Object, Serialize)]
+    pub(crate) struct RosterMember<'r> {
+        /// The membership's id.
+        pub(crate) member_id: i64 = member::Id,
+        /// The agent's id.
+        pub(crate) agent_id: i64 = member::AgentId,
+        /// The agent's role in this circle.
+        pub(crate) role: MemberRole = member::Role,
+        /// False if the membership has ended.
+        pub(crate) is_active: bool = member::IsActive,
+        /// When the agent joined or rejoined (UTC).
+        pub(crate) joined_at: Timestamp<'r> = member::JoinedAt,
+        /// The fields that the agent is competent in, in this circle.
+        pub(crate) competencies: Json<'r, StringList> = member::Competencies,
+        /// The fields in which the agent may review, in this circle.
+        pub(crate) can_review: Json<'r, StringList> = member::CanReview,
+        /// What the agent may do in this circle, interpreted by the runtime.
+        pub(crate) permissions: Json<'r, JsonObject> = member::Permissions,
+        /// The agent's name.
+        pub(crate) agent_name: Text<'r> = agent::Name,
+        /// A short description of what the agent is.
+        #[oai(nullable)]
+        pub(crate) agent_role: Option<Text<'r>> = agent::Role,
+        /// The agent's system prompt.
+        #[oai(nullable)]
+        pub(crate) system_prompt: Option<Text<'r>> = agent::SystemPrompt,
+        /// The prompt that is used if there is no system prompt.
+        #[oai(nullable)]
+        pub(crate) base_prompt: Option<Text<'r>> = agent::BasePrompt,
+        /// Names of the agent's skills.
+        pub(crate) skill_names: Json<'r, StringList> = agent::SkillNames,
+        /// What the agent is doing.
+        pub(crate) agent_status: AgentStatus = agent::Status,
+        /// Sampling temperature, from 0 to 2; null for the model's default.
+        #[oai(nullable)]
+        pub(crate) temperature: Option<f64> = agent::Temperature,
+        /// Maximum output, in tokens; null for the model's.
+        #[oai(nullable)]
+        pub(crate) max_tokens: Option<i64> = agent::MaxTokens,
+        /// The model that the agent runs on. Null if it has none; the fields below are then null too.
+        #[oai(nullable)]
+        pub(crate) model_id: Option<i64> = agent::ModelId,
+        /// Name of the model in the provider's API.
+        #[oai(nullable)]
+        pub(crate) model_name: Option<Text<'r>> = model::ModelName,
+        /// The model's alias.
+        #[oai(nullable)]
+        pub(crate) model_alias: Option<Text<'r>> = model::ModelAlias,
+        /// The id of the model's provider.
+        #[oai(nullable)]
+        pub(crate) provider_id: Option<i64> = provider::Id,
+        /// The provider's handle.
+        #[oai(nullable)]
+        pub(crate) provider_name: Option<Text<'r>> = provider::Name,
+        /// Wire protocol that the provider's API speaks.
+        #[oai(nullable)]
+        pub(crate) provider_api_type: Option<Text<'r>> = provider::ApiType,
+    }
 }
 
 input! {
@@ -325,23 +204,4 @@ input! {
 
 fn yes() -> bool {
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rows::tests::declared;
-
-    #[test]
-    fn what_is_written_from_rows_is_declared_in_the_same_order() {
-        let circle = Circle::FIELDS.iter().map(|field| field.name);
-        let with_members: Vec<_> = circle.chain(["members"]).collect();
-        assert_eq!(with_members, declared::<Circle>());
-        assert_eq!(with_members, declared::<Roster>());
-        let member: Vec<_> = RosterMember::FIELDS
-            .iter()
-            .map(|field| field.name)
-            .collect();
-        assert_eq!(member, declared::<RosterMember>());
-    }
 }

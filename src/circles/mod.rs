@@ -1,4 +1,7 @@
-//! Circles, and the roster: a circle with everything a runtime needs of its members.
+//! Circles, and the roster: a circle with everything that a runtime needs of its members.
+//!
+//! Imports no other resource. Start with `roster.rs`, which is what the service exists for; `cache.rs` is the
+//! protocol of its cache.
 
 mod api;
 mod cache;

@@ -12,17 +12,17 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Select, Statement,
+    QueryTrait, Select,
+    sea_query::ExprTrait,
 };
 
 use super::dto::Circle;
 use crate::{
     error::{Error, OnConstraint},
     page::Page,
-    revision::{Precondition, etag},
-    rows::{Columns, Field},
-    search,
-    sort::{self, Sortable, SortedRequest},
+    revision::Precondition,
+    rows, search,
+    sort::{Sortable, SortedList, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
@@ -48,16 +48,10 @@ pub(crate) struct CircleFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
-fn live() -> Select<circle::Entity> {
-    circle::Entity::find().filter(search::is_true(circle::Column::IsActive))
-}
+static LIST: LazyLock<SortedList<circle::Entity>> =
+    LazyLock::new(|| SortedList::new::<Circle>(circle::Entity::find_not_deleted(), SORTABLE));
 
-/// Rows of [`Circle::FIELDS`]. Each list starts from a copy: to put a query together anew takes five
-/// times as long.
-static ROWS: LazyLock<Select<circle::Entity>> =
-    LazyLock::new(|| Field::select(live(), &Circle::FIELDS));
-
-/// Rows of [`Circle::FIELDS`].
+/// Rows of [`Circle`]s.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: CircleFilter,
@@ -70,8 +64,8 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
-    let query = ROWS
-        .clone()
+    let query = LIST
+        .query()
         .apply_if(status, |query, status| {
             query.filter(circle::Column::Status.eq(status))
         })
@@ -81,43 +75,21 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(circle::Column::UpdatedAt, since))
         });
-    sort::fetch_rows(db, query, &Circle::FIELDS, SORTABLE, page).await
+    LIST.fetch(db, query, page).await
+}
+
+/// Circles that are not deleted by a name, which is the parameter of a text that is built once.
+pub(crate) fn by_name() -> Select<circle::Entity> {
+    let name = circle::Column::Name.into_expr();
+    circle::Entity::find_not_deleted().filter(name.eq(rows::parameter()))
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<circle::Model, Error> {
-    live()
+    circle::Entity::find_not_deleted()
         .filter(circle::Column::Name.eq(name))
         .one(db)
         .await?
         .ok_or_else(|| unknown(name))
-}
-
-/// Names a circle's roster as it is at a moment: the same state is the same roster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) id: i64,
-    pub(crate) revision: i64,
-}
-
-impl State {
-    pub(crate) fn etag(self) -> String {
-        etag(self.id, self.revision)
-    }
-}
-
-/// The state of a circle's roster, by a look at the circle's row alone. It is all that a roster costs
-/// that is sent again, so its text is not built anew for each.
-pub(crate) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<State, Error> {
-    const TEXT: &str = "SELECT id, revision FROM circles WHERE name = $1 AND is_active";
-    let backend = db.get_database_backend();
-    let statement = Statement::from_sql_and_values(backend, TEXT, [name.into()]);
-    let row = db.query_one_raw(statement).await?;
-    let row = row.ok_or_else(|| unknown(name))?;
-    let mut column = Columns::of(&row);
-    Ok(State {
-        id: column.next()?,
-        revision: column.next()?,
-    })
 }
 
 /// The circle, locked until the transaction ends.
@@ -125,7 +97,7 @@ pub(crate) async fn get_for_update(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<circle::Model, Error> {
-    live()
+    circle::Entity::find_not_deleted()
         .filter(circle::Column::Name.eq(name))
         .lock_exclusive()
         .one(db)

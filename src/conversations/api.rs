@@ -8,16 +8,22 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
+use sea_orm::DbErr;
 
 use super::{
-    dto::{Conversation, ConversationCreate, ConversationUpdate, Participant, ParticipantCreate},
-    queries::{self, ConversationFilter, ConversationRow, ParticipantRow},
+    dto::{
+        Conversation, ConversationCreate, ConversationRow, ConversationUpdate, Participant,
+        ParticipantCreate,
+    },
+    messages::dto::MessageRow,
+    queries::{self, ConversationFilter, ParticipantRow},
 };
 use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
+    rows::Row,
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -65,17 +71,25 @@ impl ConversationsApi {
         let include = include.0.unwrap_or_default();
         let included = |what: &str| include.split(',').any(|part| part == what);
         let db = database.connection();
-        let rows = queries::list(db, filter, included("last_message"), page).await?;
-        let mut body: PageBody<Conversation> = rows.into();
+        let with_last_message = included("last_message");
+        let page = queries::list(db, filter, with_last_message, page).await?;
+        let mut participants = None;
         if included("participants") {
-            let ids = body.data.iter().map(|conversation| conversation.id);
-            let mut participants = queries::participants_of(db, ids).await?;
-            for conversation in &mut body.data {
+            let ids = page.rows.iter().map(|row| row.try_get_by_index(0));
+            let ids = ids.collect::<Result<Vec<i64>, DbErr>>()?;
+            participants = Some(queries::participants_of(db, ids).await?);
+        }
+        Body::page(&page, |columns| {
+            let mut conversation = ConversationRow::read(columns)?;
+            if with_last_message {
+                conversation.last_message = MessageRow::read_joined(columns)?;
+            }
+            if let Some(participants) = &mut participants {
                 let rows = participants.remove(&conversation.id).unwrap_or_default();
                 conversation.participants = Some(rows.into_iter().map(Participant::from).collect());
             }
-        }
-        Ok(Body(body))
+            Ok(conversation)
+        })
     }
 
     /// Create a conversation
@@ -164,9 +178,9 @@ impl ConversationsApi {
         queries::get(db, id.0).await?;
         let mut rows = queries::participants_of(db, [id.0]).await?;
         let rows = rows.remove(&id.0).unwrap_or_default();
-        Ok(Body(Items {
+        Body::new(&Items {
             data: rows.into_iter().map(Participant::from).collect(),
-        }))
+        })
     }
 
     /// Add a participant
@@ -217,18 +231,5 @@ impl ConversationsApi {
         write
             .delete(|work| queries::remove_participant(work, id.0, agent_id.0))
             .await
-    }
-}
-
-impl From<ConversationRow> for Conversation {
-    fn from(row: ConversationRow) -> Self {
-        let ConversationRow {
-            conversation,
-            last_message,
-        } = row;
-        Self {
-            last_message: last_message.map(Into::into),
-            ..conversation.into()
-        }
     }
 }

@@ -9,91 +9,64 @@ use poem_openapi::{Object, types::MaybeUndefined};
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use super::messages::dto::Message;
-use super::queries::ParticipantRow;
-use crate::http::input;
+use super::{messages::dto::MessageRow, queries::ParticipantRow};
+use crate::{
+    http::input,
+    rows::{Json, Text, Timestamp, row},
+};
 
-/// A conversation: agents talking about a topic, turn by turn. Every message is a turn.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct Conversation {
-    /// Assigned by the service.
-    pub(crate) id: i64,
-    /// What it is about.
-    pub(crate) topic: String,
-    /// The circle it belongs to.
-    #[oai(nullable)]
-    pub(crate) circle_id: Option<i64>,
-    /// Who speaks next.
-    pub(crate) turn_strategy: TurnStrategy,
-    /// Turns at most; null for no limit.
-    #[oai(nullable)]
-    pub(crate) max_turns: Option<i64>,
-    /// Whether it goes on.
-    pub(crate) status: ConversationStatus,
-    /// What it starts from.
-    #[oai(nullable)]
-    pub(crate) initial_prompt: Option<String>,
-    /// What came of it.
-    #[oai(nullable)]
-    pub(crate) summary: Option<String>,
-    /// Turns taken so far: the number of the last message.
-    pub(crate) turn_count: i64,
-    /// The agents whose turn it is; empty where anyone may speak. Users may always speak.
-    pub(crate) next_speakers: IdList,
-    /// When it was created (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-    /// When it was last changed or spoken in (UTC).
-    pub(crate) updated_at: DateTime<Utc>,
-    /// The agents that take part, in the order of their turns; only with `include=participants`.
-    #[oai(skip_serializing_if_is_none)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) participants: Option<Vec<Participant>>,
-    /// The last message, where there is one; only with `include=last_message`.
-    #[oai(skip_serializing_if_is_none)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_message: Option<Message>,
-}
-
-impl From<conversation::Model> for Conversation {
-    fn from(row: conversation::Model) -> Self {
-        let conversation::Model {
-            id,
-            topic,
-            circle_id,
-            turn_strategy,
-            max_turns,
-            status,
-            initial_prompt,
-            summary,
-            turn_count,
-            next_speakers,
-            created_at,
-            updated_at,
-            revision: _,
-        } = row;
-        Self {
-            id,
-            topic,
-            circle_id,
-            turn_strategy,
-            max_turns,
-            status,
-            initial_prompt,
-            summary,
-            turn_count,
-            next_speakers,
-            created_at,
-            updated_at,
-            participants: None,
-            last_message: None,
-        }
+row! {
+    /// A conversation: agents talking about a topic, turn by turn. Every message is a turn.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "Conversation")]
+    pub(crate) struct ConversationRow<'r> of conversation without revision {
+        /// Assigned by the service.
+        pub(crate) id: i64,
+        /// What the conversation is about.
+        pub(crate) topic: Text<'r>,
+        /// The circle that the conversation belongs to.
+        #[oai(nullable)]
+        pub(crate) circle_id: Option<i64>,
+        /// Who speaks next.
+        pub(crate) turn_strategy: TurnStrategy,
+        /// Maximum number of turns; null for no limit.
+        #[oai(nullable)]
+        pub(crate) max_turns: Option<i64>,
+        /// Whether messages can be appended.
+        pub(crate) status: ConversationStatus,
+        /// The prompt that the conversation starts from.
+        #[oai(nullable)]
+        pub(crate) initial_prompt: Option<Text<'r>>,
+        /// The outcome of the conversation.
+        #[oai(nullable)]
+        pub(crate) summary: Option<Text<'r>>,
+        /// Number of turns taken, which is the number of the last message.
+        pub(crate) turn_count: i64,
+        /// The agents whose turn it is; empty if any agent may speak. Users may always speak.
+        pub(crate) next_speakers: Json<'r, IdList>,
+        /// When it was created (UTC).
+        pub(crate) created_at: Timestamp<'r>,
+        /// When the conversation last changed or had a message appended (UTC).
+        pub(crate) updated_at: Timestamp<'r>,
+    } with {
+        /// The agents that participate, in the order of their turns; only with `include=participants`.
+        #[oai(skip_serializing_if_is_none)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) participants: Option<Vec<Participant>>,
+        /// The last message, if there is one; only with `include=last_message`.
+        #[oai(skip_serializing_if_is_none)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) last_message: Option<MessageRow<'r>>,
     }
 }
 
-/// An agent that takes part in a conversation.
+/// A row that owns its values.
+pub(crate) type Conversation = ConversationRow<'static>;
+
+/// An agent that participates in a conversation.
 #[derive(Clone, Debug, Object, Serialize)]
 pub(crate) struct Participant {
-    /// The agent.
+    /// The agent's id.
     pub(crate) agent_id: i64,
     /// The agent's name.
     pub(crate) agent_name: String,
@@ -173,7 +146,7 @@ input! {
 /// An agent to add to a conversation.
 #[derive(Clone, Debug, Object)]
 pub(crate) struct ParticipantCreate {
-    /// The agent.
+    /// The agent's id.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) agent_id: i64,
 }

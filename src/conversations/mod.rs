@@ -1,5 +1,6 @@
-//! Conversations: their topic, who takes part, and whose turn it is. What is said in them is in
-//! `messages`.
+//! Conversations: their topic, their participants, and whose turn it is. Their messages are in `messages/`.
+//!
+//! Imports `circles` and what is below the resources. Start with `turns.rs`, the rules of whose turn it is.
 
 mod api;
 pub(crate) mod dto;

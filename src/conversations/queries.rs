@@ -1,6 +1,6 @@
 //! Reads and writes of conversations and their participants.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -10,42 +10,28 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Iterable, JoinType,
-    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, RelationTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition},
 };
 
-use super::{dto::ConversationCreate, turns};
+use super::{
+    dto::{Conversation, ConversationCreate},
+    messages::dto::Message,
+    turns,
+};
 use crate::{
     circles,
     error::{Error, OnConstraint},
     page::Page,
     revision::{HasEtag, Precondition, etag},
-    search,
-    sort::{self, Sortable, SortedRequest},
+    rows, search,
+    sort::{Sortable, SortedList, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &conversation::Model) -> Change {
     Change::new(action, Resource::Conversation).id(row.id)
-}
-
-/// A conversation, with its last message where that was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct ConversationRow {
-    pub(crate) conversation: conversation::Model,
-    pub(crate) last_message: Option<message::Model>,
-}
-
-const LAST: &str = "last_";
-
-impl FromQueryResult for ConversationRow {
-    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        Ok(Self {
-            conversation: conversation::Model::from_query_result(row, prefix)?,
-            last_message: message::Model::from_query_result_optional(row, LAST)?,
-        })
-    }
 }
 
 const SORTABLE: Sortable<conversation::Column> = Sortable {
@@ -65,14 +51,17 @@ pub(crate) struct ConversationFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
-/// A page of conversations, in one statement with or without their last messages: the number of a
-/// last message is known, so that it is a join and no search.
+static LIST: LazyLock<SortedList<conversation::Entity>> =
+    LazyLock::new(|| SortedList::new::<Conversation>(conversation::Entity::find(), SORTABLE));
+
+/// Rows of [`Conversation`]s, followed by their last [`Message`]s if those are included. The number of the last
+/// message is in the conversation's row, so a join finds it.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ConversationFilter,
     with_last_message: bool,
     page: SortedRequest,
-) -> Result<Page<ConversationRow>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let ConversationFilter {
         status,
         circle_id,
@@ -81,7 +70,8 @@ pub(crate) async fn list(
         updated_since,
     } = filter;
     let backend = db.get_database_backend();
-    let query = conversation::Entity::find()
+    let query = LIST
+        .query()
         .apply_if(status, |query, status| {
             query.filter(conversation::Column::Status.eq(status))
         })
@@ -100,10 +90,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(conversation::Column::UpdatedAt, since))
         });
-    sort::fetch(db, query, SORTABLE, page, |row: &ConversationRow| {
-        &row.conversation
-    })
-    .await
+    LIST.fetch(db, query, page).await
 }
 
 fn conversations_of(agent_id: i64) -> sea_orm::sea_query::SelectStatement {
@@ -122,12 +109,7 @@ fn join_last_message(query: Select<conversation::Entity>) -> Select<conversation
                 .eq(Expr::col((conversation, conversation::Column::TurnCount)))
                 .into_condition()
         });
-    message::Column::iter()
-        .fold(query, |query, column| {
-            let name = format!("{LAST}{}", sea_orm::IdenStatic::as_str(&column));
-            query.column_as(column, name)
-        })
-        .join(JoinType::LeftJoin, is_last)
+    rows::also_select::<_, Message>(query.join(JoinType::LeftJoin, is_last))
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<conversation::Model, Error> {
@@ -231,7 +213,7 @@ async fn check_agents(db: &impl ConnectionTrait, ids: Vec<i64>) -> Result<Vec<i6
         .select_only()
         .column(agent::Column::Id)
         .filter(agent::Column::Id.is_in(ids.iter().copied()))
-        .filter(search::is_true(agent::Column::IsActive))
+        .filter(agent::Entity::not_deleted())
         .into_tuple()
         .all(db)
         .await?;
@@ -250,7 +232,7 @@ async fn check_agents(db: &impl ConnectionTrait, ids: Vec<i64>) -> Result<Vec<i6
 async fn active_members(db: &impl ConnectionTrait, circle_id: i64) -> Result<Vec<i64>, Error> {
     let mut rows = member::Entity::find()
         .filter(member::Column::CircleId.eq(circle_id))
-        .filter(search::is_true(member::Column::IsActive))
+        .filter(member::Entity::active())
         .all(db)
         .await?;
     rows.sort_unstable_by_key(|row| (row.role, row.joined_at, row.id));
@@ -347,7 +329,7 @@ pub(crate) async fn add_participant(
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
     let agent_row = agent::Entity::find_by_id(agent_id)
-        .filter(search::is_true(agent::Column::IsActive))
+        .filter(agent::Entity::not_deleted())
         .one(db)
         .await?
         .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;

@@ -7,7 +7,7 @@ use entity::{
 
 use crate::error::Error;
 
-/// Whose turn it is before anything was said. Participants are in their order.
+/// Whose turn it is before the first message. `participants` are in the order of their turns.
 pub(crate) fn at_start(
     strategy: TurnStrategy,
     participants: impl IntoIterator<Item = i64>,
@@ -91,7 +91,7 @@ pub(crate) fn after(
     }
 }
 
-/// Whose turn it is once an agent has left.
+/// Whose turn it is after an agent has left.
 pub(crate) fn without(
     conversation_row: &conversation::Model,
     participants: &[participant::Model],

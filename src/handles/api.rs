@@ -10,8 +10,11 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, BodyText, Tag},
+    http::{Body, Tag},
 };
+
+/// About as long are the handles of twenty members.
+const BYTES: usize = 1 << 15;
 
 pub(crate) struct HandlesApi;
 
@@ -19,10 +22,9 @@ pub(crate) struct HandlesApi;
 impl HandlesApi {
     /// Get the handles of a circle
     ///
-    /// For every active member, in the roster's order, all that a runtime starts it from: provider
-    /// and model, sampling settings, skills and the effective system prompt, each with where it
-    /// came from. Problems are listed as warnings. Fails with 404 `not_found` if there is no circle with
-    /// this name.
+    /// For each active member, in the roster's order, everything that a runtime needs to start it: provider and
+    /// model, sampling settings, skills and the effective system prompt, each with its origin. Problems are
+    /// listed as warnings. Fails with 404 `not_found` if there is no circle with this name.
     #[oai(
         path = "/circles/:circle_name/handles",
         method = "get",
@@ -33,9 +35,9 @@ impl HandlesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         circle_name: Path<String>,
-    ) -> Result<BodyText<CircleHandles>, Error> {
+    ) -> Result<Body<CircleHandles<'static>>, Error> {
         let rows = queries::of_circle(database.connection(), &circle_name.0).await?;
-        BodyText::written(&rows.resolve()?)
+        Body::with_capacity(BYTES, &rows.resolve()?)
     }
 
     /// Lint a circle
@@ -53,7 +55,7 @@ impl HandlesApi {
         /// The circle's name.
         circle_name: Path<String>,
     ) -> Result<Body<Lint>, Error> {
-        Ok(Body(queries::lint(database, &circle_name.0).await?))
+        Body::new(&queries::lint(database, &circle_name.0).await?)
     }
 
     /// Get the handle of an agent
@@ -70,8 +72,8 @@ impl HandlesApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<BodyText<Handle>, Error> {
+    ) -> Result<Body<Handle<'static>>, Error> {
         let row = queries::of_agent(database.connection(), id.0).await?;
-        BodyText::written(&row.resolve()?)
+        Body::new(&row.resolve()?)
     }
 }

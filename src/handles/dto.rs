@@ -6,116 +6,117 @@ use entity::values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringLi
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
+use crate::rows::{Json, Text};
+
 /// The handles of a circle's active members, in the roster's order.
 #[derive(Debug, Object, Serialize)]
-pub(crate) struct CircleHandles {
+pub(crate) struct CircleHandles<'r> {
     /// The circle's id.
     pub(crate) circle_id: i64,
     /// The circle's name.
-    pub(crate) circle: String,
+    pub(crate) circle: Text<'r>,
     /// Whether the circle is at work.
     pub(crate) status: CircleStatus,
-    /// Whether work must be reviewed by a member who may.
+    /// Whether work must be reviewed by a member who can review it.
     pub(crate) require_review: bool,
-    /// One for each active member.
-    pub(crate) handles: Vec<Handle>,
-    /// What is wrong with the circle as a whole; what is wrong with one member is in its handle.
+    /// One handle for each active member.
+    pub(crate) handles: Vec<Handle<'r>>,
+    /// Problems of the circle as a whole. Problems of a member are in its handle.
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// All that a runtime needs to start an agent: every setting resolved, and where it came from.
+/// Everything that a runtime needs to start an agent: each setting resolved, with its origin.
 #[derive(Debug, Object, Serialize)]
-pub(crate) struct Handle {
-    /// The agent.
+pub(crate) struct Handle<'r> {
+    /// The agent's id.
     pub(crate) agent_id: i64,
     /// The agent's name.
-    pub(crate) agent_name: String,
-    /// What the agent is, in its own words.
+    pub(crate) agent_name: Text<'r>,
+    /// A short description of what the agent is.
     #[oai(nullable)]
-    pub(crate) agent_role: Option<String>,
+    pub(crate) agent_role: Option<Text<'r>>,
     /// What the agent is doing.
     pub(crate) agent_status: AgentStatus,
-    /// The membership; null outside a circle.
+    /// The membership's id; null outside a circle.
     #[oai(nullable)]
     pub(crate) member_id: Option<i64>,
-    /// What the agent is in the circle; null outside one.
+    /// The agent's role in the circle; null outside a circle.
     #[oai(nullable)]
     pub(crate) role: Option<MemberRole>,
-    /// Fields it is good at: the member's, or else the agent's.
-    pub(crate) competencies: StringList,
-    /// Fields in which it may review: the member's, or else the agent's.
-    pub(crate) can_review: StringList,
-    /// What it may do in the circle; empty outside one.
-    pub(crate) permissions: JsonObject,
-    /// The handle of the provider; null without a model, like all of provider and model.
+    /// The fields that the agent is competent in: the member's, or the agent's if the member has none.
+    pub(crate) competencies: Json<'r, StringList>,
+    /// The fields in which the agent may review: the member's, or the agent's if the member has none.
+    pub(crate) can_review: Json<'r, StringList>,
+    /// What the agent may do in the circle; empty outside a circle.
+    pub(crate) permissions: Json<'r, JsonObject>,
+    /// The provider's handle. Null without a model, like all fields of the provider and the model.
     #[oai(nullable)]
-    pub(crate) provider: Option<String>,
+    pub(crate) provider: Option<Text<'r>>,
     /// Wire protocol that the provider's API speaks.
     #[oai(nullable)]
-    pub(crate) api_type: Option<String>,
-    /// Where the provider's API is.
+    pub(crate) api_type: Option<Text<'r>>,
+    /// Address of the provider's API.
     #[oai(nullable)]
-    pub(crate) base_url: Option<String>,
+    pub(crate) base_url: Option<Text<'r>>,
     /// NAME of the environment variable that holds the key.
     #[oai(nullable)]
-    pub(crate) api_key_env: Option<String>,
-    /// What the provider's API calls the model.
+    pub(crate) api_key_env: Option<Text<'r>>,
+    /// Name of the model in the provider's API.
     #[oai(nullable)]
-    pub(crate) model: Option<String>,
-    /// The most input the model takes, in tokens.
+    pub(crate) model: Option<Text<'r>>,
+    /// The model's maximum input, in tokens.
     #[oai(nullable)]
     pub(crate) context_window: Option<i64>,
-    /// The most output the model gives, in tokens.
+    /// The model's maximum output, in tokens.
     #[oai(nullable)]
     pub(crate) max_output: Option<i64>,
-    /// What the model can do.
+    /// The model's capabilities.
     #[oai(nullable)]
     pub(crate) capabilities: Option<Capabilities>,
-    /// Sampling temperature: the member's, or else the agent's, or else the model's.
+    /// Sampling temperature: the first that is set of the member's, the agent's and the model's.
     #[oai(nullable)]
     pub(crate) temperature: Option<f64>,
-    /// The most output, in tokens: the member's, or else the agent's, or else the model's.
+    /// Maximum output, in tokens: the first that is set of the member's, the agent's and the model's.
     #[oai(nullable)]
     pub(crate) max_tokens: Option<i64>,
-    /// The agent's skills.
-    pub(crate) skill_names: StringList,
-    /// The effective system prompt, whole.
+    /// Names of the agent's skills.
+    pub(crate) skill_names: Json<'r, StringList>,
+    /// The complete effective system prompt.
     pub(crate) system_prompt: String,
-    /// Where each part came from.
+    /// The origin of each part.
     pub(crate) provenance: Provenance,
-    /// What is wrong with this member.
+    /// Problems of this member.
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// What a model can do.
+/// Capabilities of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Object, Serialize)]
 pub(crate) struct Capabilities {
-    /// Whether it takes images.
+    /// Whether the model accepts images.
     pub(crate) vision: bool,
-    /// Whether it calls tools.
+    /// Whether the model calls tools.
     pub(crate) tools: bool,
-    /// Whether it can answer in a stream.
+    /// Whether the model can stream its output.
     pub(crate) streaming: bool,
-    /// Whether it reasons before it answers.
+    /// Whether the model reasons before it responds.
     pub(crate) reasoning: bool,
 }
 
-/// Where the parts of a handle came from.
+/// The origins of the parts of a handle.
 #[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
 pub(crate) struct Provenance {
-    /// The parts of the system prompt, in their order. They cover all of it but the blank lines in
-    /// between.
+    /// The parts of the system prompt, in order. They cover all of it except the blank lines between them.
     pub(crate) system_prompt: Vec<PromptPart>,
-    /// Who said the temperature; null where nobody did.
+    /// The origin of the temperature; null if none is set.
     #[oai(nullable)]
     pub(crate) temperature: Option<Layer>,
-    /// Who said the most output; null where nobody did.
+    /// The origin of the maximum output; null if none is set.
     #[oai(nullable)]
     pub(crate) max_tokens: Option<Layer>,
-    /// Whose competencies they are; null where there are none.
+    /// The origin of the competencies; null if there are none.
     #[oai(nullable)]
     pub(crate) competencies: Option<Layer>,
-    /// Whose fields of review they are; null where there are none.
+    /// The origin of the fields of review; null if there are none.
     #[oai(nullable)]
     pub(crate) can_review: Option<Layer>,
 }
@@ -123,24 +124,24 @@ pub(crate) struct Provenance {
 /// A part of the system prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Object, Serialize)]
 pub(crate) struct PromptPart {
-    /// Where it came from.
+    /// The part's origin.
     pub(crate) source: PromptSource,
-    /// Where it begins in the system prompt, in Unicode characters.
+    /// Offset of the part in the system prompt, in Unicode characters.
     pub(crate) start: u32,
-    /// How long it is, in Unicode characters.
+    /// Length of the part, in Unicode characters.
     pub(crate) length: u32,
 }
 
-/// Where a part of a system prompt came from.
+/// The origin of a part of a system prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PromptSource {
     /// The agent's `system_prompt`.
     AgentSystemPrompt,
-    /// The agent's `base_prompt`; it has no system prompt.
+    /// The agent's `base_prompt`, because it has no system prompt.
     AgentBasePrompt,
-    /// The service's own words, which name the agent; it has no prompt.
+    /// A default text that names the agent, which has no prompt.
     Default,
     /// The circle's `settings.instructions`.
     CircleInstructions,
@@ -150,32 +151,32 @@ pub(crate) enum PromptSource {
     AgentSkills,
 }
 
-/// Who has said something, nearest to the work first.
+/// The origin of a setting, the most specific first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Layer {
-    /// The membership.
+    /// The membership's id.
     Member,
-    /// The agent.
+    /// The agent's id.
     Agent,
     /// The model.
     Model,
 }
 
-/// Something that will trouble whoever runs the circle.
+/// A problem that will affect whoever runs the circle.
 #[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
 pub struct Warning {
-    /// What it is, for programs.
+    /// The kind of problem, for programs.
     pub code: WarningCode,
-    /// What it is, for people.
+    /// A description of the problem, for people.
     pub detail: String,
-    /// The agent it is about; null where it is about the circle.
+    /// The agent with the problem; null if the circle has it.
     #[oai(nullable)]
     pub agent_id: Option<i64>,
 }
 
-/// What can trouble whoever runs a circle.
+/// The kinds of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -184,31 +185,31 @@ pub enum WarningCode {
     NoModel,
     /// The model is deprecated, or past its deprecation date.
     ModelDeprecated,
-    /// The provider is not local, and no variable is named that holds its key.
+    /// The provider is not local and has no `api_key_env`.
     NoKeyVariable,
     /// The system prompt alone is longer than the model's context window, at an estimated four
     /// characters a token.
     PromptOverContext,
-    /// Work must be reviewed, and no active member may review.
+    /// Work must be reviewed, and no active member can review it.
     NoReviewer,
-    /// The circle has more active members than it may have.
+    /// The circle has more active members than `max_members`.
     OverMaxMembers,
 }
 
-/// As it is on the wire.
+/// The code as in JSON.
 impl fmt::Display for WarningCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
 }
 
-/// What is wrong with a circle and its members.
+/// The problems of a circle and its members.
 #[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
 pub struct Lint {
     /// The circle's name.
     pub circle: String,
-    /// Whether nothing is wrong.
+    /// True if there are no problems.
     pub ok: bool,
-    /// What is wrong: with the circle first, then with its members in the roster's order.
+    /// The problems: first those of the circle, then those of its members in the roster's order.
     pub warnings: Vec<Warning>,
 }

@@ -1,11 +1,12 @@
-//! Handles: what a runtime starts a member from, resolved, with the source of every part. And lint,
-//! which asks the same rules what is wrong with a circle.
+//! Handles: everything that a runtime needs to start a member, resolved, with the origin of each part. The lint of
+//! circles applies the same rules.
+//!
+//! Imports `agents`, `circles` and what is below the resources. Start with `rules.rs`, which needs no database.
 
 mod api;
 mod dto;
 mod facts;
 mod queries;
-mod resolved;
 mod rules;
 
 pub(crate) use api::HandlesApi;

@@ -9,11 +9,13 @@ use sea_orm::DbErr;
 use serde::Deserialize;
 
 use super::{
-    dto::{Layer, Lint, PromptPart, PromptSource, Provenance, Warning, WarningCode},
-    facts::{AgentFacts, CircleFacts, MemberFacts},
-    resolved::{ResolvedCircle, ResolvedHandle},
+    dto::{
+        Capabilities, CircleHandles, Handle, Layer, Lint, PromptPart, PromptSource, Provenance,
+        Warning, WarningCode,
+    },
+    facts::{AgentFacts, CircleFacts, Facts, ModelFacts},
 };
-use crate::rows::Stored;
+use crate::rows::{Json, RawJson};
 
 /// Characters in a token, as a rule of thumb for English text ("What are tokens and how to count
 /// them?", OpenAI's help centre). It errs on the side of a warning too few.
@@ -25,18 +27,17 @@ const PROMPT_BYTES: usize = 1 << 10;
 /// `members` are in the roster's order.
 pub(super) fn resolve_circle<'r>(
     circle: &CircleFacts<'r>,
-    members: impl Iterator<Item = Result<(MemberFacts<'r>, AgentFacts<'r>), DbErr>>,
+    members: &[Facts<'r>],
     today: NaiveDate,
-) -> Result<ResolvedCircle<'r>, DbErr> {
+) -> Result<CircleHandles<'r>, DbErr> {
     let additions = Additions::of(circle);
-    let mut handles = Vec::with_capacity(members.size_hint().0);
-    for member in members {
-        let (member, agent) = member?;
-        handles.push(resolve(&agent, Some(&member), &additions, today)?);
-    }
-    Ok(ResolvedCircle {
+    let handles = members
+        .iter()
+        .map(|facts| resolve(facts, &additions, today))
+        .collect::<Result<Vec<_>, DbErr>>()?;
+    Ok(CircleHandles {
         circle_id: circle.id,
-        circle: circle.name,
+        circle: circle.name.into(),
         status: circle.status,
         require_review: circle.require_review,
         warnings: circle_warnings(circle, &handles),
@@ -46,17 +47,21 @@ pub(super) fn resolve_circle<'r>(
 
 /// One agent's handle, in a circle or outside.
 pub(super) fn resolve<'r>(
-    agent: &AgentFacts<'r>,
-    member: Option<&MemberFacts<'r>>,
+    facts: &Facts<'r>,
     additions: &Additions,
     today: NaiveDate,
-) -> Result<ResolvedHandle<'r>, DbErr> {
+) -> Result<Handle<'r>, DbErr> {
+    let Facts {
+        member,
+        agent,
+        model,
+    } = facts;
+    let (member, model) = (member.as_ref(), model.as_ref());
     let prompt = compose_prompt(agent, additions)?;
     let mut warnings = Vec::new();
-    check_model(agent, &prompt, today, &mut warnings);
+    check_model(agent, model, &prompt, today, &mut warnings);
 
-    let model = agent.model.as_ref();
-    let temperature = first_said([
+    let temperature = first_set([
         (Layer::Member, member.and_then(|member| member.temperature)),
         (Layer::Agent, agent.temperature),
         (
@@ -64,46 +69,48 @@ pub(super) fn resolve<'r>(
             model.and_then(|model| model.default_temperature),
         ),
     ]);
-    let max_tokens = first_said([
+    let max_tokens = first_set([
         (Layer::Member, member.and_then(|member| member.max_tokens)),
         (Layer::Agent, agent.max_tokens),
         (Layer::Model, model.and_then(|model| model.max_output)),
     ]);
-    let competencies = first_said([
+    let competencies = first_set([
         (
             Layer::Member,
-            member.and_then(|member| said(member.competencies)),
+            member.and_then(|member| non_empty(member.competencies)),
         ),
-        (Layer::Agent, said(agent.competencies)),
+        (Layer::Agent, non_empty(agent.competencies)),
     ]);
-    let can_review = first_said([
+    let can_review = first_set([
         (
             Layer::Member,
-            member.and_then(|member| said(member.can_review)),
+            member.and_then(|member| non_empty(member.can_review)),
         ),
-        (Layer::Agent, said(agent.can_review)),
+        (Layer::Agent, non_empty(agent.can_review)),
     ]);
-    Ok(ResolvedHandle {
+    Ok(Handle {
         agent_id: agent.id,
-        agent_name: agent.name,
-        agent_role: agent.role,
+        agent_name: agent.name.into(),
+        agent_role: agent.role.map(Into::into),
         agent_status: agent.status,
         member_id: member.map(|member| member.id),
         role: member.map(|member| member.role),
-        competencies: value(competencies).unwrap_or(Stored::EMPTY_LIST),
-        can_review: value(can_review).unwrap_or(Stored::EMPTY_LIST),
-        permissions: member.map_or(Stored::EMPTY_OBJECT, |member| member.permissions),
-        provider: model.map(|model| model.provider),
-        api_type: model.map(|model| model.api_type),
-        base_url: model.and_then(|model| model.base_url),
-        api_key_env: model.and_then(|model| model.api_key_env),
-        model: model.map(|model| model.name),
+        competencies: Json::Stored(value(competencies).unwrap_or(RawJson::EMPTY_LIST)),
+        can_review: Json::Stored(value(can_review).unwrap_or(RawJson::EMPTY_LIST)),
+        permissions: Json::Stored(
+            member.map_or(RawJson::EMPTY_OBJECT, |member| member.permissions),
+        ),
+        provider: model.map(|model| model.provider.into()),
+        api_type: model.map(|model| model.api_type.into()),
+        base_url: model.and_then(|model| model.base_url).map(Into::into),
+        api_key_env: model.and_then(|model| model.api_key_env).map(Into::into),
+        model: model.map(|model| model.name.into()),
         context_window: model.and_then(|model| model.context_window),
         max_output: model.and_then(|model| model.max_output),
-        capabilities: model.map(|model| model.capabilities),
+        capabilities: model.map(capabilities),
         temperature: value(temperature),
         max_tokens: value(max_tokens),
-        skill_names: agent.skill_names,
+        skill_names: Json::Stored(agent.skill_names),
         system_prompt: prompt.text,
         provenance: Provenance {
             system_prompt: prompt.parts,
@@ -116,24 +123,34 @@ pub(super) fn resolve<'r>(
     })
 }
 
-type Said<T> = Option<(Layer, T)>;
+fn capabilities(model: &ModelFacts<'_>) -> Capabilities {
+    Capabilities {
+        vision: model.supports_vision,
+        tools: model.supports_tools,
+        streaming: model.supports_streaming,
+        reasoning: model.supports_reasoning,
+    }
+}
 
-fn first_said<T, const N: usize>(layers: [(Layer, Option<T>); N]) -> Said<T> {
+/// A setting, if any layer sets it, and the layer that does.
+type Setting<T> = Option<(Layer, T)>;
+
+fn first_set<T, const N: usize>(layers: [(Layer, Option<T>); N]) -> Setting<T> {
     layers
         .into_iter()
         .find_map(|(layer, value)| value.map(|value| (layer, value)))
 }
 
-fn said(list: Stored<'_>) -> Option<Stored<'_>> {
-    (!list.is_empty()).then_some(list)
+fn non_empty(list: RawJson<'_>) -> Option<RawJson<'_>> {
+    (!list.is_empty_list()).then_some(list)
 }
 
-fn layer<T>(said: Said<T>) -> Option<Layer> {
-    said.map(|(layer, _)| layer)
+fn layer<T>(setting: Setting<T>) -> Option<Layer> {
+    setting.map(|(layer, _)| layer)
 }
 
-fn value<T>(said: Said<T>) -> Option<T> {
-    said.map(|(_, value)| value)
+fn value<T>(setting: Setting<T>) -> Option<T> {
+    setting.map(|(_, value)| value)
 }
 
 /// What a circle adds to the prompt of each member.
@@ -169,8 +186,8 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
     for (source, addition) in &additions.0 {
         prompt.add(*source, [&**addition]);
     }
-    if !agent.skill_names.is_empty() {
-        let skills: Vec<Skill<'_>> = agent.skill_names.read()?;
+    if !agent.skill_names.is_empty_list() {
+        let skills: Vec<Skill<'_>> = agent.skill_names.parse()?;
         let lines = skills.iter().flat_map(|Skill(name)| ["\n- ", name]);
         let text = ["## Skills\n"].into_iter().chain(lines);
         prompt.add(PromptSource::AgentSkills, text);
@@ -178,12 +195,12 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
     Ok(prompt)
 }
 
-/// A name that is copied only where it has escapes.
+/// A name, copied only if it contains escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Skill<'r>(#[serde(borrow)] Cow<'r, str>);
 
-/// A text that says something.
+/// A text that is not blank, trimmed.
 fn text(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
@@ -232,6 +249,7 @@ impl Prompt {
 
 fn check_model(
     agent: &AgentFacts<'_>,
+    model: Option<&ModelFacts<'_>>,
     prompt: &Prompt,
     today: NaiveDate,
     warnings: &mut Vec<Warning>,
@@ -244,7 +262,7 @@ fn check_model(
         });
     };
     let name = agent.name;
-    let Some(model) = &agent.model else {
+    let Some(model) = model else {
         return warn(WarningCode::NoModel, format!("{name} has no model"));
     };
     let retired = model.deprecation_date.filter(|date| *date <= today);
@@ -269,7 +287,7 @@ fn check_model(
     }
 }
 
-fn circle_warnings(circle: &CircleFacts<'_>, handles: &[ResolvedHandle<'_>]) -> Vec<Warning> {
+fn circle_warnings(circle: &CircleFacts<'_>, handles: &[Handle<'_>]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail| {
         warnings.push(Warning {
@@ -292,12 +310,12 @@ fn circle_warnings(circle: &CircleFacts<'_>, handles: &[ResolvedHandle<'_>]) -> 
     warnings
 }
 
-/// Reviewers may review, and whoever has a field to review in.
-fn may_review(handle: &ResolvedHandle<'_>) -> bool {
-    handle.role == Some(MemberRole::Reviewer) || !handle.can_review.is_empty()
+/// Reviewers may review, and members with a field to review in.
+fn may_review(handle: &Handle<'_>) -> bool {
+    handle.role == Some(MemberRole::Reviewer) || handle.provenance.can_review.is_some()
 }
 
-pub(super) fn lint(circle: ResolvedCircle<'_>) -> Lint {
+pub(super) fn lint(circle: CircleHandles<'_>) -> Lint {
     let mut warnings = circle.warnings;
     warnings.extend(
         circle
@@ -306,7 +324,7 @@ pub(super) fn lint(circle: ResolvedCircle<'_>) -> Lint {
             .flat_map(|handle| handle.warnings),
     );
     Lint {
-        circle: circle.circle.to_owned(),
+        circle: circle.circle.into(),
         ok: warnings.is_empty(),
         warnings,
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod cached;
 mod caller;
 mod error_codes;
 mod input;
@@ -16,19 +17,18 @@ mod problem;
 mod request_id;
 mod tag;
 mod write_request;
-mod written;
 
 pub(crate) use answer::{Answer, Created, Tagged, Untagged};
 pub use body::MAX_BODY;
 pub(crate) use body::{BodyBudget, drain_body};
+pub(crate) use cached::CachedBody;
 pub(crate) use caller::caller_of;
 pub(crate) use error_codes::ERROR_CODES;
 pub(crate) use input::{UpdateField, input};
 pub(crate) use json::parse as parse_json;
-pub(crate) use payload::{Body, BodyText, Items, NoContent, PageBody};
+pub(crate) use payload::{Body, Items, NoContent, PageBody};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::{ProblemKind, RequestError};
 pub(crate) use request_id::RequestId;
 pub(crate) use tag::Tag;
 pub(crate) use write_request::{NotIdempotent, keep_digest};
-pub(crate) use written::Written;

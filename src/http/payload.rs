@@ -1,55 +1,57 @@
-//! What goes out. Answers are written by serde straight to bytes; poem-openapi's own `Json` builds
-//! a tree of the whole answer first, which costs more than the rest of the request.
+//! Responses to reads. Serde writes them to bytes directly: poem-openapi's `Json` builds a tree of the whole
+//! response first, which costs more than the rest of the request.
 
 use std::marker::PhantomData;
 
-use poem::{IntoResponse, Response, http::StatusCode};
+use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse, Object,
-    payload::Payload,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::{ParseFromJSON, ToJSON, Type},
 };
-use sea_orm::DbErr;
+use sea_orm::{DbErr, QueryResult};
 use serde::Serialize;
 
 use crate::{
     error::Error,
     page::Page,
-    rows::{JsonText, Written},
+    rows::{self, Columns},
     write::{Replayable, StoredResponse},
 };
 
-/// A JSON answer with status 200. Its schema is the one that `T` declares, and a test holds what
-/// serde writes against it.
+/// A JSON response with status 200. It is serialized when it is made, because it usually borrows from rows. `T`
+/// declares its schema.
 #[derive(Debug)]
-pub(crate) struct Body<T>(pub(crate) T);
+pub(crate) struct Body<T> {
+    json: Vec<u8>,
+    declared: PhantomData<fn() -> T>,
+}
 
-impl<T: Type> Payload for Body<T> {
-    const CONTENT_TYPE: &'static str = "application/json";
-
-    fn schema_ref() -> MetaSchemaRef {
-        T::schema_ref()
+impl<T: Type> Body<T> {
+    /// `value` is a `T`, or the same type with borrowed fields.
+    pub(crate) fn new<U: Type + Serialize>(value: &U) -> Result<Self, Error> {
+        const BYTES: usize = 1 << 12;
+        Self::with_capacity(BYTES, value)
     }
 
-    fn register(registry: &mut Registry) {
-        T::register(registry);
+    /// The same, with the expected size of the response.
+    pub(crate) fn with_capacity<U: Type + Serialize>(
+        bytes: usize,
+        value: &U,
+    ) -> Result<Self, Error> {
+        debug_assert_eq!(T::name(), U::name());
+        Ok(Self {
+            json: rows::to_json(value, bytes)?,
+            declared: PhantomData,
+        })
     }
 }
 
-impl<T: Serialize + Send> IntoResponse for Body<T> {
+impl<T> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
-        // A vector that has to grow copies what is in it.
-        let mut bytes = Vec::with_capacity(1 << 12);
-        match sonic_rs::to_writer(&mut bytes, &self.0) {
-            Ok(()) => Response::builder()
-                .content_type("application/json")
-                .body(bytes),
-            Err(error) => {
-                tracing::error!(%error, "an answer can't be written as JSON");
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
-            }
-        }
+        Response::builder()
+            .content_type("application/json")
+            .body(self.json)
     }
 }
 
@@ -62,50 +64,12 @@ impl<T: Type> ApiResponse for Body<T> {
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
-                    content_type: Self::CONTENT_TYPE,
-                    schema: Self::schema_ref(),
+                    content_type: "application/json",
+                    schema: T::schema_ref(),
                 }],
                 headers: vec![],
             }],
         }
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-}
-
-/// The same, written already.
-#[derive(Debug)]
-pub(crate) struct BodyText<T> {
-    json: Vec<u8>,
-    declared: PhantomData<fn() -> T>,
-}
-
-impl<T> BodyText<T> {
-    /// What `thing` writes, which has the fields of a `T`.
-    pub(crate) fn written(thing: &impl Written) -> Result<Self, Error> {
-        const BYTES: usize = 1 << 15;
-        let mut json = JsonText::with_capacity(BYTES);
-        thing.write(&mut json)?;
-        Ok(Self {
-            json: json.into_bytes(),
-            declared: PhantomData,
-        })
-    }
-}
-
-impl<T> IntoResponse for BodyText<T> {
-    fn into_response(self) -> Response {
-        Response::builder()
-            .content_type("application/json")
-            .body(self.json)
-    }
-}
-
-impl<T: Type> ApiResponse for BodyText<T> {
-    fn meta() -> MetaResponses {
-        Body::<T>::meta()
     }
 
     fn register(registry: &mut Registry) {
@@ -138,60 +102,35 @@ impl Replayable for NoContent {
 pub(crate) struct PageBody<T: Type + ParseFromJSON + ToJSON + Serialize> {
     /// The rows of this page.
     pub(crate) data: Vec<T>,
-    /// Pass it as `cursor` to get the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     #[oai(nullable)]
     pub(crate) next_cursor: Option<String>,
-    /// How many rows the whole list has; only with `count=true`.
+    /// Number of rows in the whole list; only with `count=true`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) total: Option<u64>,
 }
 
-impl<T: Type + ParseFromJSON + ToJSON + Serialize> BodyText<PageBody<T>> {
-    /// A page of rows that `write` writes as a `T` each.
-    pub(crate) fn page<R>(
-        page: &Page<R>,
-        write: impl FnMut(&mut JsonText, &R) -> Result<(), DbErr>,
+impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
+    /// A page of rows, which `read` reads from their columns.
+    pub(crate) fn page<'r, R: Type + ParseFromJSON + ToJSON + Serialize>(
+        page: &'r Page<QueryResult>,
+        mut read: impl FnMut(&mut Columns<'r>) -> Result<R, DbErr>,
     ) -> Result<Self, Error> {
         const BYTES_A_ROW: usize = 1 << 9;
-        let mut json = JsonText::with_capacity(BYTES_A_ROW * (page.rows.len() + 1));
-        json.push("{\"data\":");
-        json.list(&page.rows, write)?;
-        json.push(",\"next_cursor\":");
-        json.value(&page.next_cursor)?;
-        if let Some(total) = &page.total {
-            json.push(",\"total\":");
-            json.value(total)?;
-        }
-        json.push("}");
-        Ok(Self {
-            json: json.into_bytes(),
-            declared: PhantomData,
-        })
+        let rows = page.rows.iter().map(|row| read(&mut Columns::of(row)));
+        let body = PageBody {
+            data: rows.collect::<Result<Vec<_>, _>>()?,
+            next_cursor: page.next_cursor.clone(),
+            total: page.total,
+        };
+        Self::with_capacity(BYTES_A_ROW * (page.rows.len() + 1), &body)
     }
 }
 
-/// A whole list.
+/// A list without pages.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Items<T: Type + ParseFromJSON + ToJSON + Serialize> {
     /// The rows.
     pub(crate) data: Vec<T>,
-}
-
-impl<R, T> From<Page<R>> for PageBody<T>
-where
-    T: Type + ParseFromJSON + ToJSON + Serialize + From<R>,
-{
-    fn from(page: Page<R>) -> Self {
-        let Page {
-            rows,
-            next_cursor,
-            total,
-        } = page.map(T::from);
-        Self {
-            data: rows,
-            next_cursor,
-            total,
-        }
-    }
 }

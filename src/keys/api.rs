@@ -6,7 +6,7 @@ use poem_openapi::{OpenApi, param::Path, payload::Json};
 
 use super::{
     Keyring,
-    dto::{CreatedKey, Key, KeyCreate},
+    dto::{CreatedKey, Key, KeyCreate, KeyRow},
     queries,
     token::Token,
 };
@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     http::{Answer, Body, NoContent, NotIdempotent, PageBody, Tag},
     page::PageRequest,
+    rows::Row,
     write::WriteRequest,
 };
 
@@ -31,8 +32,8 @@ impl KeysApi {
         Data(database): Data<&Database>,
         page: PageRequest,
     ) -> Result<Body<PageBody<Key>>, Error> {
-        let rows = queries::list(database.connection(), page).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(database.connection(), page).await?;
+        Body::page(&page, KeyRow::read)
     }
 
     /// Create a key
@@ -72,7 +73,7 @@ impl KeysApi {
         id: Path<i64>,
     ) -> Result<Body<Key>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
-        Ok(Body(row.into()))
+        Body::new(&Key::from(row))
     }
 
     /// Revoke a key

@@ -1,59 +1,51 @@
 //! What a key looks like on the wire.
 
 use chrono::{DateTime, Utc};
-use entity::{api_key, values::Scope};
+use entity::{
+    api_key,
+    values::{Scope, ScopeList},
+};
 use poem_openapi::Object;
 use serde::Serialize;
 
 use super::token::Token;
+use crate::rows::{FromField, Json, Text, Timestamp, row};
 
-/// An API key. What a caller shows, its token, is told once, when it is created.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct Key {
-    /// Assigned by the service; part of the token.
-    pub(crate) id: i64,
-    /// What it is for, for people.
-    pub(crate) name: String,
-    /// What it is good for.
-    pub(crate) scopes: Vec<Scope>,
-    /// When it was created (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-    /// When it ceases to be good (UTC); null where it does not by itself.
-    #[oai(nullable)]
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// When it was revoked (UTC).
-    #[oai(nullable)]
-    pub(crate) revoked_at: Option<DateTime<Utc>>,
-    /// When it was last used (UTC), to the minute; null where it never was.
-    #[oai(nullable)]
-    pub(crate) last_used_at: Option<DateTime<Utc>>,
-}
-
-impl From<api_key::Model> for Key {
-    fn from(row: api_key::Model) -> Self {
-        let api_key::Model {
-            id,
-            name,
-            scopes,
-            secret_hash: _,
-            created_at,
-            expires_at,
-            revoked_at,
-            last_used_at,
-        } = row;
-        Self {
-            id,
-            name,
-            scopes: scopes.0,
-            created_at,
-            expires_at,
-            revoked_at,
-            last_used_at,
-        }
+row! {
+    /// An API key. Its token is shown only once, in the response to its creation.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "Key")]
+    pub(crate) struct KeyRow<'r> of api_key without secret_hash {
+        /// Assigned by the service; part of the token.
+        pub(crate) id: i64,
+        /// What the key is for.
+        pub(crate) name: Text<'r>,
+        /// What the key permits.
+        pub(crate) scopes: Json<'r, Vec<Scope>>,
+        /// When it was created (UTC).
+        pub(crate) created_at: Timestamp<'r>,
+        /// When the key expires (UTC); null for never.
+        #[oai(nullable)]
+        pub(crate) expires_at: Option<Timestamp<'r>>,
+        /// When the key was revoked (UTC).
+        #[oai(nullable)]
+        pub(crate) revoked_at: Option<Timestamp<'r>>,
+        /// When the key was last used (UTC), to the minute; null if never.
+        #[oai(nullable)]
+        pub(crate) last_used_at: Option<Timestamp<'r>>,
     }
 }
 
-/// A key that has just been created, and its token.
+/// A row that owns its values.
+pub(crate) type Key = KeyRow<'static>;
+
+impl FromField<ScopeList> for Json<'_, Vec<Scope>> {
+    fn from_field(field: ScopeList) -> Self {
+        Self::Owned(field.0)
+    }
+}
+
+/// A new key, and its token.
 #[derive(Object, Serialize)]
 pub(crate) struct CreatedKey {
     /// What to send as `Authorization: Bearer …`. It is told here and never again: the service keeps

@@ -1,4 +1,7 @@
 //! API keys: who may use the service, for what, and until when.
+//!
+//! Imports no other resource. Start with `token.rs`; `keyring.rs` checks the tokens of requests, and `command.rs`
+//! is the command line.
 
 mod api;
 pub mod command;

@@ -8,16 +8,18 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, QueryFilter, QueryResult,
+    QuerySelect,
 };
 
 use super::{
-    dto::KeyCreate,
+    dto::{Key, KeyCreate},
     token::{Secret, Token},
 };
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
+    rows,
     write::{Action, Change, Resource, UnitOfWork},
 };
 
@@ -30,19 +32,13 @@ fn change(action: Action, row: &api_key::Model) -> Change {
 /// The last use of a key is recorded at most once in this interval.
 pub(crate) const USE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
+/// Rows of [`Key`]s.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     page: PageRequest,
-) -> Result<Page<api_key::Model>, Error> {
-    let query = api_key::Entity::find();
-    page::fetch(
-        db,
-        query,
-        api_key::Column::Id,
-        page,
-        |row: &api_key::Model| row.id,
-    )
-    .await
+) -> Result<Page<QueryResult>, Error> {
+    let query = rows::select_only::<_, Key>(api_key::Entity::find());
+    page::fetch(db, query, api_key::Column::Id, Order::Asc, page).await
 }
 
 pub(crate) async fn all(db: &impl ConnectionTrait) -> Result<Vec<api_key::Model>, Error> {

@@ -184,7 +184,7 @@ pub(super) async fn lock_agents(
             .select_only()
             .column(agent::Column::Id)
             .filter(agent::Column::Id.is_in(ids.iter().copied()))
-            .filter(search::is_true(agent::Column::IsActive));
+            .filter(agent::Entity::not_deleted());
         db.query_all(&existing.into_query()).await?
     } else {
         let ids = search::list_of_ids(DbBackend::Postgres, ids.iter().copied());

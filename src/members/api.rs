@@ -12,17 +12,19 @@ use super::{
     add, batch,
     dto::{
         AgentCircle, Member, MemberBatch, MemberBatchResult, MemberChanges, MemberCreate,
-        MemberSet, MemberUpdate,
+        MemberRow, MemberSet, MemberUpdate,
     },
     queries::{self, MemberFilter},
     replace,
 };
 use crate::{
+    circles::dto::CircleRow,
     database::Database,
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged, Untagged},
     page::PageRequest,
     revision::Precondition,
+    rows::Row,
     write::{FastPath, WriteRequest},
 };
 
@@ -54,8 +56,8 @@ impl MembersApi {
             role: role.0,
             include_inactive: include_inactive.0.unwrap_or(false),
         };
-        let rows = queries::list(database.connection(), &circle_name.0, filter, page).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(database.connection(), &circle_name.0, filter, page).await?;
+        Body::page(&page, MemberRow::read)
     }
 
     /// Add an agent to a circle
@@ -234,9 +236,14 @@ impl MembersApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         page: PageRequest,
-    ) -> Result<Body<PageBody<AgentCircle>>, Error> {
+    ) -> Result<Body<PageBody<AgentCircle<'static>>>, Error> {
         let db = database.connection();
-        let rows = queries::list_of_agent(db, id.0, page).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list_of_agent(db, id.0, page).await?;
+        Body::page(&page, |columns| {
+            Ok(AgentCircle {
+                membership: MemberRow::read(columns)?,
+                circle: CircleRow::read(columns)?,
+            })
+        })
     }
 }

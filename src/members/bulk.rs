@@ -15,7 +15,6 @@ use super::{add, queries};
 use crate::{
     circles,
     error::{Error, FieldError},
-    search,
     write::{Action, Fields, UnitOfWork},
 };
 
@@ -118,7 +117,7 @@ impl LockedMembers<'_> {
                 Expr::col(member::Column::Revision).add(1),
             )
             .filter(member::Column::CircleId.eq(self.circle_row.id))
-            .filter(search::is_true(member::Column::IsActive))
+            .filter(member::Entity::active())
             .filter(condition)
             .exec_with_returning(self.work.db())
             .await?;

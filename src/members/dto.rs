@@ -1,6 +1,5 @@
 //! What a membership looks like on the wire.
 
-use chrono::{DateTime, Utc};
 use entity::{
     member,
     values::{JsonObject, MemberRole, StringList, now},
@@ -9,73 +8,50 @@ use poem_openapi::{Enum, Object};
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use crate::{circles::dto::Circle, http::input, write::merge};
+use crate::{
+    circles::dto::CircleRow,
+    http::input,
+    rows::{Json, Timestamp, row},
+    write::merge,
+};
 
-/// A membership: one agent's place in one circle.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct Member {
-    /// Assigned by the service.
-    pub(crate) id: i64,
-    /// The circle.
-    pub(crate) circle_id: i64,
-    /// The agent.
-    pub(crate) agent_id: i64,
-    /// What the agent is in this circle.
-    pub(crate) role: MemberRole,
-    /// Fields it is good at, in this circle.
-    pub(crate) competencies: StringList,
-    /// Fields in which it may review, in this circle.
-    pub(crate) can_review: StringList,
-    /// What it may do in this circle, as the runtime understands it.
-    pub(crate) permissions: JsonObject,
-    /// Sampling temperature in this circle; null leaves it to the agent.
-    #[oai(nullable)]
-    pub(crate) temperature: Option<f64>,
-    /// The most output in this circle, in tokens; null leaves it to the agent.
-    #[oai(nullable)]
-    pub(crate) max_tokens: Option<i64>,
-    /// False once it has ended.
-    pub(crate) is_active: bool,
-    /// When the agent joined, or came back (UTC).
-    pub(crate) joined_at: DateTime<Utc>,
-    /// When it left (UTC); null while it is a member.
-    #[oai(nullable)]
-    pub(crate) left_at: Option<DateTime<Utc>>,
-}
-
-impl From<member::Model> for Member {
-    fn from(row: member::Model) -> Self {
-        let member::Model {
-            id,
-            circle_id,
-            agent_id,
-            role,
-            competencies,
-            can_review,
-            permissions,
-            temperature,
-            max_tokens,
-            is_active,
-            joined_at,
-            left_at,
-            revision: _,
-        } = row;
-        Self {
-            id,
-            circle_id,
-            agent_id,
-            role,
-            competencies,
-            can_review,
-            permissions,
-            temperature,
-            max_tokens,
-            is_active,
-            joined_at,
-            left_at,
-        }
+row! {
+    /// A membership: one agent's place in one circle.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "Member")]
+    pub(crate) struct MemberRow<'r> of member without revision {
+        /// Assigned by the service.
+        pub(crate) id: i64,
+        /// The circle's id.
+        pub(crate) circle_id: i64,
+        /// The agent's id.
+        pub(crate) agent_id: i64,
+        /// The agent's role in this circle.
+        pub(crate) role: MemberRole,
+        /// The fields that the agent is competent in, in this circle.
+        pub(crate) competencies: Json<'r, StringList>,
+        /// The fields in which the agent may review, in this circle.
+        pub(crate) can_review: Json<'r, StringList>,
+        /// What the agent may do in this circle, interpreted by the runtime.
+        pub(crate) permissions: Json<'r, JsonObject>,
+        /// Sampling temperature in this circle; null for the agent's.
+        #[oai(nullable)]
+        pub(crate) temperature: Option<f64>,
+        /// Maximum output in this circle, in tokens; null for the agent's.
+        #[oai(nullable)]
+        pub(crate) max_tokens: Option<i64>,
+        /// False if the membership has ended.
+        pub(crate) is_active: bool,
+        /// When the agent joined or rejoined (UTC).
+        pub(crate) joined_at: Timestamp<'r>,
+        /// When the agent left (UTC); null while it is a member.
+        #[oai(nullable)]
+        pub(crate) left_at: Option<Timestamp<'r>>,
     }
 }
+
+/// A row that owns its values.
+pub(crate) type Member = MemberRow<'static>;
 
 input! {
     member;
@@ -85,7 +61,7 @@ input! {
     /// Changes to a membership. Lists and objects are replaced as a whole.
     update MemberUpdate;
     create_only {
-        /// The agent.
+        /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: i64,
     }
@@ -211,7 +187,7 @@ pub(crate) struct MemberFailure {
 /// The result of one operation of a batch.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct MemberResult {
-    /// The agent.
+    /// The agent's id.
     pub(crate) agent_id: i64,
     /// The operation.
     pub(crate) op: MemberOperationKind,
@@ -259,9 +235,9 @@ pub(crate) struct MemberChanges {
 
 /// A circle that an agent is in, and its place there.
 #[derive(Debug, Object, Serialize)]
-pub(crate) struct AgentCircle {
+pub(crate) struct AgentCircle<'r> {
     /// The agent's membership.
-    pub(crate) membership: Member,
+    pub(crate) membership: MemberRow<'r>,
     /// The circle.
-    pub(crate) circle: Circle,
+    pub(crate) circle: CircleRow<'r>,
 }

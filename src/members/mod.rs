@@ -1,4 +1,8 @@
-//! Members.
+//! Members: the agents of a circle, added and removed one at a time, in batches, as a whole set, or across circles.
+//! The list of an agent's circles is here, too.
+//!
+//! Imports `circles` and what is below the resources. Start with `queries.rs`; `add.rs` adds a member in one
+//! statement, `batch.rs` decides before it writes.
 
 mod add;
 mod api;

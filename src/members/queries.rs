@@ -1,8 +1,6 @@
 //! Reads and writes of memberships. Removing a member ends its membership, and adding it again restores
 //! it, so an agent never has more than one row in a circle.
 
-use std::collections::HashMap;
-
 use entity::{
     agent, circle, member,
     values::{MemberRole, now},
@@ -10,16 +8,16 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait, Select,
 };
 
-use super::dto::AgentCircle;
+use super::dto::Member;
 use crate::{
-    circles,
+    circles::{self, dto::Circle},
     error::Error,
     page::{self, Page, PageRequest},
     revision::Precondition,
-    search,
+    rows,
     write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
@@ -42,32 +40,26 @@ pub(crate) struct MemberFilter {
     pub(crate) include_inactive: bool,
 }
 
+/// Rows of [`Member`]s.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     circle: &str,
     filter: MemberFilter,
     page: PageRequest,
-) -> Result<Page<member::Model>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let MemberFilter {
         role,
         include_inactive,
     } = filter;
     let circle_row = circles::queries::get(db, circle).await?;
-    let query = of_circle(circle_row.id)
+    let query = rows::select_only::<_, Member>(of_circle(circle_row.id))
         .apply_if(role, |query, role| {
             query.filter(member::Column::Role.eq(role))
         })
         .apply_if((!include_inactive).then_some(()), |query, ()| {
-            query.filter(search::is_true(member::Column::IsActive))
+            query.filter(member::Entity::active())
         });
-    page::fetch(
-        db,
-        query,
-        member::Column::Id,
-        page,
-        |row: &member::Model| row.id,
-    )
-    .await
+    page::fetch(db, query, member::Column::Id, Order::Asc, page).await
 }
 
 pub(super) fn of_circle(circle_id: i64) -> Select<member::Entity> {
@@ -83,7 +75,7 @@ pub(crate) async fn get(
     let circle_row = circles::queries::get(db, circle).await?;
     of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(search::is_true(member::Column::IsActive))
+        .filter(member::Entity::active())
         .one(db)
         .await?
         .ok_or_else(|| unknown(circle, agent_id))
@@ -174,50 +166,22 @@ pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
     )
 }
 
-/// The live circles that an agent is an active member of.
+/// The memberships of an agent that have not ended, in circles that are not deleted: rows of [`Member`]s,
+/// followed by their [`Circle`]s.
 pub(crate) async fn list_of_agent(
     db: &impl ConnectionTrait,
     agent_id: i64,
     page: PageRequest,
-) -> Result<Page<AgentCircle>, Error> {
-    let agents =
-        agent::Entity::find_by_id(agent_id).filter(search::is_true(agent::Column::IsActive));
+) -> Result<Page<QueryResult>, Error> {
+    let agents = agent::Entity::find_not_deleted().filter(agent::Column::Id.eq(agent_id));
     if agents.one(db).await?.is_none() {
         return Err(Error::not_found("agent", agent_id.to_string()));
     }
-    let memberships = member::Entity::find()
+    let memberships = member::Entity::find_active()
         .inner_join(circle::Entity)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(search::is_true(member::Column::IsActive))
-        .filter(search::is_true(circle::Column::IsActive));
-    let page = page::fetch(
-        db,
-        memberships,
-        member::Column::Id,
-        page,
-        |row: &member::Model| row.id,
-    )
-    .await?;
-    let ids = page.rows.iter().map(|member_row| member_row.circle_id);
-    let mut circles: HashMap<i64, circle::Model> = circle::Entity::find()
-        .filter(search::is_true(circle::Column::IsActive))
-        .filter(circle::Column::Id.is_in(ids))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|row| (row.id, row))
-        .collect();
-    // A circle deleted between the two statements is left out, as it would be a moment later.
-    let rows = page.rows.into_iter().filter_map(|member_row| {
-        let circle_row = circles.remove(&member_row.circle_id)?;
-        Some(AgentCircle {
-            membership: member_row.into(),
-            circle: circle_row.into(),
-        })
-    });
-    Ok(Page {
-        rows: rows.collect(),
-        next_cursor: page.next_cursor,
-        total: page.total,
-    })
+        .filter(circle::Entity::not_deleted());
+    let query = rows::select_only::<_, Member>(memberships);
+    let query = rows::also_select::<_, Circle>(query);
+    page::fetch(db, query, member::Column::Id, Order::Asc, page).await
 }

@@ -8,19 +8,19 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use sea_orm::QueryResult;
 
 use super::{
-    dto::{Model, ModelCreate, ModelInclude, ModelUpdate},
+    dto::{Model, ModelCreate, ModelInclude, ModelRow, ModelUpdate},
     queries::{self, ModelFilter},
 };
 use crate::{
     database::Database,
     error::Error,
-    http::{BodyText, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     page::PageRequest,
-    providers::{self, dto::Provider},
+    providers::{self, dto::ProviderRow},
     revision::Precondition,
+    rows::Row,
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -53,7 +53,7 @@ impl ModelsApi {
         /// Related resources to include.
         include: Query<Option<ModelInclude>>,
         page: SortedRequest,
-    ) -> Result<BodyText<PageBody<Model>>, Error> {
+    ) -> Result<Body<PageBody<Model>>, Error> {
         let filter = ModelFilter {
             provider_id: provider_id.0,
             mode: mode.0,
@@ -61,27 +61,14 @@ impl ModelsApi {
             q: q.0,
             updated_since: updated_since.0,
         };
-        let db = database.connection();
-        let page = queries::list(db, filter, page).await?;
-        let provider_of = |row: &QueryResult| row.try_get_by_index::<i64>(1);
-        let providers = match include.0 {
-            None => None,
-            Some(ModelInclude::Provider) => {
-                let ids = page.rows.iter().map(provider_of);
-                let ids = ids.collect::<Result<Vec<_>, _>>()?;
-                Some(providers::queries::by_id(db, ids).await?)
+        let with_provider = include.0 == Some(ModelInclude::Provider);
+        let page = queries::list(database.connection(), filter, with_provider, page).await?;
+        Body::page(&page, |columns| {
+            let mut model = ModelRow::read(columns)?;
+            if with_provider {
+                model.provider = Some(ProviderRow::read(columns)?);
             }
-        };
-        BodyText::page(&page, |json, row| {
-            json.fields(row, 0, &Model::FIELDS)?;
-            if let Some(providers) = &providers
-                && let Some(provider_row) = providers.get(&provider_of(row)?)
-            {
-                json.push(",\"provider\":");
-                json.value(&Provider::from(provider_row.clone()))?;
-            }
-            json.push("}");
-            Ok(())
+            Ok(model)
         })
     }
 
@@ -170,14 +157,14 @@ impl ModelsApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         page: PageRequest,
-    ) -> Result<BodyText<PageBody<Model>>, Error> {
+    ) -> Result<Body<PageBody<Model>>, Error> {
         let db = database.connection();
         providers::queries::get(db, id.0).await?;
         let its = ModelFilter {
             provider_id: Some(id.0),
             ..ModelFilter::default()
         };
-        let page = queries::list(db, its, page.into()).await?;
-        BodyText::page(&page, |json, row| json.object(row, 0, &Model::FIELDS))
+        let page = queries::list(db, its, false, page.into()).await?;
+        Body::page(&page, ModelRow::read)
     }
 }

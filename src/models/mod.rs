@@ -1,4 +1,6 @@
-//! Models.
+//! Models. The list of a provider's models is here, too.
+//!
+//! Imports `providers` and what is below the resources. Start with `dto.rs`.
 
 mod api;
 pub(crate) mod dto;

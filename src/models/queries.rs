@@ -1,23 +1,22 @@
 //! Reads and writes of models.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use entity::model;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, Select,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait,
 };
 
 use super::dto::Model;
 use crate::{
     error::{Error, OnConstraint},
     page::Page,
-    providers,
+    providers::{self, dto::Provider},
     revision::{self, Precondition},
-    rows::Field,
-    search,
-    sort::{self, Sortable, SortedRequest},
+    rows, search,
+    sort::{Sortable, SortedList, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
@@ -44,14 +43,14 @@ pub(crate) struct ModelFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
-/// Rows of [`Model::FIELDS`], for each list to start from.
-static ROWS: LazyLock<Select<model::Entity>> =
-    LazyLock::new(|| Field::select(model::Entity::find(), &Model::FIELDS));
+static LIST: LazyLock<SortedList<model::Entity>> =
+    LazyLock::new(|| SortedList::new::<Model>(model::Entity::find(), SORTABLE));
 
-/// Rows of [`Model::FIELDS`].
+/// Rows of [`Model`]s, followed by their [`Provider`]s if those are included.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ModelFilter,
+    with_provider: bool,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
     let ModelFilter {
@@ -63,8 +62,8 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [model::Column::ModelName, model::Column::ModelAlias];
-    let query = ROWS
-        .clone()
+    let query = LIST
+        .query()
         .apply_if(provider_id, |query, id| {
             query.filter(model::Column::ProviderId.eq(id))
         })
@@ -79,8 +78,12 @@ pub(crate) async fn list(
         })
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(model::Column::UpdatedAt, since))
+        })
+        .apply_if(with_provider.then_some(()), |query, ()| {
+            let joined = query.join(JoinType::InnerJoin, model::Relation::Provider.def());
+            rows::also_select::<_, Provider>(joined)
         });
-    sort::fetch_rows(db, query, &Model::FIELDS, SORTABLE, page).await
+    LIST.fetch(db, query, page).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
@@ -88,16 +91,6 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Mod
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
-}
-
-/// Those of these ids, in one statement.
-pub(crate) async fn by_id(
-    db: &impl ConnectionTrait,
-    ids: impl IntoIterator<Item = i64>,
-) -> Result<HashMap<i64, model::Model>, Error> {
-    let among = search::among(db.get_database_backend(), model::Column::Id, ids);
-    let rows = model::Entity::find().filter(among).all(db).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub(crate) async fn create(

@@ -10,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Provider, ProviderCreate, ProviderUpdate},
+    dto::{Provider, ProviderCreate, ProviderRow, ProviderUpdate},
     queries::{self, ProviderFilter},
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
+    rows::Row,
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -47,8 +48,8 @@ impl ProvidersApi {
             is_local: is_local.0,
             updated_since: updated_since.0,
         };
-        let rows = queries::list(database.connection(), filter, page).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(database.connection(), filter, page).await?;
+        Body::page(&page, ProviderRow::read)
     }
 
     /// Create a provider

@@ -1,71 +1,49 @@
 //! What a provider looks like on the wire.
 
-use chrono::{DateTime, Utc};
 use entity::{provider, values::JsonObject};
 use poem_openapi::Object;
 use sea_orm::ActiveValue::NotSet;
 use serde::Serialize;
 
-use crate::http::input;
+use crate::{
+    http::input,
+    rows::{Json, Text, Timestamp, row},
+};
 
-/// A provider: who serves models, and over which wire protocol.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct Provider {
-    /// Assigned by the service.
-    pub(crate) id: i64,
-    /// Stable handle, unique regardless of case.
-    pub(crate) name: String,
-    /// Name for people.
-    #[oai(nullable)]
-    pub(crate) display_name: Option<String>,
-    /// Wire protocol that the provider's API speaks, as `anthropic`, `openai`, `google`, `ollama`;
-    /// `unknown` where nobody has said.
-    pub(crate) api_type: String,
-    /// Where the API is; null where it depends on the account or region.
-    #[oai(nullable)]
-    pub(crate) base_url: Option<String>,
-    /// Whether it runs on the caller's own machines.
-    pub(crate) is_local: bool,
-    /// NAME of the environment variable that holds the API key. The key itself is never stored.
-    #[oai(nullable)]
-    pub(crate) api_key_env: Option<String>,
-    /// Further settings, as the runtime understands them. No secrets.
-    pub(crate) config: JsonObject,
-    /// When it was created (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-    /// When it was last changed (UTC).
-    pub(crate) updated_at: DateTime<Utc>,
-}
-
-impl From<provider::Model> for Provider {
-    fn from(row: provider::Model) -> Self {
-        let provider::Model {
-            id,
-            name,
-            display_name,
-            api_type,
-            base_url,
-            is_local,
-            api_key_env,
-            config,
-            created_at,
-            updated_at,
-            revision: _,
-        } = row;
-        Self {
-            id,
-            name,
-            display_name,
-            api_type,
-            base_url,
-            is_local,
-            api_key_env,
-            config,
-            created_at,
-            updated_at,
-        }
+row! {
+    /// A provider of models, and the wire protocol of its API.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "Provider")]
+    pub(crate) struct ProviderRow<'r> of provider without revision {
+        /// Assigned by the service.
+        pub(crate) id: i64,
+        /// Stable handle, unique regardless of case.
+        pub(crate) name: Text<'r>,
+        /// Display name.
+        #[oai(nullable)]
+        pub(crate) display_name: Option<Text<'r>>,
+        /// Wire protocol that the provider's API speaks, as `anthropic`, `openai`, `google`, `ollama`;
+        /// `unknown` if it is not known.
+        pub(crate) api_type: Text<'r>,
+        /// Address of the API; null if it depends on the account or region.
+        #[oai(nullable)]
+        pub(crate) base_url: Option<Text<'r>>,
+        /// Whether the provider runs on the caller's own machines.
+        pub(crate) is_local: bool,
+        /// NAME of the environment variable that holds the API key. The key itself is never stored.
+        #[oai(nullable)]
+        pub(crate) api_key_env: Option<Text<'r>>,
+        /// Further settings, interpreted by the runtime.
+        pub(crate) config: Json<'r, JsonObject>,
+        /// When it was created (UTC).
+        pub(crate) created_at: Timestamp<'r>,
+        /// When it was last changed (UTC).
+        pub(crate) updated_at: Timestamp<'r>,
     }
 }
+
+/// A row that owns its values.
+pub(crate) type Provider = ProviderRow<'static>;
 
 input! {
     provider;

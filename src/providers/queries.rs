@@ -1,21 +1,21 @@
 //! Reads and writes of providers.
 
-use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use entity::{agent, model, provider};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait, Select, sea_query::Expr,
 };
 
-use super::base_url;
+use super::{base_url, dto::Provider};
 use crate::{
     error::{Error, OnConstraint},
     page::Page,
     revision::{self, Precondition},
     search,
-    sort::{self, Sortable, SortedRequest},
+    sort::{Sortable, SortedList, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
@@ -43,11 +43,15 @@ pub(crate) struct ProviderFilter {
     pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
+static LIST: LazyLock<SortedList<provider::Entity>> =
+    LazyLock::new(|| SortedList::new::<Provider>(provider::Entity::find(), SORTABLE));
+
+/// Rows of [`Provider`]s.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     filter: ProviderFilter,
     page: SortedRequest,
-) -> Result<Page<provider::Model>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let ProviderFilter {
         q,
         is_local,
@@ -55,7 +59,8 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [provider::Column::Name, provider::Column::DisplayName];
-    let query = provider::Entity::find()
+    let query = LIST
+        .query()
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
         })
@@ -65,7 +70,7 @@ pub(crate) async fn list(
         .apply_if(updated_since, |query, since| {
             query.filter(search::since(provider::Column::UpdatedAt, since))
         });
-    sort::fetch(db, query, SORTABLE, page, |row: &provider::Model| row).await
+    LIST.fetch(db, query, page).await
 }
 
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<provider::Model, Error> {
@@ -81,16 +86,6 @@ async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<provider::
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
-}
-
-/// Those of these ids, in one statement.
-pub(crate) async fn by_id(
-    db: &impl ConnectionTrait,
-    ids: impl IntoIterator<Item = i64>,
-) -> Result<HashMap<i64, provider::Model>, Error> {
-    let among = search::among(db.get_database_backend(), provider::Column::Id, ids);
-    let rows = provider::Entity::find().filter(among).all(db).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub(crate) async fn create(
@@ -180,7 +175,7 @@ pub(crate) async fn delete_models(
     };
     let users = agent::Entity::find()
         .filter(agent::Column::ModelId.in_subquery(ids()))
-        .filter(search::is_true(agent::Column::IsActive));
+        .filter(agent::Entity::not_deleted());
     if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
         return Err(Error::conflict(
             MODEL_IN_USE,

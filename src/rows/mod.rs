@@ -1,26 +1,81 @@
-//! Rows of the statements written by hand, taken by position: the fastest way, and for a wide row of
-//! several tables also the plainest.
+//! From row to JSON: structs that borrow from a row and derive `Serialize`.
 //!
-//! [`Columns`] decodes a row for a program that looks at it. What is not looked at is written as JSON
-//! straight from what the driver received, as [`Field`]s of a [`JsonText`]. [`insert_text`] is the
-//! other way round: a row that goes into a table as a part of such a statement.
+//! A struct declared by [`row!`] is the schema of the API, the list of columns and the reader of the row in one.
+//! [`value`] has the types of its fields, [`Columns`] reads a row column by column, by position, and [`source`]
+//! reads a column of each driver's row. [`insert_text`] is the reverse: a row to insert, as part of a statement
+//! written by hand. May import the entities only. Start with `circles/dto.rs`, which declares two rows.
 
-mod field;
 mod insert;
 mod json;
+mod row;
 mod source;
-mod written;
+mod value;
 
-use sea_orm::{DbBackend, DbErr, QueryResult};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, QueryResult, QuerySelect,
+    QueryTrait, Select, Statement, Value, sea_query::Expr,
+};
 
 use source::Cell;
 
-pub(crate) use field::{Field, date, flag, integer, json, moment, number, price, text};
 pub(crate) use insert::{insert_text, insert_values};
-pub(crate) use json::{JsonText, Stored};
-pub(crate) use written::{Written, written, written_by_serde};
+pub(crate) use json::to_json;
+pub(crate) use row::{FromColumn, Row, row};
+pub(crate) use value::{FromField, Json, RawJson, Text, Timestamp};
 
-/// The columns of a row, one after the other.
+/// A query for the columns of `R` and nothing else.
+pub(crate) fn select_only<E: EntityTrait, R: Row<'static>>(query: Select<E>) -> Select<E> {
+    also_select::<E, R>(query.select_only())
+}
+
+/// Adds the columns of `R` after those that the query selects. They are one expression, which makes copies of
+/// the query cheap.
+pub(crate) fn also_select<E: EntityTrait, R: Row<'static>>(query: Select<E>) -> Select<E> {
+    query.expr(Expr::cust(R::columns().join(", ")))
+}
+
+/// The text of a statement for each database, built once.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    postgres: String,
+    sqlite: String,
+}
+
+impl Sql {
+    pub(crate) fn of(query: &impl QueryTrait) -> Self {
+        Self {
+            postgres: query.build(DbBackend::Postgres).sql,
+            sqlite: query.build(DbBackend::Sqlite).sql,
+        }
+    }
+
+    /// The rows for this value of the [`parameter`].
+    pub(crate) async fn find(
+        &self,
+        db: &impl ConnectionTrait,
+        value: impl Into<Value>,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let backend = db.get_database_backend();
+        let text = match backend {
+            DbBackend::Sqlite => &self.sqlite,
+            _ => &self.postgres,
+        };
+        let statement = Statement::from_sql_and_values(backend, text, [value.into()]);
+        db.query_all_raw(statement).await
+    }
+}
+
+/// The one parameter of an [`Sql`], which may occur more than once.
+pub(crate) fn parameter() -> Expr {
+    Expr::cust("$1")
+}
+
+/// A column, qualified by its table.
+pub(crate) fn qualified<E: EntityTrait>(column: E::Column) -> String {
+    format!("{}.{}", E::default().table_name(), column.as_str())
+}
+
+/// Reads the columns of a row in order.
 pub(crate) struct Columns<'r> {
     row: &'r QueryResult,
     index: usize,
@@ -31,7 +86,7 @@ impl<'r> Columns<'r> {
         Self::from(row, 0)
     }
 
-    /// The columns from this one on.
+    /// Starts at this column.
     pub(crate) fn from(row: &'r QueryResult, index: usize) -> Self {
         Self { row, index }
     }
@@ -49,84 +104,8 @@ impl<'r> Columns<'r> {
         Ok(value)
     }
 
-    /// Passes over a column.
-    pub(crate) fn skip(&mut self) {
-        self.index += 1;
-    }
-}
-
-/// A statement for one thing and the many that belong to it: a row for the one, and rows for the many.
-///
-/// First in each row is 1 for the one and 0 for the many. PostgreSQL wants a type for each column, so
-/// there the columns of the many come after those of the one, which are null; SQLite, which pays for
-/// each column of a row, has both in the same places.
-#[derive(Debug)]
-pub(crate) struct OneAndMany {
-    pub(crate) text: String,
-    /// Where the columns of the many begin; those of the one begin at 1.
-    pub(crate) first_of_many: usize,
-}
-
-/// The statement for each database.
-#[derive(Debug)]
-pub(crate) struct OneAndManyOnBoth {
-    postgres: OneAndMany,
-    sqlite: OneAndMany,
-}
-
-impl OneAndManyOnBoth {
-    pub(crate) fn new(one: &[&str], from_one: &str, many: &[&str], from_many: &str) -> Self {
-        let statement = |one: Vec<&str>, many: Vec<&str>, first_of_many| OneAndMany {
-            text: format!(
-                "SELECT 1, {} {from_one} UNION ALL SELECT 0, {} {from_many}",
-                one.join(", "),
-                many.join(", ")
-            ),
-            first_of_many,
-        };
-        let nulls = |count| vec!["NULL"; count];
-        let width = one.len().max(many.len());
-        Self {
-            postgres: statement(
-                [one.to_vec(), nulls(many.len())].concat(),
-                [nulls(one.len()), many.to_vec()].concat(),
-                1 + one.len(),
-            ),
-            sqlite: statement(
-                [one.to_vec(), nulls(width - one.len())].concat(),
-                [many.to_vec(), nulls(width - many.len())].concat(),
-                1,
-            ),
-        }
-    }
-
-    pub(crate) fn on(&self, backend: DbBackend) -> &OneAndMany {
-        match backend {
-            DbBackend::Sqlite => &self.sqlite,
-            _ => &self.postgres,
-        }
-    }
-}
-
-/// Takes the row of the one out of those of the many. It comes first, though no database says so.
-pub(crate) fn take_one(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult>, DbErr> {
-    for index in 0..rows.len() {
-        if source::read::<i64>(&rows[index], 0)? == Some(1) {
-            return Ok(Some(rows.swap_remove(index)));
-        }
-    }
-    Ok(None)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use poem_openapi::{registry::Registry, types::Type};
-
-    /// The names of the fields that the description has of a type, in their order.
-    pub(crate) fn declared<T: Type>() -> Vec<&'static str> {
-        let mut registry = Registry::new();
-        T::register(&mut registry);
-        let declared = &registry.schemas[&*T::name()].properties;
-        declared.iter().map(|(name, _)| *name).collect()
+    /// Whether the next column is null.
+    pub(crate) fn is_null(&self) -> Result<bool, DbErr> {
+        Ok(source::read::<()>(self.row, self.index)?.is_none())
     }
 }

@@ -1,7 +1,13 @@
-//! The drivers' rows, column by column.
+//! Reads columns of the drivers' rows.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use entity::values::{CircleStatus, JsonObject, MemberRole, StringList};
+use entity::{
+    price::Price,
+    values::{
+        AgentStatus, Author, CircleStatus, ConversationStatus, JsonObject, MemberRole, StringList,
+        TurnStrategy,
+    },
+};
 use sea_orm::{
     DbErr, QueryResult,
     sqlx::{
@@ -14,23 +20,22 @@ use serde::de::{self, Deserialize, value::BorrowedStrDeserializer};
 use serde_json::value::RawValue;
 use simdutf8::basic::from_utf8;
 
-use super::{JsonText, Stored};
+use super::value::{Json, RawJson, Text, Timestamp};
 
 pub(crate) type Value<'r, R> = <<R as Row>::Database as sea_orm::sqlx::Database>::ValueRef<'r>;
 
-/// What a driver's rows are read by.
+/// A driver's row, and how each type is read from one of its columns.
 pub(crate) trait Source: Row {
-    fn integer(value: Value<'_, Self>) -> Result<i64, DbErr>;
-    fn number(value: Value<'_, Self>) -> Result<f64, DbErr>;
-    fn flag(value: Value<'_, Self>) -> Result<bool, DbErr>;
-    fn text_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr>;
-    fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr>;
+    fn i64(value: Value<'_, Self>) -> Result<i64, DbErr>;
+    fn f64(value: Value<'_, Self>) -> Result<f64, DbErr>;
+    fn bool(value: Value<'_, Self>) -> Result<bool, DbErr>;
+    fn string_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr>;
+    fn timestamp(value: Value<'_, Self>) -> Result<Timestamp<'_>, DbErr>;
     fn date(value: Value<'_, Self>) -> Result<NaiveDate, DbErr>;
-    fn json(value: Value<'_, Self>) -> Result<&[u8], DbErr>;
-    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr>;
+    fn json(value: Value<'_, Self>) -> Result<&str, DbErr>;
 
-    fn text(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        from_utf8(Self::text_bytes(value)?).map_err(undecoded)
+    fn string(value: Value<'_, Self>) -> Result<&str, DbErr> {
+        from_utf8(Self::string_bytes(value)?).map_err(undecoded)
     }
 }
 
@@ -43,10 +48,10 @@ macro_rules! decoded {
 }
 
 impl Source for PgRow {
-    decoded!(number -> f64, flag -> bool, date -> NaiveDate);
+    decoded!(f64 -> f64, bool -> bool, date -> NaiveDate);
 
-    /// A `bigint` is what most integers are; the driver asks which of three types it is.
-    fn integer(value: Value<'_, Self>) -> Result<i64, DbErr> {
+    /// Most integers are `bigint`. The driver tries three types.
+    fn i64(value: Value<'_, Self>) -> Result<i64, DbErr> {
         if let (PgValueFormat::Binary, Ok(bytes)) = (value.format(), value.as_bytes())
             && let Ok(bytes) = bytes.try_into()
         {
@@ -55,86 +60,54 @@ impl Source for PgRow {
         Decode::<Postgres>::decode(value).map_err(undecoded)
     }
 
-    fn text_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
+    fn string_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
         value.as_bytes().map_err(undecoded)
     }
 
-    fn moment(value: Value<'_, Self>) -> Result<DateTime<Utc>, DbErr> {
+    /// PostgreSQL counts microseconds from the year 2000 (its source, `timestamptz_send`). The driver
+    /// goes by way of the calendar, which takes three times as long.
+    fn timestamp(value: Value<'_, Self>) -> Result<Timestamp<'_>, DbErr> {
+        const YEAR_2000: i64 = 946_684_800_000_000;
         if value.format() == PgValueFormat::Text {
-            return Decode::<Postgres>::decode(value).map_err(undecoded);
+            return Decode::<Postgres>::decode(value)
+                .map(Timestamp::Decoded)
+                .map_err(undecoded);
         }
-        DateTime::from_timestamp_micros(micros(value)?).ok_or_else(out_of_range)
+        let micros = Self::i64(value)?.checked_add(YEAR_2000);
+        let time = micros.and_then(DateTime::from_timestamp_micros);
+        let time = time.ok_or_else(|| DbErr::Type("a timestamp out of range".to_owned()))?;
+        Ok(Timestamp::Decoded(time))
     }
 
-    /// PostgreSQL stores nothing that is not JSON, and sends nothing that is not UTF-8. Before the text
-    /// of a `jsonb` goes the number of its format, which is 1 (PostgreSQL's source, `jsonb_send`).
-    fn json(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
-        match (value.format(), Self::text_bytes(value)?) {
+    /// PostgreSQL stores no invalid JSON. The text of a `jsonb` follows the number of its format, which is 1 (PostgreSQL's source,
+    /// `jsonb_send`).
+    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
+        match (value.format(), Self::string(value)?) {
             (PgValueFormat::Binary, text) => text
-                .strip_prefix(&[1])
+                .strip_prefix('\u{1}')
                 .ok_or_else(|| DbErr::Type("a jsonb of an unknown format".to_owned())),
             (PgValueFormat::Text, text) => Ok(text),
         }
     }
-
-    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
-        match value.format() {
-            PgValueFormat::Binary => json.micros(micros(value)?),
-            PgValueFormat::Text => json.moment(Self::moment(value)?),
-        }
-    }
-}
-
-/// The microseconds from 1970 to a moment. PostgreSQL counts them from the year 2000 (its source,
-/// `timestamptz_send`). The driver goes by way of the calendar, which takes three times as long.
-fn micros(value: Value<'_, PgRow>) -> Result<i64, DbErr> {
-    const YEAR_2000: i64 = 946_684_800_000_000;
-    let micros = PgRow::integer(value)?.checked_add(YEAR_2000);
-    micros.ok_or_else(out_of_range)
-}
-
-#[cold]
-pub(super) fn out_of_range() -> DbErr {
-    DbErr::Type("a moment out of range".to_owned())
 }
 
 impl Source for SqliteRow {
-    decoded!(integer -> i64, number -> f64, flag -> bool, moment -> DateTime<Utc>, date -> NaiveDate);
+    decoded!(i64 -> i64, f64 -> f64, bool -> bool, date -> NaiveDate);
 
     /// SQLite gives a text's bytes as it gives a blob.
-    fn text_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
+    fn string_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
         Decode::<Sqlite>::decode(value).map_err(undecoded)
     }
 
-    /// SQLite stores any text, so that it is looked at.
-    fn json(value: Value<'_, Self>) -> Result<&[u8], DbErr> {
-        let text = Self::text(value)?;
-        let json: &RawValue = serde_json::from_str(text).map_err(undecoded)?;
-        Ok(json.get().as_bytes())
+    /// SQLite stores any string, so it is validated.
+    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
+        let json: &RawValue = serde_json::from_str(Self::string(value)?).map_err(undecoded)?;
+        Ok(json.get())
     }
 
-    /// SQLite stores moments as texts, and those that this service stored need no more than their `Z`.
-    fn write_moment(value: Value<'_, Self>, json: &mut JsonText) -> Result<(), DbErr> {
-        let text = Self::text(value)?;
-        if let Some(written) = text.strip_suffix("+00:00").filter(|text| is_written(text)) {
-            json.push("\"");
-            json.push(written);
-            json.push("Z\"");
-            return Ok(());
-        }
-        json.moment(text.parse().map_err(undecoded)?)
+    fn timestamp(value: Value<'_, Self>) -> Result<Timestamp<'_>, DbErr> {
+        Timestamp::parse(Self::string(value)?).map_err(undecoded)
     }
-}
-
-/// Whether this is a moment with as many digits as there are to show.
-fn is_written(text: &str) -> bool {
-    const PLACES: &str = "0000-00-00T00:00:00.000000";
-    matches!(text.len(), 19 | 23 | 26)
-        && (text.len() == 19 || !text.ends_with("000"))
-        && text
-            .bytes()
-            .zip(PLACES.bytes())
-            .all(|(byte, place)| byte == place || (place == b'0' && byte.is_ascii_digit()))
 }
 
 /// The driver has no such column.
@@ -149,7 +122,7 @@ pub(super) fn undecoded(error: impl ToString) -> DbErr {
     DbErr::Type(error.to_string())
 }
 
-/// What a column can be decoded to; texts stay where they are.
+/// A type that a column can be decoded to. Strings are borrowed.
 pub(crate) trait Cell<'r>: Sized {
     fn read<R: Source>(value: Value<'r, R>) -> Result<Self, DbErr>;
 }
@@ -165,28 +138,52 @@ macro_rules! cells {
 }
 
 cells! {
-    i64: |value| R::integer(value),
-    i32: |value| R::integer(value)?.try_into().map_err(undecoded),
-    f64: |value| R::number(value),
-    bool: |value| R::flag(value),
-    &'r str: |value| R::text(value),
-    String: |value| R::text(value).map(ToOwned::to_owned),
-    Stored<'r>: |value| R::json(value).map(Stored),
-    DateTime<Utc>: |value| R::moment(value),
+    (): |_value| Ok(()),
+    i64: |value| R::i64(value),
+    i32: |value| R::i64(value)?.try_into().map_err(undecoded),
+    f64: |value| R::f64(value),
+    bool: |value| R::bool(value),
+    &'r str: |value| R::string(value),
+    String: |value| R::string(value).map(ToOwned::to_owned),
+    Text<'r>: |value| R::string(value).map(Text::from),
+    RawJson<'r>: |value| R::json(value).map(RawJson),
+    DateTime<Utc>: |value| R::timestamp(value)?.decode().map_err(undecoded),
+    Timestamp<'r>: |value| R::timestamp(value),
     NaiveDate: |value| R::date(value),
-    StringList: |value| serde_json::from_slice(R::json(value)?).map_err(undecoded),
-    JsonObject: |value| serde_json::from_slice(R::json(value)?).map_err(undecoded),
-    CircleStatus: |value| named(R::text(value)?),
-    MemberRole: |value| named(R::text(value)?),
+    Price: |value| R::i64(value).map(Price::from_stored),
+    StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
+    JsonObject: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
 }
 
-/// A member of an enum, which SeaORM would make a string of its own for.
+impl<'r, T> Cell<'r> for Json<'r, T> {
+    fn read<R: Source>(value: Value<'r, R>) -> Result<Self, DbErr> {
+        RawJson::read::<R>(value).map(Json::Stored)
+    }
+}
+
+/// Enums are stored as their names.
+macro_rules! enum_cells {
+    ($($type:ty),*) => {
+        cells! { $($type: |value| named(R::string(value)?),)* }
+    };
+}
+
+enum_cells!(
+    AgentStatus,
+    Author,
+    CircleStatus,
+    ConversationStatus,
+    MemberRole,
+    TurnStrategy
+);
+
+/// Decodes an enum without the copy of the string that SeaORM makes.
 fn named<'r, T: Deserialize<'r>>(text: &'r str) -> Result<T, DbErr> {
     T::deserialize(BorrowedStrDeserializer::<de::value::Error>::new(text)).map_err(undecoded)
 }
 
-/// A column of a row; `None` where it is null. (SeaORM's own way asks for the type each time, and
-/// makes an error of a null, with a text.)
+/// A column of a row; `None` if it is null. (SeaORM's `try_get` checks the type each time, and builds an error
+/// for a null.)
 pub(super) fn read<'r, T: Cell<'r>>(
     row: &'r QueryResult,
     index: usize,
@@ -214,37 +211,32 @@ pub(super) fn read<'r, T: Cell<'r>>(
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
     use sea_orm::{ActiveEnum, Iterable};
 
     use super::*;
 
     #[test]
     fn an_enum_is_read_by_the_names_that_it_is_stored_by() {
-        for role in MemberRole::iter() {
-            assert_eq!(named(&role.to_value()), Ok(role));
+        fn check<E>()
+        where
+            E: ActiveEnum<Value = String>
+                + Iterable
+                + PartialEq
+                + Debug
+                + for<'de> Deserialize<'de>,
+        {
+            for one in E::iter() {
+                assert_eq!(named(&one.to_value()), Ok(one));
+            }
         }
-        for status in CircleStatus::iter() {
-            assert_eq!(named(&status.to_value()), Ok(status));
-        }
+        check::<AgentStatus>();
+        check::<Author>();
+        check::<CircleStatus>();
+        check::<ConversationStatus>();
+        check::<MemberRole>();
+        check::<TurnStrategy>();
         assert!(named::<MemberRole>("boss").is_err());
-    }
-
-    #[test]
-    fn a_moment_that_was_stored_as_it_is_written_is_known() {
-        for (text, written) in [
-            ("2026-11-24T09:05:07", true),
-            ("2026-11-24T09:05:07.123", true),
-            ("2026-11-24T09:05:07.123456", true),
-            ("2026-11-24T09:05:07.120", true),
-            ("2026-11-24T09:05:07.000", false),
-            ("2026-11-24T09:05:07.123000", false),
-            ("2026-11-24T09:05:07.12", false),
-            ("2026-11-24T09:05:07.123456789", false),
-            ("2026-11-24 09:05:07", false),
-            ("2026-11-24", false),
-            ("", false),
-        ] {
-            assert_eq!(is_written(text), written, "{text}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Message, MessageCreate, MessageOrder, TranscriptFormat},
+    dto::{Message, MessageCreate, MessageOrder, MessageRow, TranscriptFormat},
     queries,
     transcript::Transcript,
 };
@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, PageBody, Tag, Tagged},
     page::PageRequest,
+    rows::Row,
     write::WriteRequest,
 };
 
@@ -41,8 +42,8 @@ impl MessagesApi {
         page: PageRequest,
     ) -> Result<Body<PageBody<Message>>, Error> {
         let order = order.0.unwrap_or_default();
-        let rows = queries::list(database.connection(), id.0, order, page).await?;
-        Ok(Body(rows.into()))
+        let page = queries::list(database.connection(), id.0, order, page).await?;
+        Body::page(&page, MessageRow::read)
     }
 
     /// Append a message

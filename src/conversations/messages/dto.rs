@@ -1,69 +1,47 @@
 //! What a message looks like on the wire.
 
-use chrono::{DateTime, Utc};
 use entity::{
     message,
     values::{Author, IdList, JsonList},
 };
 use poem_openapi::{Enum, Object};
+use sea_orm::Order;
 use serde::Serialize;
 
-/// A message: one turn of a conversation.
-#[derive(Clone, Debug, Object, Serialize)]
-pub(crate) struct Message {
-    /// Its place in the conversation: 1 for the first, without gaps.
-    pub(crate) number: i64,
-    /// The conversation.
-    pub(crate) conversation_id: i64,
-    /// Who wrote it.
-    pub(crate) author: Author,
-    /// The agent that wrote it; null for a user, or once the agent is gone for good.
-    #[oai(nullable)]
-    pub(crate) agent_id: Option<i64>,
-    /// The author's name at the time.
-    pub(crate) author_name: String,
-    /// What was said.
-    pub(crate) content: String,
-    /// The agents it speaks to.
-    pub(crate) mentions: IdList,
-    /// Tools it called, as the runtime understands them.
-    pub(crate) tool_calls: JsonList,
-    /// The number of the message it answers.
-    #[oai(nullable)]
-    pub(crate) reply_to: Option<i64>,
-    /// When it was appended (UTC).
-    pub(crate) created_at: DateTime<Utc>,
-}
+use crate::rows::{Json, Text, Timestamp, row};
 
-impl From<message::Model> for Message {
-    fn from(row: message::Model) -> Self {
-        let message::Model {
-            id: _,
-            conversation_id,
-            number,
-            author,
-            agent_id,
-            author_name,
-            content,
-            mentions,
-            tool_calls,
-            reply_to,
-            created_at,
-        } = row;
-        Self {
-            number,
-            conversation_id,
-            author,
-            agent_id,
-            author_name,
-            content,
-            mentions,
-            tool_calls,
-            reply_to,
-            created_at,
-        }
+row! {
+    /// A message: one turn of a conversation.
+    #[derive(Clone, Debug, Object, Serialize)]
+    #[oai(rename = "Message")]
+    pub(crate) struct MessageRow<'r> of message without id {
+        /// The message's number in the conversation: 1 for the first, without gaps.
+        pub(crate) number: i64,
+        /// The conversation's id.
+        pub(crate) conversation_id: i64,
+        /// Who wrote the message.
+        pub(crate) author: Author,
+        /// The agent that wrote the message; null for a user, and after the agent's row was removed.
+        #[oai(nullable)]
+        pub(crate) agent_id: Option<i64>,
+        /// The author's name at the time.
+        pub(crate) author_name: Text<'r>,
+        /// The text of the message.
+        pub(crate) content: Text<'r>,
+        /// The agents that the message addresses.
+        pub(crate) mentions: Json<'r, IdList>,
+        /// Tool calls, interpreted by the runtime.
+        pub(crate) tool_calls: Json<'r, JsonList>,
+        /// The number of the message that this one replies to.
+        #[oai(nullable)]
+        pub(crate) reply_to: Option<i64>,
+        /// When it was appended (UTC).
+        pub(crate) created_at: Timestamp<'r>,
     }
 }
+
+/// A row that owns its values.
+pub(crate) type Message = MessageRow<'static>;
 
 /// A message to append: an agent's if `agent_id` is set, and a user's otherwise.
 #[derive(Clone, Debug, Object)]
@@ -97,6 +75,15 @@ pub(crate) enum MessageOrder {
     Asc,
     /// The last message first.
     Desc,
+}
+
+impl From<MessageOrder> for Order {
+    fn from(order: MessageOrder) -> Self {
+        match order {
+            MessageOrder::Asc => Self::Asc,
+            MessageOrder::Desc => Self::Desc,
+        }
+    }
 }
 
 /// The form of a transcript.

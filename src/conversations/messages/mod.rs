@@ -1,4 +1,6 @@
-//! Messages: what is said in conversations.
+//! Messages of conversations, and transcripts.
+//!
+//! Imports `conversations`. Start with `queries.rs`.
 
 mod api;
 pub(crate) mod dto;

@@ -7,16 +7,16 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
 };
 
 use super::super::{queries as conversations, turns};
-use super::dto::{MessageCreate, MessageOrder};
+use super::dto::{Message, MessageCreate, MessageOrder};
 use crate::{
     error::Error,
-    page::{Page, PageRequest},
+    page::{self, Page, PageRequest},
     revision::{HasEtag, etag},
-    search,
+    rows,
     write::{Action, Change, Resource, UnitOfWork},
 };
 
@@ -27,33 +27,28 @@ impl HasEtag for message::Model {
     }
 }
 
-/// One page of a conversation's messages in either direction. A page is found through the number,
-/// which is the key: the last page costs what the first one costs.
+/// One page of a conversation's messages in either direction: rows of [`Message`]s. A page is found
+/// through the number, which is the key: the last page costs what the first one costs.
 pub(super) async fn list(
     db: &impl ConnectionTrait,
     conversation_id: i64,
     order: MessageOrder,
     page: PageRequest,
-) -> Result<Page<message::Model>, Error> {
+) -> Result<Page<QueryResult>, Error> {
     let conversation_row = conversations::get(db, conversation_id).await?;
+    let messages =
+        message::Entity::find().filter(message::Column::ConversationId.eq(conversation_id));
+    let query = rows::select_only::<_, Message>(messages);
+    let uncounted = PageRequest {
+        count: false,
+        ..page
+    };
     let number = message::Column::Number;
-    let mut query = message::Entity::find()
-        .filter(message::Column::ConversationId.eq(conversation_id))
-        .limit(page.limit + 1);
-    query = match (order, page.after) {
-        (MessageOrder::Asc, Some(after)) => query.filter(number.gt(after)),
-        (MessageOrder::Desc, Some(before)) => query.filter(number.lt(before)),
-        (_, None) => query,
-    };
-    let direction = match order {
-        MessageOrder::Asc => Order::Asc,
-        MessageOrder::Desc => Order::Desc,
-    };
-    let rows = query.order_by(number, direction).all(db).await?;
+    let found = page::fetch(db, query, number, order.into(), uncounted).await?;
     let total = page
         .count
         .then(|| u64::try_from(conversation_row.turn_count).unwrap_or_default());
-    Ok(Page::cut(rows, page, total, |row| row.number))
+    Ok(Page { total, ..found })
 }
 
 /// The messages after a number, for a reader that wants them all in the end.
@@ -188,7 +183,7 @@ async fn numbered(
 /// The agent that speaks. A participant that was deleted can't.
 async fn speaker(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
     agent::Entity::find_by_id(id)
-        .filter(search::is_true(agent::Column::IsActive))
+        .filter(agent::Entity::not_deleted())
         .one(db)
         .await?
         .ok_or_else(|| Error::invalid("#/agent_id", "this agent was deleted"))

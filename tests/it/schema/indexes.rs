@@ -227,7 +227,7 @@ async fn every_statement_of_the_hot_path_uses_an_index() {
         fill(&db).await;
         let statements = statements_of_the_hot_path(database).await;
         for part in [
-            "FROM circles JOIN members",
+            r#"FROM "circles" INNER JOIN "members""#,
             "revision",
             "FOR UPDATE",
             "json_each",

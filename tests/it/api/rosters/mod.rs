@@ -6,7 +6,7 @@ mod random_writes;
 
 use circle_registry::{config::Settings, database::Database};
 use entity::{agent, circle, member, model, provider};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use test_support::{Backend, TestApp, TestDatabase, on_both};
@@ -75,64 +75,60 @@ fn now_literal(app: &TestApp) -> &'static str {
     }
 }
 
-/// The members as the old service loaded them: one agent, model and provider at a time.
-async fn load_naively(database: &Database, name: &str) -> Vec<Value> {
+/// What a roster means: the circle's active members by role and joining, each with its agent, the agent's
+/// model and the model's provider, as SeaORM's Entity Loader follows the relations.
+async fn load(database: &Database, name: &str) -> Vec<Value> {
     let db = database.connection();
-    let circle_row = circle::Entity::find()
+    let circle = circle::Entity::load()
         .filter(circle::Column::Name.eq(name))
+        .with(member::Entity)
         .one(db)
         .await
         .expect("a read")
         .expect("a circle");
-    let mut member_rows = member::Entity::find()
-        .filter(member::Column::CircleId.eq(circle_row.id))
-        .filter(member::Column::IsActive.eq(true))
+    let mut members: Vec<_> = circle.members.into_iter().collect();
+    members.retain(|member| member.is_active);
+    members.sort_by_key(|member| (member.role, member.joined_at, member.id));
+    let agents = agent::Entity::load()
+        .filter(agent::Column::Id.is_in(members.iter().map(|member| member.agent_id)))
+        .with((model::Entity, provider::Entity))
         .all(db)
         .await
         .expect("a read");
-    member_rows.sort_by_key(|row| (row.role, row.joined_at, row.id));
-    let mut members = Vec::new();
-    for member_row in member_rows {
-        let agent_row = agent::Entity::find_by_id(member_row.agent_id)
-            .one(db)
-            .await
-            .expect("a read")
-            .expect("an agent");
-        let mut model_row = None;
-        let mut provider_row = None;
-        if let Some(id) = agent_row.model_id {
-            model_row = model::Entity::find_by_id(id).one(db).await.expect("a read");
-        }
-        if let Some(model_row) = &model_row {
-            let find = provider::Entity::find_by_id(model_row.provider_id);
-            provider_row = find.one(db).await.expect("a read");
-        }
-        members.push(json!({
-            "member_id": member_row.id,
-            "agent_id": agent_row.id,
-            "role": member_row.role,
-            "is_active": member_row.is_active,
-            "joined_at": member_row.joined_at,
-            "competencies": member_row.competencies,
-            "can_review": member_row.can_review,
-            "permissions": member_row.permissions,
-            "agent_name": agent_row.name,
-            "agent_role": agent_row.role,
-            "system_prompt": agent_row.system_prompt,
-            "base_prompt": agent_row.base_prompt,
-            "skill_names": agent_row.skill_names,
-            "agent_status": agent_row.status,
-            "temperature": agent_row.temperature,
-            "max_tokens": agent_row.max_tokens,
-            "model_id": agent_row.model_id,
-            "model_name": model_row.as_ref().map(|row| &row.model_name),
-            "model_alias": model_row.as_ref().and_then(|row| row.model_alias.as_ref()),
-            "provider_id": provider_row.as_ref().map(|row| row.id),
-            "provider_name": provider_row.as_ref().map(|row| &row.name),
-            "provider_api_type": provider_row.as_ref().map(|row| &row.api_type),
-        }));
-    }
-    members
+    let shown = members.iter().map(|member| {
+        let agent = agents.iter().find(|agent| agent.id == member.agent_id);
+        show(member, agent.expect("an agent"))
+    });
+    shown.collect()
+}
+
+fn show(member: &member::ModelEx, agent: &agent::ModelEx) -> Value {
+    let model = agent.model.as_ref();
+    let provider = model.and_then(|model| model.provider.as_ref());
+    json!({
+        "member_id": member.id,
+        "agent_id": agent.id,
+        "role": member.role,
+        "is_active": member.is_active,
+        "joined_at": member.joined_at,
+        "competencies": member.competencies,
+        "can_review": member.can_review,
+        "permissions": member.permissions,
+        "agent_name": agent.name,
+        "agent_role": agent.role,
+        "system_prompt": agent.system_prompt,
+        "base_prompt": agent.base_prompt,
+        "skill_names": agent.skill_names,
+        "agent_status": agent.status,
+        "temperature": agent.temperature,
+        "max_tokens": agent.max_tokens,
+        "model_id": agent.model_id,
+        "model_name": model.map(|model| &model.model_name),
+        "model_alias": model.and_then(|model| model.model_alias.as_ref()),
+        "provider_id": provider.map(|provider| provider.id),
+        "provider_name": provider.map(|provider| &provider.name),
+        "provider_api_type": provider.map(|provider| &provider.api_type),
+    })
 }
 
 #[tokio::test]
@@ -145,9 +141,9 @@ async fn a_roster_takes_one_statement_whatever_the_number_of_members() {
             let (answer, statements) = app.statements(app.get(&path)).await;
             let roster = answer.ok();
             assert_eq!(statements, 1, "{count} members");
-            let naive = load_naively(&app.database, &name).await;
-            assert_eq!(roster["member_count"], naive.len());
-            assert_eq!(roster["members"], Value::from(naive), "{count} members");
+            let loaded = load(&app.database, &name).await;
+            assert_eq!(roster["member_count"], loaded.len());
+            assert_eq!(roster["members"], Value::from(loaded), "{count} members");
         }
     })
     .await;
@@ -168,9 +164,9 @@ async fn a_page_of_circles_with_members_takes_three_statements_at_most() {
         assert_eq!(circles.len(), 50);
         for circle in circles {
             let name = circle["name"].as_str().expect("a name");
-            let naive = load_naively(&app.database, name).await;
-            assert_eq!(circle["member_count"], naive.len(), "{name}");
-            assert_eq!(circle["members"], Value::from(naive), "{name}");
+            let loaded = load(&app.database, name).await;
+            assert_eq!(circle["member_count"], loaded.len(), "{name}");
+            assert_eq!(circle["members"], Value::from(loaded), "{name}");
         }
         let (answer, statements) = app.statements(app.get("/v1/circles?limit=50")).await;
         assert_eq!(

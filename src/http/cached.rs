@@ -1,16 +1,16 @@
-//! An answer that is written already.
+//! A response that is kept in a cache.
 
 use bytes::Bytes;
 use poem::{IntoResponse, Response, http::header};
 
-/// The JSON of an answer with its tag. Clones share the bytes.
+/// The JSON of a response, and its ETag. Clones share the bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Written {
+pub(crate) struct CachedBody {
     json: Bytes,
     etag: String,
 }
 
-impl Written {
+impl CachedBody {
     pub(crate) fn new(json: Vec<u8>, etag: String) -> Self {
         Self {
             json: json.into(),
@@ -18,13 +18,13 @@ impl Written {
         }
     }
 
-    /// How many bytes it takes.
+    /// Its size in bytes.
     pub(crate) fn len(&self) -> usize {
         self.json.len() + self.etag.len()
     }
 }
 
-impl IntoResponse for Written {
+impl IntoResponse for CachedBody {
     fn into_response(self) -> Response {
         Response::builder()
             .content_type("application/json")

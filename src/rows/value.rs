@@ -1,0 +1,352 @@
+//! The types of a response's fields, borrowed from the row if possible.
+//!
+//! In the API's schemas a [`Text`] is a `String`, a [`Timestamp`] a `DateTime<Utc>`, and a [`Json`] the type that
+//! it holds.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, ParseError, Timelike, Utc};
+use entity::{
+    price::Price,
+    values::{AgentStatus, Author, CircleStatus, ConversationStatus, MemberRole, TurnStrategy},
+};
+use poem_openapi::{
+    registry::{MetaSchemaRef, Registry},
+    types::{ParseFromJSON, ParseResult, ToJSON, Type},
+};
+use sea_orm::DbErr;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A string.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'r>(Cow<'r, str>);
+
+impl<'r> From<&'r str> for Text<'r> {
+    fn from(text: &'r str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl From<Text<'_>> for String {
+    fn from(text: Text<'_>) -> Self {
+        text.0.into_owned()
+    }
+}
+
+/// The text of a JSON column, as stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawJson<'r>(pub(super) &'r str);
+
+impl<'r> RawJson<'r> {
+    pub(crate) const EMPTY_LIST: RawJson<'static> = RawJson("[]");
+    pub(crate) const EMPTY_OBJECT: RawJson<'static> = RawJson("{}");
+
+    /// Whether it is an empty list.
+    pub(crate) fn is_empty_list(self) -> bool {
+        self.0.bytes().all(|byte| b"[] \t\r\n".contains(&byte))
+    }
+
+    pub(crate) fn parse<T: Deserialize<'r>>(self) -> Result<T, DbErr> {
+        sonic_rs::from_str(self.0).map_err(|error| DbErr::Json(error.to_string()))
+    }
+}
+
+/// [`to_json`](super::to_json) writes bytes unchanged; other serializers would write an array of numbers.
+impl Serialize for RawJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0.as_bytes())
+    }
+}
+
+/// A list or an object: the stored text, or the entity's value.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Json<'r, T> {
+    Stored(RawJson<'r>),
+    Owned(T),
+}
+
+/// A point in time (UTC). A list of fifty circles has a hundred: written by chrono, they take TSFIGURE of the
+/// server's CPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timestamp<'r> {
+    Decoded(DateTime<Utc>),
+    /// As SQLite stores it, without its `+00:00`. It has exactly the digits to show.
+    Stored(&'r str),
+}
+
+impl<'r> Timestamp<'r> {
+    /// A timestamp that SQLite stores as a string.
+    pub(super) fn parse(text: &'r str) -> Result<Self, ParseError> {
+        let shown = text.strip_suffix("+00:00").filter(|text| is_shown(text));
+        shown.map_or_else(
+            || text.parse().map(Self::Decoded),
+            |text| Ok(Self::Stored(text)),
+        )
+    }
+
+    /// For comparisons.
+    pub(crate) fn decode(self) -> Result<DateTime<Utc>, ParseError> {
+        match self {
+            Self::Decoded(time) => Ok(time),
+            Self::Stored(text) => Ok(text.parse::<NaiveDateTime>()?.and_utc()),
+        }
+    }
+}
+
+/// Whether it has as many digits as responses show: no fraction, milliseconds or microseconds.
+fn is_shown(text: &str) -> bool {
+    const PATTERN: &[u8] = b"0000-00-00T00:00:00.000000";
+    let fits = |(byte, pattern): (u8, &u8)| {
+        byte == *pattern || (*pattern == b'0' && byte.is_ascii_digit())
+    };
+    matches!(text.len(), 19 | 23 | 26)
+        && (text.len() == 19 || !text.ends_with("000"))
+        && text.bytes().zip(PATTERN).all(fits)
+}
+
+impl From<DateTime<Utc>> for Timestamp<'_> {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::Decoded(time)
+    }
+}
+
+impl Serialize for Timestamp<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut json = *b"\"0000-00-00T00:00:00.000000Z\"";
+        let length = match self {
+            Self::Stored(text) => {
+                json[1..=text.len()].copy_from_slice(text.as_bytes());
+                text.len()
+            }
+            Self::Decoded(time) => match put_time(&mut json, time) {
+                Some(length) => length,
+                None => return time.serialize(serializer),
+            },
+        };
+        json[length + 1..length + 3].copy_from_slice(b"Z\"");
+        serializer.serialize_bytes(&json[..length + 3])
+    }
+}
+
+/// Writes the time after the quote, and returns its length; `None` for years beyond 9999, leap seconds and fractions
+/// of a microsecond.
+fn put_time(json: &mut [u8; 29], time: &DateTime<Utc>) -> Option<usize> {
+    let time = time.naive_utc();
+    let (year, nanos) = (u32::try_from(time.year()).ok()?, time.nanosecond());
+    if year > 9999 || nanos >= 1_000_000_000 || !nanos.is_multiple_of(1_000) {
+        return None;
+    }
+    put::<4>(json, 1, year);
+    put::<2>(json, 6, time.month());
+    put::<2>(json, 9, time.day());
+    put::<2>(json, 12, time.hour());
+    put::<2>(json, 15, time.minute());
+    put::<2>(json, 18, time.second());
+    put::<6>(json, 21, nanos / 1_000);
+    Some(match nanos {
+        0 => 19,
+        _ if nanos.is_multiple_of(1_000_000) => 23,
+        _ => 26,
+    })
+}
+
+/// Writes a number with leading zeros.
+fn put<const DIGITS: usize>(json: &mut [u8; 29], at: usize, mut number: u32) {
+    for index in (at..at + DIGITS).rev() {
+        json[index] = b'0' + (number % 10).to_le_bytes()[0];
+        number /= 10;
+    }
+}
+
+/// Converts a field of an entity to a field of a response.
+pub(crate) trait FromField<T> {
+    fn from_field(field: T) -> Self;
+}
+
+macro_rules! same_field {
+    ($($type:ty),*) => {$(
+        impl FromField<Self> for $type {
+            fn from_field(field: Self) -> Self {
+                field
+            }
+        }
+    )*};
+}
+
+same_field!(
+    bool,
+    i32,
+    i64,
+    f64,
+    NaiveDate,
+    Price,
+    AgentStatus,
+    Author,
+    CircleStatus,
+    ConversationStatus,
+    MemberRole,
+    TurnStrategy
+);
+
+impl FromField<String> for Text<'_> {
+    fn from_field(field: String) -> Self {
+        field.into()
+    }
+}
+
+impl FromField<DateTime<Utc>> for Timestamp<'_> {
+    fn from_field(field: DateTime<Utc>) -> Self {
+        field.into()
+    }
+}
+
+impl<T> FromField<T> for Json<'_, T> {
+    fn from_field(field: T) -> Self {
+        Self::Owned(field)
+    }
+}
+
+impl<T, U: FromField<T>> FromField<Option<T>> for Option<U> {
+    fn from_field(field: Option<T>) -> Self {
+        field.map(U::from_field)
+    }
+}
+
+/// Declares a type in the API's schemas as another type.
+macro_rules! declared_as {
+    ([$($parameter:tt)*] $type:ty = $declared:ty $(where $bounded:ident: $bound:path)?) => {
+        impl<$($parameter)*> Type for $type $(where $bounded: $bound)? {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                <$declared>::name()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                <$declared>::schema_ref()
+            }
+
+            fn register(registry: &mut Registry) {
+                <$declared>::register(registry);
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::empty())
+            }
+        }
+
+        impl<$($parameter)*> ParseFromJSON for $type $(where $bounded: $bound + ParseFromJSON)? {
+            fn parse_from_json(value: Option<serde_json::Value>) -> ParseResult<Self> {
+                let declared = <$declared>::parse_from_json(value);
+                declared.map(Self::from_field).map_err(|error| error.propagate())
+            }
+        }
+
+        impl<$($parameter)*> ToJSON for $type $(where $bounded: $bound + Serialize)? {
+            fn to_json(&self) -> Option<serde_json::Value> {
+                serde_json::from_slice(&super::to_json(self, 0).ok()?).ok()
+            }
+        }
+    };
+}
+
+declared_as!(['r] Text<'r> = String);
+declared_as!(['r] Timestamp<'r> = DateTime<Utc>);
+declared_as!(['r, T] Json<'r, T> = T where T: Type);
+
+#[cfg(test)]
+mod tests {
+    use super::{super::to_json, *};
+
+    fn written(value: &impl Serialize) -> String {
+        let json = to_json(value, 0).expect("written");
+        String::from_utf8(json).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_timestamp_is_written_as_serde_writes_it() {
+        for text in [
+            "-0001-12-31T23:59:59.999999Z",
+            "0000-01-01T00:00:00Z",
+            "1900-02-28T23:59:59.999Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00Z",
+            "2000-02-29T12:34:56.12Z",
+            "2026-11-24T09:05:07Z",
+            "2026-11-24T09:05:07.5Z",
+            "2026-11-24T09:05:07.000001Z",
+            "2026-11-24T09:05:07.123456Z",
+            "2026-11-24T09:05:07.123456789Z",
+            "2016-12-31T23:59:60Z",
+            "9999-12-31T23:59:59.999999Z",
+            "+10000-01-01T00:00:00Z",
+        ] {
+            let timestamp: DateTime<Utc> = text.parse().expect(text);
+            let expected = serde_json::to_string(&timestamp).expect("JSON");
+            assert_eq!(written(&Timestamp::Decoded(timestamp)), expected, "{text}");
+        }
+        for (text, is_stored) in [
+            ("2026-11-24T09:05:07+00:00", true),
+            ("2026-11-24T09:05:07.123+00:00", true),
+            ("2026-11-24T09:05:07.123456+00:00", true),
+            ("2026-11-24T09:05:07.120+00:00", true),
+            ("2026-11-24T09:05:07.000+00:00", false),
+            ("2026-11-24T09:05:07.123000+00:00", false),
+            ("2026-11-24T09:05:07.12+00:00", false),
+            ("2026-11-24T09:05:07.123456789+00:00", false),
+            ("2026-11-24 09:05:07+00:00", false),
+            ("2026-11-24T09:05:07Z", false),
+            ("2026-11-24T11:05:07+02:00", false),
+        ] {
+            let timestamp = Timestamp::parse(text).expect(text);
+            assert_eq!(
+                matches!(timestamp, Timestamp::Stored(_)),
+                is_stored,
+                "{text}"
+            );
+            let time: DateTime<Utc> = text.parse().expect(text);
+            assert_eq!(timestamp.decode(), Ok(time), "{text}");
+            assert_eq!(
+                written(&timestamp),
+                serde_json::to_string(&time).expect("JSON")
+            );
+        }
+        for text in ["2026-11-24", "", "2026-13-24T09:05:07Z"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+        for timestamp in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            let expected = serde_json::to_string(&timestamp).expect("JSON");
+            assert_eq!(written(&Timestamp::Decoded(timestamp)), expected);
+        }
+    }
+
+    #[test]
+    fn stored_json_is_written_as_it_stands_and_read_on_demand() {
+        for (text, is_empty) in [
+            ("[]", true),
+            (" [ ]\n", true),
+            ("[\"\"]", false),
+            ("[1]", false),
+        ] {
+            let json = RawJson(text);
+            assert_eq!(json.is_empty_list(), is_empty, "{text}");
+            assert_eq!(written(&json), text);
+        }
+        let items: Vec<String> = RawJson(r#"["a\n", "\u00e9"]"#).parse().expect("a list");
+        assert_eq!(items, ["a\n", "é"]);
+    }
+}
