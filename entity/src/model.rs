@@ -12,6 +12,8 @@ pub struct Model {
     pub id: i64,
     pub provider_id: i64,
     pub model_name: String,
+    /// The key in the price list that the model was imported from.
+    pub catalog_key: Option<String>,
     pub model_alias: Option<String>,
     pub mode: Option<String>,
     pub input_price: Option<Price>,

@@ -33,6 +33,7 @@ mod m20261124_000002_create_audit_entries;
 mod m20261124_000003_index_live_members;
 mod m20261124_000004_touch_one_circle;
 mod m20261124_000005_count_members;
+mod m20261125_000001_name_models;
 
 pub use database::{connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_index_live_members::Migration),
             Box::new(m20261124_000004_touch_one_circle::Migration),
             Box::new(m20261124_000005_count_members::Migration),
+            Box::new(m20261125_000001_name_models::Migration),
         ]
     }
 }

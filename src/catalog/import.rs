@@ -10,19 +10,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use entity::{
-    model, provider,
-    values::{JsonObject, now},
-};
+use entity::{provider, values::JsonObject};
 use migration::runner::MigrateError;
 use poem_openapi::types::MaybeUndefined;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel,
 };
 
 use super::{
     builtin::{self, KnownProvider},
+    models::write_models,
     price_list::{ListedModel, PriceList, Skipped},
     summary::{Summary, Tally},
     upsert::Changes,
@@ -31,7 +28,6 @@ use crate::{
     config::Settings,
     database::{Database, OpenError},
     error::Error,
-    models::dto::ModelCreate,
     providers::{
         base_url,
         dto::{ProviderCreate, ProviderUpdate},
@@ -150,14 +146,15 @@ async fn import_list(
     let all = models.len();
     let models: Vec<&ListedModel> = models.iter().filter(|model| options.wants(model)).collect();
     let filtered = all - models.len();
+    let mut skipped = skipped.clone();
     let (providers, ids) = write_providers(db, &models).await?;
-    let models = write_models(db, &models, &ids).await?;
+    let models = write_models(db, &models, &ids, &mut skipped).await?;
     Ok(Summary {
         providers,
         models,
         rounded: *rounded,
         filtered,
-        skipped: skipped.clone(),
+        skipped,
         dry_run: false,
     })
 }
@@ -260,60 +257,6 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
         skipped,
         ..Summary::default()
     })
-}
-
-async fn write_models(
-    db: &DatabaseTransaction,
-    models: &[&ListedModel],
-    provider_ids: &HashMap<String, i64>,
-) -> Result<Tally, DbErr> {
-    let mut listed = Vec::with_capacity(models.len());
-    for model in models {
-        let id = provider_ids.get(&model.provider.to_lowercase());
-        let id = id.ok_or_else(|| DbErr::RecordNotFound(model.provider.clone()))?;
-        listed.push((*id, model));
-    }
-    let involved: HashSet<i64> = listed.iter().map(|(provider_id, _)| *provider_id).collect();
-    let mut existing: HashMap<(i64, String), model::Model> = model::Entity::find()
-        .filter(model::Column::ProviderId.is_in(involved))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|row| ((row.provider_id, row.model_name.clone()), row))
-        .collect();
-    let mut changes = Changes::default();
-    for (provider_id, model) in listed {
-        let update = model.update.clone().into();
-        match existing.remove(&(provider_id, model.model_name.clone())) {
-            None => {
-                let new = new_model(provider_id, model).into();
-                changes.add(retire(merge(new, &update)));
-            }
-            Some(before) => changes.update(retire(merge(before.into_active_model(), &update))),
-        }
-    }
-    changes.write(db, "models").await
-}
-
-/// A model without the fields that the list states. Lists rarely state whether a model streams; models
-/// that write text do, unless the list says otherwise.
-fn new_model(provider_id: i64, listed: &ListedModel) -> ModelCreate {
-    let mode = listed.update.mode.value().map(String::as_str);
-    ModelCreate {
-        provider_id,
-        model_name: listed.model_name.clone(),
-        supports_streaming: matches!(mode, Some("chat" | "completion" | "responses")),
-        ..ModelCreate::default()
-    }
-}
-
-/// Marks a model as deprecated if its retirement date has passed.
-fn retire(mut row: model::ActiveModel) -> model::ActiveModel {
-    let date = row.deprecation_date.try_as_ref().copied().flatten();
-    if date.is_some_and(|date| date <= now().date_naive()) {
-        row.is_deprecated.set_if_not_equals(true);
-    }
-    row
 }
 
 #[cfg(test)]

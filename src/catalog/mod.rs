@@ -7,6 +7,8 @@
 mod bounds;
 mod builtin;
 mod import;
+mod models;
+mod names;
 mod price_list;
 mod summary;
 mod upsert;

@@ -3,7 +3,10 @@
 //!
 //! Prices are parsed from the text of the file, because a binary float would change digits.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt, mem,
+};
 
 use chrono::NaiveDate;
 use entity::price::Price;
@@ -14,15 +17,26 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::bounds;
+use super::{
+    bounds,
+    names::{self, Named},
+};
 use crate::{models::dto::ModelUpdate, providers::dto::ProviderUpdate};
 
 /// A model, and what the list states about it.
 #[derive(Clone, Debug)]
 pub(super) struct ListedModel {
     pub(super) provider: String,
+    pub(super) key: String,
     pub(super) model_name: String,
     pub(super) update: ModelUpdate,
+}
+
+impl ListedModel {
+    /// Whether the key is the name. Of two entries of a model, that is the one to import.
+    fn is_plain(&self) -> bool {
+        self.key == self.model_name
+    }
 }
 
 /// An entry that can't be imported, and why.
@@ -51,20 +65,39 @@ impl PriceList {
         let Entries(entries) = serde_json::from_str(text)?;
         let mut list = Self::default();
         let mut seen = HashSet::new();
+        let mut named = HashMap::new();
         for (key, text) in entries {
-            let model = Entry::parse(text).and_then(|entry| entry.model(&key));
-            match model {
-                Ok((model, rounded))
-                    if seen.insert((model.provider.to_lowercase(), key.clone())) =>
-                {
-                    list.models.push(model);
+            if !seen.insert(key.clone()) {
+                list.skip(key, "appears a second time".to_owned());
+                continue;
+            }
+            match Entry::parse(text).and_then(|entry| entry.model(&key)) {
+                Ok((model, rounded)) => {
                     list.rounded += rounded;
+                    list.add(model, &mut named);
                 }
-                Ok(_) => list.skip(key, "appears a second time".to_owned()),
                 Err(reason) => list.skip(key, reason),
             }
         }
         Ok(list)
+    }
+
+    /// Adds a model, or skips it or an earlier entry that names the same model. `named` has the place of each
+    /// model by its provider and name.
+    fn add(&mut self, model: ListedModel, named: &mut HashMap<(String, String), usize>) {
+        let name = (model.provider.to_lowercase(), model.model_name.clone());
+        let place = *named.entry(name).or_insert(self.models.len());
+        let Some(earlier) = self.models.get_mut(place) else {
+            return self.models.push(model);
+        };
+        let replaces = model.is_plain() && !earlier.is_plain();
+        let other = if replaces {
+            mem::replace(earlier, model)
+        } else {
+            model
+        };
+        let reason = format!("names the same model as {}", earlier.key);
+        self.skip(other.key, reason);
     }
 
     fn skip(&mut self, key: String, reason: String) {
@@ -146,10 +179,17 @@ impl<'t> Entry<'t> {
         };
         bounds::check_provider(&named)
             .map_err(|detail| format!("litellm_provider {provider:?}: {detail}"))?;
+        let model_name = match names::read_key(&provider, key) {
+            Named::Model(name) => name.to_owned(),
+            Named::Price { model, part } => {
+                return Err(format!("a price variant of {model} ({part})"));
+            }
+            Named::PriceClass => return Err("a price of several models, not a model".to_owned()),
+        };
         let mut rounded = 0;
         let mut price = |name: &str, value| price(name, value, &mut rounded);
         let update = ModelUpdate {
-            model_name: Some(key.to_owned()),
+            model_name: Some(model_name.clone()),
             mode: stated(string("mode", self.mode)?),
             input_price: price("input_cost_per_token", self.input_cost_per_token)?,
             output_price: price("output_cost_per_token", self.output_cost_per_token)?,
@@ -173,7 +213,8 @@ impl<'t> Entry<'t> {
         bounds::check_model(&update)?;
         let model = ListedModel {
             provider,
-            model_name: key.to_owned(),
+            key: key.to_owned(),
+            model_name,
             update,
         };
         Ok((model, rounded))

@@ -23,6 +23,10 @@ row! {
         pub(crate) provider_id: i64,
         /// Name of the model in the provider's API; unique within the provider.
         pub(crate) model_name: Text<'r>,
+        /// Key of the model in the price list that it was imported from, by which the next import finds it; unique
+        /// within the provider. Null if it was not imported.
+        #[oai(nullable)]
+        pub(crate) catalog_key: Option<Text<'r>>,
         /// A shorter name of your own.
         #[oai(nullable)]
         pub(crate) model_alias: Option<Text<'r>>,
@@ -150,6 +154,7 @@ input! {
     }
     row {
         id: NotSet,
+        catalog_key: NotSet,
         created_at: NotSet,
         updated_at: NotSet,
         revision: NotSet,

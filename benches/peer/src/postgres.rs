@@ -269,7 +269,7 @@ pub async fn add_member(
     Ok((StatusCode::CREATED, headers, Bytes::from(serde_json::to_vec(&added)?)).into_response())
 }
 
-const MODELS: &str = "SELECT id, provider_id, model_name, model_alias, mode, input_price, output_price, \
+const MODELS: &str = "SELECT id, provider_id, model_name, catalog_key, model_alias, mode, input_price, output_price, \
     cache_read_price, cache_write_price, context_window, max_output, default_temperature, supports_vision, \
     supports_tools, supports_streaming, supports_reasoning, release_date, deprecation_date, is_deprecated, created_at, \
     updated_at FROM models WHERE id > $1 ORDER BY id LIMIT $2";
@@ -283,6 +283,7 @@ pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Resu
             id: column.next(),
             provider_id: column.next(),
             model_name: column.next(),
+            catalog_key: column.next(),
             model_alias: column.next(),
             mode: column.next(),
             input_price: column.next::<Option<_>>().map(Price),

@@ -114,6 +114,7 @@ pub struct Model<'a> {
     pub id: i64,
     pub provider_id: i64,
     pub model_name: &'a str,
+    pub catalog_key: Option<&'a str>,
     pub model_alias: Option<&'a str>,
     pub mode: Option<&'a str>,
     pub input_price: Option<Price>,

@@ -4,6 +4,7 @@ mod concurrent_migrators;
 mod constraints;
 mod indexes;
 mod migrations;
+mod model_names;
 mod roster_revisions;
 
 use entity::{

@@ -1,5 +1,7 @@
 //! `circle-registry catalog import`.
 
+mod names;
+
 use std::{
     fs,
     path::{Path, PathBuf},

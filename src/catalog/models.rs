@@ -1,0 +1,135 @@
+//! Writing the models of a price list into the catalogue.
+
+use std::collections::{HashMap, HashSet};
+
+use entity::{model, values::now};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter};
+
+use super::{
+    price_list::{ListedModel, Skipped},
+    summary::Tally,
+    upsert::Changes,
+};
+use crate::{
+    models::dto::{ModelCreate, ModelUpdate},
+    write::merge,
+};
+
+/// Adds and changes models. A model is found by its key in the list and then by its name, so a model that was
+/// given another name keeps it.
+pub(super) async fn write_models(
+    db: &DatabaseTransaction,
+    models: &[&ListedModel],
+    provider_ids: &HashMap<String, i64>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Tally, DbErr> {
+    let mut listed = Vec::with_capacity(models.len());
+    for model in models {
+        let id = provider_ids.get(&model.provider.to_lowercase());
+        let id = id.ok_or_else(|| DbErr::RecordNotFound(model.provider.clone()))?;
+        listed.push((*id, *model));
+    }
+    let mut existing = ExistingModels::read(db, listed.iter().map(|(id, _)| *id)).await?;
+    // All by their keys first: a row that has the name of one model may be another's by its key.
+    let by_key: Vec<_> = listed
+        .iter()
+        .map(|(provider_id, model)| existing.take_by_key(*provider_id, &model.key))
+        .collect();
+    let mut changes = Changes::default();
+    for ((provider_id, model), by_key) in listed.into_iter().zip(by_key) {
+        let name = (provider_id, model.model_name.clone());
+        match by_key.or_else(|| existing.take_by_name(&name)) {
+            Some(row) => changes.update(changed(row, model)),
+            None if existing.has_name(&name) => skipped.push(Skipped {
+                key: model.key.clone(),
+                reason: format!("another model in the catalogue is named {}", name.1),
+            }),
+            None => changes.add(new_model(provider_id, model)),
+        }
+    }
+    changes.write(db, "models").await
+}
+
+/// The models of some providers. A row that is taken keeps its name.
+struct ExistingModels {
+    rows: Vec<Option<model::Model>>,
+    by_key: HashMap<(i64, String), usize>,
+    by_name: HashMap<(i64, String), usize>,
+}
+
+impl ExistingModels {
+    async fn read(
+        db: &DatabaseTransaction,
+        provider_ids: impl Iterator<Item = i64>,
+    ) -> Result<Self, DbErr> {
+        let provider_ids: HashSet<i64> = provider_ids.collect();
+        let rows = model::Entity::find()
+            .filter(model::Column::ProviderId.is_in(provider_ids))
+            .all(db)
+            .await?;
+        let mut by_key = HashMap::new();
+        let mut by_name = HashMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            by_name.insert((row.provider_id, row.model_name.clone()), index);
+            if let Some(key) = &row.catalog_key {
+                by_key.insert((row.provider_id, key.clone()), index);
+            }
+        }
+        let rows = rows.into_iter().map(Some).collect();
+        Ok(Self {
+            rows,
+            by_key,
+            by_name,
+        })
+    }
+
+    fn take_by_key(&mut self, provider_id: i64, key: &str) -> Option<model::Model> {
+        let index = self.by_key.get(&(provider_id, key.to_owned()))?;
+        self.rows[*index].take()
+    }
+
+    fn take_by_name(&mut self, name: &(i64, String)) -> Option<model::Model> {
+        let index = self.by_name.get(name)?;
+        self.rows[*index].take()
+    }
+
+    fn has_name(&self, name: &(i64, String)) -> bool {
+        self.by_name.contains_key(name)
+    }
+}
+
+/// The row with what the list states. It keeps its name.
+fn changed(row: model::Model, listed: &ListedModel) -> model::ActiveModel {
+    let stated = ModelUpdate {
+        model_name: None,
+        ..listed.update.clone()
+    };
+    keyed(merge(row.into_active_model(), &stated.into()), listed)
+}
+
+/// A row with what the list states. Lists rarely state whether a model streams; models that write text do,
+/// unless the list says otherwise.
+fn new_model(provider_id: i64, listed: &ListedModel) -> model::ActiveModel {
+    let mode = listed.update.mode.value().map(String::as_str);
+    let new = ModelCreate {
+        provider_id,
+        model_name: listed.model_name.clone(),
+        supports_streaming: matches!(mode, Some("chat" | "completion" | "responses")),
+        ..ModelCreate::default()
+    };
+    keyed(merge(new.into(), &listed.update.clone().into()), listed)
+}
+
+fn keyed(mut row: model::ActiveModel, listed: &ListedModel) -> model::ActiveModel {
+    row.catalog_key.set_if_not_equals(Some(listed.key.clone()));
+    retire(row)
+}
+
+/// Marks a model as deprecated if its retirement date has passed.
+fn retire(mut row: model::ActiveModel) -> model::ActiveModel {
+    let date = row.deprecation_date.try_as_ref().copied().flatten();
+    if date.is_some_and(|date| date <= now().date_naive()) {
+        row.is_deprecated.set_if_not_equals(true);
+    }
+    row
+}
