@@ -1,6 +1,6 @@
 //! Models that a provider serves, with prices and capabilities.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, entity::prelude::*};
 
 use crate::price::Price;
 
@@ -29,6 +29,7 @@ pub struct Model {
     pub supports_reasoning: bool,
     pub release_date: Option<Date>,
     pub deprecation_date: Option<Date>,
+    /// Set by a person. A model whose `deprecation_date` has come is deprecated, too: see [`is_deprecated`].
     pub is_deprecated: bool,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
@@ -41,3 +42,21 @@ pub struct Model {
 }
 
 crate::revision::versioned!();
+
+/// The day the model was retired, if it has come. Such a model is deprecated without a mark.
+#[must_use]
+pub fn retired_on(deprecation_date: Option<Date>, today: Date) -> Option<Date> {
+    deprecation_date.filter(|date| *date <= today)
+}
+
+/// The condition that a model is deprecated: it is marked, or [`retired_on`] a day that has come.
+#[must_use]
+pub fn is_deprecated(today: Date) -> Condition {
+    // Never NULL, so that its negation finds the other models.
+    let retired = Condition::all()
+        .add(Column::DeprecationDate.is_not_null())
+        .add(Column::DeprecationDate.lte(today));
+    Condition::any()
+        .add(Column::IsDeprecated.eq(true))
+        .add(retired)
+}

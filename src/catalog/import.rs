@@ -1,8 +1,7 @@
 //! Writing a price list into the catalogue: one transaction and a handful of statements.
 //!
 //! An import is an update: a field that the list does not state is left unchanged, so data that was added
-//! by hand survives the next import. A model whose retirement date has passed is marked as deprecated. An
-//! import never removes that mark.
+//! by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::{model, values::now};
+use entity::model;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::{
@@ -122,14 +122,5 @@ fn new_model(provider_id: i64, listed: &ListedModel) -> model::ActiveModel {
 
 fn keyed(mut row: model::ActiveModel, listed: &ListedModel) -> model::ActiveModel {
     row.catalog_key.set_if_not_equals(Some(listed.key.clone()));
-    retire(row)
-}
-
-/// Marks a model as deprecated if its retirement date has passed.
-fn retire(mut row: model::ActiveModel) -> model::ActiveModel {
-    let date = row.deprecation_date.try_as_ref().copied().flatten();
-    if date.is_some_and(|date| date <= now().date_naive()) {
-        row.is_deprecated.set_if_not_equals(true);
-    }
     row
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use entity::values::MemberRole;
+use entity::{model::retired_on, values::MemberRole};
 use sea_orm::DbErr;
 use serde::Deserialize;
 
@@ -265,8 +265,7 @@ fn check_model(
     let Some(model) = model else {
         return warn(WarningCode::NoModel, format!("{name} has no model"));
     };
-    let retired = model.deprecation_date.filter(|date| *date <= today);
-    if let Some(date) = retired {
+    if let Some(date) = retired_on(model.deprecation_date, today) {
         let detail = format!("{name} runs on {}, which was retired on {date}", model.name);
         warn(WarningCode::ModelDeprecated, detail);
     } else if model.is_deprecated {

@@ -43,7 +43,8 @@ impl ModelsApi {
         /// Only models with this mode, as `chat`.
         #[oai(validator(min_length = 1, max_length = 64))]
         mode: Query<Option<String>>,
-        /// Only models that are deprecated, or only those that are not.
+        /// Only models that are deprecated, or only those that are not. A model is deprecated if it is marked, or if
+        /// its `deprecation_date` has come (UTC).
         is_deprecated: Query<Option<bool>>,
         /// Text that the name or alias contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]

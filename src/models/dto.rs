@@ -65,10 +65,11 @@ row! {
         /// The day the model was released.
         #[oai(nullable)]
         pub(crate) release_date: Option<NaiveDate>,
-        /// The day the provider retires the model.
+        /// The day the provider retires the model. From that day on it is deprecated, marked or not.
         #[oai(nullable)]
         pub(crate) deprecation_date: Option<NaiveDate>,
-        /// Whether the model should no longer be used.
+        /// Whether someone marked the model as one that should no longer be used. The filter `is_deprecated` and
+        /// handles also look at `deprecation_date`.
         pub(crate) is_deprecated: bool,
         /// When it was created (UTC).
         pub(crate) created_at: Timestamp<'r>,
@@ -137,7 +138,7 @@ input! {
         default_temperature: f64,
         /// The day the model was released.
         release_date: NaiveDate,
-        /// The day the provider retires the model.
+        /// The day the provider retires the model. From that day on it is deprecated, marked or not.
         deprecation_date: NaiveDate,
     }
     defaulted {
@@ -149,7 +150,8 @@ input! {
         supports_streaming: bool,
         /// Whether the model reasons before it responds.
         supports_reasoning: bool,
-        /// Whether the model should no longer be used.
+        /// Whether someone marked the model as one that should no longer be used. The filter `is_deprecated` and
+        /// handles also look at `deprecation_date`.
         is_deprecated: bool,
     }
     row {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use entity::model;
+use entity::{model, values::now};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
     QueryResult, QuerySelect, QueryTrait, RelationTrait,
@@ -70,8 +70,9 @@ pub(crate) async fn list(
         .apply_if(mode, |query, mode| {
             query.filter(model::Column::Mode.eq(mode))
         })
-        .apply_if(is_deprecated, |query, is_deprecated| {
-            query.filter(model::Column::IsDeprecated.eq(is_deprecated))
+        .apply_if(is_deprecated, |query, wanted| {
+            let deprecated = model::is_deprecated(now().date_naive());
+            query.filter(if wanted { deprecated } else { deprecated.not() })
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))

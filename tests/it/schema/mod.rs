@@ -2,9 +2,10 @@
 
 mod concurrent_migrators;
 mod constraints;
+mod imported_models;
 mod indexes;
 mod migrations;
-mod model_names;
+
 mod roster_revisions;
 
 use entity::{

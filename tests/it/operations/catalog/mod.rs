@@ -1,5 +1,6 @@
 //! `circle-registry catalog import`.
 
+mod facts;
 mod names;
 
 use std::{

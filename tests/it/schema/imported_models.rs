@@ -1,11 +1,9 @@
-//! Models of earlier versions, which are named by the keys of a price list.
+//! Models that earlier versions imported: named by the keys of a price list, and marked as deprecated.
 
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use test_support::{Backend, TestDatabase, connect_to};
-
-const MIGRATION: &str = "m20261125_000001_name_models";
 
 /// Runs the test on a database of the version before this migration.
 async fn before(migration: &str, test: impl AsyncFn(&DatabaseConnection)) {
@@ -45,7 +43,7 @@ const ALL: &str = "SELECT p.name || ' ' || m.model_name || ' ' || coalesce(m.cat
 
 #[tokio::test]
 async fn models_that_were_named_by_a_list_are_renamed_and_the_agents_keep_them() {
-    before(MIGRATION, async |db| {
+    before("m20261125_000001_name_models", async |db| {
         run(
             db,
             &[
@@ -130,7 +128,7 @@ async fn models_that_were_named_by_a_list_are_renamed_and_the_agents_keep_them()
 
 #[tokio::test]
 async fn going_back_keeps_a_name_of_ones_own_and_does_not_collide() {
-    before(MIGRATION, async |db| {
+    before("m20261125_000001_name_models", async |db| {
         runner::up(db, Some(1)).await.expect("up");
         run(
             db,
@@ -146,6 +144,44 @@ async fn going_back_keeps_a_name_of_ones_own_and_does_not_collide() {
         runner::down(db, Some(1)).await.expect("down");
         let names = texts(db, "SELECT model_name FROM models").await;
         assert_eq!(names, ["a", "d", "groq/a", "groq/c", "mine"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mark_that_only_the_date_explains_goes_and_a_person_s_stays() {
+    before("m20261125_000002_unmark_retired_models", async |db| {
+        run(
+            db,
+            &[
+                "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', $now, $now)",
+                "INSERT INTO models (provider_id, model_name, deprecation_date, is_deprecated, created_at, updated_at) \
+                 SELECT id, 'imported', '2020-01-01', true, $now, $now FROM providers",
+                "INSERT INTO models (provider_id, model_name, deprecation_date, is_deprecated, created_at, updated_at) \
+                 SELECT id, 'marked', '2020-01-01', true, $now, $now FROM providers",
+                "INSERT INTO models (provider_id, model_name, deprecation_date, is_deprecated, created_at, updated_at) \
+                 SELECT id, 'created', '2020-01-01', true, $now, $now FROM providers",
+                "INSERT INTO models (provider_id, model_name, deprecation_date, is_deprecated, created_at, updated_at) \
+                 SELECT id, 'to come', '2999-01-01', true, $now, $now FROM providers",
+                "INSERT INTO models (provider_id, model_name, is_deprecated, created_at, updated_at) \
+                 SELECT id, 'without', true, $now, $now FROM providers",
+                "INSERT INTO audit_entries (at, action, resource, resource_id) \
+                 SELECT $now, 'create', 'model', id FROM models WHERE model_name = 'created'",
+                "INSERT INTO audit_entries (at, action, resource, resource_id, fields) \
+                 SELECT $now, 'update', 'model', id, '[\"is_deprecated\"]' FROM models WHERE model_name = 'marked'",
+            ],
+        )
+        .await;
+        let marked = "SELECT model_name || ' ' || revision FROM models WHERE is_deprecated";
+        let all = ["created 1", "imported 1", "marked 1", "to come 1", "without 1"];
+        assert_eq!(texts(db, marked).await, all);
+        runner::up(db, Some(1)).await.expect("up");
+        let of_people = ["created 1", "marked 1", "to come 1", "without 1"];
+        assert_eq!(texts(db, marked).await, of_people);
+        runner::down(db, Some(1)).await.expect("down");
+        assert_eq!(texts(db, marked).await, ["created 1", "imported 3", "marked 1", "to come 1", "without 1"]);
+        runner::up(db, Some(1)).await.expect("up again");
+        assert_eq!(texts(db, marked).await, of_people);
     })
     .await;
 }
