@@ -13,19 +13,26 @@ use crate::{
 static MODEL: LazyLock<JsonSchema> = LazyLock::new(|| input_schema("ModelUpdate"));
 static PROVIDER: LazyLock<JsonSchema> = LazyLock::new(|| input_schema("ProviderUpdate"));
 
-/// # Errors
-/// What the API would reject.
-pub(super) fn check_model(update: &ModelUpdate) -> Result<(), String> {
+/// What the API would reject: the field, and why.
+pub(super) fn check_model(update: &ModelUpdate) -> Vec<(String, String)> {
     check(&MODEL, update)
 }
 
 /// # Errors
 /// What the API would reject.
 pub(super) fn check_provider(update: &ProviderUpdate) -> Result<(), String> {
-    check(&PROVIDER, update)
+    let violations = check(&PROVIDER, update).into_iter();
+    let errors: Vec<String> = violations
+        .map(|(field, detail)| format!("{field} {detail}"))
+        .collect();
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors.join("; "))
+    }
 }
 
-fn check(schema: &JsonSchema, update: &impl ToJSON) -> Result<(), String> {
+fn check(schema: &JsonSchema, update: &impl ToJSON) -> Vec<(String, String)> {
     let mut body = update.to_json().unwrap_or_default();
     let mut errors = Vec::new();
     if let Some(fields) = body.as_object_mut() {
@@ -33,17 +40,13 @@ fn check(schema: &JsonSchema, update: &impl ToJSON) -> Result<(), String> {
         fields.retain(|_, value| !value.is_null());
         let has_nul = |value: &Value| value.as_str().is_some_and(|text| text.contains('\0'));
         let nul = fields.iter().filter(|(_, value)| has_nul(value));
-        errors.extend(nul.map(|(name, _)| format!("{name} contains a NUL character")));
+        errors.extend(nul.map(|(name, _)| (name.clone(), "contains a NUL character".to_owned())));
     }
     let mut violations = Vec::new();
     schema.check(&body, "#", &mut violations);
     errors.extend(violations.into_iter().map(|violation| {
-        let name = violation.pointer.trim_start_matches("#/");
-        format!("{name} {}", violation.detail)
+        let field = violation.pointer.trim_start_matches("#/");
+        (field.to_owned(), violation.detail)
     }));
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(errors.join("; "))
-    }
+    errors
 }

@@ -19,7 +19,7 @@ use sea_orm::{
 use super::{
     builtin::{self, KnownProvider},
     models::write_models,
-    price_list::{ListedModel, PriceList, Skipped},
+    price_list::{ListedModel, PriceList, Remark},
     summary::{Summary, Tally},
     upsert::Changes,
 };
@@ -137,24 +137,28 @@ async fn import_list(
     list: &PriceList,
     options: &ImportOptions,
 ) -> Result<Summary, DbErr> {
-    let PriceList {
-        models,
-        skipped,
-        rounded,
-    } = list;
+    let PriceList { models, skipped } = list;
     let all = models.len();
     let models: Vec<&ListedModel> = models.iter().filter(|model| options.wants(model)).collect();
-    let filtered = all - models.len();
     let mut skipped = skipped.clone();
     let (providers, ids) = write_providers(db, &models).await?;
-    let models = write_models(db, &models, &ids, &mut skipped).await?;
+    let tally = write_models(db, &models, &ids, &mut skipped).await?;
     Ok(Summary {
         providers,
-        models,
-        rounded: *rounded,
-        filtered,
+        models: tally,
+        rounded: models.iter().map(|model| model.rounded).sum(),
+        filtered: all - models.len(),
+        notes: models.iter().flat_map(|model| notes(model)).collect(),
         skipped,
         dry_run: false,
+    })
+}
+
+fn notes(model: &ListedModel) -> impl Iterator<Item = Remark> {
+    model.notes.iter().map(|text| Remark {
+        key: model.key.clone(),
+        provider: Some(model.provider.clone()),
+        text: text.clone(),
     })
 }
 
@@ -162,9 +166,12 @@ impl ImportOptions {
     fn wants(&self, model: &ListedModel) -> bool {
         let names = &self.providers;
         let is_named = |name: &String| name.eq_ignore_ascii_case(&model.provider);
-        let mode = model.update.mode.value();
         (names.is_empty() || names.iter().any(is_named))
-            && (self.modes.is_empty() || mode.is_some_and(|mode| self.modes.contains(mode)))
+            && (self.modes.is_empty()
+                || model
+                    .mode
+                    .as_ref()
+                    .is_some_and(|mode| self.modes.contains(mode)))
     }
 }
 
@@ -245,9 +252,10 @@ async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
         let base_url = update.base_url.value().or(before.base_url.as_ref());
         match base_url::check(base_url.map(String::as_str), before.is_local) {
             Ok(()) => changes.update(merge(before.clone().into_active_model(), &update.into())),
-            Err(wrong) => skipped.push(Skipped {
+            Err(wrong) => skipped.push(Remark {
                 key: before.name.clone(),
-                reason: format!("its base_url {wrong}"),
+                provider: Some(before.name.clone()),
+                text: format!("its base_url {wrong}"),
             }),
         }
     }

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod builtin;
+mod entry;
 mod import;
 mod models;
 mod names;

@@ -6,14 +6,11 @@ use entity::model;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::{
-    price_list::{ListedModel, Skipped},
+    price_list::{ListedModel, Remark},
     summary::Tally,
     upsert::Changes,
 };
-use crate::{
-    models::dto::{ModelCreate, ModelUpdate},
-    write::merge,
-};
+use crate::{models::dto::ModelCreate, write::merge};
 
 /// Adds and changes models. A model is found by its key in the list and then by its name, so a model that was
 /// given another name keeps it.
@@ -21,7 +18,7 @@ pub(super) async fn write_models(
     db: &DatabaseTransaction,
     models: &[&ListedModel],
     provider_ids: &HashMap<String, i64>,
-    skipped: &mut Vec<Skipped>,
+    skipped: &mut Vec<Remark>,
 ) -> Result<Tally, DbErr> {
     let mut listed = Vec::with_capacity(models.len());
     for model in models {
@@ -40,9 +37,10 @@ pub(super) async fn write_models(
         let name = (provider_id, model.model_name.clone());
         match by_key.or_else(|| existing.take_by_name(&name)) {
             Some(row) => changes.update(changed(row, model)),
-            None if existing.has_name(&name) => skipped.push(Skipped {
+            None if existing.has_name(&name) => skipped.push(Remark {
                 key: model.key.clone(),
-                reason: format!("another model in the catalogue is named {}", name.1),
+                provider: Some(model.provider.clone()),
+                text: format!("another model in the catalogue is named {}", name.1),
             }),
             None => changes.add(new_model(provider_id, model)),
         }
@@ -100,24 +98,22 @@ impl ExistingModels {
 
 /// The row with what the list states. It keeps its name.
 fn changed(row: model::Model, listed: &ListedModel) -> model::ActiveModel {
-    let stated = ModelUpdate {
-        model_name: None,
-        ..listed.update.clone()
-    };
-    keyed(merge(row.into_active_model(), &stated.into()), listed)
+    keyed(merge(row.into_active_model(), &listed.facts), listed)
 }
 
 /// A row with what the list states. Lists rarely state whether a model streams; models that write text do,
 /// unless the list says otherwise.
 fn new_model(provider_id: i64, listed: &ListedModel) -> model::ActiveModel {
-    let mode = listed.update.mode.value().map(String::as_str);
     let new = ModelCreate {
         provider_id,
         model_name: listed.model_name.clone(),
-        supports_streaming: matches!(mode, Some("chat" | "completion" | "responses")),
+        supports_streaming: matches!(
+            listed.mode.as_deref(),
+            Some("chat" | "completion" | "responses")
+        ),
         ..ModelCreate::default()
     };
-    keyed(merge(new.into(), &listed.update.clone().into()), listed)
+    keyed(merge(new.into(), &listed.facts), listed)
 }
 
 fn keyed(mut row: model::ActiveModel, listed: &ListedModel) -> model::ActiveModel {

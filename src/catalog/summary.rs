@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::price_list::Skipped;
+use super::price_list::Remark;
 
 /// How many rows of one table an import wrote or left alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,9 @@ pub struct Summary {
     pub rounded: usize,
     /// Entries that the options exclude.
     pub filtered: usize,
-    pub skipped: Vec<Skipped>,
+    /// Facts that were left out or look wrong.
+    pub notes: Vec<Remark>,
+    pub skipped: Vec<Remark>,
     pub dry_run: bool,
 }
 
@@ -55,13 +57,21 @@ impl fmt::Display for Summary {
         if self.filtered > 0 {
             writeln!(f, "{:10} {} not asked for", "entries", self.filtered)?;
         }
-        writeln!(f, "{:10} {}", "skipped", self.skipped.len())?;
-        for Skipped { key, reason } in &self.skipped {
-            writeln!(f, "  {key}: {reason}")?;
+        if !self.notes.is_empty() {
+            write_remarks(f, "notes", &self.notes)?;
         }
+        write_remarks(f, "skipped", &self.skipped)?;
         if self.dry_run {
             writeln!(f, "nothing was written (--dry-run)")?;
         }
         Ok(())
     }
+}
+
+fn write_remarks(f: &mut fmt::Formatter<'_>, title: &str, remarks: &[Remark]) -> fmt::Result {
+    writeln!(f, "{title:10} {}", remarks.len())?;
+    for Remark { key, text, .. } in remarks {
+        writeln!(f, "  {key}: {text}")?;
+    }
+    Ok(())
 }

@@ -65,3 +65,32 @@ async fn a_date_deprecates_a_model_until_it_is_corrected_and_a_person_s_mark_sta
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_fact_that_can_t_be_read_is_reported_and_the_model_stays() {
+    on_both_databases(async |database| {
+        let folder = TempDir::new().expect("a folder");
+        let list = json!({
+            "xai/grok": {
+                "litellm_provider": "xai", "mode": "chat", "max_input_tokens": 2_000_000.0,
+                "input_cost_per_token": "3e-6", "output_cost_per_token": "free", "max_output_tokens": "many"
+            }
+        });
+        let said = import(database, &write_list(&folder, &list), &[]);
+        assert!(said.contains("models     1 added") && said.contains("notes      2"), "{said}");
+        for note in [
+            "xai/grok: output_cost_per_token \"free\" is not a decimal number; it is left out",
+            "xai/grok: max_output_tokens \"many\" is not a number of tokens; it is left out",
+        ] {
+            assert!(said.contains(note), "{said}");
+        }
+        on_app(database, async |app| {
+            let model = app.get("/v1/models").await.ok()["data"][0].clone();
+            assert_eq!(model["context_window"], 2_000_000);
+            assert_eq!(model["input_price"], "3.0000000000");
+            assert_eq!((&model["output_price"], &model["max_output"]), (&Value::Null, &Value::Null));
+        })
+        .await;
+    })
+    .await;
+}
