@@ -219,7 +219,7 @@ pub(super) fn find(name: &str) -> Option<&'static KnownProvider> {
 mod tests {
     use super::*;
     use crate::{
-        catalog::{bounds, import::new_provider},
+        catalog::{bounds, providers::new_provider},
         providers::{
             base_url,
             dto::{ProviderCreate, ProviderUpdate},

@@ -50,6 +50,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
+/// No model costs more than 10,000 dollars per million tokens. The price of an image or a request may.
+const CREDIBLE_PRICE: Price = Price::from_stored(10_000 * 10_i64.pow(10));
+
 /// The members of an entry, and what was found when they were read.
 pub(super) struct Entry<'t> {
     members: Members<'t>,
@@ -178,6 +181,11 @@ impl<'t> Entry<'t> {
         let Some((price, was_rounded)) = price else {
             return MaybeUndefined::Undefined;
         };
+        if price > CREDIBLE_PRICE {
+            let note =
+                format!("{name} makes {price} dollars per million tokens, which may be wrong");
+            self.notes.push(note);
+        }
         self.rounded += usize::from(was_rounded);
         MaybeUndefined::Value(price)
     }
@@ -370,6 +378,18 @@ mod tests {
                 "{member}: {only}"
             );
         }
+        let (_, notes) = read(r#""input_cost_per_token": 0.015"#, InputPrice);
+        assert_eq!(
+            notes,
+            [
+                "input_cost_per_token makes 15000.0000000000 dollars per million tokens, which may be wrong"
+            ]
+        );
+        assert!(
+            read(r#""input_cost_per_token": 0.01"#, InputPrice)
+                .1
+                .is_empty()
+        );
         let long = format!(r#""mode": ["{}"]"#, "é".repeat(1000));
         assert!(read(&long, Mode).1[0].len() < 200);
     }

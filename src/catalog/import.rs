@@ -4,34 +4,24 @@
 //! by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
 
 use std::{
-    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
 };
 
-use entity::{provider, values::JsonObject};
 use migration::runner::MigrateError;
-use poem_openapi::types::MaybeUndefined;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
 use super::{
-    builtin::{self, KnownProvider},
     models::write_models,
     price_list::{ListedModel, PriceList, Remark},
+    providers::{WrittenProviders, add_builtin, write_providers},
     summary::{Summary, Tally},
-    upsert::Changes,
 };
 use crate::{
     config::Settings,
     database::{Database, OpenError},
     error::Error,
-    providers::{
-        base_url,
-        dto::{ProviderCreate, ProviderUpdate},
-    },
-    write::{self, Action, Actor, Change, Fields, Resource, merge},
+    write::{self, Action, Actor, Change, Fields, Resource},
 };
 
 /// Which part of a list to import, and whether to write it.
@@ -90,7 +80,7 @@ async fn import_into(
         lock_catalog(work.db()).await?;
         let mut summary = match list {
             Some(list) => import_list(work.db(), list, options).await?,
-            None => import_builtin(work.db()).await?,
+            None => add_builtin(work.db()).await?,
         };
         summary.dry_run = options.dry_run;
         if options.dry_run {
@@ -137,133 +127,46 @@ async fn import_list(
     list: &PriceList,
     options: &ImportOptions,
 ) -> Result<Summary, DbErr> {
-    let PriceList { models, skipped } = list;
-    let all = models.len();
-    let models: Vec<&ListedModel> = models.iter().filter(|model| options.wants(model)).collect();
-    let mut skipped = skipped.clone();
-    let (providers, ids) = write_providers(db, &models).await?;
+    let wanted = list.models.iter().filter(|model| options.wants(model));
+    let models: Vec<&ListedModel> = wanted.collect();
+    let WrittenProviders {
+        tally: providers,
+        ids,
+        mut notes,
+    } = write_providers(db, list, &models).await?;
+    notes.extend(models.iter().flat_map(|model| model.remarks()));
+    let skipped = list.skipped.iter().filter(|it| options.concerns(it));
+    let mut skipped: Vec<Remark> = skipped.cloned().collect();
     let tally = write_models(db, &models, &ids, &mut skipped).await?;
     Ok(Summary {
         providers,
         models: tally,
         rounded: models.iter().map(|model| model.rounded).sum(),
-        filtered: all - models.len(),
-        notes: models.iter().flat_map(|model| notes(model)).collect(),
+        filtered: list.models.len() - models.len(),
+        notes,
         skipped,
+        found_nothing: tally == Tally::default() && !list.is_empty(),
         dry_run: false,
-    })
-}
-
-fn notes(model: &ListedModel) -> impl Iterator<Item = Remark> {
-    model.notes.iter().map(|text| Remark {
-        key: model.key.clone(),
-        provider: Some(model.provider.clone()),
-        text: text.clone(),
     })
 }
 
 impl ImportOptions {
     fn wants(&self, model: &ListedModel) -> bool {
-        let names = &self.providers;
-        let is_named = |name: &String| name.eq_ignore_ascii_case(&model.provider);
-        (names.is_empty() || names.iter().any(is_named))
-            && (self.modes.is_empty()
-                || model
-                    .mode
-                    .as_ref()
-                    .is_some_and(|mode| self.modes.contains(mode)))
+        let is_mode = |mode| self.modes.contains(mode);
+        self.names(&model.provider)
+            && (self.modes.is_empty() || model.mode.as_ref().is_some_and(is_mode))
     }
-}
 
-/// Adds the providers that are missing. Returns the ids of all by lower-case name.
-async fn write_providers(
-    db: &DatabaseTransaction,
-    models: &[&ListedModel],
-) -> Result<(Tally, HashMap<String, i64>), DbErr> {
-    let mut existing = providers_by_name(db).await?;
-    let mut changes = Changes::<provider::ActiveModel>::default();
-    let mut seen = HashSet::new();
-    for ListedModel { provider, .. } in models {
-        match existing.get(&provider.to_lowercase()) {
-            _ if !seen.insert(provider.to_lowercase()) => {}
-            None => changes.add(new_provider(provider).into()),
-            Some(_) => changes.keep(),
-        }
+    fn names(&self, provider: &str) -> bool {
+        let mut names = self.providers.iter();
+        self.providers.is_empty() || names.any(|name| name.eq_ignore_ascii_case(provider))
     }
-    let tally = changes.write(db, "providers").await?;
-    if tally.writes() > 0 {
-        existing = providers_by_name(db).await?;
+
+    /// Whether the report shows this remark. One without a provider concerns none that is named.
+    fn concerns(&self, remark: &Remark) -> bool {
+        let provider = remark.provider.as_deref();
+        provider.map_or(self.providers.is_empty(), |it| self.names(it))
     }
-    let ids = existing.into_iter().map(|(name, row)| (name, row.id));
-    Ok((tally, ids.collect()))
-}
-
-async fn providers_by_name(
-    db: &DatabaseTransaction,
-) -> Result<HashMap<String, provider::Model>, DbErr> {
-    let rows = provider::Entity::find().all(db).await?;
-    let by_name = rows.into_iter().map(|row| (row.name.to_lowercase(), row));
-    Ok(by_name.collect())
-}
-
-/// Price lists do not state which protocol a provider speaks.
-const UNKNOWN: &str = "unknown";
-
-/// A provider with this name, with what is known about it.
-pub(super) fn new_provider(name: &str) -> ProviderCreate {
-    let known = builtin::find(name);
-    let owned = |fact: Option<&str>| fact.map(ToOwned::to_owned);
-    ProviderCreate {
-        name: name.to_owned(),
-        api_type: known.map_or(UNKNOWN, |known| known.api_type).to_owned(),
-        display_name: owned(known.map(|known| known.display_name)),
-        base_url: owned(known.and_then(|known| known.base_url)),
-        api_key_env: owned(known.and_then(|known| known.api_key_env)),
-        is_local: known.is_some_and(|known| known.is_local),
-        config: JsonObject::default(),
-    }
-}
-
-/// Sets the fields that are not set yet.
-fn fill_in(before: &provider::Model, known: &KnownProvider) -> ProviderUpdate {
-    let fill = |field: &Option<String>, fact: Option<&str>| match (field, fact) {
-        (None, Some(fact)) => MaybeUndefined::Value(fact.to_owned()),
-        _ => MaybeUndefined::Undefined,
-    };
-    ProviderUpdate {
-        api_type: (before.api_type == UNKNOWN).then(|| known.api_type.to_owned()),
-        display_name: fill(&before.display_name, Some(known.display_name)),
-        base_url: fill(&before.base_url, known.base_url),
-        api_key_env: fill(&before.api_key_env, known.api_key_env),
-        ..ProviderUpdate::default()
-    }
-}
-
-async fn import_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
-    let existing = providers_by_name(db).await?;
-    let mut changes = Changes::default();
-    let mut skipped = Vec::new();
-    for known in builtin::PROVIDERS {
-        let Some(before) = existing.get(known.name) else {
-            changes.add(new_provider(known.name).into());
-            continue;
-        };
-        let update = fill_in(before, known);
-        let base_url = update.base_url.value().or(before.base_url.as_ref());
-        match base_url::check(base_url.map(String::as_str), before.is_local) {
-            Ok(()) => changes.update(merge(before.clone().into_active_model(), &update.into())),
-            Err(wrong) => skipped.push(Remark {
-                key: before.name.clone(),
-                provider: Some(before.name.clone()),
-                text: format!("its base_url {wrong}"),
-            }),
-        }
-    }
-    Ok(Summary {
-        providers: changes.write(db, "providers").await?,
-        skipped,
-        ..Summary::default()
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod import;
 mod models;
 mod names;
 mod price_list;
+mod providers;
 mod summary;
 mod upsert;
 

@@ -33,11 +33,12 @@ pub(super) async fn write_models(
         .map(|(provider_id, model)| existing.take_by_key(*provider_id, &model.key))
         .collect();
     let mut changes = Changes::default();
+    let mut name_taken = Vec::new();
     for ((provider_id, model), by_key) in listed.into_iter().zip(by_key) {
         let name = (provider_id, model.model_name.clone());
         match by_key.or_else(|| existing.take_by_name(&name)) {
             Some(row) => changes.update(changed(row, model)),
-            None if existing.has_name(&name) => skipped.push(Remark {
+            None if existing.has_name(&name) => name_taken.push(Remark {
                 key: model.key.clone(),
                 provider: Some(model.provider.clone()),
                 text: format!("another model in the catalogue is named {}", name.1),
@@ -45,6 +46,16 @@ pub(super) async fn write_models(
             None => changes.add(new_model(provider_id, model)),
         }
     }
+    for remark in skipped.iter_mut() {
+        let provider = remark.provider.as_ref().map(|name| name.to_lowercase());
+        let id = provider.and_then(|name| provider_ids.get(&name));
+        if let Some(row) = id.and_then(|id| existing.take_leftover(*id, &remark.key)) {
+            let id = row.id;
+            let hint = format!("; the catalogue has it as model {id}, which you can delete");
+            remark.text.push_str(&hint);
+        }
+    }
+    skipped.append(&mut name_taken);
     changes.write(db, "models").await
 }
 
@@ -89,6 +100,12 @@ impl ExistingModels {
     fn take_by_name(&mut self, name: &(i64, String)) -> Option<model::Model> {
         let index = self.by_name.get(name)?;
         self.rows[*index].take()
+    }
+
+    /// A row that an earlier import made of an entry that is now skipped.
+    fn take_leftover(&mut self, provider_id: i64, key: &str) -> Option<model::Model> {
+        self.take_by_key(provider_id, key)
+            .or_else(|| self.take_by_name(&(provider_id, key.to_owned())))
     }
 
     fn has_name(&self, name: &(i64, String)) -> bool {

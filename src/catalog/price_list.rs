@@ -30,6 +30,15 @@ impl ListedModel {
     fn is_plain(&self) -> bool {
         self.key == self.model_name
     }
+
+    /// The notes, as remarks about the entry.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = Remark> {
+        self.notes.iter().map(|note| Remark {
+            key: self.key.clone(),
+            provider: Some(self.provider.clone()),
+            text: note.clone(),
+        })
+    }
 }
 
 /// What there is to say about an entry, as the reason why it is not imported.
@@ -66,7 +75,7 @@ impl PriceList {
                 list.skipped.push(Remark {
                     key,
                     provider,
-                    text: "appears a second time".to_owned(),
+                    text: "appears a second time; only the first is imported".to_owned(),
                 });
                 continue;
             }
@@ -76,6 +85,21 @@ impl PriceList {
             }
         }
         Ok(list)
+    }
+
+    /// Whether the list has no entries.
+    pub(super) fn is_empty(&self) -> bool {
+        self.models.is_empty() && self.skipped.is_empty()
+    }
+
+    /// The names of all providers in lower case.
+    pub(super) fn provider_names(&self) -> HashSet<String> {
+        let imported = self.models.iter().map(|model| &model.provider);
+        let skipped = self.skipped.iter().filter_map(|it| it.provider.as_ref());
+        imported
+            .chain(skipped)
+            .map(|name| name.to_lowercase())
+            .collect()
     }
 
     /// Adds a model, or skips it or an earlier entry that names the same model. `named` has the place of each
@@ -161,7 +185,7 @@ mod tests {
             skipped[..3],
             [
                 "sample_spec: litellm_provider \"one of many\": name must match ^[A-Za-z0-9][A-Za-z0-9._-]*$",
-                "gpt: appears a second time",
+                "gpt: appears a second time; only the first is imported",
                 "rules: is not a model: it has no litellm_provider",
             ]
         );

@@ -31,6 +31,8 @@ pub struct Summary {
     /// Facts that were left out or look wrong.
     pub notes: Vec<Remark>,
     pub skipped: Vec<Remark>,
+    /// Whether the list has entries and none was imported.
+    pub found_nothing: bool,
     pub dry_run: bool,
 }
 

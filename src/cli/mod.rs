@@ -176,6 +176,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             };
             let summary = catalog::import(&settings, file.as_deref(), &options).await?;
             print(&summary.to_string())?;
+            if summary.found_nothing {
+                return Err("no entry of the list was imported".into());
+            }
         }
         Command::Keys(command) => {
             keys::command::run(&settings, command, &mut io::stdout(), &mut io::stderr()).await?;

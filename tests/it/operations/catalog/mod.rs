@@ -2,6 +2,7 @@
 
 mod facts;
 mod names;
+mod reports;
 
 use std::{
     fs,
