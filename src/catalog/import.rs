@@ -4,11 +4,16 @@
 //! by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
 
 use std::{
-    io,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use migration::runner::MigrateError;
+use migration::{
+    connection::Target,
+    runner::{self, MigrateError},
+    settings::DatabaseSettings,
+};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
 use super::{
@@ -23,6 +28,9 @@ use crate::{
     error::Error,
     write::{self, Action, Actor, Change, Fields, Resource},
 };
+
+/// LiteLLM's list has 3 MiB.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Which part of a list to import, and whether to write it.
 #[derive(Clone, Debug, Default)]
@@ -62,11 +70,46 @@ pub async fn import(
     options: &ImportOptions,
 ) -> Result<Summary, ImportError> {
     let list = file.map(read_list).transpose()?;
-    let database = Database::open(&settings.database).await?;
-    database.prepare(!settings.server.no_migrate).await?;
-    let summary = import_into(&database, list, options).await?;
+    let (database, is_stand_in) = open(settings, options.dry_run).await?;
+    let mut summary = import_into(&database, list, options).await?;
+    summary.needs_schema = is_stand_in;
     database.close(settings.server.pool_close_timeout).await;
     Ok(summary)
+}
+
+/// Opens the database and brings its schema up to date. A dry run changes nothing: for a database without a
+/// schema, an empty one in memory stands in, and an old schema is an error.
+async fn open(settings: &Settings, dry_run: bool) -> Result<(Database, bool), ImportError> {
+    let may_migrate = !settings.server.no_migrate;
+    if !dry_run {
+        let database = Database::open(&settings.database).await?;
+        database.prepare(may_migrate).await?;
+        return Ok((database, false));
+    }
+    let target = Target::from_settings(&settings.database).map_err(OpenError::from)?;
+    if !is_missing_file(&target) {
+        let database = Database::open(&settings.database).await?;
+        let status = runner::status(database.connection()).await;
+        let status = status.map_err(MigrateError::from)?;
+        if !(may_migrate && status.applied.is_empty() && status.unknown.is_empty()) {
+            status.check_current()?;
+            return Ok((database, false));
+        }
+        database.close(settings.server.pool_close_timeout).await;
+    }
+    let in_memory = DatabaseSettings {
+        database_url: Some("sqlite::memory:".to_owned()),
+        ..settings.database.clone()
+    };
+    let database = Database::open(&in_memory).await?;
+    database.prepare(true).await?;
+    Ok((database, true))
+}
+
+/// Whether a connection would make the file of the database.
+fn is_missing_file(target: &Target) -> bool {
+    let is_file = target.backend() == DbBackend::Sqlite && !target.is_in_memory();
+    is_file && fs::metadata(target.database()).map_or(true, |file| file.len() == 0)
 }
 
 async fn import_into(
@@ -77,17 +120,18 @@ async fn import_into(
     let list = list.as_ref();
     let actor = Actor::default();
     let import = write::run(database, &actor, |work| async move {
-        lock_catalog(work.db()).await?;
-        let mut summary = match list {
-            Some(list) => import_list(work.db(), list, options).await?,
-            None => add_builtin(work.db()).await?,
-        };
-        summary.dry_run = options.dry_run;
-        if options.dry_run {
+        let dry_run = options.dry_run;
+        if dry_run {
             work.roll_back_at_end();
         } else {
-            work.record_all(change(&summary));
+            lock_catalog(work.db()).await?;
         }
+        let mut summary = match list {
+            Some(list) => import_list(work.db(), list, options).await?,
+            None => add_builtin(work.db(), dry_run).await?,
+        };
+        summary.dry_run = dry_run;
+        work.record_all(change(&summary));
         Ok(summary)
     });
     Ok(import.await?)
@@ -103,10 +147,17 @@ fn change(summary: &Summary) -> Option<Change> {
 }
 
 fn read_list(path: &Path) -> Result<PriceList, ImportError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| ImportError::File {
+    let file = |cause| ImportError::File {
         path: path.to_owned(),
         cause,
-    })?;
+    };
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(file)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(file(io::Error::other("it is larger than 64 MiB")));
+    }
     PriceList::parse(&text).map_err(|cause| ImportError::Format {
         path: path.to_owned(),
         cause,
@@ -133,11 +184,11 @@ async fn import_list(
         tally: providers,
         ids,
         mut notes,
-    } = write_providers(db, list, &models).await?;
+    } = write_providers(db, list, &models, options.dry_run).await?;
     notes.extend(models.iter().flat_map(|model| model.remarks()));
     let skipped = list.skipped.iter().filter(|it| options.concerns(it));
     let mut skipped: Vec<Remark> = skipped.cloned().collect();
-    let tally = write_models(db, &models, &ids, &mut skipped).await?;
+    let tally = write_models(db, &models, &ids, &mut skipped, options.dry_run).await?;
     Ok(Summary {
         providers,
         models: tally,
@@ -145,6 +196,7 @@ async fn import_list(
         filtered: list.models.len() - models.len(),
         notes,
         skipped,
+        needs_schema: false,
         found_nothing: tally == Tally::default() && !list.is_empty(),
         dry_run: false,
     })

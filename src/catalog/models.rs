@@ -19,6 +19,7 @@ pub(super) async fn write_models(
     models: &[&ListedModel],
     provider_ids: &HashMap<String, i64>,
     skipped: &mut Vec<Remark>,
+    dry_run: bool,
 ) -> Result<Tally, DbErr> {
     let mut listed = Vec::with_capacity(models.len());
     for model in models {
@@ -56,7 +57,7 @@ pub(super) async fn write_models(
         }
     }
     skipped.append(&mut name_taken);
-    changes.write(db, "models").await
+    changes.write(db, "models", dry_run).await
 }
 
 /// The models of some providers. A row that is taken keeps its name.

@@ -35,6 +35,7 @@ pub(super) async fn write_providers(
     db: &DatabaseTransaction,
     list: &PriceList,
     models: &[&ListedModel],
+    dry_run: bool,
 ) -> Result<WrittenProviders, DbErr> {
     let mut existing = providers_by_name(db).await?;
     let renamed = find_renamed(db, list, models, &existing).await?;
@@ -59,17 +60,18 @@ pub(super) async fn write_providers(
             changes.add(new_provider(provider).into());
         }
     }
-    let tally = changes.write(db, "providers").await?;
-    if tally.writes() > 0 {
+    let tally = changes.write(db, "providers", dry_run).await?;
+    if tally.writes() > 0 && !dry_run {
         existing = providers_by_name(db).await?;
     }
     existing.extend(renamed);
     let ids = existing.into_iter().map(|(name, row)| (name, row.id));
-    Ok(WrittenProviders {
-        tally,
-        ids: ids.collect(),
-        notes,
-    })
+    let mut ids: HashMap<String, i64> = ids.collect();
+    // A dry run has no row of a new provider, and thus none of its models.
+    for (new_id, name) in (1..).zip(seen) {
+        ids.entry(name).or_insert(-new_id);
+    }
+    Ok(WrittenProviders { tally, ids, notes })
 }
 
 /// The providers that the catalogue has under a name of its own, by their names in the list: they have models
@@ -146,7 +148,7 @@ fn fill_in(before: &provider::Model, known: &KnownProvider) -> ProviderUpdate {
 }
 
 /// Adds the providers that come with the program, and fills in what is not known of those that exist.
-pub(super) async fn add_builtin(db: &DatabaseTransaction) -> Result<Summary, DbErr> {
+pub(super) async fn add_builtin(db: &DatabaseTransaction, dry_run: bool) -> Result<Summary, DbErr> {
     let existing = providers_by_name(db).await?;
     let mut changes = Changes::default();
     let mut skipped = Vec::new();
@@ -167,7 +169,7 @@ pub(super) async fn add_builtin(db: &DatabaseTransaction) -> Result<Summary, DbE
         }
     }
     Ok(Summary {
-        providers: changes.write(db, "providers").await?,
+        providers: changes.write(db, "providers", dry_run).await?,
         skipped,
         ..Summary::default()
     })

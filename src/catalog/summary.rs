@@ -34,6 +34,8 @@ pub struct Summary {
     /// Whether the list has entries and none was imported.
     pub found_nothing: bool,
     pub dry_run: bool,
+    /// Whether the database of a dry run has no schema yet.
+    pub needs_schema: bool,
 }
 
 impl fmt::Display for Summary {
@@ -63,6 +65,9 @@ impl fmt::Display for Summary {
             write_remarks(f, "notes", &self.notes)?;
         }
         write_remarks(f, "skipped", &self.skipped)?;
+        if self.needs_schema {
+            writeln!(f, "the database is empty; an import makes its schema")?;
+        }
         if self.dry_run {
             writeln!(f, "nothing was written (--dry-run)")?;
         }

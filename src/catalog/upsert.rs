@@ -48,12 +48,21 @@ impl<A: ActiveModelTrait + ActiveModelBehavior + Send> Changes<A> {
         self.unchanged += 1;
     }
 
-    pub(super) async fn write(self, db: &DatabaseTransaction, what: &str) -> Result<Tally, DbErr> {
+    /// Writes the rows. A dry run only counts them.
+    pub(super) async fn write(
+        self,
+        db: &DatabaseTransaction,
+        what: &str,
+        dry_run: bool,
+    ) -> Result<Tally, DbErr> {
         let tally = Tally {
             added: self.added.len(),
             changed: self.changed.len(),
             unchanged: self.unchanged,
         };
+        if dry_run {
+            return Ok(tally);
+        }
         let progress = progress(tally.writes(), what);
         save(db, self.added, true, &progress).await?;
         save(db, self.changed, false, &progress).await?;

@@ -1,5 +1,6 @@
 //! `circle-registry catalog import`.
 
+mod dry_run;
 mod facts;
 mod names;
 mod reports;

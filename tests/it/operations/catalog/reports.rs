@@ -78,7 +78,7 @@ async fn an_import_of_one_provider_reports_only_its_entries() {
         let list = json!({
             "no-provider": {"mode": "chat"},
             "groq/a": {"litellm_provider": "groq", "max_input_tokens": "many"},
-            "azure/b": {"litellm_provider": "azure", "max_input_tokens": "many", "input_cost_per_token": 3.0001999999999996e-7},
+            "azure/b": {"litellm_provider": "azure", "max_input_tokens": "many", "input_cost_per_token": "3.0001999999999996e-7"},
             "azure/eu/b": {"litellm_provider": "azure"},
             "x/1024-x-1024/groq": {"litellm_provider": "groq"},
             "1024-x-1024/groq/c": {"litellm_provider": "groq"}
