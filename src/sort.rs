@@ -13,7 +13,7 @@ use sea_orm::{
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
-    rows::{self, Row},
+    rows::{self, FromRow},
 };
 
 /// The order of a list; `-` reverses it. Strings are ordered by code point, so `Z` comes before `a`. Rows with the
@@ -146,7 +146,10 @@ where
 {
     /// A list of the rows of `query`, to be read as `R`. Build it once: building a query takes five times as long
     /// as copying it.
-    pub(crate) fn new<R: Row<'static>>(query: Select<E>, sortable: Sortable<E::Column>) -> Self {
+    pub(crate) fn new<R: FromRow<'static>>(
+        query: Select<E>,
+        sortable: Sortable<E::Column>,
+    ) -> Self {
         Self {
             query: rows::select_only::<E, R>(query),
             columns: R::columns(),

@@ -8,7 +8,7 @@ use poem_openapi::{
 };
 use rust_decimal::{Decimal, RoundingStrategy};
 use sea_orm::DeriveValueType;
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser};
 use serde_json::Value;
 
 /// US dollars per million tokens with ten decimal places, from 0 to 99,999,999.9999999999.
@@ -101,12 +101,27 @@ impl fmt::Display for Price {
     }
 }
 
-/// As [`Display`](fmt::Display) writes it, five times as fast: a page of models has two hundred prices.
+/// As [`Display`](fmt::Display) shows it, without its overhead: a page of models has two hundred prices.
 impl Serialize for Price {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const POINT: usize = 8;
         let (dollars, rest) = self.parts();
-        let with_zeros = (Self::DOLLAR + rest).to_string();
-        serializer.serialize_str(&[&dollars.to_string(), ".", &with_zeros[1..]].concat())
+        let mut digits = *b"00000000.0000000000";
+        put(&mut digits[..POINT], dollars);
+        put(&mut digits[POINT + 1..], rest);
+        let zeros = digits[..POINT - 1]
+            .iter()
+            .take_while(|digit| **digit == b'0');
+        let shown = &digits[zeros.count()..];
+        serializer.serialize_str(str::from_utf8(shown).map_err(ser::Error::custom)?)
+    }
+}
+
+/// Fills `digits` with a number, with leading zeros.
+fn put(digits: &mut [u8], mut number: i64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10).to_le_bytes()[0];
+        number /= 10;
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     models::{self, dto::ModelRow},
     page::PageRequest,
     revision::Precondition,
-    rows::Row,
+    rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
 };

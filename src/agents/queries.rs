@@ -133,29 +133,20 @@ pub(crate) async fn update(
     precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
+    let db = work.db();
     let fields = Fields::set_in(&changes);
     if fields.is_empty() {
-        let row = get(work.db(), id).await?;
+        let row = get(db, id).await?;
         precondition.check(id, row.revision)?;
         return Ok(row);
     }
-    let row = save(work.db(), id, precondition, changes).await?;
-    work.record(change(Action::Update, &row).fields(fields));
-    Ok(row)
-}
-
-async fn save(
-    db: &impl ConnectionTrait,
-    id: i64,
-    precondition: &Precondition,
-    changes: agent::ActiveModel,
-) -> Result<agent::Model, Error> {
     let not_deleted = agent::Entity::update_many().filter(agent::Entity::not_deleted());
     let saved = revision::update(db, not_deleted, id, precondition, changes).await;
-    match saved.on_foreign_key(no_model)? {
-        Some(row) => Ok(row),
-        None => Err(precondition.explain_no_match(get(db, id).await)),
-    }
+    let Some(row) = saved.on_foreign_key(no_model)? else {
+        return Err(precondition.explain_no_match(get(db, id).await));
+    };
+    work.record(change(Action::Update, &row).fields(fields));
+    Ok(row)
 }
 
 /// Deletes an agent and ends its memberships.
@@ -169,7 +160,11 @@ pub(crate) async fn delete(
         is_active: Set(false),
         ..ActiveModelTrait::default()
     };
-    let row = save(db, id, precondition, deleted).await?;
+    let not_deleted = agent::Entity::update_many().filter(agent::Entity::not_deleted());
+    let saved = revision::update(db, not_deleted, id, precondition, deleted).await?;
+    let Some(row) = saved else {
+        return Err(precondition.explain_no_match(get(db, id).await));
+    };
     work.record(change(Action::Delete, &row));
     let circles = lock_circles(db, id).await?;
     let ended = member::Entity::update_many()

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     http::{Body, PageBody, Tag},
     page::PageRequest,
-    rows::Row,
+    rows::FromRow,
 };
 
 pub(crate) struct AuditApi;

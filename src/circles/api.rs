@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged},
     revision::{Precondition, view_etag},
-    rows::Row,
+    rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
 };

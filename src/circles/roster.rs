@@ -13,9 +13,8 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use entity::{agent, circle, member, model};
 use sea_orm::{
-    ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult, QuerySelect,
-    QueryTrait, RelationTrait, Select,
-    sea_query::{Expr, UnionType},
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait, RelationTrait, Select, sea_query::UnionType,
 };
 
 use super::{
@@ -25,7 +24,7 @@ use super::{
 use crate::{
     error::Error,
     revision::etag,
-    rows::{self, Columns, Row, Sql},
+    rows::{self, Columns, FromRow, Sql},
     search,
 };
 
@@ -57,23 +56,46 @@ static ACTIVE: LazyLock<Sql> =
     LazyLock::new(|| roster_sql(|members| members.filter(member::Entity::active())));
 static WITH_INACTIVE: LazyLock<Sql> = LazyLock::new(|| roster_sql(|members| members));
 
-/// The columns of the circle and its revision, which are null in the rows of members, and then the columns of
-/// a member, which are null in the row of the circle.
+/// A row for the circle, which starts with 1, and a row for each member, which starts with 0.
 fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) -> Sql {
-    let nulls = |count| Expr::cust(vec!["NULL"; count].join(", "));
-    let circle = rows::select_only::<_, CircleRow<'_>>(by_name())
-        .column(circle::Column::Revision)
-        .expr(nulls(RosterMember::columns().len()));
-    let members = with_agents(by_name().join(JoinType::InnerJoin, circle::Relation::Member.def()));
-    let members = members.select_only().expr(nulls(*FIRST_OF_MEMBER));
-    let members = which(rows::also_select::<_, RosterMember<'_>>(members));
-    let mut both = circle;
-    QuerySelect::query(&mut both).union(UnionType::All, members.into_query());
-    Sql::of(&both)
+    Sql::of(|backend| {
+        let (circle_end, first) = (1 + CIRCLE_COLUMNS.len(), first_of_member(backend));
+        let member_end = first + RosterMember::columns().len();
+        let nulls = |count| vec!["NULL".to_owned(); count];
+        let circle = [
+            vec!["1".to_owned()],
+            CIRCLE_COLUMNS.clone(),
+            nulls(member_end.saturating_sub(circle_end)),
+        ];
+        let member = [
+            vec!["0".to_owned()],
+            nulls(first - 1),
+            RosterMember::columns(),
+            nulls(circle_end.saturating_sub(member_end)),
+        ];
+        let members = by_name().join(JoinType::InnerJoin, circle::Relation::Member.def());
+        let members = rows::select_columns(which(with_agents(members)), member.concat());
+        let mut both = rows::select_columns(by_name(), circle.concat());
+        QuerySelect::query(&mut both).union(UnionType::All, members.into_query());
+        both
+    })
 }
 
-/// The position of the first column of a member.
-static FIRST_OF_MEMBER: LazyLock<usize> = LazyLock::new(|| CircleRow::columns().len() + 1);
+/// The columns of the circle, and its revision, which is not shown.
+static CIRCLE_COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut columns = CircleRow::columns();
+    columns.push(rows::qualified::<circle::Entity>(circle::Column::Revision));
+    columns
+});
+
+/// The position of the first column of a member. PostgreSQL needs one type for each column, so there the columns
+/// of members follow those of the circle. SQLite takes time for each column of a row, so there they share columns.
+fn first_of_member(backend: DbBackend) -> usize {
+    match backend {
+        DbBackend::Sqlite => 1,
+        _ => 1 + CIRCLE_COLUMNS.len(),
+    }
+}
 
 /// The circle of that name with its members, as JSON, and its state, in one statement.
 pub(super) async fn load(
@@ -88,13 +110,13 @@ pub(super) async fn load(
     };
     let mut rows = statement.find(db, name).await?;
     let circle = take_circle(&mut rows)?.ok_or_else(|| unknown(name))?;
-    let columns = &mut Columns::of(&circle);
+    let columns = &mut Columns::from(&circle, 1);
     let mut roster = CircleRow::read(columns)?;
     let state = RosterState {
         id: roster.id,
         revision: columns.next()?,
     };
-    roster.members = Some(in_order(&rows, *FIRST_OF_MEMBER)?);
+    roster.members = Some(in_order(&rows, first_of_member(db.get_database_backend()))?);
     let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.len() + 1))?;
     Ok((json, state))
 }
@@ -103,7 +125,7 @@ pub(super) async fn load(
 /// guarantee the order.
 fn take_circle(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult>, DbErr> {
     for index in 0..rows.len() {
-        if !Columns::of(&rows[index]).is_null()? {
+        if Columns::of(&rows[index]).next::<i64>()? == 1 {
             return Ok(Some(rows.swap_remove(index)));
         }
     }
@@ -112,27 +134,29 @@ fn take_circle(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult>, DbErr
 
 /// Reads members, and sorts them in the roster's order.
 fn in_order(rows: &[QueryResult], first: usize) -> Result<Vec<RosterMember<'_>>, DbErr> {
-    let members = rows.iter().map(|row| {
-        let member = RosterMember::read(&mut Columns::from(row, first))?;
-        let joined_at = member.joined_at.decode();
-        let joined_at = joined_at.map_err(|error| DbErr::Type(error.to_string()))?;
-        Ok(((member.role, joined_at, member.member_id), member))
+    let mut members = Vec::with_capacity(rows.len());
+    for row in rows {
+        members.push(RosterMember::read(&mut Columns::from(row, first))?);
+    }
+    members.sort_unstable_by(|one: &RosterMember<'_>, other| {
+        let by_role = one.role.cmp(&other.role);
+        by_role
+            .then_with(|| one.joined_at.compare(other.joined_at))
+            .then_with(|| one.member_id.cmp(&other.member_id))
     });
-    let mut members = members.collect::<Result<Vec<_>, DbErr>>()?;
-    members.sort_unstable_by_key(|(order, _)| *order);
-    Ok(members.into_iter().map(|(_, member)| member).collect())
+    Ok(members)
 }
 
 static STATE: LazyLock<Sql> = LazyLock::new(|| {
     let columns = [circle::Column::Id, circle::Column::Revision];
-    Sql::of(&by_name().select_only().columns(columns))
+    Sql::of(|_| by_name().select_only().columns(columns))
 });
 
 /// The state of a circle's roster, read from the circle's row alone. A cached roster costs no more than this.
 pub(super) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<RosterState, Error> {
-    let rows = STATE.find(db, name).await?;
-    let row = rows.first().ok_or_else(|| unknown(name))?;
-    let columns = &mut Columns::of(row);
+    let row = STATE.find_one(db, name).await?;
+    let row = row.ok_or_else(|| unknown(name))?;
+    let columns = &mut Columns::of(&row);
     Ok(RosterState {
         id: columns.next()?,
         revision: columns.next()?,

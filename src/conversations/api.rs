@@ -23,7 +23,7 @@ use crate::{
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    rows::Row,
+    rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
 };

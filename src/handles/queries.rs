@@ -23,7 +23,7 @@ use crate::{
     agents, circles,
     database::Database,
     error::Error,
-    rows::{self, Columns, Row, Sql},
+    rows::{self, Columns, FromRow, Sql},
 };
 
 /// A circle by name: a row for each active member, or one row without a member.
@@ -35,14 +35,14 @@ static OF_CIRCLE: LazyLock<Sql> = LazyLock::new(|| {
         .join(JoinType::LeftJoin, active_members)
         .join(JoinType::LeftJoin, member::Relation::Agent.def());
     let query = rows::select_only::<_, CircleFacts<'_>>(circles);
-    Sql::of(&with_agents(rows::also_select::<_, MemberFacts<'_>>(query)))
+    Sql::of(|_| with_agents(rows::also_select::<_, MemberFacts<'_>>(query.clone())))
 });
 
 /// An agent by its id.
 static OF_AGENT: LazyLock<Sql> = LazyLock::new(|| {
     let id = agent::Column::Id.into_expr();
     let agents = agent::Entity::find_not_deleted().filter(id.eq(rows::parameter()));
-    Sql::of(&with_agents(agents.select_only()))
+    Sql::of(|_| with_agents(agents.clone().select_only()))
 });
 
 /// Selects the columns of agents, and of the models and providers of agents that have any.
@@ -56,30 +56,32 @@ fn with_agents<E: EntityTrait>(agents: Select<E>) -> Select<E> {
 
 /// The rows of a circle: one for each member, and at least one.
 #[derive(Debug)]
-pub(super) struct CircleRows(Vec<QueryResult>);
+pub(super) struct LoadedCircle(Vec<QueryResult>);
 
 /// The row of an agent.
 #[derive(Debug)]
-pub(super) struct AgentRow(QueryResult);
+pub(super) struct LoadedAgent(QueryResult);
 
 /// Loads a circle.
-pub(super) async fn of_circle(db: &impl ConnectionTrait, name: &str) -> Result<CircleRows, Error> {
+pub(super) async fn of_circle(
+    db: &impl ConnectionTrait,
+    name: &str,
+) -> Result<LoadedCircle, Error> {
     let rows = OF_CIRCLE.find(db, name).await?;
     if rows.is_empty() {
         return Err(circles::queries::unknown(name));
     }
-    Ok(CircleRows(rows))
+    Ok(LoadedCircle(rows))
 }
 
 /// Loads an agent, outside any circle.
-pub(super) async fn of_agent(db: &impl ConnectionTrait, id: i64) -> Result<AgentRow, Error> {
-    let rows = OF_AGENT.find(db, id).await?;
-    let row = rows.into_iter().next();
-    row.map(AgentRow)
+pub(super) async fn of_agent(db: &impl ConnectionTrait, id: i64) -> Result<LoadedAgent, Error> {
+    let row = OF_AGENT.find_one(db, id).await?;
+    row.map(LoadedAgent)
         .ok_or_else(|| agents::queries::unknown(id))
 }
 
-impl CircleRows {
+impl LoadedCircle {
     /// The handles of the circle, in the roster's order.
     pub(super) fn resolve(&self) -> Result<CircleHandles<'_>, DbErr> {
         let circle = CircleFacts::read(&mut Columns::of(&self.0[0]))?;
@@ -99,7 +101,7 @@ impl CircleRows {
     }
 }
 
-impl AgentRow {
+impl LoadedAgent {
     /// The handle of the agent.
     pub(super) fn resolve(&self) -> Result<Handle<'_>, DbErr> {
         let facts = facts(None, &mut Columns::of(&self.0))?;

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::{
     error::Error,
     revision::HasEtag,
+    rows,
     write::{Replayable, StoredResponse},
 };
 
@@ -38,7 +39,9 @@ pub(crate) type Untagged<T> = Answer<T, 200, false>;
 
 impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
     fn new(thing: &T, etag: Option<String>, location: Option<String>) -> Result<Self, Error> {
-        let body = serde_json::to_string(thing).map_err(|error| DbErr::Json(error.to_string()))?;
+        const BYTES: usize = 1 << 10;
+        let body = rows::to_json(thing, BYTES)?;
+        let body = String::from_utf8(body).map_err(|error| DbErr::Json(error.to_string()))?;
         Ok(Self::replay(StoredResponse {
             body,
             etag,

@@ -29,7 +29,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("not_its_turn", 409, "It is another participant's turn."),
     ("idempotency_in_progress", 409, "A request with the same `Idempotency-Key` is still running."),
     ("conflict", 409, "The change conflicts with existing data."),
-    ("outdated", 412, "The resource is not in the state that `If-Match` names."),
+    ("precondition_failed", 412, "The resource is not in the state that `If-Match` names."),
     ("body_too_large", 413, "The body is larger than 1 MiB."),
     ("unsupported_media_type", 415, "The body is not sent as `application/json`."),
     ("host_not_allowed", 421, "The request is for another host name."),

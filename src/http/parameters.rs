@@ -72,7 +72,7 @@ impl SortParameters {
 #[derive(Object)]
 struct PreconditionParameters {
     /// An ETag of the resource. If the resource is no longer in that state, the request fails with 412
-    /// `outdated`.
+    /// `precondition_failed`.
     #[oai(rename = "If-Match", validator(max_length = 1000))]
     if_match: Option<String>,
 }

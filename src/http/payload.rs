@@ -118,9 +118,12 @@ impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
         mut read: impl FnMut(&mut Columns<'r>) -> Result<R, DbErr>,
     ) -> Result<Self, Error> {
         const BYTES_A_ROW: usize = 1 << 9;
-        let rows = page.rows.iter().map(|row| read(&mut Columns::of(row)));
+        let mut data = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            data.push(read(&mut Columns::of(row))?);
+        }
         let body = PageBody {
-            data: rows.collect::<Result<Vec<_>, _>>()?,
+            data,
             next_cursor: page.next_cursor.clone(),
             total: page.total,
         };

@@ -164,7 +164,7 @@ fn row_of_error(error: &Error) -> Row {
     match error {
         Error::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
         Error::Conflict { code, .. } => (S::CONFLICT, code, None),
-        Error::PreconditionFailed => (S::PRECONDITION_FAILED, "outdated",
+        Error::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition_failed",
             Some("The resource has changed since the state that If-Match names. Read it again.")),
         Error::Unique(_) | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
             Some("The change conflicts with existing data.")),

@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     http::{Answer, Body, NoContent, NotIdempotent, PageBody, Tag},
     page::PageRequest,
-    rows::Row,
+    rows::FromRow,
     write::WriteRequest,
 };
 

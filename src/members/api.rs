@@ -24,7 +24,7 @@ use crate::{
     http::{Body, Created, NoContent, PageBody, Tag, Tagged, Untagged},
     page::PageRequest,
     revision::Precondition,
-    rows::Row,
+    rows::FromRow,
     write::{FastPath, WriteRequest},
 };
 

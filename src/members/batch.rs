@@ -17,7 +17,7 @@ use crate::{
     write::{UnitOfWork, merge},
 };
 
-struct Operation {
+struct BatchOperation {
     kind: MemberOperationKind,
     agent_id: i64,
     /// The columns to set.
@@ -59,11 +59,11 @@ pub(crate) async fn run(
 }
 
 /// Checks what the description can't express.
-fn parse(batch: MemberBatch) -> Result<Vec<Operation>, Error> {
-    let operations: Vec<Operation> = batch
+fn parse(batch: MemberBatch) -> Result<Vec<BatchOperation>, Error> {
+    let operations: Vec<BatchOperation> = batch
         .operations
         .into_iter()
-        .map(|operation| Operation {
+        .map(|operation| BatchOperation {
             kind: operation.op,
             agent_id: operation.agent_id,
             requested: operation.into_row(),
@@ -89,9 +89,9 @@ fn stray_fields(index: usize, requested: &member::ActiveModel) -> impl Iterator<
 }
 
 /// What to do about an operation, without regard to the circle's limit.
-fn decide(locked: &LockedMembers<'_>, operation: Operation) -> Decision {
+fn decide(locked: &LockedMembers<'_>, operation: BatchOperation) -> Decision {
     use MemberOperationKind::{Add, Remove, Update};
-    let Operation {
+    let BatchOperation {
         kind,
         agent_id,
         requested,

@@ -20,7 +20,7 @@ use crate::{
     page::PageRequest,
     providers::{self, dto::ProviderRow},
     revision::Precondition,
-    rows::Row,
+    rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
 };

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    rows::Row,
+    rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
 };

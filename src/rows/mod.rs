@@ -6,7 +6,6 @@
 //! written by hand. May import the entities only. Start with `circles/dto.rs`, which declares two rows.
 
 mod insert;
-mod json;
 mod row;
 mod source;
 mod value;
@@ -16,21 +15,33 @@ use sea_orm::{
     QueryTrait, Select, Statement, Value, sea_query::Expr,
 };
 
+use serde::Serialize;
 use source::Cell;
 
 pub(crate) use insert::{insert_text, insert_values};
-pub(crate) use json::to_json;
-pub(crate) use row::{FromColumn, Row, row};
+pub(crate) use row::{FromColumn, FromRow, row};
 pub(crate) use value::{FromField, Json, RawJson, Text, Timestamp};
 
+/// Writes JSON, to a buffer with this capacity: a buffer that has to grow is copied.
+pub(crate) fn to_json(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>, DbErr> {
+    let mut json = Vec::with_capacity(capacity);
+    sonic_rs::to_writer(&mut json, value).map_err(|error| DbErr::Json(error.to_string()))?;
+    Ok(json)
+}
+
 /// A query for the columns of `R` and nothing else.
-pub(crate) fn select_only<E: EntityTrait, R: Row<'static>>(query: Select<E>) -> Select<E> {
-    also_select::<E, R>(query.select_only())
+pub(crate) fn select_only<E: EntityTrait, R: FromRow<'static>>(query: Select<E>) -> Select<E> {
+    select_columns(query, R::columns())
+}
+
+/// A query for these columns and nothing else.
+pub(crate) fn select_columns<E: EntityTrait>(query: Select<E>, columns: Vec<String>) -> Select<E> {
+    query.select_only().expr(Expr::cust(columns.join(", ")))
 }
 
 /// Adds the columns of `R` after those that the query selects. They are one expression, which makes copies of
 /// the query cheap.
-pub(crate) fn also_select<E: EntityTrait, R: Row<'static>>(query: Select<E>) -> Select<E> {
+pub(crate) fn also_select<E: EntityTrait, R: FromRow<'static>>(query: Select<E>) -> Select<E> {
     query.expr(Expr::cust(R::columns().join(", ")))
 }
 
@@ -42,10 +53,11 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    pub(crate) fn of(query: &impl QueryTrait) -> Self {
+    pub(crate) fn of<Q: QueryTrait>(query: impl Fn(DbBackend) -> Q) -> Self {
+        let text = |backend| query(backend).build(backend).sql;
         Self {
-            postgres: query.build(DbBackend::Postgres).sql,
-            sqlite: query.build(DbBackend::Sqlite).sql,
+            postgres: text(DbBackend::Postgres),
+            sqlite: text(DbBackend::Sqlite),
         }
     }
 
@@ -56,12 +68,25 @@ impl Sql {
         value: impl Into<Value>,
     ) -> Result<Vec<QueryResult>, DbErr> {
         let backend = db.get_database_backend();
+        db.query_all_raw(self.statement(backend, value)).await
+    }
+
+    /// The first row for this value.
+    pub(crate) async fn find_one(
+        &self,
+        db: &impl ConnectionTrait,
+        value: impl Into<Value>,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let backend = db.get_database_backend();
+        db.query_one_raw(self.statement(backend, value)).await
+    }
+
+    fn statement(&self, backend: DbBackend, value: impl Into<Value>) -> Statement {
         let text = match backend {
             DbBackend::Sqlite => &self.sqlite,
             _ => &self.postgres,
         };
-        let statement = Statement::from_sql_and_values(backend, text, [value.into()]);
-        db.query_all_raw(statement).await
+        Statement::from_sql_and_values(backend, text, [value.into()])
     }
 }
 

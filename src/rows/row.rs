@@ -6,7 +6,7 @@ use super::{Columns, source::Cell};
 
 /// A struct whose fields are read from consecutive columns of a row. [`row!`] implements it, so that each
 /// field is named once: for its column, its position in the row and its name in the response.
-pub(crate) trait Row<'r>: Sized {
+pub(crate) trait FromRow<'r>: Sized {
     /// The columns, as `table.column`.
     fn columns() -> Vec<String>;
 
@@ -38,7 +38,7 @@ impl<'r, T: Cell<'r>> FromColumn<'r> for Option<T> {
     }
 }
 
-/// Declares a struct and implements [`Row`] for it.
+/// Declares a struct and implements [`FromRow`] for it.
 ///
 /// - `struct CircleRow<'r> of circle without revision { … }` has a field for each column of one entity, except
 ///   those listed after `without`. It converts from the entity's `Model`, too. Fields in `with { … }` are not
@@ -62,7 +62,7 @@ macro_rules! row {
             $($( $(#[$more_meta])* $more_vis $more: $more_type, )*)?
         }
 
-        impl<$life> $crate::rows::Row<$life> for $name<$life> {
+        impl<$life> $crate::rows::FromRow<$life> for $name<$life> {
             fn columns() -> Vec<String> {
                 let table = ::sea_orm::EntityName::table_name(&$entity::Entity);
                 let columns = [$(stringify!($field)),*];
@@ -100,7 +100,7 @@ macro_rules! row {
             $( $(#[$field_meta])* $field_vis $field: $type, )*
         }
 
-        impl<$life> $crate::rows::Row<$life> for $name<$life> {
+        impl<$life> $crate::rows::FromRow<$life> for $name<$life> {
             fn columns() -> Vec<String> {
                 vec![$( $crate::rows::qualified::<$entity::Entity>($entity::Column::$column) ),*]
             }

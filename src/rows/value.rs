@@ -3,7 +3,7 @@
 //! In the API's schemas a [`Text`] is a `String`, a [`Timestamp`] a `DateTime<Utc>`, and a [`Json`] the type that
 //! it holds.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Ordering};
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, ParseError, Timelike, Utc};
 use entity::{
@@ -15,7 +15,10 @@ use poem_openapi::{
     types::{ParseFromJSON, ParseResult, ToJSON, Type},
 };
 use sea_orm::DbErr;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{
+    Deserialize, Serialize, Serializer,
+    ser::{self, SerializeStruct},
+};
 
 /// A string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,10 +61,14 @@ impl<'r> RawJson<'r> {
     }
 }
 
-/// [`to_json`](super::to_json) writes bytes unchanged; other serializers would write an array of numbers.
+/// [`to_json`](super::to_json) writes it unchanged: sonic-rs does so with a struct of this name, as which its own
+/// `LazyValue` serializes. To parse a `LazyValue` first would take FIGURE of a roster's time.
 impl Serialize for RawJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0.as_bytes())
+        const UNCHANGED: &str = "$sonic_rs::LazyValue";
+        let mut json = serializer.serialize_struct(UNCHANGED, 1)?;
+        json.serialize_field(UNCHANGED, self.0)?;
+        json.end()
     }
 }
 
@@ -92,8 +99,15 @@ impl<'r> Timestamp<'r> {
         )
     }
 
-    /// For comparisons.
-    pub(crate) fn decode(self) -> Result<DateTime<Utc>, ParseError> {
+    /// Which one is earlier. Stored strings are in the order of time, because they begin with the year.
+    pub(crate) fn compare(self, other: Timestamp<'_>) -> Ordering {
+        match (self, other) {
+            (Self::Stored(text), Timestamp::Stored(other)) => text.cmp(other),
+            _ => self.decode().ok().cmp(&other.decode().ok()),
+        }
+    }
+
+    pub(super) fn decode(self) -> Result<DateTime<Utc>, ParseError> {
         match self {
             Self::Decoded(time) => Ok(time),
             Self::Stored(text) => Ok(text.parse::<NaiveDateTime>()?.and_utc()),
@@ -120,37 +134,38 @@ impl From<DateTime<Utc>> for Timestamp<'_> {
 
 impl Serialize for Timestamp<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = *b"\"0000-00-00T00:00:00.000000Z\"";
+        let mut shown = *b"0000-00-00T00:00:00.000000Z";
         let length = match self {
             Self::Stored(text) => {
-                json[1..=text.len()].copy_from_slice(text.as_bytes());
+                shown[..text.len()].copy_from_slice(text.as_bytes());
                 text.len()
             }
-            Self::Decoded(time) => match put_time(&mut json, time) {
+            Self::Decoded(time) => match put_time(&mut shown, time) {
                 Some(length) => length,
                 None => return time.serialize(serializer),
             },
         };
-        json[length + 1..length + 3].copy_from_slice(b"Z\"");
-        serializer.serialize_bytes(&json[..length + 3])
+        shown[length] = b'Z';
+        let shown = str::from_utf8(&shown[..=length]).map_err(ser::Error::custom)?;
+        serializer.serialize_str(shown)
     }
 }
 
-/// Writes the time after the quote, and returns its length; `None` for years beyond 9999, leap seconds and fractions
+/// Writes the time, and returns its length; `None` for years beyond 9999, leap seconds and fractions
 /// of a microsecond.
-fn put_time(json: &mut [u8; 29], time: &DateTime<Utc>) -> Option<usize> {
+fn put_time(shown: &mut [u8; 27], time: &DateTime<Utc>) -> Option<usize> {
     let time = time.naive_utc();
     let (year, nanos) = (u32::try_from(time.year()).ok()?, time.nanosecond());
     if year > 9999 || nanos >= 1_000_000_000 || !nanos.is_multiple_of(1_000) {
         return None;
     }
-    put::<4>(json, 1, year);
-    put::<2>(json, 6, time.month());
-    put::<2>(json, 9, time.day());
-    put::<2>(json, 12, time.hour());
-    put::<2>(json, 15, time.minute());
-    put::<2>(json, 18, time.second());
-    put::<6>(json, 21, nanos / 1_000);
+    put::<4>(shown, 0, year);
+    put::<2>(shown, 5, time.month());
+    put::<2>(shown, 8, time.day());
+    put::<2>(shown, 11, time.hour());
+    put::<2>(shown, 14, time.minute());
+    put::<2>(shown, 17, time.second());
+    put::<6>(shown, 20, nanos / 1_000);
     Some(match nanos {
         0 => 19,
         _ if nanos.is_multiple_of(1_000_000) => 23,
@@ -159,9 +174,9 @@ fn put_time(json: &mut [u8; 29], time: &DateTime<Utc>) -> Option<usize> {
 }
 
 /// Writes a number with leading zeros.
-fn put<const DIGITS: usize>(json: &mut [u8; 29], at: usize, mut number: u32) {
+fn put<const DIGITS: usize>(shown: &mut [u8; 27], at: usize, mut number: u32) {
     for index in (at..at + DIGITS).rev() {
-        json[index] = b'0' + (number % 10).to_le_bytes()[0];
+        shown[index] = b'0' + (number % 10).to_le_bytes()[0];
         number /= 10;
     }
 }

@@ -14,7 +14,7 @@ const DISTINCTIVE: usize = 6;
 /// No key is shorter.
 const SHORTEST: usize = 12;
 
-struct Format {
+struct KeyFormat {
     pattern: Regex,
     kind: &'static str,
     /// Whether the pattern also matches words.
@@ -30,7 +30,7 @@ struct Start {
 }
 
 struct Table {
-    formats: Vec<Format>,
+    formats: Vec<KeyFormat>,
     starts: Vec<Start>,
     search: AhoCorasick,
 }
@@ -62,7 +62,7 @@ impl Table {
                     literal,
                 }
             }));
-            formats.push(Format {
+            formats.push(KeyFormat {
                 pattern: Regex::new(&format!("(?-u)^(?:{pattern})")).expect(pattern),
                 kind,
                 takes_words: pattern.contains("a-z") || pattern.contains(r"[\w"),
@@ -109,7 +109,7 @@ impl Start {
     }
 }
 
-impl Format {
+impl KeyFormat {
     fn is_at(&self, text: &str, at: usize, start: &Start) -> bool {
         let Some(found) = self.pattern.find(&text[at..]) else {
             return false;

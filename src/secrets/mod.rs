@@ -44,7 +44,7 @@ const ADVICE: &str = "and secrets are not stored here: put it into an environmen
 
 /// What a body holds, by its place and never by its value.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct FoundSecrets {
     /// Secrets; the search ends at [`MAX_REFUSED`] of them.
     pub(crate) refused: Vec<FieldError>,
     /// JSON pointers to what may be a secret; the first [`MAX_SUSPECTED`] of them.
@@ -58,8 +58,8 @@ const MAX_REFUSED: usize = 100;
 const MAX_SUSPECTED: usize = 10;
 
 /// Searches the body of a request for secrets.
-pub(crate) fn look_through(body: &Value) -> Findings {
-    let mut findings = Findings::default();
+pub(crate) fn look_through(body: &Value) -> FoundSecrets {
+    let mut findings = FoundSecrets::default();
     let context = Context {
         free: false,
         name: None,
@@ -90,7 +90,7 @@ impl<'c> Context<'c> {
     }
 }
 
-impl Findings {
+impl FoundSecrets {
     fn search(&mut self, value: &Value, place: &Place<'_>, context: Context<'_>) {
         match value {
             _ if self.refused.len() >= MAX_REFUSED => {}

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, PageBody, Tag, Tagged},
     page::PageRequest,
-    rows::Row,
+    rows::FromRow,
     write::WriteRequest,
 };
 

@@ -93,7 +93,7 @@ async fn a_change_from_an_old_state_is_refused_and_changes_nothing() {
                 (app.delete_if_match(&path, &old).await, "a delete"),
             ] {
                 assert_eq!(answer.status, 412, "{what} of {path}");
-                answer.problem(412, "outdated");
+                answer.problem(412, "precondition_failed");
             }
             let now = app.get(&path).await;
             assert_eq!(now.header("etag"), new);

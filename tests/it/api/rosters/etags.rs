@@ -66,7 +66,7 @@ async fn a_roster_with_memberships_that_ended_has_a_tag_of_its_own() {
             .ok();
         app.patch_if_match("/v1/circles/team", &new_tag, change)
             .await
-            .problem(412, "outdated");
+            .problem(412, "precondition_failed");
     })
     .await;
 }
