@@ -22,6 +22,7 @@ mod conversations;
 mod doctor;
 mod documents;
 mod exposure;
+mod field_idempotency;
 mod freezes;
 mod handles;
 mod idempotency;
