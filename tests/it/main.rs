@@ -23,6 +23,7 @@ mod doctor;
 mod documents;
 mod exposure;
 mod field_idempotency;
+mod field_validation;
 mod freezes;
 mod handles;
 mod idempotency;
