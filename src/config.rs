@@ -105,6 +105,17 @@ pub struct ServerSettings {
     )]
     pub max_connections: usize,
 
+    /// Maximum client connections from one address, or from one /64 network of IPv6; excess connections
+    /// are closed at once. A proxy is one address
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "N",
+        default_value_t = 1000
+    )]
+    pub max_connections_per_address: usize,
+
     /// Maximum concurrent requests; excess requests get 503 with Retry-After
     #[arg(
         long,
@@ -126,6 +137,11 @@ pub struct ServerSettings {
     /// Time limit for responding to a request
     #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub request_timeout: Duration,
+
+    /// Time limit for reading a response of which nothing moves; on HTTP/2 also for the whole response,
+    /// plus one second per 10 kB read
+    #[arg(long, global = true, env = "RESPONSE_READ_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub response_read_timeout: Duration,
 
     /// Time that an idle connection stays open between requests
     #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]

@@ -22,6 +22,7 @@ mod conversations;
 mod doctor;
 mod documents;
 mod exposure;
+mod field_http2;
 mod field_idempotency;
 mod field_validation;
 mod freezes;
