@@ -43,7 +43,8 @@ pub struct ServerSettings {
     #[arg(long, global = true, env = "TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Listen on an address that other machines can reach even if no usable API key exists
+    /// Listen on an address that other machines can reach even if no usable API key exists, and accept
+    /// requests through a proxy
     #[arg(
         long,
         global = true,
@@ -55,6 +56,19 @@ pub struct ServerSettings {
         hide_possible_values = true
     )]
     pub insecure: bool,
+
+    /// Refuse to start if no usable API key exists
+    #[arg(
+        long,
+        global = true,
+        env = "REQUIRE_KEY",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub require_key: bool,
 
     /// Host name to accept while no API key exists, in addition to localhost and loopback addresses.
     /// Repeatable, or comma-separated

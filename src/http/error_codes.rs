@@ -10,6 +10,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("unauthenticated", 401, "The API key is missing or not valid."),
     ("forbidden", 403, "The API key lacks the scope."),
     ("origin_not_allowed", 403, "A page of another site sent the request."),
+    ("proxy_not_allowed", 403, "The request came through a proxy, and the service has no keys."),
     ("not_found", 404, "The resource does not exist, or was deleted."),
     ("route_not_found", 404, "There is nothing at this path."),
     ("method_not_allowed", 405, "The path does not support the method; `Allow` lists those it does."),

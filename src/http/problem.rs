@@ -89,6 +89,12 @@ pub(crate) enum RequestError {
     Host,
     #[error("the request was sent by a page of another site")]
     Origin,
+    #[error(
+        "the request came through a proxy, and without API keys only this machine is served; create a \
+         key with `circle-registry keys create --name admin --scope admin`, and send it as \
+         `Authorization: Bearer crk_…`"
+    )]
+    Proxied,
     #[error("the operation panicked: {0}")]
     Panicked(String),
 }
@@ -210,6 +216,7 @@ fn row_of_request_error(error: &RequestError) -> Row {
         RequestError::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limited", None),
         RequestError::Host => (S::MISDIRECTED_REQUEST, "host_not_allowed", None),
         RequestError::Origin => (S::FORBIDDEN, "origin_not_allowed", None),
+        RequestError::Proxied => (S::FORBIDDEN, "proxy_not_allowed", None),
         RequestError::Panicked(_) => INTERNAL,
     }
 }

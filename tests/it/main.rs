@@ -24,6 +24,7 @@ mod documents;
 mod exposure;
 mod field_http2;
 mod field_idempotency;
+mod field_proxies;
 mod field_validation;
 mod freezes;
 mod handles;

@@ -8,6 +8,7 @@
 //! `Auth::authorize`; who may call which operation is in `middleware/access.rs`.
 
 mod allowed_hosts;
+mod proxies;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,18 +39,26 @@ pub(crate) struct Auth {
 /// What callers without a key may do as long as no key exists.
 #[derive(Debug)]
 enum KeylessAccess {
-    /// Nothing: the service can be reached from other machines.
+    /// Nothing: other machines can reach the service, or keys are required.
     Denied,
-    /// Everything, if the request names one of these hosts.
-    ByHost(AllowedHosts),
+    /// Everything, if the request comes from this machine and names one of these hosts.
+    OnThisMachine {
+        hosts: AllowedHosts,
+        allow_proxies: bool,
+    },
     /// Everything: the operator has chosen `--insecure`.
     Unrestricted,
 }
 
 impl Auth {
     pub(crate) fn new(settings: &ServerSettings, keyring: Keyring, rate_limit: RateLimit) -> Self {
-        let keyless_access = if settings.is_loopback() {
-            KeylessAccess::ByHost(AllowedHosts::new(&settings.allowed_host))
+        let keyless_access = if settings.require_key {
+            KeylessAccess::Denied
+        } else if settings.is_loopback() {
+            KeylessAccess::OnThisMachine {
+                hosts: AllowedHosts::new(&settings.allowed_host),
+                allow_proxies: settings.insecure,
+            }
         } else if settings.insecure {
             KeylessAccess::Unrestricted
         } else {
@@ -92,8 +101,15 @@ impl Auth {
         if !self.look_up(database, no_key_exists).await? {
             return Ok(false);
         }
-        if let KeylessAccess::ByHost(hosts) = &self.keyless_access {
+        if let KeylessAccess::OnThisMachine {
+            hosts,
+            allow_proxies,
+        } = &self.keyless_access
+        {
             hosts.check(request)?;
+            if !allow_proxies {
+                proxies::check(request)?;
+            }
         }
         Ok(true)
     }
