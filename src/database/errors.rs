@@ -59,6 +59,14 @@ pub(crate) fn is_reported(error: &DbErr) -> bool {
     matches!(driver_error(error), Some(Sqlx::Database(_)))
 }
 
+/// Whether the server has as many clients as it allows, in all or with this role.
+pub(crate) fn is_out_of_connections(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Database(reported)) => reported.code().is_some_and(|code| code == "53300"),
+        _ => false,
+    }
+}
+
 /// Whether the connection proved dead, so that the statement may succeed on another one.
 pub(crate) fn is_connection_lost(error: &DbErr) -> bool {
     match driver_error(error) {

@@ -184,8 +184,8 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
         "{}",
         sound.text
     );
-    Diagnosis::of(&url, &["--instances", "14"]).finds("ok", "connections", "need 280 of 297");
-    Diagnosis::of(&url, &["--instances", "15"]).fails("connections", "need 300 of 297");
+    Diagnosis::of(&url, &["--instances", "14"]).finds("ok", "connections", "need 294 of 297");
+    Diagnosis::of(&url, &["--instances", "15"]).fails("connections", "need 315 of 297");
 
     let db = connect_to(&url).await;
     let run = async |sql: &str| db.execute_unprepared(sql).await.expect(sql);

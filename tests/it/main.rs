@@ -26,6 +26,7 @@ mod field_http2;
 mod field_idempotency;
 mod field_proxies;
 mod field_validation;
+mod field_writers;
 mod freezes;
 mod handles;
 mod idempotency;
