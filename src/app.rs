@@ -232,7 +232,7 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
     };
     match Error::from(cause.clone()) {
         Error::PoolExhausted(_) => Some("The database has no free connection yet."),
-        Error::Contended(_) => Some(BUSY),
+        Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),
         _ => None,

@@ -148,7 +148,7 @@ fn ok() -> Health {
 
 fn unready(cause: MigrateError) -> Error {
     match cause {
-        MigrateError::Database(cause) => cause.into(),
+        MigrateError::Database(cause) => Error::Unavailable(cause),
         MigrateError::Newer(_) | MigrateError::Pending(_) | MigrateError::Locked => {
             Error::SchemaNotCurrent
         }

@@ -51,6 +51,13 @@ pub enum Error {
     /// The database aborted the transaction because of a concurrent one. Retrying may succeed at once.
     #[error("aborted because of a concurrent transaction: {0}")]
     Contended(DbErr),
+    /// A concurrent transaction held a lock for longer than the lock timeout. It has been waited for, so
+    /// the request is not retried here.
+    #[error("locked by a concurrent transaction: {0}")]
+    Locked(DbErr),
+    /// A statement took longer than the statement timeout. The same request may never succeed.
+    #[error("a statement was cancelled: {0}")]
+    TooSlow(DbErr),
     /// The database is down or too busy. The same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),

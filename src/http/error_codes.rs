@@ -7,6 +7,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("malformed_json", 400, "The body is not JSON."),
     ("duplicate_key", 400, "An object in the body has a key twice."),
     ("incomplete_body", 400, "The body ended before its announced length."),
+    ("unreadable_header", 400, "A header field, such as `If-Match`, is not visible ASCII text."),
     ("unauthenticated", 401, "The API key is missing or not valid."),
     ("forbidden", 403, "The API key lacks the scope."),
     ("origin_not_allowed", 403, "A page of another site sent the request."),
@@ -43,7 +44,8 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("overloaded", 503, "The limit of concurrent requests is reached."),
     ("database_unavailable", 503, "The database can't be reached."),
     ("pool_exhausted", 503, "No database connection was free in time."),
-    ("contended", 503, "Every attempt conflicted with concurrent changes."),
+    ("contended", 503, "Every attempt conflicted with concurrent changes, or one held a lock for too long."),
     ("timed_out", 504, "The database did not respond in time. A change may still take effect."),
+    ("too_slow", 504, "A statement took the database longer than it may. The same request may never succeed."),
     ("insufficient_storage", 507, "The database is out of space."),
 ];

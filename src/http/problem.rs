@@ -63,6 +63,8 @@ pub(crate) struct FieldProblem {
 pub(crate) enum RequestError {
     #[error("the body is not JSON: {0}")]
     MalformedJson(String),
+    #[error("the header field {0} is not visible ASCII text")]
+    UnreadableHeader(&'static str),
     #[error("an object in the body has a duplicate key")]
     DuplicateKey(FieldErrors),
     #[error("the body is larger than {MAX_BODY} bytes")]
@@ -189,6 +191,11 @@ fn row_of_error(error: &Error) -> Row {
             Some("No database connection was free in time. Try again shortly.")),
         Error::Contended(_) => (S::SERVICE_UNAVAILABLE, "contended",
             Some("Every attempt conflicted with concurrent changes. Try again shortly.")),
+        Error::Locked(_) => (S::SERVICE_UNAVAILABLE, "contended",
+            Some("Concurrent changes held a lock for too long. Try again shortly.")),
+        Error::TooSlow(_) => (S::GATEWAY_TIMEOUT, "too_slow",
+            Some("A statement took the database longer than it may, and nothing has changed. The same \
+                  request may never succeed: ask for less, or change less.")),
         Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable", Some(DATABASE_DOWN)),
         Error::OutOfSpace(_) => (S::INSUFFICIENT_STORAGE, "insufficient_storage",
             Some("The database is out of space and accepts no writes.")),
@@ -201,6 +208,7 @@ fn row_of_request_error(error: &RequestError) -> Row {
     use StatusCode as S;
     match error {
         RequestError::MalformedJson(_) => (S::BAD_REQUEST, "malformed_json", None),
+        RequestError::UnreadableHeader(_) => (S::BAD_REQUEST, "unreadable_header", None),
         RequestError::DuplicateKey(_) => (S::BAD_REQUEST, "duplicate_key", None),
         RequestError::TooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large", None),
         RequestError::Incomplete => (S::BAD_REQUEST, "incomplete_body", None),
