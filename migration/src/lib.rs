@@ -34,7 +34,7 @@ mod m20261124_000003_index_live_members;
 mod m20261124_000004_touch_one_circle;
 mod m20261124_000005_count_members;
 
-pub use database::{connection, settings};
+pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
 /// Every migration, oldest first.

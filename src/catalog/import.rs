@@ -117,11 +117,15 @@ fn change(summary: &Summary) -> Option<Change> {
     (!fields.is_empty()).then(|| change.fields(fields))
 }
 
+/// The largest price list, in bytes: twenty times that of LiteLLM.
+const MAX_FILE: u64 = 32 << 20;
+
 fn read_list(path: &Path) -> Result<PriceList, ImportError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| ImportError::File {
-        path: path.to_owned(),
-        cause,
-    })?;
+    let text =
+        migration::bounds::read_to_string(path, MAX_FILE).map_err(|cause| ImportError::File {
+            path: path.to_owned(),
+            cause,
+        })?;
     PriceList::parse(&text).map_err(|cause| ImportError::Format {
         path: path.to_owned(),
         cause,

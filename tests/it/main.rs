@@ -27,6 +27,7 @@ mod field_http2;
 mod field_idempotency;
 mod field_locks;
 mod field_proxies;
+mod field_settings;
 mod field_validation;
 mod field_writers;
 mod freezes;
