@@ -22,6 +22,7 @@ mod conversations;
 mod doctor;
 mod documents;
 mod exposure;
+mod field_guessing;
 mod field_headers;
 mod field_http2;
 mod field_idempotency;
