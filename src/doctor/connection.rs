@@ -11,11 +11,11 @@ use crate::{
 
 /// What to do about a failed connection.
 pub(super) fn advice(cause: &DbErr) -> &'static str {
+    const BUSY: &str =
+        "the database answers, but it is busy or starting; run this again in a moment";
     if errors::is_refused(cause) {
         return "check the user, the password and the database name, and that the user may connect to it";
     }
-    const BUSY: &str =
-        "the database answers, but it is busy or starting; run this again in a moment";
     match Error::from(cause.clone()) {
         Error::Locked(_) | Error::TooSlow(_) => BUSY,
         Error::Unavailable(cause) if errors::is_reported(&cause) => BUSY,

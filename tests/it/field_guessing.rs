@@ -46,12 +46,12 @@ async fn good_keys_are_served_while_others_are_guessed() {
         for _ in 0..12 {
             status(&guesser, &url, &revoked.token).await;
         }
-        let mut guesses = JoinSet::new();
+        let mut clients = JoinSet::new();
         let end = Instant::now() + DURATION;
         for _ in 0..GUESSERS {
             let (guesser, url) = (guesser.clone(), url.clone());
             let token = revoked.token.clone();
-            guesses.spawn(async move {
+            clients.spawn(async move {
                 while Instant::now() < end {
                     let status = status(&guesser, &url, &token).await;
                     assert!(matches!(status, 401 | 429), "{status}");
@@ -62,13 +62,13 @@ async fn good_keys_are_served_while_others_are_guessed() {
         for address in ["127.0.0.3", "127.0.0.2"] {
             let (client, url) = (client_at(address), url.clone());
             let token = admin.token.clone();
-            guesses.spawn(async move {
+            clients.spawn(async move {
                 while Instant::now() < end {
                     assert_eq!(status(&client, &url, &token).await, 200, "{address}");
                 }
             });
         }
-        while let Some(outcome) = guesses.join_next().await {
+        while let Some(outcome) = clients.join_next().await {
             outcome.expect("every response as it has to be");
         }
         app.stop().await;

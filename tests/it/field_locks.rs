@@ -93,7 +93,7 @@ async fn a_statement_that_takes_too_long_is_told_so_and_not_to_be_retried() {
     let lock = "LOCK TABLE providers IN ACCESS EXCLUSIVE MODE";
     let short_statement_timeout = |settings: &mut migration::settings::DatabaseSettings| {
         settings.db_statement_timeout = Duration::from_millis(800);
-        settings.db_lock_timeout = Duration::from_secs(60);
+        settings.db_lock_timeout = Duration::from_mins(1);
     };
     while_locked(lock, short_statement_timeout, async |app| {
         let change = json!({"config": {"a": 1}});

@@ -4,7 +4,11 @@
 //! order of precedence. The file replaces defaults before the command line is parsed. So each setting
 //! is declared once, here or in the server's own settings, and `--help` shows all of them.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{
     Args, CommandFactory, FromArgMatches,
@@ -162,7 +166,7 @@ fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
 
 fn with_file(
     mut command: clap::Command,
-    path: &PathBuf,
+    path: &Path,
     unknown: UnknownKeys,
 ) -> Result<clap::Command, clap::Error> {
     let failure = |command: &mut clap::Command, detail: String| {
