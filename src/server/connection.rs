@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body,
+    request_future::RequestFutures,
     timeouts::{ClientTimeouts, ConnectionRequests, TimedStream},
     tls::Tls,
     unread::{ResponseBody, StreamExecutor},
@@ -106,14 +107,13 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
             self.closing.clone(),
         );
         let service = {
-            let handler = Arc::clone(&self);
+            let (handler, futures) = (Arc::clone(&self), RequestFutures::new());
             service_fn(move |request: http::Request<Incoming>| {
-                let guard = requests.start(request.version());
+                let version = request.version();
+                let guard = requests.start(version);
                 let handler = Arc::clone(&handler);
                 let peer = peer.clone();
-                // Boxed, because a connection would keep the memory of a request for as long as it is
-                // idle, and an HTTP/2 stream for as long as its response is unread.
-                Box::pin(async move {
+                futures.start(version, async move {
                     let response = handler.respond(request, peer).await;
                     let response = http::Response::from(response);
                     Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard)))

@@ -10,6 +10,7 @@ mod body;
 mod connection;
 mod descriptors;
 mod per_address;
+mod request_future;
 mod timeouts;
 mod tls;
 mod unread;
