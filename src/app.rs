@@ -197,17 +197,18 @@ async fn prepare(database: &Database, settings: &ServerSettings) -> Result<(), S
         .prepare(!settings.no_migrate)
         .await
         .map_err(start_error)?;
-    let keys = find_keys(database)
+    let keys = find_keys(database, settings)
         .await
         .map_err(|cause| start_error(cause.into()))?;
     Ok(exposure::check(settings, keys)?)
 }
 
-async fn find_keys(database: &Database) -> Result<Keys, DbErr> {
+async fn find_keys(database: &Database, settings: &ServerSettings) -> Result<Keys, DbErr> {
     let db = database.connection();
+    let needs_usable = settings.require_key || !settings.is_loopback();
     Ok(Keys {
         exist: keys::queries::exist(db).await?,
-        is_one_usable: keys::queries::usable_exist(db).await?,
+        is_one_usable: needs_usable && keys::queries::usable_exist(db).await?,
     })
 }
 

@@ -26,7 +26,7 @@ pub enum Exposed {
 pub(crate) struct Keys {
     /// Whether any exist, even if they have expired or were revoked. Then every client needs one.
     pub(crate) exist: bool,
-    /// Whether one is neither expired nor revoked.
+    /// Whether one is neither expired nor revoked. Looked up only where the service needs one.
     pub(crate) is_one_usable: bool,
 }
 
