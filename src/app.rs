@@ -14,7 +14,7 @@ use crate::{
     config::{ServerSettings, Settings},
     database::{Database, OpenError, errors},
     error::Error,
-    exposure::{self, Exposed},
+    exposure::{self, Exposed, Keys},
     keys,
     lifecycle::{Lifecycle, Phase},
     routes,
@@ -184,7 +184,7 @@ async fn failed(startup: &mut AbortOnDropHandle<StartError>) -> StartError {
     startup.await.expect("the startup task does not panic")
 }
 
-/// Brings the schema up to date, and checks that a public address is protected by a key.
+/// Brings the schema up to date, and checks that keys protect what they have to.
 async fn prepare(database: &Database, settings: &ServerSettings) -> Result<(), StartError> {
     let start_error = |cause| match cause {
         MigrateError::Database(cause) => StartError::Database {
@@ -197,13 +197,19 @@ async fn prepare(database: &Database, settings: &ServerSettings) -> Result<(), S
         .prepare(!settings.no_migrate)
         .await
         .map_err(start_error)?;
-    if settings.is_loopback() {
-        return Ok(());
-    }
-    let has_usable_key = keys::queries::usable_exist(database.connection())
+    let keys = find_keys(database, settings)
         .await
         .map_err(|cause| start_error(cause.into()))?;
-    Ok(exposure::check(settings, has_usable_key)?)
+    Ok(exposure::check(settings, keys)?)
+}
+
+async fn find_keys(database: &Database, settings: &ServerSettings) -> Result<Keys, DbErr> {
+    let db = database.connection();
+    let needs_usable = settings.require_key || !settings.is_loopback();
+    Ok(Keys {
+        exist: keys::queries::exist(db).await?,
+        is_one_usable: needs_usable && keys::queries::usable_exist(db).await?,
+    })
 }
 
 /// Logs each reason once, not at every attempt.
@@ -227,7 +233,7 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
     };
     match Error::from(cause.clone()) {
         Error::PoolExhausted(_) => Some("The database has no free connection yet."),
-        Error::Contended(_) => Some(BUSY),
+        Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),
         _ => None,

@@ -4,9 +4,17 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{Args, ValueEnum};
-use migration::settings::DatabaseSettings;
+use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
+use migration::{bounds, settings::DatabaseSettings};
 use url::Url;
+
+/// The highest rate limit. The time between two requests must not round to nothing, which is no limit.
+const MAX_RATE: i64 = 1_000_000;
+
+/// Parses a number from one to `max`.
+fn count(max: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=max)
+}
 
 /// All settings. Each is read from its flag, its environment variable, the settings file or its
 /// default, in this order of precedence.
@@ -43,7 +51,8 @@ pub struct ServerSettings {
     #[arg(long, global = true, env = "TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Listen on an address that other machines can reach even if no usable API key exists
+    /// Listen on an address that other machines can reach even if no usable API key exists, and accept
+    /// requests through a proxy
     #[arg(
         long,
         global = true,
@@ -55,6 +64,19 @@ pub struct ServerSettings {
         hide_possible_values = true
     )]
     pub insecure: bool,
+
+    /// Refuse to start if no usable API key exists
+    #[arg(
+        long,
+        global = true,
+        env = "REQUIRE_KEY",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub require_key: bool,
 
     /// Host name to accept while no API key exists, in addition to localhost and loopback addresses.
     /// Repeatable, or comma-separated
@@ -68,7 +90,7 @@ pub struct ServerSettings {
     pub allowed_host: Vec<String>,
 
     /// Interval between checks for the first API key while none exists
-    #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = bounds::timeout)]
     pub key_check_interval: Duration,
 
     /// Origin whose pages may read responses (CORS), such as `https://console.example`. Repeatable, or
@@ -101,9 +123,22 @@ pub struct ServerSettings {
         global = true,
         env = "MAX_CONNECTIONS",
         value_name = "N",
-        default_value_t = 10_000
+        default_value_t = 10_000,
+        value_parser = count(1_000_000)
     )]
     pub max_connections: usize,
+
+    /// Maximum client connections from one address, or from one /64 network of IPv6; excess connections
+    /// are closed at once. A proxy is one address
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = count(1_000_000)
+    )]
+    pub max_connections_per_address: usize,
 
     /// Maximum concurrent requests; excess requests get 503 with Retry-After
     #[arg(
@@ -111,24 +146,30 @@ pub struct ServerSettings {
         global = true,
         env = "MAX_CONCURRENT_REQUESTS",
         value_name = "N",
-        default_value_t = 256
+        default_value_t = 256,
+        value_parser = count(100_000)
     )]
     pub max_concurrent_requests: usize,
 
     /// Time limit for receiving the head of a request
-    #[arg(long, global = true, env = "HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub header_timeout: Duration,
 
     /// Time limit for receiving the body of a request, plus one second per 10 kB received
-    #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub body_timeout: Duration,
 
     /// Time limit for responding to a request
-    #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "REQUEST_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub request_timeout: Duration,
 
+    /// Time limit for reading a response of which nothing moves; on HTTP/2 also for the whole response,
+    /// plus one second per 10 kB read
+    #[arg(long, global = true, env = "RESPONSE_READ_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = bounds::timeout)]
+    pub response_read_timeout: Duration,
+
     /// Time that an idle connection stays open between requests
-    #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "KEEP_ALIVE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = bounds::timeout)]
     pub keep_alive_timeout: Duration,
 
     /// Reads per second allowed for each API key, or for each address without one; 0 disables the
@@ -138,7 +179,8 @@ pub struct ServerSettings {
         global = true,
         env = "RATE_LIMIT_READS",
         value_name = "N",
-        default_value_t = 2000
+        default_value_t = 2000,
+        value_parser = clap::value_parser!(u32).range(..=MAX_RATE)
     )]
     pub rate_limit_reads: u32,
 
@@ -149,7 +191,8 @@ pub struct ServerSettings {
         global = true,
         env = "RATE_LIMIT_WRITES",
         value_name = "N",
-        default_value_t = 500
+        default_value_t = 500,
+        value_parser = clap::value_parser!(u32).range(..=MAX_RATE)
     )]
     pub rate_limit_writes: u32,
 
@@ -159,7 +202,8 @@ pub struct ServerSettings {
         global = true,
         env = "RATE_LIMIT_AUTH_FAILURES",
         value_name = "N",
-        default_value_t = 10
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(..=MAX_RATE)
     )]
     pub rate_limit_auth_failures: u32,
 
@@ -175,15 +219,15 @@ pub struct ServerSettings {
     pub roster_cache_mib: u64,
 
     /// Time to keep accepting requests after a stop signal, while /readyz responds with 503
-    #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = bounds::delay)]
     pub shutdown_delay: Duration,
 
     /// Time limit for requests in flight after the shutdown delay
-    #[arg(long, global = true, env = "SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = bounds::delay)]
     pub shutdown_timeout: Duration,
 
     /// Time limit for closing the database pool at shutdown
-    #[arg(long, global = true, env = "POOL_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "POOL_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = bounds::delay)]
     pub pool_close_timeout: Duration,
 }
 

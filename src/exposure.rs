@@ -1,28 +1,56 @@
-//! A service that other machines can reach must require API keys, or it does not start.
+//! Whether API keys protect the service. If other machines can reach it, or keys are required, it does
+//! not start without one.
 
 use std::net::SocketAddr;
 
 use crate::config::ServerSettings;
 
-/// Other machines can reach the service, and no API key would protect it.
+/// No API key would protect the service.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{address} can be reached from other machines, and the database has no usable API key; create \
-     one with `circle-registry keys create --name admin --scope admin`, or listen on 127.0.0.1, or \
-     pass --insecure if every client that reaches the address may read and change everything"
-)]
-pub struct Exposed {
-    address: SocketAddr,
+pub enum Exposed {
+    #[error(
+        "{0} can be reached from other machines, and the database has no usable API key; create \
+         one with `circle-registry keys create --name admin --scope admin`, or listen on 127.0.0.1, or \
+         pass --insecure if every client that reaches the address may read and change everything"
+    )]
+    Address(SocketAddr),
+    #[error(
+        "--require-key is set, and the database has no usable API key; create one with \
+         `circle-registry keys create --name admin --scope admin`"
+    )]
+    KeyRequired,
 }
 
-/// Refuses an address that other machines can reach, unless there is a usable key or `--insecure`.
-pub(crate) fn check(settings: &ServerSettings, has_usable_key: bool) -> Result<(), Exposed> {
+/// Which keys the database has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys {
+    /// Whether any exist, even if they have expired or were revoked. Then every client needs one.
+    pub(crate) exist: bool,
+    /// Whether one is neither expired nor revoked. Looked up only where the service needs one.
+    pub(crate) is_one_usable: bool,
+}
+
+/// Refuses to serve without a usable key where one is needed, and warns of a service without keys.
+pub(crate) fn check(settings: &ServerSettings, keys: Keys) -> Result<(), Exposed> {
     let address = settings.bind;
-    if has_usable_key {
+    if settings.require_key && !keys.is_one_usable {
+        return Err(Exposed::KeyRequired);
+    }
+    if settings.is_loopback() {
+        if !keys.exist {
+            tracing::warn!(
+                %address,
+                "no API key exists: everything on this machine can read and change everything, and so \
+                 can every client of a proxy on it"
+            );
+        }
+        return Ok(());
+    }
+    if keys.is_one_usable {
         return Ok(());
     }
     if !settings.insecure {
-        return Err(Exposed { address });
+        return Err(Exposed::Address(address));
     }
     tracing::warn!(
         %address,

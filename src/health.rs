@@ -72,8 +72,8 @@ impl HealthApi {
     ///
     /// Responds with 200 if the database can be reached and its schema is the one this release knows.
     /// Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says what the
-    /// service waits for), `database_unavailable`, `pool_exhausted`, `schema_not_current`, or
-    /// `draining` once the service has been told to stop.
+    /// service waits for), `database_unavailable`, `schema_not_current`, or `draining` once the service
+    /// has been told to stop. It asks by a connection of its own: that all others are in use is no reason.
     #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]
     async fn get_readiness(
         &self,
@@ -84,7 +84,7 @@ impl HealthApi {
             return Err(Error::Draining);
         }
         lifecycle.check_started()?;
-        database.check().await.map_err(unready)?;
+        database.check_readiness().await.map_err(unready)?;
         Body::new(&ok())
     }
 
@@ -148,7 +148,7 @@ fn ok() -> Health {
 
 fn unready(cause: MigrateError) -> Error {
     match cause {
-        MigrateError::Database(cause) => cause.into(),
+        MigrateError::Database(cause) => Error::Unavailable(cause),
         MigrateError::Newer(_) | MigrateError::Pending(_) | MigrateError::Locked => {
             Error::SchemaNotCurrent
         }

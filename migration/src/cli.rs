@@ -16,13 +16,13 @@ pub enum MigrateCommand {
     /// Apply pending migrations
     Up {
         /// Apply only the next N migrations
-        #[arg(short = 'n', long, value_name = "N")]
+        #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         steps: Option<u32>,
     },
     /// Revert applied migrations, newest first
     Down {
         /// Revert the last N migrations
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
     },
     /// List migrations and whether they are applied; changes nothing

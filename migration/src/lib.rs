@@ -36,7 +36,7 @@ mod m20261124_000005_count_members;
 mod m20261125_000001_name_models;
 mod m20261125_000002_unmark_retired_models;
 
-pub use database::{connection, settings};
+pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
 /// Every migration, oldest first.

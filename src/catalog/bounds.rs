@@ -6,8 +6,8 @@ use poem_openapi::types::ToJSON;
 use serde_json::Value;
 
 use crate::{
-    middleware::JsonSchema, models::dto::ModelUpdate, providers::dto::ProviderUpdate,
-    routes::input_schema,
+    error::FieldErrors, middleware::JsonSchema, models::dto::ModelUpdate,
+    providers::dto::ProviderUpdate, routes::input_schema,
 };
 
 static MODEL: LazyLock<JsonSchema> = LazyLock::new(|| input_schema("ModelUpdate"));
@@ -42,11 +42,11 @@ fn check(schema: &JsonSchema, update: &impl ToJSON) -> Vec<(String, String)> {
         let nul = fields.iter().filter(|(_, value)| has_nul(value));
         errors.extend(nul.map(|(name, _)| (name.clone(), "contains a NUL character".to_owned())));
     }
-    let mut violations = Vec::new();
-    schema.check(&body, "#", &mut violations);
-    errors.extend(violations.into_iter().map(|violation| {
+    let mut violations = FieldErrors::default();
+    schema.check(&body, &mut violations);
+    errors.extend(violations.listed().iter().map(|violation| {
         let field = violation.pointer.trim_start_matches("#/");
-        (field.to_owned(), violation.detail)
+        (field.to_owned(), violation.detail.clone())
     }));
     errors
 }

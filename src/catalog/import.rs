@@ -4,8 +4,7 @@
 //! by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -28,9 +27,6 @@ use crate::{
     error::Error,
     write::{self, Action, Actor, Change, Fields, Resource},
 };
-
-/// LiteLLM's list has 3 MiB.
-const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Which part of a list to import, and whether to write it.
 #[derive(Clone, Debug, Default)]
@@ -146,18 +142,15 @@ fn change(summary: &Summary) -> Option<Change> {
     (!fields.is_empty()).then(|| change.fields(fields))
 }
 
+/// The largest price list, in bytes: twenty times LiteLLM's.
+const MAX_FILE: u64 = 64 << 20;
+
 fn read_list(path: &Path) -> Result<PriceList, ImportError> {
-    let file = |cause| ImportError::File {
-        path: path.to_owned(),
-        cause,
-    };
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-        .map_err(file)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(file(io::Error::other("it is larger than 64 MiB")));
-    }
+    let text =
+        migration::bounds::read_to_string(path, MAX_FILE).map_err(|cause| ImportError::File {
+            path: path.to_owned(),
+            cause,
+        })?;
     PriceList::parse(&text).map_err(|cause| ImportError::Format {
         path: path.to_owned(),
         cause,

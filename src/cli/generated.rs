@@ -8,6 +8,9 @@ use similar::TextDiff;
 use super::{Cli, Failure, print, settings_reference};
 use crate::routes;
 
+/// The largest document to compare with, in bytes.
+const MAX_FILE: u64 = 16 << 20;
+
 pub(super) struct Generated {
     /// The command that prints the document.
     command: &'static str,
@@ -39,7 +42,7 @@ impl Generated {
             return Ok(ExitCode::SUCCESS);
         };
         let name = file.display().to_string();
-        let committed = std::fs::read_to_string(file)
+        let committed = migration::bounds::read_to_string(file, MAX_FILE)
             .map_err(|error| format!("{name} can't be read: {error}"))?;
         if committed == self.text {
             return Ok(ExitCode::SUCCESS);

@@ -65,7 +65,7 @@ enum Command {
     /// fails on errors
     Doctor {
         /// Number of service instances that share the database
-        #[arg(long, value_name = "N", default_value_t = 1)]
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         instances: u32,
         /// Format of the report
         #[arg(long, value_name = "FORMAT", default_value = "text")]

@@ -94,20 +94,7 @@ impl Connections {
 
     /// Waits for a permit as long as the pool would wait for a connection.
     pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
-        match Arc::clone(&self.0.permits).try_acquire_owned() {
-            Ok(permit) => Ok(permit),
-            // Boxed, because the usual path should not pay for the size of this future.
-            Err(_) => Box::pin(self.wait_for_permit()).await,
-        }
-    }
-
-    async fn wait_for_permit(&self) -> Result<ConnectionPermit, DbErr> {
-        let permit = Arc::clone(&self.0.permits).acquire_owned();
-        match tokio::time::timeout(self.0.acquire_timeout, permit).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
-            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
-        }
+        acquire(&self.0.permits, self.0.acquire_timeout).await
     }
 
     /// How many connections are open, and how many of them are idle.
@@ -128,6 +115,26 @@ impl Connections {
     /// Returns all idle connections to the pool.
     pub(super) fn return_all(&self) {
         self.0.return_idle_for(Duration::ZERO);
+    }
+}
+
+/// Waits for a permit, at most for `timeout`.
+pub(super) async fn acquire(
+    permits: &Arc<Semaphore>,
+    timeout: Duration,
+) -> Result<ConnectionPermit, DbErr> {
+    match Arc::clone(permits).try_acquire_owned() {
+        Ok(permit) => Ok(permit),
+        // Boxed, because the usual path should not pay for the size of this future.
+        Err(_) => Box::pin(wait(Arc::clone(permits), timeout)).await,
+    }
+}
+
+async fn wait(permits: Arc<Semaphore>, timeout: Duration) -> Result<ConnectionPermit, DbErr> {
+    match tokio::time::timeout(timeout, permits.acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
+        Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
     }
 }
 

@@ -14,6 +14,8 @@ impl From<DbErr> for Error {
             (DbErr::ConnectionAcquire(_), _) => Self::PoolExhausted(error),
             (_, Some(Sqlx::Database(reported))) => match Class::of(reported.as_ref()) {
                 Class::Contended => Self::Contended(error),
+                Class::Locked => Self::Locked(error),
+                Class::TooSlow => Self::TooSlow(error),
                 Class::Unavailable => Self::Unavailable(error),
                 Class::OutOfSpace => Self::OutOfSpace(error),
                 Class::BadValue => {
@@ -59,6 +61,14 @@ pub(crate) fn is_reported(error: &DbErr) -> bool {
     matches!(driver_error(error), Some(Sqlx::Database(_)))
 }
 
+/// Whether the server has as many clients as it allows, in all or with this role.
+pub(crate) fn is_out_of_connections(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Database(reported)) => reported.code().is_some_and(|code| code == "53300"),
+        _ => false,
+    }
+}
+
 /// Whether the connection proved dead, so that the statement may succeed on another one.
 pub(crate) fn is_connection_lost(error: &DbErr) -> bool {
     match driver_error(error) {
@@ -75,6 +85,8 @@ pub(crate) fn is_connection_lost(error: &DbErr) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Contended,
+    Locked,
+    TooSlow,
     Unavailable,
     OutOfSpace,
     BadValue,
@@ -98,8 +110,12 @@ impl Class {
         match code {
             // Serialization failure, deadlock.
             "40001" | "40P01" => Self::Contended,
-            // Too many clients, cancelled by a timeout, lock not available.
-            "53300" | "57014" | "55P03" => Self::Unavailable,
+            // Lock not available within the lock timeout.
+            "55P03" => Self::Locked,
+            // Cancelled, by the statement timeout or by an administrator.
+            "57014" => Self::TooSlow,
+            // Too many clients.
+            "53300" => Self::Unavailable,
             // Connection lost, server shutting down.
             _ if code.starts_with("08") || code.starts_with("57P0") => Self::Unavailable,
             "53100" => Self::OutOfSpace,
@@ -151,7 +167,9 @@ mod tests {
         for (code, class) in [
             ("08006", Class::Unavailable),
             ("57P01", Class::Unavailable),
-            ("57014", Class::Unavailable),
+            ("53300", Class::Unavailable),
+            ("57014", Class::TooSlow),
+            ("55P03", Class::Locked),
             ("40P01", Class::Contended),
             ("40001", Class::Contended),
             ("40003", Class::Other),

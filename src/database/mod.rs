@@ -7,8 +7,10 @@
 mod connections;
 pub(crate) mod errors;
 mod idle_stack;
+mod probe;
 mod statistics;
 mod transaction;
+mod writers;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -30,8 +32,10 @@ use sea_orm::{
 
 use crate::error::DatabaseCause;
 pub use connections::Connections;
+use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
+use tokio::sync::Semaphore;
 pub use transaction::Transaction;
 
 /// The pool of connections. Clones share one pool.
@@ -42,6 +46,8 @@ pub struct Database(Arc<DatabaseInner>);
 struct DatabaseInner {
     pool: DatabaseConnection,
     connections: Connections,
+    writers: Arc<Semaphore>,
+    probe: Option<Probe>,
     target: Target,
     size: PoolSize,
     acquire_timeout: Duration,
@@ -67,12 +73,13 @@ impl Database {
         let target = Target::from_settings(settings)?;
         let size = PoolSize::from_settings(settings, &target);
         let distrust = Distrust::default();
+        let refused = |cause| OpenError::Refused {
+            database: target.database().to_owned(),
+            cause,
+        };
         let mut pool = connection::open_with_distrust(settings, &target, size, &distrust)
             .await
-            .map_err(|cause| OpenError::Refused {
-                database: target.database().to_owned(),
-                cause,
-            })?;
+            .map_err(refused)?;
         let counters = Arc::new(PoolCounters::default());
         let counted = Arc::clone(&counters);
         pool.set_metric_callback(move |info| {
@@ -86,6 +93,9 @@ impl Database {
             &distrust,
             Arc::clone(&counters),
         );
+        let probe = Probe::open(settings, &target, &distrust, &counters)
+            .await
+            .map_err(refused)?;
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),
@@ -97,6 +107,8 @@ impl Database {
         Ok(Self(Arc::new(DatabaseInner {
             pool,
             connections,
+            writers: writers::permits(size.max),
+            probe,
             target,
             size,
             acquire_timeout,
@@ -246,7 +258,13 @@ impl Database {
     /// Closes the pool. Waits for connections in use, at most for `timeout`.
     pub async fn close(&self, timeout: Duration) {
         self.0.connections.return_all();
-        match tokio::time::timeout(timeout, self.0.pool.close_by_ref()).await {
+        let close = async {
+            if let Some(probe) = &self.0.probe {
+                probe.close().await?;
+            }
+            self.0.pool.close_by_ref().await
+        };
+        match tokio::time::timeout(timeout, close).await {
             Ok(Ok(())) => tracing::info!("database pool closed"),
             Ok(Err(cause)) => tracing::warn!(%cause, "database pool closed with an error"),
             Err(_) => tracing::warn!(

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use tracing::Instrument;
 
-use super::{Database, connections::ConnectionPermit};
+use super::{Database, connections::ConnectionPermit, writers::WritePermit};
 
 /// How long a BEGIN may take. All that it can wait for has shorter limits, so only a database that
 /// stays silent reaches this one.
@@ -18,7 +18,7 @@ const BEGIN_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Transaction {
     transaction: DatabaseTransaction,
-    _permit: ConnectionPermit,
+    _permits: (WritePermit, ConnectionPermit),
 }
 
 impl Transaction {
@@ -59,6 +59,7 @@ impl Database {
     async fn begin(&self) -> Result<Transaction, DbErr> {
         let database = self.clone();
         let begin = async move {
+            let write_permit = database.write_permit().await?;
             let permit = database.0.connections.permit().await?;
             database.0.connections.return_one();
             let options = TransactionOptions {
@@ -69,7 +70,7 @@ impl Database {
             if let Ok(result) = tokio::time::timeout(BEGIN_TIMEOUT, begin.as_mut()).await {
                 return result.map(|transaction| Transaction {
                     transaction,
-                    _permit: permit,
+                    _permits: (write_permit, permit),
                 });
             }
             database.distrust_connections();

@@ -44,13 +44,6 @@ fn check_pool(settings: &DatabaseSettings, report: &mut Report) {
             "lower DB_POOL_MIN or raise DB_POOL_MAX",
         );
     }
-    if settings.db_acquire_timeout.is_zero() {
-        report.error(
-            SUBJECT,
-            "no request may wait for a connection",
-            "set DB_ACQUIRE_TIMEOUT to a few seconds",
-        );
-    }
     if settings.db_idle_timeout > settings.db_max_lifetime {
         report.warning(
             SUBJECT,
@@ -62,30 +55,7 @@ fn check_pool(settings: &DatabaseSettings, report: &mut Report) {
 
 fn check_timeouts(settings: &DatabaseSettings, report: &mut Report) {
     let statement = settings.db_statement_timeout;
-    for (limit, what, name) in [
-        (statement, "a statement may run", "DB_STATEMENT_TIMEOUT"),
-        (
-            settings.db_lock_timeout,
-            "a statement may wait for a lock",
-            "DB_LOCK_TIMEOUT",
-        ),
-        (
-            settings.db_idle_in_transaction_timeout,
-            "a transaction may sit idle",
-            "DB_IDLE_IN_TRANSACTION_TIMEOUT",
-        ),
-    ] {
-        if limit.is_zero() {
-            report.warning(
-                SUBJECT,
-                format_args!("{what} for ever"),
-                format_args!(
-                    "set {name} to a few seconds, so that no connection is held indefinitely"
-                ),
-            );
-        }
-    }
-    if !statement.is_zero() && settings.db_lock_timeout >= statement {
+    if settings.db_lock_timeout >= statement {
         report.warning(
             SUBJECT,
             format_args!(

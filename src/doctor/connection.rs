@@ -11,13 +11,14 @@ use crate::{
 
 /// What to do about a failed connection.
 pub(super) fn advice(cause: &DbErr) -> &'static str {
+    const BUSY: &str =
+        "the database answers, but it is busy or starting; run this again in a moment";
     if errors::is_refused(cause) {
         return "check the user, the password and the database name, and that the user may connect to it";
     }
     match Error::from(cause.clone()) {
-        Error::Unavailable(cause) if errors::is_reported(&cause) => {
-            "the database answers, but it is busy or starting; run this again in a moment"
-        }
+        Error::Locked(_) | Error::TooSlow(_) => BUSY,
+        Error::Unavailable(cause) if errors::is_reported(&cause) => BUSY,
         Error::Unavailable(_) | Error::PoolExhausted(_) => {
             "check the host and port, that the database is running, and that it can be reached from here"
         }

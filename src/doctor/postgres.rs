@@ -214,9 +214,11 @@ async fn check_clock(db: &Connections, report: &mut Report) -> Result<(), DbErr>
 fn check_slots(available: &ConnectionSlots, max: u32, instances: u32, report: &mut Report) {
     const SUBJECT: &str = "connections";
     let ConnectionSlots { slots, others } = *available;
-    let needed = i64::from(max) * i64::from(instances);
+    // One more asks whether the database is ready.
+    let each = i64::from(max) + 1;
+    let needed = each * i64::from(instances);
     let found = format!(
-        "{instances} instance(s) with up to {max} each need {needed} of {slots} slots, {others} of them held by other clients"
+        "{instances} instance(s) with up to {each} each need {needed} of {slots} slots, {others} of them held by other clients"
     );
     let advice =
         "lower DB_POOL_MAX, or raise the connection limit of the server, the role or the database";

@@ -1,30 +1,45 @@
 //! A strict JSON parser. RFC 8259 leaves the meaning of a duplicate key open, and PostgreSQL can't
 //! store a NUL character. Both are reported here, with their location.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::problem::RequestError;
-use crate::error::{Error, FieldError, pointer_to};
+use crate::error::{Error, FieldError, FieldErrors, Place};
+
+/// The most values that a body may hold, at any depth. Each takes up to half a kilobyte of memory, and
+/// in the text no more than two bytes.
+const MAX_VALUES: usize = 50_000;
 
 /// Parses JSON.
 ///
 /// # Errors
 /// [`RequestError`] for text that is not JSON or has a duplicate key, [`Error::Invalid`] for a NUL
-/// character.
+/// character or too many values.
 pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
     let found = Findings::default();
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = StrictValue {
         found: &found,
-        pointer: "#".to_owned(),
+        place: Place::Body,
     }
     .deserialize(&mut deserializer)
-    .and_then(|value| deserializer.end().map(|()| value))
-    .map_err(|error| RequestError::MalformedJson(error.to_string()))?;
-    let Findings { duplicates, nul } = found;
+    .and_then(|value| deserializer.end().map(|()| value));
+    let Findings {
+        values,
+        duplicates,
+        nul,
+    } = found;
+    if values.into_inner() > MAX_VALUES {
+        let detail = format!("holds more than {MAX_VALUES} values");
+        return Err(Error::invalid("#", detail).into());
+    }
+    let value = value.map_err(|error| RequestError::MalformedJson(error.to_string()))?;
     let (duplicates, nul) = (duplicates.into_inner(), nul.into_inner());
     if !duplicates.is_empty() {
         return Err(RequestError::DuplicateKey(duplicates).into());
@@ -37,22 +52,22 @@ pub(crate) fn parse(text: &[u8]) -> poem::Result<Value> {
 
 #[derive(Default)]
 struct Findings {
-    duplicates: RefCell<Vec<FieldError>>,
-    nul: RefCell<Vec<FieldError>>,
+    values: Cell<usize>,
+    duplicates: RefCell<FieldErrors>,
+    nul: RefCell<FieldErrors>,
 }
 
 struct StrictValue<'f> {
     found: &'f Findings,
-    pointer: String,
+    place: Place<'f>,
 }
 
 impl StrictValue<'_> {
     fn check_string(&self, text: &str) {
         if text.contains('\0') {
-            self.found.nul.borrow_mut().push(FieldError {
-                pointer: self.pointer.clone(),
-                detail: "contains a NUL character, which can't be stored".to_owned(),
-            });
+            let detail = "contains a NUL character, which can't be stored";
+            let mut found = self.found.nul.borrow_mut();
+            found.push(|| FieldError::at(&self.place, detail));
         }
     }
 }
@@ -61,6 +76,11 @@ impl<'de> DeserializeSeed<'de> for StrictValue<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let values = &self.found.values;
+        values.set(values.get() + 1);
+        if values.get() > MAX_VALUES {
+            return Err(serde::de::Error::custom("too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -108,7 +128,7 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(StrictValue {
             found: self.found,
-            pointer: format!("{}/{}", self.pointer, list.len()),
+            place: Place::Item(&self.place, list.len()),
         })? {
             list.push(item);
         }
@@ -120,16 +140,16 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             let member = StrictValue {
                 found: self.found,
-                pointer: pointer_to(&self.pointer, &key),
+                place: Place::Member(&self.place, &key),
             };
             member.check_string(&key);
-            let pointer = member.pointer.clone();
             let value = entries.next_value_seed(member)?;
-            if map.insert(key, value).is_some() {
-                self.found.duplicates.borrow_mut().push(FieldError {
-                    pointer,
-                    detail: "appears more than once".to_owned(),
-                });
+            if map.contains_key(&key) {
+                let place = Place::Member(&self.place, &key);
+                let mut duplicates = self.found.duplicates.borrow_mut();
+                duplicates.push(|| FieldError::at(&place, "appears more than once"));
+            } else {
+                map.insert(key, value);
             }
         }
         Ok(map.into())
@@ -157,13 +177,22 @@ mod tests {
         let Some(RequestError::DuplicateKey(errors)) = error.downcast_ref() else {
             panic!("{error}")
         };
-        assert_eq!(errors[0].pointer, "#/a/0/b~1c");
+        assert_eq!(errors.listed()[0].pointer, "#/a/0/b~1c");
     }
 
     #[test]
     fn a_nul_character_is_found_in_strings_and_keys() {
         assert!(refused(r#"{"a":["x\u0000y"]}"#).starts_with("#/a/0: "));
         assert!(refused("{\"k\\u0000\":1}").contains("NUL"));
+    }
+
+    #[test]
+    fn too_many_values_are_refused_at_the_first_that_is_too_much() {
+        let list = |values: usize| format!("[{}", "1,".repeat(values - 2));
+        assert!(parse(format!("{}1]", list(MAX_VALUES)).as_bytes()).is_ok());
+        let more = list(MAX_VALUES + 1);
+        assert!(refused(&format!("{more}1]")).contains("more than 50000 values"));
+        assert!(refused(&format!("{more}1,and no JSON")).contains("more than 50000 values"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) use caller::caller_of;
 pub(crate) use error_codes::ERROR_CODES;
 pub(crate) use input::{UpdateField, input};
 pub(crate) use json::parse as parse_json;
+pub(crate) use parameters::joined;
 pub(crate) use payload::{Body, Items, NoContent, PageBody};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::{ProblemKind, RequestError};

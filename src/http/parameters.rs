@@ -2,14 +2,23 @@
 //! changed. A handler takes them as one argument. poem-openapi describes that argument as one object,
 //! and `openapi` lists the object's fields as the parameters they are.
 
-use poem::{Request, RequestBody};
+use std::future::{Ready, ready};
+
+use poem::{
+    Request, RequestBody,
+    http::{
+        HeaderMap, HeaderName, HeaderValue,
+        header::{self, ToStrError},
+    },
+};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, Object,
-    param::{Header, Query},
+    param::Query,
     registry::{MetaParamIn, MetaSchemaRef, Registry},
     types::{ParseFromParameter, Type},
 };
 
+use super::RequestError;
 use crate::{
     error::Error,
     page::PageRequest,
@@ -78,15 +87,30 @@ struct PreconditionParameters {
 }
 
 impl PreconditionParameters {
-    async fn extract(request: &Request, body: &mut RequestBody) -> poem::Result<Precondition> {
-        let tags = Header::from_request(request, body, options("If-Match")).await?;
-        let Header::<Option<String>>(tags) = tags;
+    fn extract(request: &Request, _: &mut RequestBody) -> Ready<poem::Result<Precondition>> {
+        ready(Self::read(request))
+    }
+
+    /// A precondition that can't be read must not be taken for none.
+    fn read(request: &Request) -> poem::Result<Precondition> {
+        let tags = joined(request.headers(), &header::IF_MATCH);
+        let tags = tags.map_err(|_| RequestError::UnreadableHeader("If-Match"))?;
         if tags.as_ref().is_some_and(|tags| tags.len() > MAX_IF_MATCH) {
             let detail = format!("must have at most {MAX_IF_MATCH} characters");
             return Err(Error::invalid("header/If-Match", detail).into());
         }
         Ok(Precondition::parse(tags.as_deref()))
     }
+}
+
+/// The lines of a field as one list (RFC 9110, section 5.3).
+///
+/// # Errors
+/// One of them is not text.
+pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ToStrError> {
+    let lines = headers.get_all(name).iter().map(HeaderValue::to_str);
+    let lines: Vec<&str> = lines.collect::<Result<_, _>>()?;
+    Ok((!lines.is_empty()).then(|| lines.join(", ")))
 }
 
 /// A query parameter, parsed as poem-openapi parses it. Its bounds are checked before.

@@ -18,7 +18,7 @@ use poem_openapi::{
 use serde::Serialize;
 
 use super::{body::MAX_BODY, request_id::RequestId};
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, FieldErrors};
 
 /// The media type of every error body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -40,8 +40,9 @@ pub(crate) struct Problem {
     code: String,
     /// The response's `X-Request-Id`, which identifies the request in the server's log.
     request_id: String,
-    /// The parts of the request that are not valid, if that is the problem.
-    #[oai(skip_serializing_if_is_none)]
+    /// The parts of the request that are not valid, if that is the problem: the first 100. If there are
+    /// more, `detail` says how many.
+    #[oai(skip_serializing_if_is_none, validator(max_items = 100))]
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FieldProblem>>,
 }
@@ -50,7 +51,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct FieldProblem {
     /// A JSON pointer into the body, as `#/skill_names/0`, or a parameter's location and name, as
-    /// `query/limit` or `path/id`.
+    /// `query/limit` or `path/id`. In place of a pointer longer than 2,000 bytes stands that of the
+    /// innermost parent which is not.
     pointer: String,
     /// What is wrong with it.
     detail: String,
@@ -61,8 +63,10 @@ pub(crate) struct FieldProblem {
 pub(crate) enum RequestError {
     #[error("the body is not JSON: {0}")]
     MalformedJson(String),
+    #[error("the header field {0} is not visible ASCII text")]
+    UnreadableHeader(&'static str),
     #[error("an object in the body has a duplicate key")]
-    DuplicateKey(Vec<FieldError>),
+    DuplicateKey(FieldErrors),
     #[error("the body is larger than {MAX_BODY} bytes")]
     TooLarge,
     #[error("the body is incomplete")]
@@ -87,6 +91,12 @@ pub(crate) enum RequestError {
     Host,
     #[error("the request was sent by a page of another site")]
     Origin,
+    #[error(
+        "the request came through a proxy, and without API keys only this machine is served; create a \
+         key with `circle-registry keys create --name admin --scope admin`, and send it as \
+         `Authorization: Bearer crk_…`"
+    )]
+    Proxied,
     #[error("the operation panicked: {0}")]
     Panicked(String),
 }
@@ -143,7 +153,7 @@ pub(crate) struct ProblemKind<'a> {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     detail: Cow<'a, str>,
-    errors: &'a [FieldError],
+    errors: Option<&'a FieldErrors>,
     headers: HeaderMap,
 }
 
@@ -181,6 +191,11 @@ fn row_of_error(error: &Error) -> Row {
             Some("No database connection was free in time. Try again shortly.")),
         Error::Contended(_) => (S::SERVICE_UNAVAILABLE, "contended",
             Some("Every attempt conflicted with concurrent changes. Try again shortly.")),
+        Error::Locked(_) => (S::SERVICE_UNAVAILABLE, "contended",
+            Some("Concurrent changes held a lock for too long. Try again shortly.")),
+        Error::TooSlow(_) => (S::GATEWAY_TIMEOUT, "too_slow",
+            Some("A statement took the database longer than it may, and nothing has changed. The same \
+                  request may never succeed: ask for less, or change less.")),
         Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable", Some(DATABASE_DOWN)),
         Error::OutOfSpace(_) => (S::INSUFFICIENT_STORAGE, "insufficient_storage",
             Some("The database is out of space and accepts no writes.")),
@@ -193,6 +208,7 @@ fn row_of_request_error(error: &RequestError) -> Row {
     use StatusCode as S;
     match error {
         RequestError::MalformedJson(_) => (S::BAD_REQUEST, "malformed_json", None),
+        RequestError::UnreadableHeader(_) => (S::BAD_REQUEST, "unreadable_header", None),
         RequestError::DuplicateKey(_) => (S::BAD_REQUEST, "duplicate_key", None),
         RequestError::TooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large", None),
         RequestError::Incomplete => (S::BAD_REQUEST, "incomplete_body", None),
@@ -208,6 +224,7 @@ fn row_of_request_error(error: &RequestError) -> Row {
         RequestError::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limited", None),
         RequestError::Host => (S::MISDIRECTED_REQUEST, "host_not_allowed", None),
         RequestError::Origin => (S::FORBIDDEN, "origin_not_allowed", None),
+        RequestError::Proxied => (S::FORBIDDEN, "proxy_not_allowed", None),
         RequestError::Panicked(_) => INTERNAL,
     }
 }
@@ -241,7 +258,7 @@ impl<'a> From<&'a Error> for ProblemKind<'a> {
     fn from(error: &'a Error) -> Self {
         let mut kind = Self::new(row_of_error(error), error);
         if let Error::Invalid(errors) | Error::BatchFailed(errors) = error {
-            kind.errors = errors;
+            kind.errors = Some(errors);
         }
         kind
     }
@@ -252,7 +269,7 @@ impl<'a> From<&'a RequestError> for ProblemKind<'a> {
         let mut kind = Self::new(row_of_request_error(error), error);
         kind.headers = error.headers();
         if let RequestError::DuplicateKey(errors) = error {
-            kind.errors = errors;
+            kind.errors = Some(errors);
         }
         kind
     }
@@ -276,7 +293,7 @@ impl ProblemKind<'_> {
             status,
             code,
             detail: detail.map_or_else(|| sentence(message).into(), Cow::Borrowed),
-            errors: &[],
+            errors: None,
             headers: HeaderMap::new(),
         }
     }
@@ -290,15 +307,17 @@ impl ProblemKind<'_> {
             errors,
             headers,
         } = self;
-        let errors = errors.iter().cloned().map(FieldProblem::from).collect();
         let problem = Problem {
             type_: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
-            detail: detail.into_owned(),
+            detail: match errors.map_or(0, FieldErrors::omitted) {
+                0 => detail.into_owned(),
+                omitted => format!("{detail} {}", and_more(omitted)),
+            },
             code: code.to_owned(),
             request_id: request_id.to_string(),
-            errors: Some(errors).filter(|errors: &Vec<_>| !errors.is_empty()),
+            errors: errors.map(|errors| errors.listed().iter().map(FieldProblem::from).collect()),
         };
         let mut response = Response::builder()
             .status(status)
@@ -315,6 +334,11 @@ impl ProblemKind<'_> {
     }
 }
 
+fn and_more(omitted: usize) -> String {
+    let listed = FieldErrors::MAX_LISTED;
+    format!("`errors` lists the first {listed} of them, and there are {omitted} more.")
+}
+
 /// An error message as a sentence.
 fn sentence(message: &impl ToString) -> String {
     let text = message.to_string();
@@ -325,9 +349,12 @@ fn sentence(message: &impl ToString) -> String {
     }
 }
 
-impl From<FieldError> for FieldProblem {
-    fn from(FieldError { pointer, detail }: FieldError) -> Self {
-        Self { pointer, detail }
+impl From<&FieldError> for FieldProblem {
+    fn from(FieldError { pointer, detail }: &FieldError) -> Self {
+        Self {
+            pointer: pointer.clone(),
+            detail: detail.clone(),
+        }
     }
 }
 

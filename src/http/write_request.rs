@@ -25,10 +25,15 @@ impl<'a> FromRequest<'a> for WriteRequest {
 }
 
 fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Error> {
-    let key = match request.headers().get(IdempotencyKey::HEADER) {
+    let mut keys = request.headers().get_all(IdempotencyKey::HEADER).iter();
+    let key = match keys.next() {
         Some(key) if request.method() == Method::POST => key,
         _ => return Ok(None),
     };
+    if keys.next().is_some() {
+        let header = format!("header/{}", IdempotencyKey::HEADER);
+        return Err(Error::invalid(header, "is given more than once"));
+    }
     let digest = request.data::<BodyDigest>().cloned();
     let digest = digest.unwrap_or_else(|| BodyDigest::of(b""));
     let path = request.uri().path();

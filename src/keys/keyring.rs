@@ -103,7 +103,11 @@ impl Keyring {
         }
         let database = database.clone();
         tokio::spawn(async move {
-            if let Err(cause) = queries::record_use(database.connection(), id).await {
+            let record = async {
+                let _permit = database.write_permit().await?;
+                queries::record_use(database.connection(), id).await
+            };
+            if let Err(cause) = record.await {
                 tracing::warn!(key = id, %cause, "the last use of a key can't be recorded");
             }
         });

@@ -115,7 +115,7 @@ pub(crate) async fn revoke(work: UnitOfWork, id: i64) -> Result<(), Error> {
 }
 
 /// Whether any key exists, in any state.
-pub(crate) async fn exist(db: &impl ConnectionTrait) -> Result<bool, Error> {
+pub(crate) async fn exist(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     let id: Option<i64> = api_key::Entity::find()
         .select_only()
         .column(api_key::Column::Id)

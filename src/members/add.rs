@@ -117,9 +117,9 @@ pub(super) async fn add(
     may_exist: bool,
 ) -> Result<member::Model, Error> {
     let db = work.db();
-    let locked = lock_agents(db, &[agent_id]).await;
+    let locked = lock_agents(db, &[agent_id]).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
-    if !locked?.contains(&agent_id) {
+    if !locked.contains(&agent_id) {
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
     row.circle_id = Set(circle_row.id);

@@ -174,7 +174,7 @@ fn reject_failures(decisions: &[Decision]) -> Result<(), Error> {
     if failures.is_empty() {
         Ok(())
     } else {
-        Err(Error::BatchFailed(failures))
+        Err(Error::BatchFailed(failures.into()))
     }
 }
 

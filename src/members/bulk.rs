@@ -155,6 +155,6 @@ pub(super) fn reject(errors: Vec<FieldError>) -> Result<(), Error> {
     if errors.is_empty() {
         Ok(())
     } else {
-        Err(Error::Invalid(errors))
+        Err(Error::Invalid(errors.into()))
     }
 }

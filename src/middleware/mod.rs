@@ -50,6 +50,6 @@ pub(crate) use retry_read::RetryRead;
 pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::AppState;
-pub(crate) use validation::{JsonSchema, RequestValidation};
+pub(crate) use validation::{JsonSchema, MAX_NAME_LENGTH, RequestValidation};
 pub(crate) use wrap::Wrap;
 use wrap::{Middleware, Next};

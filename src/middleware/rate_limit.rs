@@ -5,11 +5,12 @@
 //! bounds memory. Two clients rarely share a slot, and neither can choose it.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
     net::IpAddr,
     num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use governor::{
@@ -44,6 +45,8 @@ struct Policies {
     reads: Option<QuotaPolicy>,
     writes: Option<QuotaPolicy>,
     auth_failures: Option<QuotaPolicy>,
+    /// The addresses, by their slots, beyond their limit of failures, and until when.
+    suspects: Mutex<HashMap<u16, Instant>>,
     hasher: RandomState,
 }
 
@@ -142,6 +145,7 @@ impl RateLimit {
                 settings.rate_limit_auth_failures,
                 MINUTE,
             ),
+            suspects: Mutex::default(),
             hasher: RandomState::new(),
         }))
     }
@@ -154,7 +158,34 @@ impl RateLimit {
         let (Some(policy), Some(address)) = (&self.0.auth_failures, address_of(request)) else {
             return Ok(());
         };
-        policy.count(self.slot(network_of(address))).check()
+        let slot = self.slot(network_of(address));
+        let status = policy.count(slot);
+        if status.retry_after.is_some() {
+            let until = Instant::now() + policy.window;
+            self.lock_suspects().insert(slot, until);
+        }
+        status.check()
+    }
+
+    /// Whether the client's address was beyond its limit of failed authentications within the last window.
+    pub(super) fn is_suspect(&self, request: &Request) -> bool {
+        let Some(address) = address_of(request) else {
+            return false;
+        };
+        let slot = self.slot(network_of(address));
+        let mut suspects = self.lock_suspects();
+        let is_suspect = suspects
+            .get(&slot)
+            .is_some_and(|until| Instant::now() < *until);
+        if !is_suspect {
+            suspects.remove(&slot);
+        }
+        is_suspect
+    }
+
+    fn lock_suspects(&self) -> MutexGuard<'_, HashMap<u16, Instant>> {
+        let suspects = self.0.suspects.lock();
+        suspects.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request; `None` if it has no limit.

@@ -39,14 +39,12 @@ impl Routing {
         } else {
             method
         };
-        let at_path = || {
-            let operations = self.0.iter();
-            operations.filter(|operation| operation.has_path(path))
-        };
-        if let Some(operation) = at_path().find(|operation| operation.method == *method) {
+        let mut operations = self.0.iter();
+        if let Some(operation) = operations.find(|it| it.method == *method && it.has_path(path)) {
             return Ok(operation);
         }
-        let mut allow: Vec<&str> = at_path().map(|found| found.method.as_str()).collect();
+        let at_path = self.0.iter().filter(|operation| operation.has_path(path));
+        let mut allow: Vec<&str> = at_path.map(|found| found.method.as_str()).collect();
         if allow.is_empty() {
             return Err(NotFoundError.into());
         }

@@ -36,7 +36,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const SHARED: &[(&str, &str, &str, &[&str])] = &[
     ("304", "NotModified", "Nothing has changed since the state that `If-None-Match` names", &["ETag"]),
-    ("400", "BadRequest", "The body can't be read", &[]),
+    ("400", "BadRequest", "The body or a header field can't be read", &[]),
     ("401", "Unauthorized", "The API key is missing or not valid", &["WWW-Authenticate"]),
     ("403", "Forbidden", "The caller may not do this", &["WWW-Authenticate"]),
     ("404", "NotFound", "The resource does not exist", &[]),
@@ -117,7 +117,7 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
             conflicts || operation.takes(IdempotencyKey::HEADER),
             &["409"],
         ),
-        (operation.takes("If-Match"), &["412"]),
+        (operation.takes("If-Match"), &["400", "412"]),
         (operation.takes("If-None-Match"), &["304"]),
         (*method != "get", &["507"]),
     ] {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::walk;
+use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
@@ -45,11 +46,26 @@ pub(super) fn finish(description: &mut Value) {
         if requests.contains(name) {
             // Objects in requests take the fields they declare and no others.
             schema["additionalProperties"] = false.into();
+            walk(schema, &mut bound_names);
         } else {
             require_nullable(schema);
         }
     }
     walk(schemas, &mut nullable_reference);
+}
+
+/// Says how long the names in free JSON may be, for which OpenAPI 3.0 has no keyword.
+fn bound_names(node: &mut Map<String, Value>) {
+    if node
+        .get("additionalProperties")
+        .is_some_and(Value::is_object)
+    {
+        let described = node.get("description").and_then(Value::as_str);
+        let described = described.map_or_else(String::new, |text| format!("{text} "));
+        let bound =
+            format!("{described}Names have at most {MAX_NAME_LENGTH} characters, at any depth.");
+        node.insert("description".to_owned(), bound.into());
+    }
 }
 
 /// A media type is the key that generators look for, so it has no parameters.

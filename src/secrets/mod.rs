@@ -9,7 +9,6 @@
 
 mod formats;
 mod names;
-mod place;
 mod placeholders;
 mod urls;
 mod words;
@@ -22,8 +21,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use self::{names::Verdict, place::Place, words::is_mixed};
-use crate::error::FieldError;
+use self::{names::Verdict, words::is_mixed};
+use crate::error::{FieldError, FieldErrors, Place};
 
 /// The fields that take free settings, texts or addresses, and are searched at any depth.
 const FREE_FIELDS: [&str; 7] = [
@@ -45,14 +44,11 @@ const ADVICE: &str = "and secrets are not stored here: put it into an environmen
 /// What a body holds, by its place and never by its value.
 #[derive(Debug, Default)]
 pub(crate) struct FoundSecrets {
-    /// Secrets; the search ends at [`MAX_REFUSED`] of them.
-    pub(crate) refused: Vec<FieldError>,
+    /// Secrets.
+    pub(crate) refused: FieldErrors,
     /// JSON pointers to what may be a secret; the first [`MAX_SUSPECTED`] of them.
     pub(crate) suspected: Vec<String>,
 }
-
-/// How many secrets are reported.
-const MAX_REFUSED: usize = 100;
 
 /// How many suspected secrets are reported.
 const MAX_SUSPECTED: usize = 10;
@@ -93,7 +89,6 @@ impl<'c> Context<'c> {
 impl FoundSecrets {
     fn search(&mut self, value: &Value, place: &Place<'_>, context: Context<'_>) {
         match value {
-            _ if self.refused.len() >= MAX_REFUSED => {}
             Value::String(text) => self.search_text(text, place, context),
             Value::Object(members) => self.search_members(members, place, context),
             Value::Array(items) => {
@@ -171,7 +166,7 @@ impl FoundSecrets {
         let mut inside = Self::default();
         let depth = context.depth + 1;
         inside.search(value, place, Context { depth, ..context });
-        if let Some(first) = inside.refused.first() {
+        if let Some(first) = inside.refused.listed().first() {
             self.refuse(place, &first.detail);
         } else if !inside.suspected.is_empty() {
             self.suspect(place);
@@ -179,10 +174,7 @@ impl FoundSecrets {
     }
 
     fn refuse(&mut self, place: &Place<'_>, detail: &str) {
-        self.refused.push(FieldError {
-            pointer: place.pointer(),
-            detail: detail.to_owned(),
-        });
+        self.refused.push(|| FieldError::at(place, detail));
     }
 
     fn suspect(&mut self, place: &Place<'_>) {
@@ -199,10 +191,15 @@ fn advice(kind: &str) -> String {
     format!("looks like a secret ({kind}), {ADVICE}")
 }
 
-/// Reads a text that is a JSON object or array itself, as the arguments of tool calls are.
+/// Reads a text that is a JSON object or array itself, as the arguments of tool calls are. One with so
+/// many values that it would fill the memory holds data.
 fn parse_json(text: &str, depth: usize) -> Option<Value> {
     const DEEPEST: usize = 3;
-    let may_be = depth < DEEPEST && text.trim_start().starts_with(['{', '[']);
+    const MOST_VALUES: usize = 50_000;
+    let begins_value = |byte: &u8| b",[{".contains(byte);
+    let may_be = depth < DEEPEST
+        && text.trim_start().starts_with(['{', '['])
+        && text.bytes().filter(begins_value).count() <= MOST_VALUES;
     may_be.then(|| serde_json::from_str(text).ok()).flatten()
 }
 

@@ -6,8 +6,14 @@ use futures_util::{StreamExt, stream};
 use poem::Body;
 use tokio::time::{Instant, timeout_at};
 
-/// The lowest rate at which a long body may arrive: 80 kbit/s.
+/// The lowest rate at which a long body may arrive, and an HTTP/2 response be read: 80 kbit/s.
 const MIN_BYTES_PER_MILLISECOND: usize = 10;
+
+/// How long so many bytes take at the lowest rate.
+pub(super) fn time_at_lowest_rate(bytes: usize) -> Duration {
+    let milliseconds = u64::try_from(bytes / MIN_BYTES_PER_MILLISECOND);
+    Duration::from_millis(milliseconds.unwrap_or(u64::MAX))
+}
 
 /// The same body, which fails with [`io::ErrorKind::TimedOut`] if the client takes longer than
 /// `timeout` plus the time that the bytes received so far take at the lowest rate.
@@ -25,8 +31,7 @@ pub(super) fn with_deadline(body: Body, timeout: Duration) -> Body {
             };
             let part = part.transpose()?;
             Ok(part.map(|part| {
-                let earned = u64::try_from(part.len() / MIN_BYTES_PER_MILLISECOND);
-                let earned = Duration::from_millis(earned.unwrap_or(u64::MAX));
+                let earned = time_at_lowest_rate(part.len());
                 (part, (parts, deadline + earned))
             }))
         },

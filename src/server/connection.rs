@@ -3,10 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use hyper_util::{rt::TokioIo, server::conn::auto};
 use poem::{
     Addr, Endpoint, Request, Response,
     http::{self, uri::Scheme},
@@ -20,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body,
+    request_future::RequestFutures,
     timeouts::{ClientTimeouts, ConnectionRequests, TimedStream},
     tls::Tls,
+    unread::{ResponseBody, StreamExecutor},
 };
 use crate::config::ServerSettings;
 
@@ -29,7 +28,7 @@ use crate::config::ServerSettings;
 #[derive(Debug)]
 pub(super) struct ConnectionHandler<E> {
     endpoint: E,
-    protocol: auto::Builder<TokioExecutor>,
+    protocol: auto::Builder<StreamExecutor>,
     pub(super) tls: Option<Tls>,
     timeouts: ClientTimeouts,
     body_timeout: Duration,
@@ -62,11 +61,12 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
     pub(super) fn new(endpoint: E, tls: Option<Tls>, settings: &ServerSettings) -> Self {
         Self {
             endpoint,
-            protocol: protocol(),
+            protocol: protocol(settings.response_read_timeout),
             tls,
             timeouts: ClientTimeouts {
                 head: settings.header_timeout,
                 idle: settings.keep_alive_timeout,
+                response_read: settings.response_read_timeout,
             },
             body_timeout: settings.body_timeout,
             closing: CancellationToken::new(),
@@ -107,16 +107,17 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
             self.closing.clone(),
         );
         let service = {
-            let handler = Arc::clone(&self);
+            let (handler, futures) = (Arc::clone(&self), RequestFutures::new());
             service_fn(move |request: http::Request<Incoming>| {
-                let guard = requests.start(request.version());
+                let version = request.version();
+                let guard = requests.start(version);
                 let handler = Arc::clone(&handler);
                 let peer = peer.clone();
-                async move {
+                futures.start(version, async move {
                     let response = handler.respond(request, peer).await;
-                    drop(guard);
-                    Ok::<_, Infallible>(http::Response::from(response))
-                }
+                    let response = http::Response::from(response);
+                    Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard)))
+                })
             })
         };
         let mut connection = pin!(
@@ -151,10 +152,10 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
     }
 }
 
-/// HTTP/1.1 and HTTP/2, with limits on the memory that a client can occupy. [`TimedStream`] limits
-/// its time.
-fn protocol() -> auto::Builder<TokioExecutor> {
-    let mut protocol = auto::Builder::new(TokioExecutor::new());
+/// HTTP/1.1 and HTTP/2, with limits on the memory that a client can occupy. [`TimedStream`] and
+/// [`StreamExecutor`] limit its time.
+fn protocol(read_timeout: Duration) -> auto::Builder<StreamExecutor> {
+    let mut protocol = auto::Builder::new(StreamExecutor { read_timeout });
     // A client that has closed its sending side may still wait for a response.
     protocol
         .http1()

@@ -9,8 +9,11 @@
 mod body;
 mod connection;
 mod descriptors;
+mod per_address;
+mod request_future;
 mod timeouts;
 mod tls;
+mod unread;
 
 use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -25,6 +28,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::config::ServerSettings;
 use connection::{ConnectionHandler, PeerInfo};
 use descriptors::within_descriptors;
+use per_address::ConnectionsPerAddress;
 pub(crate) use tls::{Tls, TlsError};
 
 /// The pause after an accept failed. Usually the process is out of file descriptors then, and only
@@ -35,8 +39,10 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 pub(crate) struct Server<E> {
     handler: Arc<ConnectionHandler<E>>,
     permits: Arc<Semaphore>,
+    per_address: ConnectionsPerAddress,
     tasks: TaskTracker,
     warning: ThrottledWarning,
+    address_warning: ThrottledWarning,
 }
 
 impl<E: Endpoint<Output = Response> + 'static> Server<E> {
@@ -45,8 +51,10 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
         Self {
             handler: Arc::new(ConnectionHandler::new(endpoint, tls, settings)),
             permits: Arc::new(Semaphore::new(limit)),
+            per_address: ConnectionsPerAddress::new(settings.max_connections_per_address),
             tasks: TaskTracker::new(),
             warning: ThrottledWarning::default(),
+            address_warning: ThrottledWarning::default(),
         }
     }
 
@@ -79,9 +87,15 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
         self.drain(shutdown_timeout).await;
     }
 
-    /// Serves a connection in a task of its own. Beyond the limit it is closed at once, so that the
+    /// Serves a connection in a task of its own. Beyond a limit it is closed at once, so that the
     /// client can try another instance instead of waiting.
     fn admit(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let address = remote.ip();
+        let Some(address_permit) = self.per_address.try_acquire(address) else {
+            let cause = format_args!("{address} has as many connections as one address may have");
+            self.address_warning.log("a connection was refused", &cause);
+            return;
+        };
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             let cause = "the limit on connections is reached";
             self.warning.log("a connection was refused", &cause);
@@ -95,7 +109,7 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
         let handler = Arc::clone(&self.handler);
         self.tasks.spawn(async move {
             handler.open(stream, peer).await;
-            drop(permit);
+            drop((permit, address_permit));
         });
     }
 

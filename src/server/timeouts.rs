@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -18,8 +18,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a client may leave its response unread.
-const UNREAD_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may be idle once the service is closing.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -29,6 +27,8 @@ pub(super) struct ClientTimeouts {
     pub(super) head: Duration,
     /// Until the next request.
     pub(super) idle: Duration,
+    /// For a response of which nothing is read.
+    pub(super) response_read: Duration,
 }
 
 /// Counts the requests of one connection: while one is active, the client may wait as long as it takes.
@@ -37,6 +37,7 @@ pub(super) struct ConnectionRequests {
     started: AtomicUsize,
     active: AtomicUsize,
     multiplexed: AtomicBool,
+    last_ended: Mutex<Option<Instant>>,
 }
 
 /// Keeps a request active until it is dropped.
@@ -64,10 +65,23 @@ impl ConnectionRequests {
     fn is_multiplexed(&self) -> bool {
         self.multiplexed.load(Ordering::Relaxed)
     }
+
+    /// When the last HTTP/2 request ended.
+    fn last_ended(&self) -> Option<Instant> {
+        *self.lock_last_ended()
+    }
+
+    fn lock_last_ended(&self) -> MutexGuard<'_, Option<Instant>> {
+        let last_ended = self.last_ended.lock();
+        last_ended.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        if self.0.is_multiplexed() {
+            *self.0.lock_last_ended() = Some(Instant::now());
+        }
         self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -83,7 +97,8 @@ pub(super) struct TimedStream<S> {
     last_progress: Instant,
     /// When the first bytes of a request head arrived, and how many requests had started before it.
     head_started: Option<(Instant, usize)>,
-    is_response_unread: bool,
+    /// Since when the client has not read what is written to it.
+    unread_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -103,26 +118,31 @@ impl<S> TimedStream<S> {
             opened_at: now,
             last_progress: now,
             head_started: None,
-            is_response_unread: false,
+            unread_since: None,
             timer: Box::pin(sleep_until(now + timeouts.head)),
         }
     }
 
     /// When the client must have acted; `None` while a request is active.
     fn deadline(&self) -> Option<Instant> {
-        let ClientTimeouts { head, idle } = self.timeouts;
+        let ClientTimeouts {
+            head,
+            idle,
+            response_read,
+        } = self.timeouts;
         if self.requests.is_any_active() {
             return None;
         }
         let started = self.requests.started();
-        let deadline = match self.head_started {
+        let deadline = match (self.head_started, self.unread_since) {
             _ if started == 0 => self.opened_at + head,
             // Bytes on an HTTP/2 connection need not belong to a request head.
-            Some((since, before)) if before == started && !self.requests.is_multiplexed() => {
+            (Some((since, before)), _) if before == started && !self.requests.is_multiplexed() => {
                 since + head
             }
-            _ if self.is_response_unread => self.last_progress + UNREAD_RESPONSE_TIMEOUT,
-            _ => self.last_progress + idle,
+            (_, Some(since)) => since + response_read,
+            // A PING keeps an HTTP/2 connection busy, but is no request.
+            _ => self.requests.last_ended().unwrap_or(self.last_progress) + idle,
         };
         if self.closing.is_cancelled() {
             return Some(deadline.min(self.last_progress + CLOSING_TIMEOUT));
@@ -140,6 +160,14 @@ impl<S> TimedStream<S> {
             if deadline <= Instant::now() {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
+        }
+        // A stream of HTTP/2 ends in another task, which need not wake this one.
+        while self.requests.is_multiplexed() {
+            if self.timer.is_elapsed() {
+                let later = Instant::now() + self.timeouts.idle;
+                self.timer.as_mut().reset(later);
+            }
+            ready!(self.timer.as_mut().poll(cx));
         }
         Poll::Pending
     }
@@ -160,9 +188,12 @@ impl<S> TimedStream<S> {
         written: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        self.is_response_unread = written.is_pending();
+        let now = Instant::now();
         if written.is_ready() {
-            self.last_progress = Instant::now();
+            self.last_progress = now;
+            self.unread_since = None;
+        } else {
+            self.unread_since.get_or_insert(now);
         }
         // After a successful write too: this may be the end of a response, and hyper need not poll
         // again before the client sends something.

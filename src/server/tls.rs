@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use migration::bounds;
 use rustls::{
     Error as RustlsError, InconsistentKeys, ServerConfig,
     crypto::ring,
@@ -19,6 +20,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::config::ServerSettings;
 
 const CERT_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The largest file, in bytes. A chain has a few thousand.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Why a certificate and its key can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +174,7 @@ impl CertFiles {
 }
 
 fn contents(file: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(file).map_err(|cause| TlsError::Unreadable {
+    bounds::read(file, MAX_FILE).map_err(|cause| TlsError::Unreadable {
         file: file.to_owned(),
         cause,
     })

@@ -10,13 +10,13 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::{idempotency_key, values::now};
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
     Statement,
+    sea_query::OnConflict,
 };
 use sha2::{Digest, Sha256};
 
@@ -211,11 +211,8 @@ impl IdempotencyKey {
         db: &DatabaseTransaction,
         response: &A,
     ) -> Result<(), Error> {
+        use idempotency_key::Column;
         let now = now();
-        idempotency_key::Entity::delete_many()
-            .filter(idempotency_key::Column::CreatedAt.lte(now - RETENTION))
-            .exec(db)
-            .await?;
         let StoredResponse {
             body,
             etag,
@@ -235,9 +232,52 @@ impl IdempotencyKey {
             body: Set(body),
             created_at: Set(now),
         };
-        row.insert(db).await?;
+        // A row with this key that is still there has expired.
+        let key = [Column::Caller, Column::Method, Column::Path, Column::Key];
+        let replaced = [
+            Column::Digest,
+            Column::Status,
+            Column::Location,
+            Column::Etag,
+            Column::Body,
+            Column::CreatedAt,
+        ];
+        let replace = OnConflict::columns(key).update_columns(replaced).to_owned();
+        idempotency_key::Entity::insert(row)
+            .on_conflict(replace)
+            .exec_without_returning(db)
+            .await?;
+        delete_expired(db, now - RETENTION).await?;
         Ok(())
     }
+}
+
+/// Deletes some of the keys that have expired, the oldest first. A request stores one key and deletes a
+/// hundred at most, so the table shrinks, and no request pays for a backlog.
+///
+/// On PostgreSQL it passes over the rows that other requests are deleting. `ARRAY(…)` is evaluated once;
+/// as `id IN (…)` the subquery may be part of a join that evaluates it again for other rows.
+async fn delete_expired(
+    db: &DatabaseTransaction,
+    created_until: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    const POSTGRES: &str = "
+        DELETE FROM idempotency_keys WHERE id = ANY(ARRAY(
+            SELECT id FROM idempotency_keys WHERE created_at <= $1
+            ORDER BY created_at LIMIT 100 FOR UPDATE SKIP LOCKED
+        ))";
+    const SQLITE: &str = "
+        DELETE FROM idempotency_keys WHERE id IN (
+            SELECT id FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT 100
+        )";
+    let backend = db.get_database_backend();
+    let sql = match backend {
+        DbBackend::Sqlite => SQLITE,
+        _ => POSTGRES,
+    };
+    let statement = Statement::from_sql_and_values(backend, sql, [created_until.into()]);
+    db.execute_raw(statement).await?;
+    Ok(())
 }
 
 fn in_progress() -> Error {

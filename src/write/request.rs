@@ -65,6 +65,7 @@ impl WriteRequest {
         if self.database.target().backend() != DbBackend::Postgres || self.key.is_some() {
             return Ok(FastPath::NotDone { may_exist: false });
         }
+        let _permit = self.database.write_permit().await?;
         let attempts = AtomicUsize::new(0);
         let attempt = || {
             attempts.fetch_add(1, Ordering::Relaxed);

@@ -4,13 +4,24 @@
 //! order of precedence. The file replaces defaults before the command line is parsed. So each setting
 //! is declared once, here or in the server's own settings, and `--help` shows all of them.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{
     Args, CommandFactory, FromArgMatches,
     builder::{OsStr, Resettable},
     error::ErrorKind,
 };
+
+use super::bounds;
+
+/// The largest pool. Few databases let in as many clients.
+const MAX_POOL: i64 = 10_000;
+/// The largest settings file, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 const CONFIG_ENV: &str = "CIRCLE_REGISTRY_CONFIG";
 
@@ -43,7 +54,8 @@ pub struct DatabaseSettings {
         global = true,
         env = "DB_PORT",
         value_name = "PORT",
-        default_value_t = 5432
+        default_value_t = 5432,
+        value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub db_port: u16,
 
@@ -78,35 +90,35 @@ pub struct DatabaseSettings {
     pub db_password: Option<String>,
 
     /// Connections that the pool keeps open [default: 4, or the maximum if that is smaller]
-    #[arg(long, global = true, env = "DB_POOL_MIN", value_name = "N")]
+    #[arg(long, global = true, env = "DB_POOL_MIN", value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_POOL))]
     pub db_pool_min: Option<u32>,
 
     /// Maximum connections in the pool [default: 20 on PostgreSQL, 4 on SQLite]
-    #[arg(long, global = true, env = "DB_POOL_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, global = true, env = "DB_POOL_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_POOL))]
     pub db_pool_max: Option<u32>,
 
     /// Time limit for getting a connection from the pool
-    #[arg(long, global = true, env = "DB_ACQUIRE_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "DB_ACQUIRE_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = bounds::timeout)]
     pub db_acquire_timeout: Duration,
 
     /// Time limit for one statement (PostgreSQL)
-    #[arg(long, global = true, env = "DB_STATEMENT_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "DB_STATEMENT_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = bounds::timeout)]
     pub db_statement_timeout: Duration,
 
     /// Time limit for waiting on a lock; on SQLite, on another writer
-    #[arg(long, global = true, env = "DB_LOCK_TIMEOUT", value_name = "TIME", default_value = "4s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "DB_LOCK_TIMEOUT", value_name = "TIME", default_value = "4s", value_parser = bounds::timeout)]
     pub db_lock_timeout: Duration,
 
     /// Time limit for an idle transaction, after which the database ends it (PostgreSQL)
-    #[arg(long, global = true, env = "DB_IDLE_IN_TRANSACTION_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "DB_IDLE_IN_TRANSACTION_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub db_idle_in_transaction_timeout: Duration,
 
     /// Time after which an unused connection is closed
-    #[arg(long, global = true, env = "DB_IDLE_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "DB_IDLE_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = bounds::timeout)]
     pub db_idle_timeout: Duration,
 
     /// Age at which a connection is replaced
-    #[arg(long, global = true, env = "DB_MAX_LIFETIME", value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "DB_MAX_LIFETIME", value_name = "TIME", default_value = "30m", value_parser = bounds::timeout)]
     pub db_max_lifetime: Duration,
 }
 
@@ -154,7 +166,7 @@ fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
 
 fn with_file(
     mut command: clap::Command,
-    path: &PathBuf,
+    path: &Path,
     unknown: UnknownKeys,
 ) -> Result<clap::Command, clap::Error> {
     let failure = |command: &mut clap::Command, detail: String| {
@@ -163,8 +175,8 @@ fn with_file(
             format!("settings file {}: {detail}", path.display()),
         )
     };
-    let text =
-        std::fs::read_to_string(path).map_err(|error| failure(&mut command, error.to_string()))?;
+    let text = bounds::read_to_string(path, MAX_FILE)
+        .map_err(|error| failure(&mut command, error.to_string()))?;
     let table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| failure(&mut command, error.message().to_owned()))?;

@@ -8,12 +8,13 @@
 //! `Auth::authorize`; who may call which operation is in `middleware/access.rs`.
 
 mod allowed_hosts;
+mod proxies;
 
 use std::{sync::Arc, time::Duration};
 
 use entity::values::Scope;
 use poem::{Request, Response, http::header};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use self::allowed_hosts::AllowedHosts;
 use super::{ApiOperation, Middleware, Next, RateLimit, access::Access, timeout::with_timeout};
@@ -33,23 +34,36 @@ pub(crate) struct Auth {
     rate_limit: RateLimit,
     lookup_timeout: Duration,
     lookup_permits: Semaphore,
+    suspect_permits: Semaphore,
 }
+
+/// How many lookups run at once for all addresses from which too many have failed. They wait for each
+/// other, so that what guesses keys takes no connections from those that have one.
+const MAX_SUSPECT_LOOKUPS: usize = 2;
 
 /// What callers without a key may do as long as no key exists.
 #[derive(Debug)]
 enum KeylessAccess {
-    /// Nothing: the service can be reached from other machines.
+    /// Nothing: other machines can reach the service, or keys are required.
     Denied,
-    /// Everything, if the request names one of these hosts.
-    ByHost(AllowedHosts),
+    /// Everything, if the request comes from this machine and names one of these hosts.
+    OnThisMachine {
+        hosts: AllowedHosts,
+        allow_proxies: bool,
+    },
     /// Everything: the operator has chosen `--insecure`.
     Unrestricted,
 }
 
 impl Auth {
     pub(crate) fn new(settings: &ServerSettings, keyring: Keyring, rate_limit: RateLimit) -> Self {
-        let keyless_access = if settings.is_loopback() {
-            KeylessAccess::ByHost(AllowedHosts::new(&settings.allowed_host))
+        let keyless_access = if settings.require_key {
+            KeylessAccess::Denied
+        } else if settings.is_loopback() {
+            KeylessAccess::OnThisMachine {
+                hosts: AllowedHosts::new(&settings.allowed_host),
+                allow_proxies: settings.insecure,
+            }
         } else if settings.insecure {
             KeylessAccess::Unrestricted
         } else {
@@ -61,6 +75,7 @@ impl Auth {
             rate_limit,
             lookup_timeout: settings.request_timeout,
             lookup_permits: Semaphore::new(settings.max_concurrent_requests),
+            suspect_permits: Semaphore::new(MAX_SUSPECT_LOOKUPS),
         }
     }
 
@@ -79,7 +94,9 @@ impl Auth {
             BearerToken::Missing => Err(RequestError::Unauthenticated.into()),
             BearerToken::Malformed => Err(RequestError::InvalidToken.into()),
             BearerToken::Present(token) => {
-                self.authorize_key(database, token, scope).await.map(Some)
+                let is_suspect = self.rate_limit.is_suspect(request);
+                let key = self.authorize_key(database, token, scope, is_suspect);
+                key.await.map(Some)
             }
         }
     }
@@ -92,8 +109,15 @@ impl Auth {
         if !self.look_up(database, no_key_exists).await? {
             return Ok(false);
         }
-        if let KeylessAccess::ByHost(hosts) = &self.keyless_access {
+        if let KeylessAccess::OnThisMachine {
+            hosts,
+            allow_proxies,
+        } = &self.keyless_access
+        {
             hosts.check(request)?;
+            if !allow_proxies {
+                proxies::check(request)?;
+            }
         }
         Ok(true)
     }
@@ -103,9 +127,15 @@ impl Auth {
         database: &Database,
         token: &str,
         scope: Scope,
+        is_suspect: bool,
     ) -> poem::Result<Caller> {
         let find_key = || self.keyring.open(database, token);
-        let Some(key) = self.look_up(database, find_key).await? else {
+        let key = if is_suspect {
+            self.look_up_suspect(database, find_key).await?
+        } else {
+            self.look_up(database, find_key).await?
+        };
+        let Some(key) = key else {
             return Err(RequestError::InvalidToken.into());
         };
         tracing::Span::current().record("key", key.id);
@@ -126,6 +156,20 @@ impl Auth {
         let _permit = permit.map_err(|_| Error::Overloaded)?;
         let query = database.retry_once(query);
         with_timeout(self.lookup_timeout, Some(database), query).await
+    }
+
+    /// The same for an address from which too many have failed: it waits for one of the few permits.
+    async fn look_up_suspect<T, F>(
+        &self,
+        database: &Database,
+        query: impl Fn() -> F,
+    ) -> poem::Result<T>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let permit = timeout(self.lookup_timeout, self.suspect_permits.acquire());
+        let _permit = permit.await.map_err(|_| Error::Overloaded)?;
+        self.look_up(database, query).await
     }
 }
 

@@ -8,6 +8,7 @@
 //! `RequestValidation::check`.
 
 mod format;
+mod names;
 mod schema;
 
 use std::{collections::HashSet, sync::Arc};
@@ -15,6 +16,7 @@ use std::{collections::HashSet, sync::Arc};
 use poem::{Body, Request, Response};
 use url::form_urlencoded;
 
+pub(crate) use names::MAX_NAME_LENGTH;
 pub(crate) use schema::JsonSchema;
 pub(super) use schema::resolve;
 
@@ -24,7 +26,7 @@ use super::{
     suspected_secret,
 };
 use crate::{
-    error::{Error, FieldError},
+    error::{Error, FieldError, FieldErrors},
     http::{BodyBudget, drain_body, keep_digest, parse_json},
     secrets,
 };
@@ -44,16 +46,16 @@ impl RequestValidation {
     /// Checks a request, and returns the places in its body that may hold secrets.
     async fn check(&self, request: &mut Request) -> poem::Result<Vec<String>> {
         let operation = Arc::clone(ApiOperation::of(request)?);
-        let (mut errors, mut suspected) = (Vec::new(), Vec::new());
+        let (mut errors, mut suspected) = (FieldErrors::default(), Vec::new());
         check_path(&operation, request.uri().path(), &mut errors);
         let query = request.uri().query().unwrap_or_default();
         check_query(&operation, query, &mut errors);
         if let Some(schema) = &operation.body {
             let text = self.bodies.read(request).await?;
             let body = parse_json(&text)?;
-            schema.check(&body, "#", &mut errors);
+            schema.check(&body, &mut errors);
             let found = secrets::look_through(&body);
-            errors.extend(found.refused);
+            errors.append(found.refused);
             suspected = found.suspected;
             keep_digest(request, &text);
             request.set_body(Body::from_vec(text));
@@ -81,47 +83,55 @@ impl Middleware for RequestValidation {
     }
 }
 
-fn check_path(operation: &ApiOperation, path: &str, errors: &mut Vec<FieldError>) {
+fn check_path(operation: &ApiOperation, path: &str, errors: &mut FieldErrors) {
     for (segment, text) in operation.path.iter().zip(segments(path)) {
         if let Segment::Parameter { name, schema } = segment {
-            let pointer = format!("path/{name}");
+            let location = Location { kind: "path", name };
             match percent_encoding::percent_decode_str(text).decode_utf8() {
-                Ok(text) => check_parameter(schema, &text, pointer, errors),
-                Err(_) => errors.push(FieldError {
-                    pointer,
-                    detail: "is not UTF-8".to_owned(),
-                }),
+                Ok(text) => location.check(schema, &text, errors),
+                Err(_) => errors.push(|| location.error("is not UTF-8")),
             }
         }
     }
 }
 
-fn check_query(operation: &ApiOperation, query: &str, errors: &mut Vec<FieldError>) {
+fn check_query(operation: &ApiOperation, query: &str, errors: &mut FieldErrors) {
     let mut seen = HashSet::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
-        let pointer = format!("query/{name}");
         let schema = operation.query.get(&*name);
-        match (schema, seen.insert(name)) {
-            (Some(schema), true) => check_parameter(schema, &text, pointer, errors),
-            (Some(_), false) => errors.push(FieldError {
-                pointer,
-                detail: "is given more than once".to_owned(),
-            }),
-            (None, _) => errors.push(FieldError {
-                pointer,
-                detail: "is not a known parameter".to_owned(),
-            }),
+        let is_first = seen.insert(name.clone());
+        let location = Location {
+            kind: "query",
+            name: &name,
+        };
+        match schema {
+            Some(schema) if is_first => location.check(schema, &text, errors),
+            Some(_) => errors.push(|| location.error("is given more than once")),
+            None => errors.push(|| location.error("is not a known parameter")),
         }
     }
 }
 
-fn check_parameter(schema: &JsonSchema, text: &str, pointer: String, errors: &mut Vec<FieldError>) {
-    if text.contains('\0') {
-        errors.push(FieldError {
-            pointer,
-            detail: "contains a NUL character".to_owned(),
-        });
-    } else {
-        schema.check_parameter(text, &pointer, errors);
+/// Where a parameter is.
+struct Location<'n> {
+    kind: &'static str,
+    name: &'n str,
+}
+
+impl Location<'_> {
+    fn error(&self, detail: &str) -> FieldError {
+        let Self { kind, name } = self;
+        FieldError {
+            pointer: format!("{kind}/{name}"),
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn check(&self, schema: &JsonSchema, text: &str, errors: &mut FieldErrors) {
+        if text.contains('\0') {
+            errors.push(|| self.error("contains a NUL character"));
+        } else if let Some(detail) = schema.check_parameter(text) {
+            errors.push(|| self.error(&detail));
+        }
     }
 }

@@ -1,13 +1,19 @@
 //! The part of JSON Schema that poem-openapi writes for requests, compiled to a check that reports
 //! every violation at once. A type that it does not know is a programming error, found at startup.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+};
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::format::Format;
-use crate::error::{FieldError, pointer_to};
+use super::{
+    format::Format,
+    names::{check_name, check_names},
+};
+use crate::error::{FieldError, FieldErrors, Place};
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -89,51 +95,61 @@ impl JsonSchema {
         }
     }
 
-    /// Collects what is wrong with the value at this pointer.
-    pub(crate) fn check(&self, value: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
-        let mut report = |detail: String| {
-            errors.push(FieldError {
-                pointer: pointer.to_owned(),
-                detail,
-            });
+    /// Collects what is wrong with a body.
+    pub(crate) fn check(&self, body: &Value, errors: &mut FieldErrors) {
+        self.check_at(body, &Place::Body, errors);
+    }
+
+    fn check_at(&self, value: &Value, place: &Place<'_>, errors: &mut FieldErrors) {
+        let mut report = |detail: &dyn Display| {
+            errors.push(|| FieldError::at(place, detail.to_string()));
         };
         match (&self.schema_type, value) {
             (_, Value::Null) if self.nullable => {}
-            (SchemaType::Any, _) | (SchemaType::Boolean, Value::Bool(_)) => {}
+            (SchemaType::Boolean, Value::Bool(_)) => {}
+            (SchemaType::Any, _) => check_names(value, place, errors),
             (SchemaType::Integer(range), Value::Number(number)) => match number.as_i64() {
                 Some(number) => range.check(number, report),
-                None => report("must be a 64-bit integer".to_owned()),
+                None => report(&"must be a 64-bit integer"),
             },
             (SchemaType::Number(range), Value::Number(number)) => {
                 range.check(number.as_f64().unwrap_or(f64::NAN), report);
             }
             (SchemaType::String(_), Value::String(_)) if !self.choices.is_empty() => {
                 if !self.choices.contains(value) {
-                    let choices: Vec<String> = self.choices.iter().map(Value::to_string).collect();
-                    report(format!("must be one of {}", choices.join(", ")));
+                    report(&format_args!("must be one of {}", Choices(&self.choices)));
                 }
             }
             (SchemaType::String(bounds), Value::String(text)) => bounds.check(text, report),
-            (SchemaType::Array(bounds), Value::Array(items)) => {
-                bounds.check(items, pointer, errors);
-            }
+            (SchemaType::Array(bounds), Value::Array(items)) => bounds.check(items, place, errors),
             (SchemaType::Object(fields), Value::Object(members)) => {
-                fields.check(members, pointer, errors);
+                fields.check(members, place, errors);
             }
-            (_, Value::Null) => report("must not be null".to_owned()),
-            (expected, _) => report(format!("must be {}", expected.name())),
+            (_, Value::Null) => report(&"must not be null"),
+            (expected, _) => report(&format_args!("must be {}", expected.name())),
         }
     }
 
-    /// Collects what is wrong with a parameter, which arrives as text.
-    pub(crate) fn check_parameter(&self, text: &str, pointer: &str, errors: &mut Vec<FieldError>) {
+    /// What is wrong with a parameter, which arrives as text.
+    pub(crate) fn check_parameter(&self, text: &str) -> Option<String> {
         let value = match self.schema_type {
             SchemaType::Boolean => text.parse::<bool>().map(Value::from).ok(),
             SchemaType::Integer(_) => text.parse::<i64>().map(Value::from).ok(),
             SchemaType::Number(_) => text.parse::<f64>().map(Value::from).ok(),
             _ => None,
         };
-        self.check(&value.unwrap_or_else(|| text.into()), pointer, errors);
+        let mut errors = FieldErrors::default();
+        self.check(&value.unwrap_or_else(|| text.into()), &mut errors);
+        errors.listed().first().map(|error| error.detail.clone())
+    }
+}
+
+struct Choices<'c>(&'c [Value]);
+
+impl Display for Choices<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let choices: Vec<String> = self.0.iter().map(Value::to_string).collect();
+        f.write_str(&choices.join(", "))
     }
 }
 
@@ -176,9 +192,9 @@ fn count(schema: &Value, keyword: &str) -> Option<usize> {
 }
 
 impl<T: Copy + PartialOrd + Display> Range<T> {
-    fn check(&self, value: T, report: impl FnOnce(String)) {
+    fn check(&self, value: T, report: impl FnOnce(&dyn Display)) {
         if !(self.min..=self.max).contains(&value) {
-            report(format!("must be from {} to {}", self.min, self.max));
+            report(&format_args!("must be from {} to {}", self.min, self.max));
         }
     }
 }
@@ -194,20 +210,26 @@ impl StringBounds {
         }
     }
 
-    fn check(&self, text: &str, report: impl FnOnce(String)) {
+    fn check(&self, text: &str, report: impl FnOnce(&dyn Display)) {
         let length = text.chars().count();
         if length < self.min_length {
-            report(format!("must have at least {} characters", self.min_length));
+            report(&format_args!(
+                "must have at least {} characters",
+                self.min_length
+            ));
         } else if length > self.max_length {
-            report(format!("must have at most {} characters", self.max_length));
+            report(&format_args!(
+                "must have at most {} characters",
+                self.max_length
+            ));
         } else if let Some(pattern) = &self.pattern
             && !pattern.is_match(text)
         {
-            report(format!("must match {pattern}"));
+            report(&format_args!("must match {pattern}"));
         } else if let Some(format) = self.format
             && !format.matches(text)
         {
-            report(format!("must be {}", format.name()));
+            report(&format_args!("must be {}", format.name()));
         }
     }
 }
@@ -221,21 +243,23 @@ impl ArrayBounds {
         }
     }
 
-    fn check(&self, items: &[Value], pointer: &str, errors: &mut Vec<FieldError>) {
-        let detail = if items.len() < self.min_items {
-            Some(format!("must have at least {} items", self.min_items))
-        } else if items.len() > self.max_items {
-            Some(format!("must have at most {} items", self.max_items))
+    fn check(&self, items: &[Value], place: &Place<'_>, errors: &mut FieldErrors) {
+        let Self {
+            min_items,
+            max_items,
+            ..
+        } = self;
+        let detail = if items.len() < *min_items {
+            Some(format!("must have at least {min_items} items"))
+        } else if items.len() > *max_items {
+            Some(format!("must have at most {max_items} items"))
         } else {
             None
         };
-        errors.extend(detail.map(|detail| FieldError {
-            pointer: pointer.to_owned(),
-            detail,
-        }));
+        errors.extend(detail.map(|detail| FieldError::at(place, detail)));
         for (index, value) in items.iter().enumerate() {
             self.item
-                .check(value, &format!("{pointer}/{index}"), errors);
+                .check_at(value, &Place::Item(place, index), errors);
         }
     }
 }
@@ -255,23 +279,21 @@ impl ObjectFields {
         }
     }
 
-    fn check(&self, members: &Map<String, Value>, pointer: &str, errors: &mut Vec<FieldError>) {
+    fn check(&self, members: &Map<String, Value>, place: &Place<'_>, errors: &mut FieldErrors) {
         let is_missing = |name: &&String| !members.contains_key(*name);
         for name in self.required.iter().filter(is_missing) {
-            errors.push(FieldError {
-                pointer: pointer_to(pointer, name),
-                detail: "is required".to_owned(),
-            });
+            let member = Place::Member(place, name);
+            errors.push(|| FieldError::at(&member, "is required"));
         }
         for (name, value) in members {
-            let pointer = pointer_to(pointer, name);
+            let member = Place::Member(place, name);
             match self.properties.get(name) {
-                Some(property) => property.check(value, &pointer, errors),
-                None if self.open => {}
-                None => errors.push(FieldError {
-                    pointer,
-                    detail: "is not a known field".to_owned(),
-                }),
+                Some(property) => property.check_at(value, &member, errors),
+                None if self.open => {
+                    check_name(name, place, errors);
+                    check_names(value, &member, errors);
+                }
+                None => errors.push(|| FieldError::at(&member, "is not a known field")),
             }
         }
     }
@@ -283,9 +305,9 @@ mod tests {
     use serde_json::json;
 
     fn faults(schema: &Value, value: &Value) -> Vec<String> {
-        let mut errors = Vec::new();
-        JsonSchema::compile(schema, &Value::Null).check(value, "#", &mut errors);
-        errors.iter().map(ToString::to_string).collect()
+        let mut errors = FieldErrors::default();
+        JsonSchema::compile(schema, &Value::Null).check(value, &mut errors);
+        errors.listed().iter().map(ToString::to_string).collect()
     }
 
     #[test]

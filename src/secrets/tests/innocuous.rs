@@ -204,6 +204,7 @@ fn what_is_no_secret_is_not_refused() {
                 "config": {"id": text, "public_key": text, "signature": text, "next_page_token": text},
             });
             let found = look_through(&body).refused;
+            let found = found.listed();
             if !found.is_empty() {
                 wrong.push(format!("{text}: {found:?}"));
             }
@@ -268,6 +269,7 @@ fn what_only_has_to_do_with_secrets_is_not_refused() {
             let body =
                 json!({"config": {name: value}, "metadata": [{"name": name, "value": value}]});
             let found = look_through(&body).refused;
+            let found = found.listed();
             assert_eq!(found, [], "{name}: {value}");
         }
     }

@@ -125,7 +125,13 @@ async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
 async fn clients_that_stall_are_closed_and_others_are_served_meanwhile() {
     raise_descriptors();
     let database = TestDatabase::create(Backend::Sqlite).await;
-    let server = Server::start_ready(&database.url, &["--max-connections", "12000"]).await;
+    let more = [
+        "--max-connections",
+        "12000",
+        "--max-connections-per-address",
+        "12000",
+    ];
+    let server = Server::start_ready(&database.url, &more).await;
     let address = server.address;
     let mut idle = Vec::new();
     for _ in 0..usually_or_in_full(200, 10_000) {

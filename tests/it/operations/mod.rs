@@ -5,5 +5,7 @@ mod command_line;
 mod doctor;
 mod exposure;
 mod lifecycle;
+mod proxies;
 mod secrets_in_output;
+mod settings_bounds;
 mod tls;

@@ -116,7 +116,7 @@ fn a_file_that_never_ends_is_refused() {
     let output = binary::run(&["catalog", "import", "/dev/zero", "--database-url", &url]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && said.contains("larger than 64 MiB"),
+        !output.status.success() && said.contains("larger than 67108864 bytes"),
         "{said}"
     );
     assert!(!folder.path().join("test.db").exists());

@@ -2,9 +2,15 @@
 //!
 //! Nothing here knows of HTTP: `http::problem` is the one place that maps an [`Error`] to a response.
 
+mod field;
+mod place;
+
 use std::fmt;
 
 use sea_orm::DbErr;
+
+pub use field::{FieldError, FieldErrors};
+pub(crate) use place::Place;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +30,11 @@ pub enum Error {
     #[error("a foreign key is violated: {0}")]
     ForeignKey(DbErr),
     /// The request has invalid fields.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Invalid(Vec<FieldError>),
+    #[error("{0}")]
+    Invalid(FieldErrors),
     /// An all-or-nothing batch failed, for these reasons.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    BatchFailed(Vec<FieldError>),
+    #[error("{0}")]
+    BatchFailed(FieldErrors),
     /// The service is starting, and what it waits for.
     #[error("{0}")]
     Starting(&'static str),
@@ -45,6 +51,13 @@ pub enum Error {
     /// The database aborted the transaction because of a concurrent one. Retrying may succeed at once.
     #[error("aborted because of a concurrent transaction: {0}")]
     Contended(DbErr),
+    /// A concurrent transaction held a lock for longer than the lock timeout. It has been waited for, so
+    /// the request is not retried here.
+    #[error("locked by a concurrent transaction: {0}")]
+    Locked(DbErr),
+    /// A statement took longer than the statement timeout. The same request may never succeed.
+    #[error("a statement was cancelled: {0}")]
+    TooSlow(DbErr),
     /// The database is down or too busy. The same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),
@@ -54,16 +67,6 @@ pub enum Error {
     Randomness(getrandom::Error),
     #[error("{0}")]
     Database(DbErr),
-}
-
-/// One invalid field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{pointer}: {detail}")]
-pub struct FieldError {
-    /// A JSON pointer into the body as a URI fragment (`#/skill_names/0`), or a parameter's location and
-    /// name (`query/limit`, `path/id`).
-    pub pointer: String,
-    pub detail: String,
 }
 
 impl Error {
@@ -95,21 +98,12 @@ impl Error {
     }
 
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError {
+        let error = FieldError {
             pointer: pointer.into(),
             detail: detail.into(),
-        }])
+        };
+        Self::Invalid(vec![error].into())
     }
-}
-
-/// Appends a key to a JSON pointer (RFC 6901).
-pub(crate) fn pointer_to(parent: &str, key: &str) -> String {
-    let key = if key.contains(['~', '/']) {
-        &key.replace('~', "~0").replace('/', "~1")
-    } else {
-        key
-    };
-    [parent, "/", key].concat()
 }
 
 /// An error that may come from a dead connection, whatever its type.

@@ -1,0 +1,93 @@
+//! Bounds of settings and files. A number without a bound overflows somewhere, or means no limit when it
+//! is rounded.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    time::Duration,
+};
+
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// Parses a time limit. PostgreSQL takes whole milliseconds, and 0 would be no limit.
+///
+/// # Errors
+/// A text that is no duration from one millisecond to 24 hours.
+pub fn timeout(text: &str) -> Result<Duration, String> {
+    parse(text, SHORTEST, "1ms")
+}
+
+/// Parses a time that may be nothing.
+///
+/// # Errors
+/// A text that is no duration of at most 24 hours.
+pub fn delay(text: &str) -> Result<Duration, String> {
+    parse(text, Duration::ZERO, "0s")
+}
+
+fn parse(text: &str, shortest: Duration, name: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (shortest..=LONGEST).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("must be from {name} to 24h"))
+    }
+}
+
+/// Reads a file of at most so many bytes. A device, or a file named by mistake, may have no end.
+///
+/// # Errors
+/// A file that can't be read, or is larger.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    let length = file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(length).is_ok_and(|length| length <= max_bytes) {
+        Ok(bytes)
+    } else {
+        let cause = format!("it is larger than {max_bytes} bytes");
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, cause))
+    }
+}
+
+/// Reads a text of at most so many bytes.
+///
+/// # Errors
+/// As [`read`], or a file that is not UTF-8.
+pub fn read_to_string(path: &Path, max_bytes: u64) -> io::Result<String> {
+    let not_text = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    String::from_utf8(read(path, max_bytes)?).map_err(not_text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_is_never_nothing_and_never_without_end() {
+        for (text, parsed) in [
+            ("1ms", Some(Duration::from_millis(1))),
+            ("1500us", Some(Duration::from_micros(1500))),
+            ("24h", Some(LONGEST)),
+            ("0s", None),
+            ("500us", None),
+            ("999999ns", None),
+            ("24h 1ms", None),
+            ("584542046090y", None),
+            ("", None),
+            ("5", None),
+        ] {
+            assert_eq!(timeout(text).ok(), parsed, "{text}");
+        }
+        assert_eq!(delay("0s"), Ok(Duration::ZERO));
+        assert!(delay("25h").is_err());
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let error = read(Path::new("/dev/zero"), 1 << 20).expect_err("no end");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+}

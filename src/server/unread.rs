@@ -1,0 +1,177 @@
+//! HTTP/2 responses that their client does not read.
+//!
+//! hyper sends a response as far as the client's flow-control window allows, and keeps the rest for as
+//! long as the connection lives. With a window of 0, a client can have a hundred responses kept. So each
+//! stream runs inside [`StreamExecutor`], which ends it with a reset when its response does not move, and
+//! [`ResponseBody`] says how far the response has come.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::poll_fn;
+use hyper::{
+    body::{Body, Frame, SizeHint},
+    rt::Executor,
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{body::time_at_lowest_rate, timeouts::RequestGuard};
+
+tokio::task_local! {
+    /// The response of the stream that the current task runs.
+    static RESPONSE: Arc<ResponseProgress>;
+}
+
+/// The largest part of a response that is handed to hyper, in bytes: the default size of a frame.
+const MAX_PART: usize = 16 << 10;
+/// The first part. Each may be as large as all before it, so that little is held of what is not read.
+const FIRST_PART: usize = 1 << 10;
+
+/// How much of a response has been handed to hyper.
+#[derive(Debug, Default)]
+struct ResponseProgress {
+    started: OnceLock<Instant>,
+    bytes: AtomicUsize,
+}
+
+impl ResponseProgress {
+    /// When more must have been read; `None` before there is a response. hyper holds two parts of it:
+    /// one that waits for the window, and one that is being sent.
+    fn deadline(&self, timeout: Duration) -> Option<Instant> {
+        let handed_out = self.bytes.load(Ordering::Relaxed);
+        let read = handed_out.saturating_sub(2 * MAX_PART);
+        Some(*self.started.get()? + timeout + time_at_lowest_rate(read))
+    }
+}
+
+/// Runs the streams of HTTP/2 connections, each in a task of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamExecutor {
+    /// How long a response may remain unread, plus the time that what was read takes at the lowest rate.
+    pub(super) read_timeout: Duration,
+}
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        let response = Arc::<ResponseProgress>::default();
+        let until_unread = until_unread(stream, Arc::clone(&response), self.read_timeout);
+        tokio::spawn(RESPONSE.scope(response, until_unread));
+    }
+}
+
+/// Runs a stream to its end, or drops it, which resets it, at the deadline of its response.
+async fn until_unread(
+    stream: impl Future,
+    response: Arc<ResponseProgress>,
+    read_timeout: Duration,
+) {
+    let mut stream = pin!(stream);
+    let mut timer = None;
+    poll_fn(|cx| {
+        if stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        while let Some(deadline) = response.deadline(read_timeout) {
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if timer.is_elapsed() {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(cx));
+            if deadline <= Instant::now() {
+                tracing::debug!("a response was not read in time: its stream is reset");
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The body of a response. On HTTP/2 it is handed out in parts, so that what hyper holds of it can be
+/// counted as read, and its request is active until it is dropped.
+#[derive(Debug)]
+pub(super) struct ResponseBody<B> {
+    body: B,
+    /// What is left of the body's last frame.
+    rest: Bytes,
+    http2: Option<(Arc<ResponseProgress>, RequestGuard)>,
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn new(body: B, guard: RequestGuard) -> Self {
+        let response = RESPONSE.try_with(Arc::clone).ok();
+        if let Some(response) = &response {
+            response.started.get_or_init(Instant::now);
+        }
+        Self {
+            body,
+            rest: Bytes::new(),
+            http2: response.map(|response| (response, guard)),
+        }
+    }
+
+    /// The next part of what is left. It is copied, because a slice would keep the whole in memory.
+    fn next_part(&mut self, handed_out: usize) -> Bytes {
+        let size = handed_out.clamp(FIRST_PART, MAX_PART);
+        if self.rest.len() <= size {
+            return std::mem::take(&mut self.rest);
+        }
+        Bytes::copy_from_slice(&self.rest.split_to(size))
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        let Some((response, _)) = &this.http2 else {
+            return Pin::new(&mut this.body).poll_frame(cx);
+        };
+        let response = Arc::clone(response);
+        if this.rest.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)).map(|it| it.map(Frame::into_data))
+            {
+                Some(Ok(Ok(data))) => this.rest = data,
+                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let part = this.next_part(response.bytes.load(Ordering::Relaxed));
+        response.bytes.fetch_add(part.len(), Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let body = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower().saturating_add(rest));
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
+    }
+}
