@@ -6,6 +6,7 @@
 //! written by hand. May import the entities only. Start with `circles/dto.rs`, which declares two rows.
 
 mod insert;
+mod json;
 mod row;
 mod source;
 mod value;
@@ -15,19 +16,12 @@ use sea_orm::{
     QueryTrait, Select, Statement, Value, sea_query::Expr,
 };
 
-use serde::Serialize;
 use source::Cell;
 
 pub(crate) use insert::{insert_text, insert_values};
+pub(crate) use json::to_json;
 pub(crate) use row::{FromColumn, FromRow, row};
 pub(crate) use value::{FromField, Json, RawJson, Text, Timestamp};
-
-/// Writes JSON, to a buffer with this capacity: a buffer that has to grow is copied.
-pub(crate) fn to_json(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>, DbErr> {
-    let mut json = Vec::with_capacity(capacity);
-    sonic_rs::to_writer(&mut json, value).map_err(|error| DbErr::Json(error.to_string()))?;
-    Ok(json)
-}
 
 /// A query for the columns of `R` and nothing else.
 pub(crate) fn select_only<E: EntityTrait, R: FromRow<'static>>(query: Select<E>) -> Select<E> {
