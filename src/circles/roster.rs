@@ -74,8 +74,8 @@ fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) 
             nulls(circle_end.saturating_sub(member_end)),
         ];
         let members = by_name().join(JoinType::InnerJoin, circle::Relation::Member.def());
-        let members = rows::select_columns(which(with_agents(members)), member.concat());
-        let mut both = rows::select_columns(by_name(), circle.concat());
+        let members = rows::select_columns(which(with_agents(members)), &member.concat());
+        let mut both = rows::select_columns(by_name(), &circle.concat());
         QuerySelect::query(&mut both).union(UnionType::All, members.into_query());
         both
     })

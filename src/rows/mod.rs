@@ -25,11 +25,11 @@ pub(crate) use value::{FromField, Json, RawJson, Text, Timestamp};
 
 /// A query for the columns of `R` and nothing else.
 pub(crate) fn select_only<E: EntityTrait, R: FromRow<'static>>(query: Select<E>) -> Select<E> {
-    select_columns(query, R::columns())
+    select_columns(query, &R::columns())
 }
 
 /// A query for these columns and nothing else.
-pub(crate) fn select_columns<E: EntityTrait>(query: Select<E>, columns: Vec<String>) -> Select<E> {
+pub(crate) fn select_columns<E: EntityTrait>(query: Select<E>, columns: &[String]) -> Select<E> {
     query.select_only().expr(Expr::cust(columns.join(", ")))
 }
 
