@@ -107,8 +107,8 @@ impl Serialize for Price {
         const POINT: usize = 8;
         let (dollars, rest) = self.parts();
         let mut digits = *b"00000000.0000000000";
-        put(&mut digits[..POINT], dollars);
-        put(&mut digits[POINT + 1..], rest);
+        write_digits(&mut digits[..POINT], dollars);
+        write_digits(&mut digits[POINT + 1..], rest);
         let zeros = digits[..POINT - 1]
             .iter()
             .take_while(|digit| **digit == b'0');
@@ -117,8 +117,9 @@ impl Serialize for Price {
     }
 }
 
-/// Fills `digits` with a number, with leading zeros.
-fn put(digits: &mut [u8], mut number: i64) {
+/// Fills `digits` with a number that is not negative, with leading zeros.
+#[inline]
+pub fn write_digits(digits: &mut [u8], mut number: i64) {
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10).to_le_bytes()[0];
         number /= 10;

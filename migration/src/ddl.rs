@@ -1,6 +1,6 @@
 //! Column types and statements that mean the same on both databases, shared by the migrations.
 
-use sea_orm_migration::{prelude::*, schema};
+use sea_orm_migration::{prelude::*, schema, sea_orm::DbBackend};
 
 /// A JSON column that is never null; `empty` is `{}` or `[]`.
 pub(crate) fn json(name: &'static str, empty: &'static str) -> ColumnDef {
@@ -44,7 +44,7 @@ pub(crate) async fn run_on_postgres(
     statements: &[&str],
 ) -> Result<(), DbErr> {
     match manager.get_database_backend() {
-        sea_orm::DbBackend::Postgres => run(manager, statements).await,
+        DbBackend::Postgres => run(manager, statements).await,
         _ => Ok(()),
     }
 }
@@ -85,4 +85,12 @@ pub(crate) async fn drop_table(
     manager
         .drop_table(Table::drop().table(table).to_owned())
         .await
+}
+
+/// The current time, as the service stores it.
+pub(crate) fn now(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')",
+        _ => "now()",
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
-        let now = now(backend);
+        let now = ddl::now(backend);
         hold_writers(manager).await?;
         ddl::run(
             manager,
@@ -62,7 +62,7 @@ impl MigrationTrait for Migration {
             has_route("models"),
             has_route("other")
         );
-        let now = now(manager.get_database_backend());
+        let now = ddl::now(manager.get_database_backend());
         hold_writers(manager).await?;
         ddl::run(
             manager,
@@ -94,14 +94,6 @@ const INDEX_NAMES: &str =
 async fn hold_writers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let locks = ["LOCK TABLE circles, agents, providers, models IN SHARE ROW EXCLUSIVE MODE"];
     ddl::run_on_postgres(manager, &locks).await
-}
-
-/// The current time as the service stores it.
-fn now(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')",
-        _ => "now()",
-    }
 }
 
 fn audit(now: &str) -> String {

@@ -24,12 +24,11 @@ impl MigrationTrait for Migration {
 
 /// Marks or unmarks the models whose mark only the import would set. No roster shows the mark.
 async fn mark(manager: &SchemaManager<'_>, deprecated: bool) -> Result<(), DbErr> {
-    let (now, today) = match manager.get_database_backend() {
-        DbBackend::Sqlite => (
-            "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')",
-            "date('now')",
-        ),
-        _ => ("now()", "CAST(now() AT TIME ZONE 'UTC' AS date)"),
+    let backend = manager.get_database_backend();
+    let now = ddl::now(backend);
+    let today = match backend {
+        DbBackend::Sqlite => "date('now')",
+        _ => "CAST(now() AT TIME ZONE 'UTC' AS date)",
     };
     let update = format!(
         "UPDATE models SET is_deprecated = {deprecated}, revision = revision + 1, updated_at = {now} \

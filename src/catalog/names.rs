@@ -14,8 +14,8 @@ use regex::Regex;
 /// Routes that are neither the provider of their entries nor the start of its name.
 const OTHER_ROUTES: [(&str, &str); 2] = [("azure_text", "azure"), ("amazon_nova", "amazon-nova")];
 
-/// LiteLLM's ways to call Bedrock, between the route and the name of the model.
-const BEDROCK_WAYS: [&str; 3] = ["invoke/", "converse/", "claude_platform/"];
+/// The APIs of Bedrock, which LiteLLM's keys name between the route and the model.
+const BEDROCK_APIS: [&str; 3] = ["invoke/", "converse/", "claude_platform/"];
 
 /// How the keys begin that are for all models of some size.
 const PRICE_CLASSES: [&str; 2] = ["together-ai-", "fireworks-ai-"];
@@ -68,8 +68,12 @@ pub(super) fn read_key<'k>(provider: &str, key: &'k str) -> Named<'k> {
         };
         return Named::Price { model, part };
     }
-    let way = BEDROCK_WAYS.iter().find_map(|way| name.strip_prefix(way));
-    Named::Model(way.filter(|_| provider == "bedrock").unwrap_or(name))
+    let without_api = BEDROCK_APIS.iter().find_map(|api| name.strip_prefix(api));
+    Named::Model(
+        without_api
+            .filter(|_| provider == "bedrock")
+            .unwrap_or(name),
+    )
 }
 
 /// The key without the route of its provider. The route of `vertex_ai-anthropic_models` is `vertex_ai`.

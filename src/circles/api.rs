@@ -23,7 +23,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged, joined},
     revision::{Precondition, view_etag},
     rows::FromRow,
     sort::SortedRequest,
@@ -112,10 +112,9 @@ impl CirclesApi {
             let etag = view_etag(state.id, state.revision, &json);
             return Ok(CachedRoster::Whole(CachedBody::new(json, etag)));
         }
-        let if_none_match = headers
-            .get(header::IF_NONE_MATCH)
-            .and_then(|tags| tags.to_str().ok());
-        cache.get(db, circle_name.0, if_none_match).await
+        // A field that can't be read names no state, and the whole response is always right.
+        let if_none_match = joined(headers, &header::IF_NONE_MATCH).ok().flatten();
+        cache.get(db, circle_name.0, if_none_match.as_deref()).await
     }
 
     /// Update a circle

@@ -37,8 +37,8 @@ row! {
         /// Maximum number of active members; null for no limit.
         #[oai(nullable)]
         pub(crate) max_members: Option<i32>,
-        /// Further settings, as the runtime understands them. A text in `instructions` becomes part of
-        /// every member's prompt. No secrets.
+        /// Further settings, interpreted by the runtime. A string in `instructions` becomes part of every
+        /// member's prompt.
         pub(crate) settings: Json<'r, JsonObject>,
         /// What the members should know about the project. It becomes part of every member's prompt.
         #[oai(nullable)]

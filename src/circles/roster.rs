@@ -178,10 +178,8 @@ pub(super) async fn members_of(
     db: &impl ConnectionTrait,
     circles: &[QueryResult],
 ) -> Result<MembersOfCircles, Error> {
-    let ids = circles.iter().map(|row| row.try_get_by_index(0));
-    let ids = ids.collect::<Result<Vec<i64>, DbErr>>()?;
     let backend = db.get_database_backend();
-    let among = search::among(backend, member::Column::CircleId, ids);
+    let among = search::among(backend, member::Column::CircleId, rows::ids(circles)?);
     let statement = OF_CIRCLES.clone().filter(among).build(backend);
     let mut members: HashMap<i64, Vec<QueryResult>> = HashMap::new();
     for row in db.query_all_raw(statement).await? {

@@ -8,7 +8,6 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use sea_orm::DbErr;
 
 use super::{
     dto::{
@@ -23,7 +22,7 @@ use crate::{
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    rows::FromRow,
+    rows::{self, FromRow},
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -75,9 +74,7 @@ impl ConversationsApi {
         let page = queries::list(db, filter, with_last_message, page).await?;
         let mut participants = None;
         if included("participants") {
-            let ids = page.rows.iter().map(|row| row.try_get_by_index(0));
-            let ids = ids.collect::<Result<Vec<i64>, DbErr>>()?;
-            participants = Some(queries::participants_of(db, ids).await?);
+            participants = Some(queries::participants_of(db, rows::ids(&page.rows)?).await?);
         }
         Body::page(&page, |columns| {
             let mut conversation = ConversationRow::read(columns)?;

@@ -14,8 +14,8 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 use super::{Connections, Database, PoolCounters, Target, errors};
 
-/// How long the connection is waited for. Nothing but other probes uses it.
-const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait for the connection. Only other probes use it.
+const MAX_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A pool of one connection.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Probe {
         if target.is_in_memory() {
             return Ok(None);
         }
-        let timeout = settings.db_acquire_timeout.min(MAX_WAIT);
+        let timeout = settings.db_acquire_timeout.min(MAX_ACQUIRE_TIMEOUT);
         let settings = DatabaseSettings {
             db_acquire_timeout: timeout,
             ..settings.clone()

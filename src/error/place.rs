@@ -10,7 +10,7 @@ pub(crate) enum Place<'p> {
 }
 
 /// The longest pointer, in bytes. The fields that the description declares have far shorter ones.
-const MAX_LENGTH: usize = 2000;
+const MAX_POINTER_LENGTH: usize = 2000;
 
 /// The pointer of a place, or of the innermost parent whose pointer is not too long.
 pub(super) struct Pointer {
@@ -38,7 +38,7 @@ impl Place<'_> {
 
 impl Pointer {
     fn child(mut self, key: &str) -> Self {
-        self.is_whole &= self.text.len() + key.len() < MAX_LENGTH;
+        self.is_whole &= self.text.len() + key.len() < MAX_POINTER_LENGTH;
         if self.is_whole {
             push_key(&mut self.text, key);
         }
@@ -70,7 +70,7 @@ mod tests {
             Place::Member(&config, "a/b~c").pointer(),
             "#/config/a~1b~0c"
         );
-        let long = "x".repeat(MAX_LENGTH);
+        let long = "x".repeat(MAX_POINTER_LENGTH);
         let member = Place::Member(&config, &long);
         assert_eq!(Place::Item(&member, 3).pointer(), "#/config");
         assert!(!Place::Item(&member, 3).bounded_pointer().is_whole);

@@ -164,7 +164,7 @@ pub(crate) enum Layer {
     Model,
 }
 
-/// A problem that will affect whoever runs the circle.
+/// A problem of a circle or of one of its members.
 #[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
 pub struct Warning {
     /// The kind of problem, for programs.

@@ -35,14 +35,16 @@ static OF_CIRCLE: LazyLock<Sql> = LazyLock::new(|| {
         .join(JoinType::LeftJoin, active_members)
         .join(JoinType::LeftJoin, member::Relation::Agent.def());
     let query = rows::select_only::<_, CircleFacts<'_>>(circles);
-    Sql::of(|_| with_agents(rows::also_select::<_, MemberFacts<'_>>(query.clone())))
+    let query = with_agents(rows::also_select::<_, MemberFacts<'_>>(query));
+    Sql::of(|_| query.clone())
 });
 
 /// An agent by its id.
 static OF_AGENT: LazyLock<Sql> = LazyLock::new(|| {
     let id = agent::Column::Id.into_expr();
     let agents = agent::Entity::find_not_deleted().filter(id.eq(rows::parameter()));
-    Sql::of(|_| with_agents(agents.clone().select_only()))
+    let query = with_agents(agents.select_only());
+    Sql::of(|_| query.clone())
 });
 
 /// Selects the columns of agents, and of the models and providers of agents that have any.

@@ -193,6 +193,5 @@ pub(super) async fn lock_agents(
             Statement::from_sql_and_values(DbBackend::Postgres, LOCK_AGENTS_SQL, values);
         db.query_all_raw(statement).await?
     };
-    let ids = rows.iter().map(|row| row.try_get_by_index(0));
-    Ok(ids.collect::<Result<_, DbErr>>()?)
+    Ok(rows::ids(&rows)?.into_iter().collect())
 }

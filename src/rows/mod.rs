@@ -89,6 +89,11 @@ pub(crate) fn parameter() -> Expr {
     Expr::cust("$1")
 }
 
+/// The ids in rows whose first column is the id.
+pub(crate) fn ids(rows: &[QueryResult]) -> Result<Vec<i64>, DbErr> {
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
 /// A column, qualified by its table.
 pub(crate) fn qualified<E: EntityTrait>(column: E::Column) -> String {
     format!("{}.{}", E::default().table_name(), column.as_str())

@@ -7,7 +7,7 @@ use std::{borrow::Cow, cmp::Ordering};
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, ParseError, Timelike, Utc};
 use entity::{
-    price::Price,
+    price::{Price, write_digits},
     values::{AgentStatus, Author, CircleStatus, ConversationStatus, MemberRole, TurnStrategy},
 };
 use poem_openapi::{
@@ -152,26 +152,18 @@ fn put_time(shown: &mut [u8; 27], time: &DateTime<Utc>) -> Option<usize> {
     if year > 9999 || nanos >= 1_000_000_000 || !nanos.is_multiple_of(1_000) {
         return None;
     }
-    put::<4>(shown, 0, year);
-    put::<2>(shown, 5, time.month());
-    put::<2>(shown, 8, time.day());
-    put::<2>(shown, 11, time.hour());
-    put::<2>(shown, 14, time.minute());
-    put::<2>(shown, 17, time.second());
-    put::<6>(shown, 20, nanos / 1_000);
+    write_digits(&mut shown[0..4], year.into());
+    write_digits(&mut shown[5..7], time.month().into());
+    write_digits(&mut shown[8..10], time.day().into());
+    write_digits(&mut shown[11..13], time.hour().into());
+    write_digits(&mut shown[14..16], time.minute().into());
+    write_digits(&mut shown[17..19], time.second().into());
+    write_digits(&mut shown[20..26], (nanos / 1_000).into());
     Some(match nanos {
         0 => 19,
         _ if nanos.is_multiple_of(1_000_000) => 23,
         _ => 26,
     })
-}
-
-/// Writes a number with leading zeros.
-fn put<const DIGITS: usize>(shown: &mut [u8; 27], at: usize, mut number: u32) {
-    for index in (at..at + DIGITS).rev() {
-        shown[index] = b'0' + (number % 10).to_le_bytes()[0];
-        number /= 10;
-    }
 }
 
 /// Converts a field of an entity to a field of a response.

@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_hours(24);
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// Parses a time limit. PostgreSQL takes whole milliseconds, and 0 would be no limit.
 ///
 /// # Errors
 /// A text that is no duration from one millisecond to 24 hours.
 pub fn timeout(text: &str) -> Result<Duration, String> {
-    parse(text, SHORTEST, "1ms")
+    parse(text, MIN_TIMEOUT, "1ms")
 }
 
 /// Parses a time that may be nothing.
@@ -29,7 +29,7 @@ pub fn delay(text: &str) -> Result<Duration, String> {
 
 fn parse(text: &str, shortest: Duration, name: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if (shortest..=LONGEST).contains(&duration) {
+    if (shortest..=MAX_TIMEOUT).contains(&duration) {
         Ok(duration)
     } else {
         Err(format!("must be from {name} to 24h"))
@@ -70,7 +70,7 @@ mod tests {
         for (text, parsed) in [
             ("1ms", Some(Duration::from_millis(1))),
             ("1500us", Some(Duration::from_micros(1500))),
-            ("24h", Some(LONGEST)),
+            ("24h", Some(MAX_TIMEOUT)),
             ("0s", None),
             ("500us", None),
             ("999999ns", None),

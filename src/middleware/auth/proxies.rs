@@ -1,7 +1,7 @@
 //! Requests that come through a proxy.
 //!
-//! To a service without keys, a proxy on the same machine is a client of that machine, whoever sends it
-//! requests. What proxies add to a request gives them away.
+//! A service without keys serves the clients on its own machine. A proxy there is such a client, although its
+//! requests come from anywhere. The header fields that proxies add give them away.
 
 use poem::{
     Request,

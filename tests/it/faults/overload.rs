@@ -19,6 +19,7 @@ use test_support::{
     connect_to,
     faults::{percentile, report, usually_or_in_full},
     on_both_databases,
+    postgres::LimitedRole,
 };
 
 #[derive(Debug, Default)]
@@ -163,17 +164,9 @@ async fn requests_that_the_database_holds_up_do_not_pile_up() {
 async fn more_connections_than_postgresql_allows_are_done_without() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let direct = connect_to(&database.url).await;
-    let role = format!("narrow_{}", std::process::id());
-    let sql = format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'narrow' CONNECTION LIMIT 2; \
-         GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
-    );
-    direct.execute_unprepared(&sql).await.expect("a role");
-    let mut url = reqwest::Url::parse(&database.url).expect("a URL");
-    url.set_username(&role).expect("a user");
-    url.set_password(Some("narrow")).expect("a password");
+    let role = LimitedRole::create(&direct, &database.url).await;
 
-    let server = Server::start_ready(url.as_str(), &["--no-migrate"]).await;
+    let server = Server::start_ready(&role.url, &["--no-migrate"]).await;
     let (mut good, mut refused) = (0, 0);
     for _ in 0..usually_or_in_full(2, 10) {
         let mut requests = JoinSet::new();
@@ -191,8 +184,7 @@ async fn more_connections_than_postgresql_allows_are_done_without() {
     }
     assert!(good > 0);
     report("53300", &format!("{good} served, {refused} told 503"));
-    let sql = format!("ALTER ROLE {role} CONNECTION LIMIT -1");
-    direct.execute_unprepared(&sql).await.expect("more room");
+    role.lift_limit(&direct).await;
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let mut requests = JoinSet::new();
@@ -207,8 +199,7 @@ async fn more_connections_than_postgresql_allows_are_done_without() {
         assert!(Instant::now() < deadline, "{statuses:?}");
     }
     drop(server);
-    let sql = format!("DROP OWNED BY {role}; DROP ROLE {role}");
-    direct.execute_unprepared(&sql).await.expect("no role");
+    role.remove(&direct).await;
     direct.close().await.expect("closed");
     database.remove().await;
 }

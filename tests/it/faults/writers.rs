@@ -7,7 +7,9 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
-use test_support::{Backend, TestApp, TestDatabase, binary::Server, connect_to};
+use test_support::{
+    Backend, TestApp, TestDatabase, binary::Server, connect_to, postgres::LimitedRole,
+};
 
 const POOL: u32 = 8;
 const READS: [&str; 4] = ["/readyz", "/v1/circles", "/v1/agents", "/v1/providers"];
@@ -117,25 +119,16 @@ async fn it_is_ready_while_every_connection_is_in_use() {
 async fn it_is_ready_while_the_server_allows_no_more_connections() {
     let database = TestDatabase::create(Backend::Postgres).await;
     let direct = connect_to(&database.url).await;
-    let role = format!("few_{}", std::process::id());
-    let sql = format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2; \
-         GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
-    );
-    direct.execute_unprepared(&sql).await.expect("a role");
-    let mut url = reqwest::Url::parse(&database.url).expect("a URL");
-    url.set_username(&role).expect("a user");
-    url.set_password(Some("few")).expect("a password");
+    let role = LimitedRole::create(&direct, &database.url).await;
     let more = ["--no-migrate", "--db-pool-min", "2", "--db-pool-max", "2"];
-    let server = Server::start(url.as_str(), &more).await;
+    let server = Server::start(&role.url, &more).await;
     server.wait_for("/readyz", StatusCode::OK).await;
     for _ in 0..5 {
         server.get("/v1/circles").await.ok();
         server.get("/readyz").await.ok();
     }
     drop(server);
-    let sql = format!("DROP OWNED BY {role}; DROP ROLE {role}");
-    direct.execute_unprepared(&sql).await.expect("no role");
+    role.remove(&direct).await;
     direct.close().await.expect("closed");
     database.remove().await;
 }

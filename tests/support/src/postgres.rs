@@ -93,3 +93,40 @@ fn fresh_name() -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("circle_test_{}_{number}", std::process::id())
 }
+
+/// A role that may have two connections to a database and no more.
+#[derive(Debug)]
+pub struct LimitedRole {
+    name: String,
+    /// The URL of the database, with this role.
+    pub url: String,
+}
+
+impl LimitedRole {
+    /// `direct` is a connection to the database.
+    pub async fn create(direct: &DatabaseConnection, database_url: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("limited_{}_{number}", std::process::id());
+        let sql = format!(
+            "CREATE ROLE {name} LOGIN PASSWORD 'limited' CONNECTION LIMIT 2; \
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}"
+        );
+        direct.execute_unprepared(&sql).await.expect("a role");
+        let mut url = Url::parse(database_url).expect("a URL");
+        url.set_username(&name).expect("a user");
+        url.set_password(Some("limited")).expect("a password");
+        let url = url.to_string();
+        Self { name, url }
+    }
+
+    pub async fn lift_limit(&self, direct: &DatabaseConnection) {
+        let sql = format!("ALTER ROLE {} CONNECTION LIMIT -1", self.name);
+        direct.execute_unprepared(&sql).await.expect("no limit");
+    }
+
+    pub async fn remove(self, direct: &DatabaseConnection) {
+        let sql = format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name);
+        direct.execute_unprepared(&sql).await.expect("no role");
+    }
+}
