@@ -24,7 +24,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged, joined},
-    revision::{Precondition, view_etag},
+    revision::{Precondition, digest, view_etag},
     rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
@@ -109,7 +109,7 @@ impl CirclesApi {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
             let (json, state) = roster::load(db, &circle_name.0, true).await?;
-            let etag = view_etag(state.id, state.revision, &json);
+            let etag = view_etag(state.id, state.revision, digest(&json));
             return Ok(CachedRoster::Whole(CachedBody::new(json, etag)));
         }
         // A field that can't be read names no state, and the whole response is always right.
