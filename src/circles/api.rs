@@ -93,8 +93,8 @@ impl CirclesApi {
     ///
     /// Everything that a runtime needs to build a handle for each member: the agent's prompts and
     /// skills, its model and that model's provider. Members are ordered by role, leads first, and then
-    /// by the time they joined. The ETag changes exactly when the roster does. Fails with 404
-    /// `not_found` if there is no circle with this name.
+    /// by the time they joined. The ETag changes whenever the roster does, and when any model or
+    /// provider changes. Fails with 404 `not_found` if there is no circle with this name.
     #[oai(path = "/:circle_name", method = "get", operation_id = "get_circle")]
     async fn get_circle(
         &self,
