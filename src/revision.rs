@@ -1,12 +1,15 @@
 //! Revisions: how a client says which state of a resource its change starts from.
 
+use std::fmt::Display;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
-    agent, circle, conversation, member, model, provider, revision::Versioned, values::now,
+    agent, circle, conversation, member, model, provider,
+    revision::{Versioned, next_in_sql},
+    values::now,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, UpdateMany,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, UpdateMany, sea_query::Expr,
 };
 use sha2::{Digest, Sha256};
 
@@ -17,11 +20,15 @@ pub(crate) fn etag(id: i64, revision: i64) -> String {
     format!("\"{id}-{revision}\"")
 }
 
-/// The entity tag of a response that shows more than the revision covers: it also identifies the bytes. As
-/// a precondition it means the resource alone, like any other tag.
-pub(crate) fn view_etag(id: i64, revision: i64, body: impl AsRef<[u8]>) -> String {
-    let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]);
-    format!("\"{id}-{revision}-{digest}\"")
+/// The entity tag of a response that shows more than the revision covers, which `view` identifies. As a
+/// precondition it means the resource alone, like any other tag.
+pub(crate) fn view_etag(id: i64, revision: i64, view: impl Display) -> String {
+    format!("\"{id}-{revision}-{view}\"")
+}
+
+/// Identifies the bytes of a response.
+pub(crate) fn digest(body: impl AsRef<[u8]>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12])
 }
 
 /// A row that has an entity tag.
@@ -63,7 +70,7 @@ pub(crate) async fn update<E: Versioned>(
     let after = rows
         .set(changes)
         .col_expr(E::UPDATED_AT, Expr::value(now()))
-        .col_expr(E::REVISION, Expr::col(E::REVISION).add(1))
+        .col_expr(E::REVISION, next_in_sql(E::REVISION))
         .apply_if(precondition.revisions_of(id), |query, revisions| {
             query.filter(E::REVISION.is_in(revisions))
         })
@@ -154,7 +161,7 @@ mod tests {
             (Some("*"), true),
             (Some(tag.as_str()), true),
             (Some("\"7-2\", \"7-3\""), true),
-            (Some(view_etag(7, 3, "a body").as_str()), true),
+            (Some(view_etag(7, 3, digest("a body")).as_str()), true),
             (Some("\"7-2\""), false),
             (Some("\"8-3\""), false),
             (Some("W/\"7-3\""), false),

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
-//! membership in one circle. Apart from these there are API keys, audit entries and idempotency keys.
+//! membership in one circle. Apart from these there are API keys, audit entries, idempotency keys and the
+//! revision of the catalogue.
 //!
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
@@ -19,6 +20,7 @@
 pub mod agent;
 pub mod api_key;
 pub mod audit_entry;
+pub mod catalog_revision;
 pub mod circle;
 pub mod conversation;
 pub mod idempotency_key;

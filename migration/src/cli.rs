@@ -118,11 +118,13 @@ fn print_status(out: &mut impl Write, status: runner::Status) -> io::Result<()> 
     let runner::Status {
         applied,
         pending,
+        additive,
         unknown,
     } = status;
     for (word, names) in [
         ("applied", applied),
         ("pending", pending),
+        ("additive", additive),
         ("unknown", unknown),
     ] {
         for name in names {

@@ -79,48 +79,7 @@ impl MigrationTrait for Migration {
             let add = format!("ALTER TABLE {table} ADD COLUMN revision bigint NOT NULL DEFAULT 1");
             ddl::run(manager, &[&add]).await?;
         }
-        let dialect = Dialect::of(manager);
-        for Shown {
-            table,
-            columns,
-            circles,
-        } in SHOWN
-        {
-            let when = dialect.differs(columns);
-            let held = if table == "agents" { HOLD_MODEL } else { "" };
-            let bump = dialect.bump(circles);
-            let event = format!("UPDATE OF {} ON {table}", columns.join(", "));
-            dialect
-                .create(manager, table, &event, &when, held, &bump)
-                .await?;
-        }
-        let circle = |row: &str| dialect.bump(&format!("SELECT {row}.circle_id"));
-        let changed = dialect.differs(&MEMBER_COLUMNS);
-        let event = format!("UPDATE OF {} ON members", MEMBER_COLUMNS.join(", "));
-        let when = format!("(OLD.is_active OR NEW.is_active) AND ({changed})");
-        dialect
-            .create(manager, "members_update", &event, &when, "", &circle("NEW"))
-            .await?;
-        dialect
-            .create(
-                manager,
-                "members_insert",
-                "INSERT ON members",
-                "NEW.is_active",
-                "",
-                &circle("NEW"),
-            )
-            .await?;
-        dialect
-            .create(
-                manager,
-                "members_delete",
-                "DELETE ON members",
-                "OLD.is_active",
-                "",
-                &circle("OLD"),
-            )
-            .await
+        create_triggers(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -141,6 +100,52 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
+}
+
+/// Creates the triggers that maintain the revisions of circles.
+pub(crate) async fn create_triggers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let dialect = Dialect::of(manager);
+    for Shown {
+        table,
+        columns,
+        circles,
+    } in SHOWN
+    {
+        let when = dialect.differs(columns);
+        let held = if table == "agents" { HOLD_MODEL } else { "" };
+        let bump = dialect.bump(circles);
+        let event = format!("UPDATE OF {} ON {table}", columns.join(", "));
+        dialect
+            .create(manager, table, &event, &when, held, &bump)
+            .await?;
+    }
+    let circle = |row: &str| dialect.bump(&format!("SELECT {row}.circle_id"));
+    let changed = dialect.differs(&MEMBER_COLUMNS);
+    let event = format!("UPDATE OF {} ON members", MEMBER_COLUMNS.join(", "));
+    let when = format!("(OLD.is_active OR NEW.is_active) AND ({changed})");
+    dialect
+        .create(manager, "members_update", &event, &when, "", &circle("NEW"))
+        .await?;
+    dialect
+        .create(
+            manager,
+            "members_insert",
+            "INSERT ON members",
+            "NEW.is_active",
+            "",
+            &circle("NEW"),
+        )
+        .await?;
+    dialect
+        .create(
+            manager,
+            "members_delete",
+            "DELETE ON members",
+            "OLD.is_active",
+            "",
+            &circle("OLD"),
+        )
+        .await
 }
 
 /// Locks an agent's new model and the model's provider against concurrent changes.

@@ -34,10 +34,7 @@ impl MigrationTrait for Migration {
             ],
         )
         .await?;
-        for trigger in triggers() {
-            trigger.replace(manager, trigger.counted).await?;
-        }
-        follow_moves(manager).await
+        count_in_triggers(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -55,6 +52,14 @@ impl MigrationTrait for Migration {
         }
         ddl::run(manager, &["ALTER TABLE circles DROP COLUMN member_count"]).await
     }
+}
+
+/// Makes the triggers maintain the count.
+pub(crate) async fn count_in_triggers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    for trigger in triggers() {
+        trigger.replace(manager, trigger.counted).await?;
+    }
+    follow_moves(manager).await
 }
 
 /// Locks out writers: a concurrent addition would fire the old triggers after the members were counted.

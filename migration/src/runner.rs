@@ -26,6 +26,11 @@ const LOCK_KEY: i64 = 0x63_69_72_63_6c_65;
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// The end of the name of a migration that only adds what earlier releases need not know: tables, indexes, and
+/// columns that are null or have a default, which no trigger of theirs misses. Instances of the release before
+/// stay ready on such a schema, so an upgrade needs no pause.
+const ADDITIVE: &str = "_additive";
+
 /// Why the schema could not be migrated, or is not current.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
@@ -47,6 +52,8 @@ pub enum MigrateError {
 pub struct Status {
     pub applied: Vec<String>,
     pub pending: Vec<String>,
+    /// Applied by a later release, and harmless to this one: their names end in [`ADDITIVE`].
+    pub additive: Vec<String>,
     /// Applied, but unknown to this program.
     pub unknown: Vec<String>,
 }
@@ -85,13 +92,14 @@ pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Status, DbErr> {
         .iter()
         .cloned()
         .partition(|name| recorded.contains(name));
-    let unknown = recorded
+    let (additive, unknown) = recorded
         .into_iter()
         .filter(|name| !known.contains(name))
-        .collect();
+        .partition(|name| name.ends_with(ADDITIVE));
     Ok(Status {
         applied,
         pending,
+        additive,
         unknown,
     })
 }
@@ -236,13 +244,17 @@ async fn try_step(
 }
 
 fn next(status: &Status, direction: Direction) -> Result<Option<String>, MigrateError> {
-    if !status.unknown.is_empty() {
-        return Err(MigrateError::Newer(status.unknown.clone()));
+    let next = match direction {
+        Direction::Up => status.pending.first(),
+        Direction::Down => status.applied.last(),
+    };
+    // The order of migrations is that of the release that knows them all.
+    let has_later = next.is_some() && !status.additive.is_empty();
+    if has_later || !status.unknown.is_empty() {
+        let later = [&status.additive[..], &status.unknown[..]].concat();
+        return Err(MigrateError::Newer(later));
     }
-    Ok(match direction {
-        Direction::Up => status.pending.first().cloned(),
-        Direction::Down => status.applied.last().cloned(),
-    })
+    Ok(next.cloned())
 }
 
 /// Begins the only write transaction of any migrator. It polls for the lock: waiting for it inside

@@ -4,13 +4,10 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use entity::{agent, circle, member};
+use entity::{agent, circle, member, revision::next_in_sql};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType,
+    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait,
 };
 
 use super::dto::Agent;
@@ -171,7 +168,7 @@ pub(crate) async fn delete(
         .set(members::queries::ended())
         .col_expr(
             member::Column::Revision,
-            Expr::col(member::Column::Revision).add(1),
+            next_in_sql(member::Column::Revision),
         )
         .filter(member::Column::AgentId.eq(id))
         .filter(member::Entity::active())

@@ -24,7 +24,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged, joined},
-    revision::{Precondition, view_etag},
+    revision::{Precondition, digest, view_etag},
     rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
@@ -93,8 +93,8 @@ impl CirclesApi {
     ///
     /// Everything that a runtime needs to build a handle for each member: the agent's prompts and
     /// skills, its model and that model's provider. Members are ordered by role, leads first, and then
-    /// by the time they joined. The ETag changes exactly when the roster does. Fails with 404
-    /// `not_found` if there is no circle with this name.
+    /// by the time they joined. The ETag changes whenever the roster does, and when any model or
+    /// provider changes. Fails with 404 `not_found` if there is no circle with this name.
     #[oai(path = "/:circle_name", method = "get", operation_id = "get_circle")]
     async fn get_circle(
         &self,
@@ -109,7 +109,7 @@ impl CirclesApi {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
             let (json, state) = roster::load(db, &circle_name.0, true).await?;
-            let etag = view_etag(state.id, state.revision, &json);
+            let etag = view_etag(state.id, state.revision, digest(&json));
             return Ok(CachedRoster::Whole(CachedBody::new(json, etag)));
         }
         // A field that can't be read names no state, and the whole response is always right.

@@ -11,10 +11,10 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entity::{agent, circle, member, model};
+use entity::{agent, catalog_revision, circle, member, model};
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait, Select, sea_query::UnionType,
+    ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, JoinType, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select, sea_query::UnionType,
 };
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    revision::etag,
+    revision::view_etag,
     rows::{self, Columns, FromRow, Sql},
     search,
 };
@@ -31,18 +31,44 @@ use crate::{
 /// The usual size of a member in JSON.
 const BYTES_A_MEMBER: usize = 1 << 11;
 
-/// Identifies the content of a roster, which changes only with the circle's revision.
+/// Identifies the content of a roster, which changes only with one of the two revisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RosterState {
     pub(super) id: i64,
+    /// The revision of the circle, which grows with changes of its members and their agents too.
     pub(super) revision: i64,
+    /// The revision of all models and providers.
+    catalog_revision: i64,
 }
 
 impl RosterState {
+    /// Reads the columns of [`STATE_COLUMNS`].
+    fn read(columns: &mut Columns<'_>) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: columns.next()?,
+            revision: columns.next()?,
+            catalog_revision: columns.next()?,
+        })
+    }
+
     pub(super) fn etag(self) -> String {
-        etag(self.id, self.revision)
+        view_etag(self.id, self.revision, self.catalog_revision)
     }
 }
+
+/// The columns of a roster's state, which are not shown.
+static STATE_COLUMNS: LazyLock<[String; 3]> = LazyLock::new(|| {
+    [
+        rows::qualified::<circle::Entity>(circle::Column::Id),
+        rows::qualified::<circle::Entity>(circle::Column::Revision),
+        format!(
+            "(SELECT {} FROM {} WHERE {} = 1)",
+            catalog_revision::Column::Revision.as_str(),
+            catalog_revision::Entity.table_name(),
+            catalog_revision::Column::Id.as_str(),
+        ),
+    ]
+});
 
 /// Joins the agents of members, and the models and providers of agents that have any.
 fn with_agents<E: EntityTrait>(members: Select<E>) -> Select<E> {
@@ -81,12 +107,9 @@ fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) 
     })
 }
 
-/// The columns of the circle, and its revision, which is not shown.
-static CIRCLE_COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut columns = CircleRow::columns();
-    columns.push(rows::qualified::<circle::Entity>(circle::Column::Revision));
-    columns
-});
+/// The columns of the roster's state and of the circle.
+static CIRCLE_COLUMNS: LazyLock<Vec<String>> =
+    LazyLock::new(|| [&STATE_COLUMNS[..], &CircleRow::columns()].concat());
 
 /// The position of the first column of a member. PostgreSQL needs one type for each column, so there the columns
 /// of members follow those of the circle. SQLite takes time for each column of a row, so there they share columns.
@@ -111,11 +134,8 @@ pub(super) async fn load(
     let mut rows = statement.find(db, name).await?;
     let circle = take_circle(&mut rows)?.ok_or_else(|| unknown(name))?;
     let columns = &mut Columns::from(&circle, 1);
+    let state = RosterState::read(columns)?;
     let mut roster = CircleRow::read(columns)?;
-    let state = RosterState {
-        id: roster.id,
-        revision: columns.next()?,
-    };
     roster.members = Some(in_order(&rows, first_of_member(db.get_database_backend()))?);
     let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.len() + 1))?;
     Ok((json, state))
@@ -147,20 +167,14 @@ fn in_order(rows: &[QueryResult], first: usize) -> Result<Vec<RosterMember<'_>>,
     Ok(members)
 }
 
-static STATE: LazyLock<Sql> = LazyLock::new(|| {
-    let columns = [circle::Column::Id, circle::Column::Revision];
-    Sql::of(|_| by_name().select_only().columns(columns))
-});
+static STATE: LazyLock<Sql> =
+    LazyLock::new(|| Sql::of(|_| rows::select_columns(by_name(), &*STATE_COLUMNS)));
 
-/// The state of a circle's roster, read from the circle's row alone. A cached roster costs no more than this.
+/// The state of a circle's roster, read from two rows. A cached roster costs no more than this.
 pub(super) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<RosterState, Error> {
     let row = STATE.find_one(db, name).await?;
     let row = row.ok_or_else(|| unknown(name))?;
-    let columns = &mut Columns::of(&row);
-    Ok(RosterState {
-        id: columns.next()?,
-        revision: columns.next()?,
-    })
+    Ok(RosterState::read(&mut Columns::of(&row))?)
 }
 
 static OF_CIRCLES: LazyLock<Select<member::Entity>> = LazyLock::new(|| {

@@ -19,6 +19,7 @@ pub(super) async fn check(db: &Connections, report: &mut Report) -> SchemaState 
     let runner::Status {
         applied,
         pending,
+        additive,
         unknown,
     } = match runner::status(db).await {
         Ok(status) => status,
@@ -43,9 +44,10 @@ pub(super) async fn check(db: &Connections, report: &mut Report) -> SchemaState 
         return SchemaState::Newer;
     }
     if pending.is_empty() {
+        let migrations = applied.len() + additive.len();
         report.ok(
             SUBJECT,
-            format_args!("is current, with {} migrations", applied.len()),
+            format_args!("is current, with {migrations} migrations"),
         );
         return SchemaState::Current;
     }

@@ -11,7 +11,7 @@ use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, Statement,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
     sea_query::OnConflict,
 };
 
@@ -27,9 +27,9 @@ use crate::{
 /// What [`add`] does, as one statement for PostgreSQL. `$1` is the agent's id, `$2` the circle's name, and
 /// the values of the member and of its audit entry follow.
 ///
-/// The agent, its model and its provider are locked before the circle, as everywhere: `circle` counts
-/// `model` only to be evaluated after it. `member_count` is read from the locked row, which PostgreSQL
-/// reads again after a wait, so the last place is given away once.
+/// The agent is locked before the circle, as everywhere: `circle` counts `agent` only to be evaluated after
+/// it. `member_count` is read from the locked row, which PostgreSQL reads again after a wait, so the last
+/// place is given away once.
 ///
 /// The comparison of timestamps guards against a pooled connection that is still inside a transaction:
 /// there `now()` is older than `statement_timestamp()`. The statement then inserts nothing, and the caller
@@ -43,15 +43,12 @@ static ADD_MEMBER_SQL: LazyLock<String> = LazyLock::new(|| {
     let columns = columns.join(", ");
     format!(
         "WITH agent AS (
-            SELECT model_id FROM agents WHERE id = $1 AND is_active FOR SHARE
-        ), model AS (
-            SELECT models.id FROM models JOIN providers ON providers.id = models.provider_id
-            WHERE models.id = (SELECT model_id FROM agent) FOR SHARE
+            SELECT id FROM agents WHERE id = $1 AND is_active FOR SHARE
         ), circle AS (
             SELECT id FROM circles
             WHERE name = $2 AND is_active
                 AND (max_members IS NULL OR member_count < max_members)
-                AND (SELECT count(*) FROM model) >= 0
+                AND (SELECT count(*) FROM agent) >= 0
                 AND statement_timestamp() - now() < interval '100 ms'
             FOR UPDATE
         ), made AS (
@@ -161,37 +158,19 @@ async fn insert(
     Ok(inserted.into_iter().next())
 }
 
-/// Locks agents with their models and providers, which the roster shows, and returns which of the agents
-/// exist. SQLite has one writer anyway.
+/// Locks agents, and returns which of them exist. SQLite has one writer anyway.
 pub(super) async fn lock_agents(
     db: &impl ConnectionTrait,
     ids: &[i64],
 ) -> Result<HashSet<i64>, Error> {
-    /// In the order of ids, so that concurrent transactions never wait for each other in a circle.
-    const LOCK_AGENTS_SQL: &str = "
-        WITH agent AS MATERIALIZED (
-            SELECT id, model_id FROM agents
-            WHERE id = ANY(CAST($1 AS bigint[])) AND is_active
-            ORDER BY id FOR SHARE
-        ), model AS MATERIALIZED (
-            SELECT models.id FROM models JOIN providers ON providers.id = models.provider_id
-            WHERE models.id IN (SELECT model_id FROM agent)
-            ORDER BY models.id FOR SHARE
-        )
-        SELECT agent.id FROM agent, (SELECT count(*) FROM model) AS locked";
-    let rows = if db.get_database_backend() == DbBackend::Sqlite {
-        let existing = agent::Entity::find()
-            .select_only()
-            .column(agent::Column::Id)
-            .filter(agent::Column::Id.is_in(ids.iter().copied()))
-            .filter(agent::Entity::not_deleted());
-        db.query_all(&existing.into_query()).await?
-    } else {
-        let ids = search::list_of_ids(DbBackend::Postgres, ids.iter().copied());
-        let values = [ids.into()];
-        let statement =
-            Statement::from_sql_and_values(DbBackend::Postgres, LOCK_AGENTS_SQL, values);
-        db.query_all_raw(statement).await?
-    };
+    let backend = db.get_database_backend();
+    // In the order of ids, so that concurrent transactions never wait for each other in a circle.
+    let existing = agent::Entity::find_not_deleted()
+        .select_only()
+        .column(agent::Column::Id)
+        .filter(search::among(backend, agent::Column::Id, ids.to_vec()))
+        .order_by_asc(agent::Column::Id)
+        .lock_shared();
+    let rows = db.query_all(&existing.into_query()).await?;
     Ok(rows::ids(&rows)?.into_iter().collect())
 }

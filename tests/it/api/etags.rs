@@ -32,6 +32,11 @@ async fn one_of_everything(app: &TestApp) -> Vec<(String, Value)> {
     ]
 }
 
+/// The state of the resource in its tag. The tag of a roster goes on with the state of the catalogue.
+fn state_of(tag: &str) -> Vec<&str> {
+    tag.trim_matches('"').split('-').take(2).collect()
+}
+
 #[tokio::test]
 async fn a_thing_that_has_not_changed_is_not_sent_again() {
     on_both(async |app| {
@@ -56,7 +61,11 @@ async fn a_thing_that_has_not_changed_is_not_sent_again() {
             assert_ne!(new_tag, tag, "{path}");
             patched.ok();
             let changed = app.get_if_none_match(&path, &tag).await;
-            assert_eq!(changed.header("etag"), new_tag, "{path}");
+            assert_eq!(
+                state_of(changed.header("etag")),
+                state_of(&new_tag),
+                "{path}"
+            );
             changed.ok();
             assert_eq!(
                 app.patch(&path, &json!({})).await.header("etag"),
@@ -96,7 +105,7 @@ async fn a_change_from_an_old_state_is_refused_and_changes_nothing() {
                 answer.problem(412, "precondition_failed");
             }
             let now = app.get(&path).await;
-            assert_eq!(now.header("etag"), new);
+            assert_eq!(state_of(now.header("etag")), state_of(&new));
             assert_eq!(now.ok()["updated_at"], body["updated_at"]);
             app.patch_if_match(&path, "*", json!({})).await.ok();
         }

@@ -45,8 +45,8 @@ fn short_lock_timeout(settings: &mut migration::settings::DatabaseSettings) {
 }
 
 #[tokio::test]
-async fn a_member_is_not_added_while_its_model_is_locked_and_the_client_may_retry() {
-    let lock = "SELECT id FROM models FOR UPDATE";
+async fn a_member_is_not_added_while_its_agent_is_locked_and_the_client_may_retry() {
+    let lock = "SELECT id FROM agents FOR UPDATE";
     while_locked(lock, short_lock_timeout, async |app| {
         // In one statement, in a transaction, and with others.
         for (path, key, body) in [
@@ -70,6 +70,16 @@ async fn a_member_is_not_added_while_its_model_is_locked_and_the_client_may_retr
             let elapsed = started.elapsed();
             assert!(elapsed < 5 * LOCK_TIMEOUT, "{path}: {elapsed:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_is_added_while_its_model_changes() {
+    let lock = "UPDATE models SET model_alias = 'new'";
+    while_locked(lock, short_lock_timeout, async |app| {
+        let agent = app.an_agent_on("Bob", 1).await;
+        app.a_member("team", agent).await;
     })
     .await;
 }

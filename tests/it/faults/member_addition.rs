@@ -60,7 +60,7 @@ async fn an_addition_to_postgresql_is_one_statement_with_its_audit_entry() {
         assert_eq!(entries.len(), 3);
         let shape = |entry: &Value| {
             let mut entry = entry.clone();
-            for differs in ["id", "at", "resource_id", "name", "request_id"] {
+            for differs in ["id", "at", "resource_id", "name", "revision", "request_id"] {
                 let value = entry.as_object_mut().expect("an object").remove(differs);
                 assert!(value.is_some_and(|value| !value.is_null()), "{differs}");
             }

@@ -14,6 +14,7 @@ mod locks;
 mod log_output;
 mod member_addition;
 mod overload;
+mod restored_backups;
 mod shutdown;
 mod silent_database;
 mod sqlite;

@@ -4,9 +4,10 @@ use circle_registry::app::{Application, StartError};
 use entity::circle;
 use migration::runner::{self, MigrateError};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
+use serde_json::json;
 
 use super::{insert_rows, read_rows};
-use test_support::{Backend, TestDatabase, connect_to, on_both_databases};
+use test_support::{Backend, TestApp, TestDatabase, connect_to, on_both_databases};
 
 #[tokio::test]
 async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
@@ -174,6 +175,59 @@ async fn a_schema_newer_than_the_program_is_refused() {
         }
         assert!(matches!(runner::down(&db, None).await, Err(MigrateError::Newer(_))));
         db.close().await.expect("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_stays_ready_when_a_later_release_adds_to_the_schema_and_only_then() {
+    on_both_databases(async |database| {
+        let app = TestApp::start(database.backend, database.settings()).await;
+        let db = connect_to(&database.url).await;
+        let agent = app.an_agent("Ada").await;
+        app.a_circle("team").await;
+        let record = async |name: &str| {
+            let sql =
+                format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 0)");
+            db.execute_unprepared(&sql)
+                .await
+                .expect("a later migration");
+        };
+        for sql in [
+            "CREATE TABLE later (id bigint PRIMARY KEY, agent_id bigint REFERENCES agents (id))",
+            "ALTER TABLE agents ADD COLUMN later text",
+            "ALTER TABLE members ADD COLUMN later bigint NOT NULL DEFAULT 7",
+            "CREATE INDEX later_index ON circles (description)",
+        ] {
+            db.execute_unprepared(sql).await.expect(sql);
+        }
+        record("m29990101_000001_add_later_additive").await;
+        assert_eq!(app.get("/readyz").await.status, 200);
+        app.a_member("team", agent).await;
+        app.patch("/v1/agents/1", &json!({"role": "tester"}))
+            .await
+            .ok();
+        assert_eq!(app.get("/v1/circles/team").await.ok()["member_count"], 1);
+        assert_eq!(app.get("/v1/agents?include=model").await.status, 200);
+        let mut settings = database.settings();
+        settings.server.no_migrate = true;
+        TestApp::start(database.backend, settings)
+            .await
+            .stop()
+            .await;
+        TestApp::start(database.backend, database.settings())
+            .await
+            .stop()
+            .await;
+        for name in [None, Some(1)] {
+            let down = runner::down(&db, name).await;
+            assert!(matches!(down, Err(MigrateError::Newer(_))), "{down:?}");
+        }
+
+        record("m29990101_000002_change").await;
+        app.get("/readyz").await.problem(503, "schema_not_current");
+        db.close().await.expect("closed");
+        app.stop().await;
     })
     .await;
 }

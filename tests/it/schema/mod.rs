@@ -2,6 +2,7 @@
 
 mod concurrent_migrators;
 mod constraints;
+mod fan_out;
 mod imported_models;
 mod indexes;
 mod migrations;

@@ -176,6 +176,15 @@ pub fn free_port() -> u16 {
 }
 
 /// The folder of the newest installed server.
+/// Runs one of PostgreSQL's programs.
+pub fn run_tool(program: &str, arguments: &[&str]) {
+    let program = find_binaries().expect(HELP).join(program);
+    let output = Command::new(&program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}; {HELP}", program.display()));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", program.display());
+}
+
 fn find_binaries() -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
@@ -189,9 +198,12 @@ fn find_binaries() -> Option<PathBuf> {
         found.sort();
         places.extend(found.into_iter().rev());
     }
-    places
+    let server = places
         .into_iter()
-        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
+        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())?
+        .join("postgres");
+    // A link to the server need not stand beside the other programs.
+    Some(fs::canonicalize(server).ok()?.parent()?.to_owned())
 }
 
 /// PostgreSQL refuses to run as root. If the tests do, this gives the folder to the user `postgres`, and

@@ -14,7 +14,8 @@ pub(super) struct Step {
     pub(super) operation: &'static str,
     pub(super) path: &'static str,
     pub(super) body: Option<Value>,
-    /// The entries that it records, as `action resource name fields revision`.
+    /// The entries that it records, as `action resource name fields revision`. A revision is `+`, which means
+    /// greater than the one before.
     pub(super) entries: &'static [&'static str],
     pub(super) refused_path: &'static str,
     pub(super) refused_body: Option<Value>,
@@ -88,40 +89,40 @@ fn in_the_catalogue() -> Vec<Step> {
             "create_provider",
             "/v1/providers",
             json!({"name": "p", "api_type": "openai", "config": anything, "display_name": CANARY}),
-            &["create provider p - 1"],
+            &["create provider p - +"],
         ),
         step(
             "update_provider",
             "/v1/providers/1",
             json!({"config": anything, "base_url": format!("https://{CANARY}.example")}),
-            &["update provider p base_url,config 2"],
+            &["update provider p base_url,config +"],
         )
         .refused_at("/v1/providers/99"),
         step(
             "create_model",
             "/v1/models",
             json!({"provider_id": 1, "model_name": "m"}),
-            &["create model m - 1"],
+            &["create model m - +"],
         ),
         step(
             "update_model",
             "/v1/models/1",
             json!({"mode": CANARY, "input_price": "3.25"}),
-            &["update model m mode,input_price 2"],
+            &["update model m mode,input_price +"],
         )
         .refused_at("/v1/models/99"),
         step(
             "create_agent",
             "/v1/agents",
             json!({"name": "Ada", "model_id": 1, "system_prompt": CANARY}),
-            &["create agent Ada - 1"],
+            &["create agent Ada - +"],
         )
         .refused_with(json!({"name": "Eve", "model_id": 99})),
         step(
             "update_agent",
             "/v1/agents/1",
             json!({"base_prompt": CANARY, "metadata": anything, "skill_names": [CANARY]}),
-            &["update agent Ada base_prompt,skill_names,metadata 2"],
+            &["update agent Ada base_prompt,skill_names,metadata +"],
         )
         .refused_at("/v1/agents/99"),
     ]
@@ -134,27 +135,27 @@ fn with_circles() -> Vec<Step> {
             "create_circle",
             "/v1/circles",
             json!({"name": "team", "description": CANARY}),
-            &["create circle team - 1"],
+            &["create circle team - +"],
         ),
         step(
             "update_circle",
             "/v1/circles/team",
             json!({"settings": anything}),
-            &["update circle team settings 2"],
+            &["update circle team settings +"],
         )
         .refused_at("/v1/circles/nobody"),
         step(
             "start_circle",
             "/v1/circles/team/start",
             None,
-            &["start circle team status,started_at 3"],
+            &["start circle team status,started_at +"],
         )
         .refused_at("/v1/circles/nobody/start"),
         step(
             "stop_circle",
             "/v1/circles/team/stop",
             None,
-            &["stop circle team status,stopped_at 4"],
+            &["stop circle team status,stopped_at +"],
         )
         .refused_at("/v1/circles/nobody/stop"),
     ]
@@ -167,36 +168,36 @@ fn with_members() -> Vec<Step> {
             "add_member",
             MEMBERS,
             json!({"agent_id": 1, "permissions": anything}),
-            &["create member team/1 - 1"],
+            &["create member team/1 - +"],
         ),
         step(
             "update_member",
             MEMBER,
             json!({"competencies": [CANARY], "role": "lead"}),
-            &["update member team/1 role,competencies 2"],
+            &["update member team/1 role,competencies +"],
         )
         .refused_at("/v1/circles/team/members/99"),
         step(
             "batch_members",
             "/v1/circles/team/members:batch",
             json!({"operations": [{"op": "update", "agent_id": 1, "role": "member", "can_review": [CANARY]}]}),
-            &["update member team/1 role,can_review 3"],
+            &["update member team/1 role,can_review +"],
         )
         .refused_with(json!({"operations": [{"op": "remove", "agent_id": 99}]})),
         step(
             "replace_members",
             MEMBERS,
             json!({"members": []}),
-            &["delete member team/1 - 4"],
+            &["delete member team/1 - +"],
         )
         .refused_with(json!({"members": [{"agent_id": 99}]})),
         step(
             "add_member",
             MEMBERS,
             json!({"agent_id": 1}),
-            &["restore member team/1 - 5"],
+            &["restore member team/1 - +"],
         ),
-        step("remove_member", MEMBER, None, &["delete member team/1 - 6"]),
+        step("remove_member", MEMBER, None, &["delete member team/1 - +"]),
     ]
 }
 
@@ -206,14 +207,14 @@ fn in_conversations() -> Vec<Step> {
             "create_conversation",
             "/v1/conversations",
             json!({"topic": CANARY, "initial_prompt": CANARY}),
-            &["create conversation - - 1"],
+            &["create conversation - - +"],
         )
         .refused_with(json!({"topic": CANARY, "circle": "nobody"})),
         step(
             "update_conversation",
             CONVERSATION,
             json!({"summary": CANARY}),
-            &["update conversation - summary 2"],
+            &["update conversation - summary +"],
         )
         .refused_at("/v1/conversations/99"),
         step(
@@ -250,37 +251,37 @@ fn in_the_end() -> Vec<Step> {
             "add_member",
             MEMBERS,
             json!({"agent_id": 1}),
-            &["restore member team/1 - 7"],
+            &["restore member team/1 - +"],
         ),
         step(
             "delete_agent",
             "/v1/agents/1",
             None,
-            &["delete agent Ada - 3", "delete member team/1 - 8"],
+            &["delete agent Ada - +", "delete member team/1 - +"],
         ),
         step(
             "restore_agent",
             "/v1/agents/1/restore",
             None,
-            &["restore agent Ada - 4"],
+            &["restore agent Ada - +"],
         ),
         step(
             "delete_circle",
             "/v1/circles/team",
             None,
-            &["delete circle team status 13"],
+            &["delete circle team status +"],
         ),
         step(
             "restore_circle",
             "/v1/circles/team/restore",
             None,
-            &["restore circle team - 14"],
+            &["restore circle team - +"],
         ),
         step(
             "update_agent",
             "/v1/agents/1",
             json!({"model_id": null}),
-            &["update agent Ada model_id 5"],
+            &["update agent Ada model_id +"],
         )
         .refused_with(json!({"model_id": 99})),
         step(
@@ -293,7 +294,7 @@ fn in_the_end() -> Vec<Step> {
             "create_model",
             "/v1/models",
             json!({"provider_id": 1, "model_name": "m2"}),
-            &["create model m2 - 1"],
+            &["create model m2 - +"],
         ),
         step(
             "delete_provider",
