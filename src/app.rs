@@ -70,6 +70,7 @@ impl Application {
             server: settings,
             database,
             log: _,
+            retention: _,
         } = settings;
         let tls = Tls::load(&settings)?;
         let database = Database::open(&database).await?;

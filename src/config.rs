@@ -26,6 +26,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub retention: RetentionSettings,
 }
 
 /// How the server listens, what it accepts and how it stops.
@@ -284,6 +286,19 @@ pub struct LogSettings {
         default_value = "text"
     )]
     pub log_format: LogFormat,
+}
+
+/// What `circle-registry prune` keeps.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Retention")]
+pub struct RetentionSettings {
+    /// How long audit entries are kept, at least 30d [default: for ever]
+    #[arg(long, global = true, env = "KEEP_AUDIT", value_name = "TIME", value_parser = bounds::retention::<30>)]
+    pub keep_audit: Option<Duration>,
+
+    /// How long completed conversations are kept with their messages, at least 1d [default: for ever]
+    #[arg(long, global = true, env = "KEEP_CONVERSATIONS", value_name = "TIME", value_parser = bounds::retention::<1>)]
+    pub keep_conversations: Option<Duration>,
 }
 
 /// A format of output, for log lines and reports.

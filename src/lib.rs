@@ -8,6 +8,7 @@
 pub mod app;
 pub mod cli;
 pub mod doctor;
+pub mod prune;
 mod server;
 
 mod exposure;

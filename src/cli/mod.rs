@@ -28,7 +28,7 @@ use crate::{
     doctor::{self, Level},
     handles::{self, Lint},
     keys::{self, command::KeysCommand},
-    telemetry,
+    prune, telemetry,
 };
 
 /// A registry of circles (teams of LLM agents): their members, roles, prompts and models
@@ -70,6 +70,12 @@ enum Command {
         /// Format of the report
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: LogFormat,
+    },
+    /// Report what is older than the settings keep, or delete it
+    Prune {
+        /// Delete it
+        #[arg(long)]
+        yes: bool,
     },
     /// Print shell completions
     Completions { shell: Shell },
@@ -187,6 +193,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Doctor { instances, format } => {
             return examine(&settings, instances, format).await;
         }
+        Command::Prune { yes } => print(&prune::prune(&settings, yes).await?.to_string())?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());

@@ -25,6 +25,7 @@ pub(crate) enum Action {
     Stop,
     Revoke,
     Import,
+    Prune,
 }
 
 /// The kind of resource that was changed.
@@ -41,6 +42,8 @@ pub(crate) enum Resource {
     Key,
     /// All providers and models together.
     Catalog,
+    /// The audit trail itself.
+    Audit,
 }
 
 impl Action {
@@ -54,6 +57,7 @@ impl Action {
             Self::Stop => "stop",
             Self::Revoke => "revoke",
             Self::Import => "import",
+            Self::Prune => "prune",
         }
     }
 }
@@ -71,6 +75,7 @@ impl Resource {
             Self::Message => "message",
             Self::Key => "key",
             Self::Catalog => "catalog",
+            Self::Audit => "audit",
         }
     }
 }

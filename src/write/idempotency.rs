@@ -26,7 +26,7 @@ use crate::error::Error;
 /// The longest key, in characters.
 pub(crate) const MAX_KEY_LENGTH: usize = 255;
 /// How long a response is stored.
-const RETENTION: TimeDelta = TimeDelta::hours(24);
+pub(crate) const RETENTION: TimeDelta = TimeDelta::hours(24);
 /// The only method that takes a key.
 const METHOD: &str = "POST";
 

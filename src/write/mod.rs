@@ -17,7 +17,7 @@ mod unit_of_work;
 pub(crate) use audit::{Action, Change, Fields, Resource, entry_sql, entry_values};
 pub(crate) use caller::Caller;
 pub(crate) use idempotency::{
-    BodyDigest, IdempotencyKey, InFlight, MAX_KEY_LENGTH, Replayable, StoredResponse,
+    BodyDigest, IdempotencyKey, InFlight, MAX_KEY_LENGTH, RETENTION, Replayable, StoredResponse,
 };
 pub(crate) use request::{FastPath, WriteRequest};
 pub(crate) use unit_of_work::{UnitOfWork, run};

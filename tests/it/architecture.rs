@@ -9,11 +9,12 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 35] = [
+const MODULES: [&str; 36] = [
     // The program.
     "cli",
     "app",
     "doctor",
+    "prune",
     "server",
     "exposure",
     "catalog",

@@ -27,6 +27,20 @@ pub fn delay(text: &str) -> Result<Duration, String> {
     parse(text, Duration::ZERO, "0s")
 }
 
+/// Parses a time of at least so many days that something is kept for.
+///
+/// # Errors
+/// A text that is no duration, or one that is shorter, or longer than a hundred years.
+pub fn retention<const DAYS: u64>(text: &str) -> Result<Duration, String> {
+    const DAY: Duration = Duration::from_hours(24);
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration >= DAY * u32::try_from(DAYS).unwrap_or(u32::MAX) && duration <= DAY * 36_500 {
+        Ok(duration)
+    } else {
+        Err(format!("must be from {DAYS}d to 36500d"))
+    }
+}
+
 fn parse(text: &str, shortest: Duration, name: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if (shortest..=MAX_TIMEOUT).contains(&duration) {

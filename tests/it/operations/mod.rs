@@ -6,6 +6,7 @@ mod doctor;
 mod exposure;
 mod lifecycle;
 mod proxies;
+mod pruning;
 mod secrets_in_output;
 mod settings_bounds;
 mod tls;

@@ -1,0 +1,269 @@
+//! Deleting what is older than it has to be kept.
+//!
+//! Rows go in batches, each in a short transaction, so that the service can run meanwhile; a run that is
+//! interrupted is simply repeated. An audit entry says what was deleted, and up to when. It is written before the
+//! first batch. The database itself refuses to delete audit entries of the last 30 days, and so this entry.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use entity::values::now;
+use indicatif::{ProgressBar, ProgressStyle};
+use migration::runner::MigrateError;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, Value};
+
+use crate::{
+    config::{RetentionSettings, Settings},
+    database::{Database, OpenError},
+    error::Error,
+    write::{self, Action, Actor, Change, Resource, UnitOfWork},
+};
+
+/// Why a run failed. What it had deleted stays deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Schema(#[from] MigrateError),
+    #[error(transparent)]
+    Write(#[from] Error),
+}
+
+impl From<DbErr> for PruneError {
+    fn from(cause: DbErr) -> Self {
+        Self::Write(cause.into())
+    }
+}
+
+/// Rows of one table that may go at some time.
+struct Prunable {
+    /// What they are to people.
+    name: &'static str,
+    table: &'static str,
+    /// The rows older than `$1`, oldest first by an index.
+    old: &'static str,
+    order: &'static str,
+    /// Rows in one transaction.
+    batch: u32,
+    keep: Option<TimeDelta>,
+    /// The audit's name for them; idempotency keys expire by themselves.
+    resource: Option<Resource>,
+}
+
+fn prunable(settings: &RetentionSettings) -> [Prunable; 3] {
+    let keep = |keep: Option<Duration>| keep.and_then(|keep| TimeDelta::from_std(keep).ok());
+    [
+        Prunable {
+            name: "audit entries",
+            table: "audit_entries",
+            old: "at < $1",
+            order: "at, id",
+            batch: 5_000,
+            keep: keep(settings.keep_audit),
+            resource: Some(Resource::Audit),
+        },
+        // Each takes its messages with it.
+        Prunable {
+            name: "completed conversations",
+            table: "conversations",
+            old: "status = 'completed' AND updated_at < $1",
+            order: "updated_at, id",
+            batch: 20,
+            keep: keep(settings.keep_conversations),
+            resource: Some(Resource::Conversation),
+        },
+        Prunable {
+            name: "idempotency keys",
+            table: "idempotency_keys",
+            old: "created_at <= $1",
+            order: "created_at",
+            batch: 5_000,
+            keep: Some(write::RETENTION),
+            resource: None,
+        },
+    ]
+}
+
+/// What a run deleted, or would delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    deleted: bool,
+    rows: Vec<PrunedRows>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PrunedRows {
+    name: &'static str,
+    /// `None` if all are kept.
+    found: Option<(u64, DateTime<Utc>)>,
+}
+
+/// Counts what is older than the settings keep and, if `delete` is true, deletes it.
+///
+/// # Errors
+/// A database that can't be reached or is not up to date, or what it reports.
+pub async fn prune(settings: &Settings, delete: bool) -> Result<Pruned, PruneError> {
+    let database = Database::open(&settings.database).await?;
+    let pruned = prune_in(&database, &settings.retention, delete).await;
+    database.close(settings.server.pool_close_timeout).await;
+    pruned
+}
+
+async fn prune_in(
+    database: &Database,
+    settings: &RetentionSettings,
+    delete: bool,
+) -> Result<Pruned, PruneError> {
+    database.check().await?;
+    let now = now();
+    let mut rows = Vec::new();
+    for prunable in prunable(settings) {
+        let found = match prunable.keep {
+            None => None,
+            Some(keep) => {
+                let before = now - keep;
+                let count = prunable.count(database, before).await?;
+                if delete && count > 0 {
+                    prunable.delete(database, before, count).await?;
+                }
+                Some((count, before))
+            }
+        };
+        rows.push(PrunedRows {
+            name: prunable.name,
+            found,
+        });
+    }
+    Ok(Pruned {
+        deleted: delete,
+        rows,
+    })
+}
+
+impl Prunable {
+    async fn count(&self, database: &Database, before: DateTime<Utc>) -> Result<u64, PruneError> {
+        let Self { table, old, .. } = self;
+        let sql = format!("SELECT count(*) FROM {table} WHERE {old}");
+        // Through a transaction, whose statements may take longer than a request's.
+        let transaction = database.begin_write().await?;
+        lift_timeout(&*transaction).await?;
+        let backend = transaction.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, sql, [before.into()]);
+        let row = transaction.query_one_raw(statement).await?;
+        let count = row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))?;
+        transaction.rollback().await?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    async fn delete(
+        &self,
+        database: &Database,
+        before: DateTime<Utc>,
+        count: u64,
+    ) -> Result<(), PruneError> {
+        write::run(database, &Actor::default(), |work| {
+            self.announce(work, before)
+        })
+        .await?;
+        let progress = progress(count, self.name);
+        loop {
+            let deleted = self.delete_batch(database, before).await?.rows_affected();
+            progress.inc(deleted);
+            if deleted < u64::from(self.batch) {
+                progress.finish_and_clear();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Records what is about to be deleted. The database lets audit entries go only after this.
+    async fn announce(&self, work: UnitOfWork, before: DateTime<Utc>) -> Result<(), Error> {
+        let Some(resource) = self.resource else {
+            return Ok(());
+        };
+        if resource == Resource::Audit {
+            let allow =
+                "UPDATE audit_retention SET deletable_before = $1 WHERE deletable_before < $1";
+            execute(work.db(), allow, [before.into()]).await?;
+        }
+        work.record(Change::new(Action::Prune, resource).name(format!("before {}", time(before))));
+        Ok(())
+    }
+
+    async fn delete_batch(
+        &self,
+        database: &Database,
+        before: DateTime<Utc>,
+    ) -> Result<ExecResult, PruneError> {
+        let Self {
+            table, old, order, ..
+        } = self;
+        let oldest = format!(
+            "SELECT id FROM {table} WHERE {old} ORDER BY {order} LIMIT {}",
+            self.batch
+        );
+        let transaction = database.begin_write().await?;
+        lift_timeout(&*transaction).await?;
+        // `ARRAY` is evaluated once; a subquery may become part of a join that evaluates it for each row.
+        let sql = match transaction.get_database_backend() {
+            DbBackend::Sqlite => format!("DELETE FROM {table} WHERE id IN ({oldest})"),
+            _ => format!("DELETE FROM {table} WHERE id = ANY(ARRAY({oldest}))"),
+        };
+        let deleted = execute(&*transaction, &sql, [before.into()]).await?;
+        transaction.commit().await?;
+        Ok(deleted)
+    }
+}
+
+async fn execute(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; 1],
+) -> Result<ExecResult, DbErr> {
+    let backend = db.get_database_backend();
+    db.execute_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await
+}
+
+/// No client waits for these statements.
+async fn lift_timeout(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        db.execute_unprepared("SET LOCAL statement_timeout = 0")
+            .await?;
+    }
+    Ok(())
+}
+
+/// A progress bar on a terminal, and nothing otherwise.
+fn progress(rows: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(rows).with_style(style).with_message(what)
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl fmt::Display for Pruned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.deleted {
+            "deleted"
+        } else {
+            "would delete"
+        };
+        for PrunedRows { name, found } in &self.rows {
+            match found {
+                None => writeln!(f, "{name}: all are kept")?,
+                Some((count, before)) => {
+                    writeln!(f, "{name}: {verb} {count} from before {}", time(*before))?;
+                }
+            }
+        }
+        if !self.deleted {
+            writeln!(f, "nothing was deleted; --yes deletes it")?;
+        }
+        Ok(())
+    }
+}
