@@ -236,6 +236,9 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
         Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),
+        Error::ReadOnly(cause) if errors::is_read_only(&cause) => {
+            Some("The database accepts no writes yet, and its schema must be migrated.")
+        }
         _ => None,
     }
 }

@@ -137,15 +137,27 @@ impl Database {
         self.0.distrust.raise();
     }
 
-    /// Whether an operation failed because its connection was dead. The others are distrusted then.
+    /// Whether an operation failed because its connection was dead, or led to a server that takes no
+    /// writes. The others are distrusted then, and in the latter case replaced.
     pub(crate) fn proved_dead(&self, error: &impl DatabaseCause) -> bool {
-        let is_lost = error
-            .database_cause()
-            .is_some_and(errors::is_connection_lost);
+        let Some(cause) = error.database_cause() else {
+            return false;
+        };
+        if errors::is_read_only(cause) {
+            self.replace_connections();
+            return true;
+        }
+        let is_lost = errors::is_connection_lost(cause);
         if is_lost {
             self.distrust_connections();
         }
         is_lost
+    }
+
+    /// Has every connection replaced: its server takes no writes, and another may.
+    fn replace_connections(&self) {
+        self.0.distrust.replace_all();
+        self.distrust_connections();
     }
 
     /// Runs an operation, and retries it once if its connection proved dead.
@@ -162,7 +174,7 @@ impl Database {
     {
         match operation().await {
             Err(error) if self.proved_dead(&error) => {
-                tracing::info!(cause = %error, "a database connection was dead; retrying on another");
+                tracing::info!(cause = %error, "a database connection is of no use; retrying on another");
                 // Boxed, because the usual path should not pay for the size of a second future.
                 Box::pin(operation()).await
             }
