@@ -2,7 +2,9 @@
 
 mod catalog;
 mod command_line;
+mod database_addresses;
 mod doctor;
+mod environment;
 mod exposure;
 mod lifecycle;
 mod proxies;
