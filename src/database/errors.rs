@@ -44,14 +44,26 @@ fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     }
 }
 
-/// Whether the server permanently refuses the connection: wrong password or role (SQLSTATE class 28), no
-/// such database (3D000), or invalid options.
+/// Whether the connection is permanently refused: wrong password or role (SQLSTATE class 28), no such
+/// database (3D000), invalid options, or a certificate that is not trusted.
 pub(crate) fn is_refused(error: &DbErr) -> bool {
     match driver_error(error) {
         Some(Sqlx::Database(reported)) => reported
             .code()
             .is_some_and(|code| code.starts_with("28") || code == "3D000"),
         Some(Sqlx::Configuration(_)) => true,
+        _ => is_untrusted(error),
+    }
+}
+
+/// Whether the two sides do not agree on encryption, or one does not trust the other's certificate.
+pub(crate) fn is_untrusted(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Tls(_)) => true,
+        Some(Sqlx::Io(cause)) => matches!(
+            cause.get_ref().and_then(|cause| cause.downcast_ref()),
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_))
+        ),
         _ => false,
     }
 }

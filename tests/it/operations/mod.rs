@@ -3,6 +3,7 @@
 mod catalog;
 mod command_line;
 mod database_addresses;
+mod database_certificates;
 mod doctor;
 mod environment;
 mod exposure;
