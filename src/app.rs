@@ -5,14 +5,14 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use migration::runner::MigrateError;
+use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::DbErr;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{ServerSettings, Settings},
-    database::{Database, OpenError, errors},
+    database::{Database, errors},
     error::Error,
     exposure::{self, Exposed, Keys},
     keys,
@@ -42,7 +42,7 @@ pub struct Application {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Target(#[from] TargetError),
     #[error("the database {database} can't be used: {cause}")]
     Database { database: String, cause: DbErr },
     #[error(transparent)]
@@ -72,8 +72,14 @@ impl Application {
             log: _,
         } = settings;
         let tls = Tls::load(&settings)?;
-        let database = Database::open(&database).await?;
-        let address = settings.bind;
+        let database = Database::open(&database)?;
+        let address = settings.address();
+        if let Some(port) = settings.port.filter(|port| *port != address.port()) {
+            tracing::warn!(
+                port,
+                "PORT (--port) is not used, because BIND (--bind) names a port"
+            );
+        }
         let listener = listen(address).map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
         let mut startup = AbortOnDropHandle::new(tokio::spawn(startup(

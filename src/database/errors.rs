@@ -55,13 +55,26 @@ fn is_of_opening(error: &DbErr) -> bool {
 }
 
 /// Whether the database refuses the session for a reason that does not pass by itself: a wrong password or
-/// user, a database that does not exist, a file that is none, or invalid options.
+/// user, a database that does not exist, a file that is none, invalid options, or a certificate that is
+/// not trusted.
 pub(crate) fn is_refused(error: &DbErr) -> bool {
     match driver_error(error) {
         Some(Sqlx::Database(reported)) => {
             is_of_opening(error) && Class::of(reported.as_ref()) == Class::Other
         }
         Some(Sqlx::Configuration(_)) => true,
+        _ => is_untrusted(error),
+    }
+}
+
+/// Whether the two sides do not agree on encryption, or one does not trust the other's certificate.
+pub(crate) fn is_untrusted(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Tls(_)) => true,
+        Some(Sqlx::Io(cause)) => matches!(
+            cause.get_ref().and_then(|cause| cause.downcast_ref()),
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_))
+        ),
         _ => false,
     }
 }
@@ -86,7 +99,7 @@ pub(crate) fn public_reason(error: &DbErr) -> Cow<'_, str> {
     if let DbErr::Conn(RuntimeErr::Internal(reason)) = error {
         return format!("The database can't be used: {reason}.").into();
     }
-    if matches!(driver_error(error), Some(Sqlx::Tls(_))) {
+    if is_untrusted(error) {
         return "No encrypted connection to the database can be established.".into();
     }
     let reason = match &*reported_code(error).unwrap_or_default() {

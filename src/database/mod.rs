@@ -55,31 +55,16 @@ struct DatabaseInner {
     counters: Arc<PoolCounters>,
 }
 
-/// Why the pool can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    #[error("the database {database} can't be opened: {cause}")]
-    Refused { database: String, cause: DbErr },
-}
-
 impl Database {
     /// Opens the pool that the settings describe. No connection is made yet.
     ///
     /// # Errors
     /// Settings that name no database.
-    pub async fn open(settings: &DatabaseSettings) -> Result<Self, OpenError> {
+    pub fn open(settings: &DatabaseSettings) -> Result<Self, TargetError> {
         let target = Target::from_settings(settings)?;
         let size = PoolSize::from_settings(settings, &target);
         let distrust = Distrust::default();
-        let refused = |cause| OpenError::Refused {
-            database: target.database().to_owned(),
-            cause,
-        };
-        let mut pool = connection::open_with_distrust(settings, &target, size, &distrust)
-            .await
-            .map_err(refused)?;
+        let mut pool = connection::open_with_distrust(settings, &target, size, &distrust);
         let counters = Arc::new(PoolCounters::default());
         let counted = Arc::clone(&counters);
         pool.set_metric_callback(move |info| {
@@ -93,9 +78,7 @@ impl Database {
             &distrust,
             Arc::clone(&counters),
         );
-        let probe = Probe::open(settings, &target, &distrust, &counters)
-            .await
-            .map_err(refused)?;
+        let probe = Probe::open(settings, &target, &distrust, &counters);
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),

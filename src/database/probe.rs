@@ -27,24 +27,24 @@ pub(super) struct Probe {
 
 impl Probe {
     /// `None` for a database in memory, which has one connection and is never down.
-    pub(super) async fn open(
+    pub(super) fn open(
         settings: &DatabaseSettings,
         target: &Target,
         distrust: &Distrust,
         counters: &Arc<PoolCounters>,
-    ) -> Result<Option<Self>, DbErr> {
+    ) -> Option<Self> {
         const ONE: PoolSize = PoolSize { min: 0, max: 1 };
         if target.is_in_memory() {
-            return Ok(None);
+            return None;
         }
         let timeout = settings.db_acquire_timeout.min(MAX_ACQUIRE_TIMEOUT);
         let settings = DatabaseSettings {
             db_acquire_timeout: timeout,
             ..settings.clone()
         };
-        let pool = connection::open_with_distrust(&settings, target, ONE, distrust).await?;
+        let pool = connection::open_with_distrust(&settings, target, ONE, distrust);
         let connections = Connections::new(&pool, 1, timeout, distrust, Arc::clone(counters));
-        Ok(Some(Self { pool, connections }))
+        Some(Self { pool, connections })
     }
 
     async fn check(&self) -> Result<(), Error> {

@@ -131,6 +131,37 @@ impl PostgresServer {
         fs::write(self.data.join("db/pg_hba.conf"), access).expect("the access is written");
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's folder, which only its user can enter.
+    pub fn folder(&self) -> &Path {
+        &self.data
+    }
+
+    /// Writes a file of the server's own into its folder.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.data.join(name);
+        let mut writer = Command::new(&self.unprivileged[0])
+            .args(&self.unprivileged[1..])
+            .args(["sh", "-c", "umask 077; cat >> \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut input = writer.stdin.take().expect("its input");
+        input.write_all(text.as_bytes()).expect("the text");
+        drop(input);
+        assert!(writer.wait().expect("the end").success(), "{name}");
+        path
+    }
+
+    /// Changes settings of a server that has not been started.
+    pub fn configure_also(&self, lines: &str) {
+        self.write("db/postgresql.conf", lines);
+    }
+
     /// The URL of a database on this server.
     pub fn url_of(&self, database: &str) -> String {
         format!(
