@@ -6,6 +6,7 @@
 
 mod connections;
 pub(crate) mod errors;
+mod file;
 mod idle_stack;
 mod probe;
 mod statistics;
@@ -27,11 +28,12 @@ use migration::{
 };
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, RuntimeErr,
-    sqlx::{self, ConnectOptions, Connection},
+    sqlx::{self, ConnectOptions, Connection, sqlite::SqliteConnectOptions},
 };
 
 use crate::error::DatabaseCause;
 pub use connections::Connections;
+use file::DatabaseFile;
 use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
@@ -48,6 +50,7 @@ struct DatabaseInner {
     connections: Connections,
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
+    file: Option<Arc<DatabaseFile>>,
     target: Target,
     size: PoolSize,
     acquire_timeout: Duration,
@@ -71,14 +74,16 @@ impl Database {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
         let acquire_timeout = settings.db_acquire_timeout;
+        let file = DatabaseFile::of(&target).map(Arc::new);
         let connections = Connections::new(
             &pool,
             size.max,
             acquire_timeout,
             &distrust,
             Arc::clone(&counters),
+            file.clone(),
         );
-        let probe = Probe::open(settings, &target, &distrust, &counters);
+        let probe = Probe::open(settings, &target, &distrust, &counters, file.as_ref());
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),
@@ -92,6 +97,7 @@ impl Database {
             connections,
             writers: writers::permits(size.max),
             probe,
+            file,
             target,
             size,
             acquire_timeout,
@@ -173,6 +179,7 @@ impl Database {
     /// can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
         self.try_connect().await?;
+        self.keep_to_file();
         self.0.connections.return_all();
         if migrate {
             for name in runner::up(&self.0.pool, None).await? {
@@ -182,6 +189,16 @@ impl Database {
         runner::status(&self.0.pool).await?.check_current()?;
         self.0.connections.open_at_least(self.0.size.min).await;
         Ok(())
+    }
+
+    /// From now on, another SQLite file than the one that is there now is refused, and none is created.
+    fn keep_to_file(&self) {
+        if let Some(file) = &self.0.file {
+            file.remember();
+            let pool = self.0.pool.get_sqlite_connection_pool();
+            let options = SqliteConnectOptions::clone(&pool.connect_options());
+            pool.set_connect_options(options.create_if_missing(false));
+        }
     }
 
     /// Makes one connection outside the pool, and checks that a SQLite file can be written. The pool

@@ -12,7 +12,7 @@ use migration::{
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use super::{Connections, Database, PoolCounters, Target, errors};
+use super::{Connections, Database, DatabaseFile, PoolCounters, Target, errors};
 use crate::error::Error;
 
 /// The longest wait for the connection. Only other probes use it.
@@ -32,6 +32,7 @@ impl Probe {
         target: &Target,
         distrust: &Distrust,
         counters: &Arc<PoolCounters>,
+        file: Option<&Arc<DatabaseFile>>,
     ) -> Option<Self> {
         const ONE: PoolSize = PoolSize { min: 0, max: 1 };
         if target.is_in_memory() {
@@ -43,7 +44,8 @@ impl Probe {
             ..settings.clone()
         };
         let pool = connection::open_with_distrust(&settings, target, ONE, distrust);
-        let connections = Connections::new(&pool, 1, timeout, distrust, Arc::clone(counters));
+        let counters = Arc::clone(counters);
+        let connections = Connections::new(&pool, 1, timeout, distrust, counters, file.cloned());
         Some(Self { pool, connections })
     }
 

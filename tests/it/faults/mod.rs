@@ -19,6 +19,7 @@ mod refused_sessions;
 mod shutdown;
 mod silent_database;
 mod sqlite;
+mod sqlite_file;
 mod startup;
 mod transaction_retries;
 mod writers;

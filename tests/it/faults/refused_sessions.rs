@@ -87,8 +87,7 @@ async fn a_session_that_the_database_refuses_to_open_is_a_503_with_its_reason() 
         let write = write.json(&json!({"name": "refused"}));
         assert_refused(Answer::to(write).await, refusal.reason);
         assert_refused(server.get("/readyz").await, refusal.reason);
-        let log = server.log();
-        assert!(log.contains(refusal.code), "{log}");
+        server.wait_for_log(refusal.code).await;
 
         admin
             .execute_unprepared(&refusal.allow)
