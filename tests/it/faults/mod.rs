@@ -14,6 +14,7 @@ mod locks;
 mod log_output;
 mod member_addition;
 mod overload;
+mod poolers;
 mod shutdown;
 mod silent_database;
 mod sqlite;
