@@ -43,7 +43,10 @@ pub struct Application {
 pub enum StartError {
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error("the database {database} can't be used: {cause}")]
+    #[error(
+        "the database {database} can't be used: {cause}{}",
+        errors::advice(cause)
+    )]
     Database { database: String, cause: DbErr },
     #[error(transparent)]
     Schema(MigrateError),
@@ -230,6 +233,7 @@ fn log_wait(lifecycle: &Lifecycle, reason: &'static str, error: &StartError) {
 /// refuses access nor has the wrong schema.
 fn transient_reason(error: &StartError) -> Option<&'static str> {
     const BUSY: &str = "The database answers, but it is too busy or still starting.";
+    const POOLER: &str = "A connection pooler refuses the session; the log has its reason.";
     let cause = match error {
         StartError::Database { cause, .. } if !errors::is_refused(cause) => cause,
         StartError::Schema(MigrateError::Locked) => {
@@ -240,6 +244,7 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
     match Error::from(cause.clone()) {
         Error::PoolExhausted(_) => Some("The database has no free connection yet."),
         Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
+        Error::Unavailable(cause) if errors::is_from_pooler(&cause) => Some(POOLER),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),
         Error::ReadOnly(cause) if errors::is_read_only(&cause) => {

@@ -61,9 +61,34 @@ pub(crate) fn is_refused(error: &DbErr) -> bool {
     match driver_error(error) {
         Some(Sqlx::Database(reported)) => {
             is_of_opening(error) && Class::of(reported.as_ref()) == Class::Other
+                || is_startup_parameter(error)
         }
         Some(Sqlx::Configuration(_)) => true,
         _ => is_untrusted(error),
+    }
+}
+
+/// Whether a pooler refuses to open the session, or for another reason has no connection for it.
+pub(crate) fn is_from_pooler(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(Sqlx::Database(reported)) => reported.code().is_some_and(|code| code == "08P01"),
+        _ => false,
+    }
+}
+
+/// Whether a pooler refuses a startup parameter. PgBouncer has one code for all that it reports, so
+/// only the text tells this from a reason that passes.
+fn is_startup_parameter(error: &DbErr) -> bool {
+    is_from_pooler(error) && error.to_string().contains("startup parameter")
+}
+
+/// What to add to the report of an error about a setting that it does not name.
+pub(crate) fn advice(error: &DbErr) -> &'static str {
+    if is_startup_parameter(error) {
+        "; remove the parameter from DATABASE_URL and PGOPTIONS, or name it in ignore_startup_parameters \
+         of PgBouncer"
+    } else {
+        ""
     }
 }
 

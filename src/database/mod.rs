@@ -8,6 +8,7 @@ mod connections;
 pub(crate) mod errors;
 mod file;
 mod idle_stack;
+mod pooler;
 mod probe;
 mod statistics;
 mod transaction;
@@ -22,6 +23,7 @@ use migration::{
     database::{
         connection::{self, PoolSize, Target, TargetError},
         hooks::Distrust,
+        limits::SessionLimits,
         settings::DatabaseSettings,
     },
     runner::{self, MigrateError},
@@ -54,6 +56,7 @@ struct DatabaseInner {
     target: Target,
     size: PoolSize,
     acquire_timeout: Duration,
+    limits: SessionLimits,
     distrust: Distrust,
     counters: Arc<PoolCounters>,
 }
@@ -101,6 +104,7 @@ impl Database {
             target,
             size,
             acquire_timeout,
+            limits: SessionLimits::of(settings),
             distrust,
             counters,
         })))
@@ -180,6 +184,9 @@ impl Database {
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
         self.try_connect().await?;
         self.keep_to_file();
+        if self.0.target.backend() == DbBackend::Postgres {
+            self.check_pooler().await?;
+        }
         self.0.connections.return_all();
         if migrate {
             for name in runner::up(&self.0.pool, None).await? {
@@ -222,16 +229,17 @@ impl Database {
                 .map_err(connection_error)
         } else {
             let pool = self.0.pool.get_postgres_connection_pool();
-            let connection = self.in_time(pool.connect_options().connect()).await?;
+            let mut connection = self.in_time(pool.connect_options().connect()).await?;
+            self.in_time(self.0.limits.set(&mut connection)).await?;
             connection.close().await.map_err(connection_error)
         }
     }
 
     async fn in_time<T>(
         &self,
-        connect: impl Future<Output = Result<T, sqlx::Error>>,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
-        match tokio::time::timeout(self.0.acquire_timeout, connect).await {
+        match tokio::time::timeout(self.0.acquire_timeout, work).await {
             Ok(result) => result.map_err(connection_error),
             Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
                 "no answer within {}",

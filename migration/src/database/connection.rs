@@ -1,10 +1,9 @@
 //! A pool of connections to the database that the settings name.
 
-use std::time::Duration;
-
 pub use super::target::{Target, TargetError};
 use super::{
     hooks::{self, Distrust},
+    limits::SessionLimits,
     settings::DatabaseSettings,
     target::Driver,
 };
@@ -12,7 +11,6 @@ use sea_orm_migration::sea_orm::{
     ConnectOptions, DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         ConnectOptions as _,
-        postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -95,8 +93,9 @@ pub fn open_with_distrust(
             SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
         }
         Driver::Postgres(postgres) => {
-            let pool = hooks::install(options.sqlx_pool_options(), distrust);
-            let pool = pool.connect_lazy_with(postgres_options(postgres, settings));
+            let limits = SessionLimits::of(settings);
+            let pool = hooks::install(options.sqlx_pool_options(), distrust, limits);
+            let pool = pool.connect_lazy_with(postgres.as_ref().clone());
             SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
         }
     }
@@ -114,22 +113,4 @@ fn sqlite_options(
         .busy_timeout(settings.db_lock_timeout)
         .row_buffer_size(SQLITE_ROW_BUFFER)
         .disable_statement_logging()
-}
-
-fn postgres_options(postgres: &PgConnectOptions, settings: &DatabaseSettings) -> PgConnectOptions {
-    postgres.clone().options([
-        (
-            "statement_timeout",
-            milliseconds(settings.db_statement_timeout),
-        ),
-        ("lock_timeout", milliseconds(settings.db_lock_timeout)),
-        (
-            "idle_in_transaction_session_timeout",
-            milliseconds(settings.db_idle_in_transaction_timeout),
-        ),
-    ])
-}
-
-fn milliseconds(duration: Duration) -> String {
-    duration.as_millis().to_string()
 }

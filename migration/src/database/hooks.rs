@@ -1,5 +1,5 @@
-//! When a pool of PostgreSQL connections checks a connection: before it is handed out, and after it
-//! was returned.
+//! When a pool of PostgreSQL connections checks a connection: after it was opened, before it is handed
+//! out, and after it was returned.
 //!
 //! A round trip for each would cost a third of the throughput. So a connection that was used a moment
 //! ago is trusted when it is handed out, and one that is returned idle is trusted to be outside a
@@ -15,6 +15,8 @@ use futures_util::FutureExt;
 use sea_orm_migration::sea_orm::sqlx::{
     Connection, Error, PgConnection, Row, postgres::PgPoolOptions, raw_sql,
 };
+
+use super::limits::SessionLimits;
 
 /// How long a check may take. A connection that does not answer is closed: to wait for it would block
 /// its slot in the pool until the network notices.
@@ -73,10 +75,15 @@ impl Distrust {
     }
 }
 
-/// Adds the checks to a pool.
-pub(crate) fn install(pool: PgPoolOptions, distrust: &Distrust) -> PgPoolOptions {
+/// Adds the checks to a pool, and the time limits of its sessions.
+pub(crate) fn install(
+    pool: PgPoolOptions,
+    distrust: &Distrust,
+    limits: SessionLimits,
+) -> PgPoolOptions {
     let (on_acquire, on_release) = (distrust.clone(), distrust.clone());
     pool.test_before_acquire(false)
+        .after_connect(move |connection, _| async move { limits.set(connection).await }.boxed())
         .before_acquire(move |connection, used| {
             let trusted =
                 used.idle_for < MAX_IDLE_UNCHECKED && !on_acquire.raised_within(used.idle_for);

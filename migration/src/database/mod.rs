@@ -6,6 +6,7 @@ pub mod connection;
 mod environment;
 pub mod hooks;
 mod host;
+pub mod limits;
 mod postgres_parameters;
 mod postgres_target;
 mod postgres_tls;

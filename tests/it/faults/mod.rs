@@ -15,6 +15,7 @@ mod locks;
 mod log_output;
 mod member_addition;
 mod overload;
+mod poolers;
 mod refused_sessions;
 mod shutdown;
 mod silent_database;

@@ -11,6 +11,7 @@ mod description;
 pub mod factories;
 pub mod faults;
 pub mod keys;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod postgres_server;
 pub mod proxy;

@@ -283,7 +283,7 @@ fn find_binaries() -> Option<PathBuf> {
 
 /// PostgreSQL refuses to run as root. If the tests do, this gives the folder to the user `postgres`, and
 /// returns the command prefix that switches to that user.
-fn as_unprivileged(data: &Path) -> Vec<String> {
+pub(crate) fn as_unprivileged(data: &Path) -> Vec<String> {
     if !is_root() {
         return vec!["env".to_owned()];
     }
