@@ -5,14 +5,14 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use migration::runner::MigrateError;
+use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::DbErr;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{ServerSettings, Settings},
-    database::{Database, OpenError, errors},
+    database::{Database, errors},
     error::Error,
     exposure::{self, Exposed, Keys},
     keys,
@@ -42,8 +42,11 @@ pub struct Application {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("the database {database} can't be used: {cause}")]
+    Target(#[from] TargetError),
+    #[error(
+        "the database {database} can't be used: {cause}{}",
+        errors::advice(cause)
+    )]
     Database { database: String, cause: DbErr },
     #[error(transparent)]
     Schema(MigrateError),
@@ -73,8 +76,14 @@ impl Application {
             retention: _,
         } = settings;
         let tls = Tls::load(&settings)?;
-        let database = Database::open(&database).await?;
-        let address = settings.bind;
+        let database = Database::open(&database)?;
+        let address = settings.address();
+        if let Some(port) = settings.port.filter(|port| *port != address.port()) {
+            tracing::warn!(
+                port,
+                "PORT (--port) is not used, because BIND (--bind) names a port"
+            );
+        }
         let listener = listen(address).map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
         let mut startup = AbortOnDropHandle::new(tokio::spawn(startup(
@@ -225,6 +234,7 @@ fn log_wait(lifecycle: &Lifecycle, reason: &'static str, error: &StartError) {
 /// refuses access nor has the wrong schema.
 fn transient_reason(error: &StartError) -> Option<&'static str> {
     const BUSY: &str = "The database answers, but it is too busy or still starting.";
+    const POOLER: &str = "A connection pooler refuses the session; the log has its reason.";
     let cause = match error {
         StartError::Database { cause, .. } if !errors::is_refused(cause) => cause,
         StartError::Schema(MigrateError::Locked) => {
@@ -235,8 +245,12 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
     match Error::from(cause.clone()) {
         Error::PoolExhausted(_) => Some("The database has no free connection yet."),
         Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
+        Error::Unavailable(cause) if errors::is_from_pooler(&cause) => Some(POOLER),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),
+        Error::ReadOnly(cause) if errors::is_read_only(&cause) => {
+            Some("The database accepts no writes yet, and its schema must be migrated.")
+        }
         _ => None,
     }
 }

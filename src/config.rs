@@ -2,14 +2,26 @@
 //! from these doc comments. The settings of the database are in the migration crate, because the
 //! migration runner reads them, too.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
-use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
+use clap::{
+    Args, ValueEnum,
+    builder::{BoolishValueParser, RangedU64ValueParser},
+};
 use migration::{bounds, settings::DatabaseSettings};
 use url::Url;
 
 /// The highest rate limit. The time between two requests must not round to nothing, which is no limit.
 const MAX_RATE: i64 = 1_000_000;
+
+const DEFAULT_PORT: u16 = 8000;
+const NOT_AN_ADDRESS: &str =
+    "must be an IP address or localhost, with or without a port, such as 127.0.0.1:8000";
 
 /// Parses a number from one to `max`.
 fn count(max: u64) -> RangedU64ValueParser<usize> {
@@ -34,15 +46,26 @@ pub struct Settings {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct ServerSettings {
-    /// Address and port to listen on
+    /// Address to listen on, with or without a port: `127.0.0.1:8000`, `[::]:8000`, `localhost`, or
+    /// `:8000` for all IPv4 addresses
     #[arg(
         long,
         global = true,
         env = "BIND",
         value_name = "ADDR",
-        default_value = "127.0.0.1:8000"
+        default_value = "127.0.0.1"
     )]
-    pub bind: SocketAddr,
+    pub bind: ListenAddress,
+
+    /// Port to listen on, if --bind names none [default: 8000]
+    #[arg(
+        long,
+        global = true,
+        env = "PORT",
+        value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub port: Option<u16>,
 
     /// PEM certificate chain, the server's own certificate first. Enables HTTPS, requires --tls-key;
     /// reloaded when the file changes
@@ -63,7 +86,7 @@ pub struct ServerSettings {
         default_value = "false",
         default_missing_value = "true",
         hide_default_value = true,
-        hide_possible_values = true
+        value_parser = BoolishValueParser::new()
     )]
     pub insecure: bool,
 
@@ -76,7 +99,7 @@ pub struct ServerSettings {
         default_value = "false",
         default_missing_value = "true",
         hide_default_value = true,
-        hide_possible_values = true
+        value_parser = BoolishValueParser::new()
     )]
     pub require_key: bool,
 
@@ -115,7 +138,7 @@ pub struct ServerSettings {
         default_value = "false",
         default_missing_value = "true",
         hide_default_value = true,
-        hide_possible_values = true
+        value_parser = BoolishValueParser::new()
     )]
     pub no_migrate: bool,
 
@@ -234,9 +257,55 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// The address and port to listen on.
+    pub fn address(&self) -> SocketAddr {
+        let port = self.bind.port.or(self.port).unwrap_or(DEFAULT_PORT);
+        SocketAddr::new(self.bind.ip, port)
+    }
+
     /// Whether only this machine reaches the address that the server listens on.
     pub(crate) fn is_loopback(&self) -> bool {
-        self.bind.ip().to_canonical().is_loopback()
+        self.bind.ip.to_canonical().is_loopback()
+    }
+}
+
+/// An address to listen on, and its port if it names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    pub ip: IpAddr,
+    pub port: Option<u16>,
+}
+
+impl FromStr for ListenAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            let (ip, port) = (address.ip(), Some(address.port()));
+            return Ok(Self { ip, port });
+        }
+        let bracketed = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        if let Ok(ip) = bracketed.unwrap_or(text).parse() {
+            return Ok(Self { ip, port: None });
+        }
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, port.parse().ok()),
+            None => (text, None),
+        };
+        let ip = match name {
+            "localhost" => Ipv4Addr::LOCALHOST,
+            "" => Ipv4Addr::UNSPECIFIED,
+            _ => return Err(NOT_AN_ADDRESS),
+        };
+        if port.is_none() && text != "localhost" {
+            return Err(NOT_AN_ADDRESS);
+        }
+        Ok(Self {
+            ip: ip.into(),
+            port,
+        })
     }
 }
 

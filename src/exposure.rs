@@ -32,7 +32,7 @@ pub(crate) struct Keys {
 
 /// Refuses to serve without a usable key where one is needed, and warns of a service without keys.
 pub(crate) fn check(settings: &ServerSettings, keys: Keys) -> Result<(), Exposed> {
-    let address = settings.bind;
+    let address = settings.address();
     if settings.require_key && !keys.is_one_usable {
         return Err(Exposed::KeyRequired);
     }

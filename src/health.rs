@@ -1,6 +1,5 @@
 //! Probes and statistics for operators.
 
-use migration::runner::MigrateError;
 use poem::web::Data;
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
@@ -70,10 +69,10 @@ impl HealthApi {
 
     /// Check that the service is ready for requests
     ///
-    /// Responds with 200 if the database can be reached and its schema is the one this release knows.
-    /// Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says what the
-    /// service waits for), `database_unavailable`, `schema_not_current`, or `draining` once the service
-    /// has been told to stop. It asks by a connection of its own: that all others are in use is no reason.
+    /// Responds with 200 if the database can be reached, accepts writes, and its schema is the one this
+    /// release knows. Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says
+    /// what the service waits for), `database_unavailable` (`detail` says why), `database_read_only`,
+    /// `schema_not_current`, or `draining` once the service has been told to stop. It asks by a connection of its own: that all others are in use is no reason.
     #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]
     async fn get_readiness(
         &self,
@@ -84,7 +83,7 @@ impl HealthApi {
             return Err(Error::Draining);
         }
         lifecycle.check_started()?;
-        database.check_readiness().await.map_err(unready)?;
+        database.check_readiness().await?;
         Body::new(&ok())
     }
 
@@ -143,14 +142,5 @@ impl HealthApi {
 fn ok() -> Health {
     Health {
         status: "ok".to_owned(),
-    }
-}
-
-fn unready(cause: MigrateError) -> Error {
-    match cause {
-        MigrateError::Database(cause) => Error::Unavailable(cause),
-        MigrateError::Newer(_) | MigrateError::Pending(_) | MigrateError::Locked => {
-            Error::SchemaNotCurrent
-        }
     }
 }

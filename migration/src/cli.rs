@@ -84,7 +84,7 @@ pub async fn run(
     {
         return Err(RunError::NoConsent(target.database().to_owned()));
     }
-    let db = connection::open(settings, &target, PoolSize::ONE).await?;
+    let db = connection::open(settings, &target, PoolSize::ONE);
     match command {
         MigrateCommand::Up { steps } => report(out, "applied", &runner::up(&db, *steps).await?)?,
         MigrateCommand::Down { steps } => {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use migration::{
-    connection::Target,
+    connection::{Target, TargetError},
     runner::{self, MigrateError},
     settings::DatabaseSettings,
 };
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    database::{Database, OpenError},
+    database::Database,
     error::Error,
     write::{self, Action, Actor, Change, Fields, Resource},
 };
@@ -49,7 +49,7 @@ pub enum ImportError {
         cause: serde_json::Error,
     },
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Target(#[from] TargetError),
     #[error(transparent)]
     Schema(#[from] MigrateError),
     #[error(transparent)]
@@ -78,13 +78,13 @@ pub async fn import(
 async fn open(settings: &Settings, dry_run: bool) -> Result<(Database, bool), ImportError> {
     let may_migrate = !settings.server.no_migrate;
     if !dry_run {
-        let database = Database::open(&settings.database).await?;
+        let database = Database::open(&settings.database)?;
         database.prepare(may_migrate).await?;
         return Ok((database, false));
     }
-    let target = Target::from_settings(&settings.database).map_err(OpenError::from)?;
+    let target = Target::from_settings(&settings.database)?;
     if !is_missing_file(&target) {
-        let database = Database::open(&settings.database).await?;
+        let database = Database::open(&settings.database)?;
         let status = runner::status(database.connection()).await;
         let status = status.map_err(MigrateError::from)?;
         if !(may_migrate && status.applied.is_empty() && status.unknown.is_empty()) {
@@ -97,7 +97,7 @@ async fn open(settings: &Settings, dry_run: bool) -> Result<(Database, bool), Im
         database_url: Some("sqlite::memory:".to_owned()),
         ..settings.database.clone()
     };
-    let database = Database::open(&in_memory).await?;
+    let database = Database::open(&in_memory)?;
     database.prepare(true).await?;
     Ok((database, true))
 }
@@ -241,7 +241,7 @@ mod tests {
         }
         let arguments = ["test", "--database-url", "sqlite::memory:"];
         let settings = Arguments::parse_from(arguments).settings;
-        let database = Database::open(&settings.database).await.expect("a pool");
+        let database = Database::open(&settings.database).expect("a pool");
         database.prepare(true).await.expect("a schema");
 
         let before = database.statistics().statements;

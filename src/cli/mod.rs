@@ -236,7 +236,7 @@ async fn stop_signal() {
 }
 
 async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {
-    let database = Database::open(&settings.database).await?;
+    let database = Database::open(&settings.database)?;
     database.check().await?;
     let lint = handles::lint(&database, name).await;
     database.close(settings.server.pool_close_timeout).await;

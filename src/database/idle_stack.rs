@@ -86,7 +86,8 @@ impl<DB: sqlx::Database> IdleStack<DB> {
             let idle = connection.last_used.elapsed();
             let trusted = idle < MAX_IDLE
                 && connection.checked_at.elapsed() < MAX_UNCHECKED
-                && !self.distrust.raised_within(idle);
+                && !self.distrust.raised_within(idle)
+                && !self.distrust.replaces(connection.checked_at.elapsed());
             if trusted {
                 return Some(connection);
             }

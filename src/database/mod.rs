@@ -6,7 +6,9 @@
 
 mod connections;
 pub(crate) mod errors;
+mod file;
 mod idle_stack;
+mod pooler;
 mod probe;
 mod statistics;
 mod transaction;
@@ -21,17 +23,19 @@ use migration::{
     database::{
         connection::{self, PoolSize, Target, TargetError},
         hooks::Distrust,
+        limits::SessionLimits,
         settings::DatabaseSettings,
     },
     runner::{self, MigrateError},
 };
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, RuntimeErr,
-    sqlx::{self, ConnectOptions, Connection},
+    sqlx::{self, ConnectOptions, Connection, sqlite::SqliteConnectOptions},
 };
 
 use crate::error::DatabaseCause;
 pub use connections::Connections;
+use file::DatabaseFile;
 use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
@@ -48,20 +52,13 @@ struct DatabaseInner {
     connections: Connections,
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
+    file: Option<Arc<DatabaseFile>>,
     target: Target,
     size: PoolSize,
     acquire_timeout: Duration,
+    limits: SessionLimits,
     distrust: Distrust,
     counters: Arc<PoolCounters>,
-}
-
-/// Why the pool can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    #[error("the database {database} can't be opened: {cause}")]
-    Refused { database: String, cause: DbErr },
 }
 
 impl Database {
@@ -69,33 +66,27 @@ impl Database {
     ///
     /// # Errors
     /// Settings that name no database.
-    pub async fn open(settings: &DatabaseSettings) -> Result<Self, OpenError> {
+    pub fn open(settings: &DatabaseSettings) -> Result<Self, TargetError> {
         let target = Target::from_settings(settings)?;
         let size = PoolSize::from_settings(settings, &target);
         let distrust = Distrust::default();
-        let refused = |cause| OpenError::Refused {
-            database: target.database().to_owned(),
-            cause,
-        };
-        let mut pool = connection::open_with_distrust(settings, &target, size, &distrust)
-            .await
-            .map_err(refused)?;
+        let mut pool = connection::open_with_distrust(settings, &target, size, &distrust);
         let counters = Arc::new(PoolCounters::default());
         let counted = Arc::clone(&counters);
         pool.set_metric_callback(move |info| {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
         let acquire_timeout = settings.db_acquire_timeout;
+        let file = DatabaseFile::of(&target).map(Arc::new);
         let connections = Connections::new(
             &pool,
             size.max,
             acquire_timeout,
             &distrust,
             Arc::clone(&counters),
+            file.clone(),
         );
-        let probe = Probe::open(settings, &target, &distrust, &counters)
-            .await
-            .map_err(refused)?;
+        let probe = Probe::open(settings, &target, &distrust, &counters, file.as_ref());
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),
@@ -109,9 +100,11 @@ impl Database {
             connections,
             writers: writers::permits(size.max),
             probe,
+            file,
             target,
             size,
             acquire_timeout,
+            limits: SessionLimits::of(settings),
             distrust,
             counters,
         })))
@@ -137,15 +130,27 @@ impl Database {
         self.0.distrust.raise();
     }
 
-    /// Whether an operation failed because its connection was dead. The others are distrusted then.
+    /// Whether an operation failed because its connection was dead, or led to a server that takes no
+    /// writes. The others are distrusted then, and in the latter case replaced.
     pub(crate) fn proved_dead(&self, error: &impl DatabaseCause) -> bool {
-        let is_lost = error
-            .database_cause()
-            .is_some_and(errors::is_connection_lost);
+        let Some(cause) = error.database_cause() else {
+            return false;
+        };
+        if errors::is_read_only(cause) {
+            self.replace_connections();
+            return true;
+        }
+        let is_lost = errors::is_connection_lost(cause);
         if is_lost {
             self.distrust_connections();
         }
         is_lost
+    }
+
+    /// Has every connection replaced: its server takes no writes, and another may.
+    fn replace_connections(&self) {
+        self.0.distrust.replace_all();
+        self.distrust_connections();
     }
 
     /// Runs an operation, and retries it once if its connection proved dead.
@@ -162,7 +167,7 @@ impl Database {
     {
         match operation().await {
             Err(error) if self.proved_dead(&error) => {
-                tracing::info!(cause = %error, "a database connection was dead; retrying on another");
+                tracing::info!(cause = %error, "a database connection is of no use; retrying on another");
                 // Boxed, because the usual path should not pay for the size of a second future.
                 Box::pin(operation()).await
             }
@@ -178,6 +183,10 @@ impl Database {
     /// can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
         self.try_connect().await?;
+        self.keep_to_file();
+        if self.0.target.backend() == DbBackend::Postgres {
+            self.check_pooler().await?;
+        }
         self.0.connections.return_all();
         if migrate {
             for name in runner::up(&self.0.pool, None).await? {
@@ -187,6 +196,16 @@ impl Database {
         runner::status(&self.0.pool).await?.check_current()?;
         self.0.connections.open_at_least(self.0.size.min).await;
         Ok(())
+    }
+
+    /// From now on, another SQLite file than the one that is there now is refused, and none is created.
+    fn keep_to_file(&self) {
+        if let Some(file) = &self.0.file {
+            file.remember();
+            let pool = self.0.pool.get_sqlite_connection_pool();
+            let options = SqliteConnectOptions::clone(&pool.connect_options());
+            pool.set_connect_options(options.create_if_missing(false));
+        }
     }
 
     /// Makes one connection outside the pool, and checks that a SQLite file can be written. The pool
@@ -210,16 +229,17 @@ impl Database {
                 .map_err(connection_error)
         } else {
             let pool = self.0.pool.get_postgres_connection_pool();
-            let connection = self.in_time(pool.connect_options().connect()).await?;
+            let mut connection = self.in_time(pool.connect_options().connect()).await?;
+            self.in_time(self.0.limits.set(&mut connection)).await?;
             connection.close().await.map_err(connection_error)
         }
     }
 
     async fn in_time<T>(
         &self,
-        connect: impl Future<Output = Result<T, sqlx::Error>>,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
-        match tokio::time::timeout(self.0.acquire_timeout, connect).await {
+        match tokio::time::timeout(self.0.acquire_timeout, work).await {
             Ok(result) => result.map_err(connection_error),
             Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
                 "no answer within {}",

@@ -8,11 +8,12 @@ use migration::{
         hooks::Distrust,
         settings::DatabaseSettings,
     },
-    runner::{self, MigrateError},
+    runner,
 };
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use super::{Connections, Database, PoolCounters, Target, errors};
+use super::{Connections, Database, DatabaseFile, PoolCounters, Target, errors};
+use crate::error::Error;
 
 /// The longest wait for the connection. Only other probes use it.
 const MAX_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,24 +27,42 @@ pub(super) struct Probe {
 
 impl Probe {
     /// `None` for a database in memory, which has one connection and is never down.
-    pub(super) async fn open(
+    pub(super) fn open(
         settings: &DatabaseSettings,
         target: &Target,
         distrust: &Distrust,
         counters: &Arc<PoolCounters>,
-    ) -> Result<Option<Self>, DbErr> {
+        file: Option<&Arc<DatabaseFile>>,
+    ) -> Option<Self> {
         const ONE: PoolSize = PoolSize { min: 0, max: 1 };
         if target.is_in_memory() {
-            return Ok(None);
+            return None;
         }
         let timeout = settings.db_acquire_timeout.min(MAX_ACQUIRE_TIMEOUT);
         let settings = DatabaseSettings {
             db_acquire_timeout: timeout,
             ..settings.clone()
         };
-        let pool = connection::open_with_distrust(&settings, target, ONE, distrust).await?;
-        let connections = Connections::new(&pool, 1, timeout, distrust, Arc::clone(counters));
-        Ok(Some(Self { pool, connections }))
+        let pool = connection::open_with_distrust(&settings, target, ONE, distrust);
+        let counters = Arc::clone(counters);
+        let connections = Connections::new(&pool, 1, timeout, distrust, counters, file.cloned());
+        Some(Self { pool, connections })
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        const IS_READ_ONLY: &str = "SELECT current_setting('transaction_read_only') = 'on'";
+        check_schema(&self.connections).await?;
+        if self.connections.get_database_backend() == DbBackend::Sqlite {
+            return Ok(());
+        }
+        let statement = Statement::from_string(DbBackend::Postgres, IS_READ_ONLY);
+        let row = self.connections.query_one_raw(statement).await?;
+        match row.map(|row| row.try_get_by_index(0)).transpose()? {
+            Some(true) => Err(Error::ReadOnly(DbErr::Custom(
+                "transaction_read_only is on".to_owned(),
+            ))),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn close(&self) -> Result<(), DbErr> {
@@ -53,35 +72,46 @@ impl Probe {
 }
 
 impl Database {
-    /// Checks that the database answers and that its schema is the one this program knows. A pool that is
-    /// full is no reason to be unready: other instances would get its load, and be full as well.
+    /// Checks that the database answers, that it takes writes, and that its schema is the one this program
+    /// knows. A pool that is full is no reason to be unready: other instances would get its load, and be
+    /// full as well.
     ///
     /// # Errors
     /// Why the database can't be used.
-    pub(crate) async fn check_readiness(&self) -> Result<(), MigrateError> {
+    pub(crate) async fn check_readiness(&self) -> Result<(), Error> {
         let Some(probe) = &self.0.probe else {
             return Ok(());
         };
-        let cause = match runner::status(&probe.connections).await {
-            Ok(status) => return status.check_current(),
+        let checked = match probe.check().await {
+            Err(Error::ReadOnly(_)) => {
+                self.replace_connections();
+                probe.check().await
+            }
+            Err(error) if self.proved_dead(&error) => probe.check().await,
+            result => result,
+        };
+        let cause = match checked {
             // The pool hides why it has no connection.
-            Err(DbErr::ConnectionAcquire(_)) => self.try_connect().await.err(),
-            Err(cause) => Some(cause),
+            Err(Error::PoolExhausted(_)) => self.try_connect().await.err(),
+            Err(Error::Unavailable(cause)) => Some(cause),
+            result => return result,
         };
         match cause {
-            Some(cause) if !errors::is_out_of_connections(&cause) => {
-                Err(MigrateError::Database(cause))
-            }
+            Some(cause) if !errors::is_out_of_connections(&cause) => Err(Error::Unavailable(cause)),
             _ => self.check_by_pool().await,
         }
     }
 
     /// The database lets clients in, or as many as it allows are in.
-    async fn check_by_pool(&self) -> Result<(), MigrateError> {
-        match runner::status(&self.0.connections).await {
-            Ok(status) => status.check_current(),
-            Err(DbErr::ConnectionAcquire(_)) => Ok(()),
-            Err(cause) => Err(MigrateError::Database(cause)),
+    async fn check_by_pool(&self) -> Result<(), Error> {
+        match check_schema(&self.0.connections).await {
+            Err(Error::PoolExhausted(_)) => Ok(()),
+            result => result,
         }
     }
+}
+
+async fn check_schema(connections: &Connections) -> Result<(), Error> {
+    let current = runner::status(connections).await?.check_current();
+    current.map_err(|_| Error::SchemaNotCurrent)
 }

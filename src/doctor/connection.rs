@@ -13,6 +13,12 @@ use crate::{
 pub(super) fn advice(cause: &DbErr) -> &'static str {
     const BUSY: &str =
         "the database answers, but it is busy or starting; run this again in a moment";
+    if errors::is_untrusted(cause) {
+        return "check sslmode and sslrootcert in DATABASE_URL, and the certificate of the server";
+    }
+    if errors::is_from_pooler(cause) {
+        return "see the chapter on poolers in docs/database.md";
+    }
     if errors::is_refused(cause) {
         return "check the user, the password and the database name, and that the user may connect to it";
     }

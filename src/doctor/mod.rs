@@ -25,7 +25,7 @@ pub async fn examine(settings: &Settings, instances: u32) -> Report {
     // One connection is enough for an examination.
     let mut narrow = settings.database.clone();
     (narrow.db_pool_min, narrow.db_pool_max) = (Some(0), Some(1));
-    match Database::open(&narrow).await {
+    match Database::open(&narrow) {
         Err(cause) => {
             report.error(
                 "connection",

@@ -37,6 +37,11 @@ pub(super) async fn check(
         report.error("connection", found, connection::advice(&cause));
         return Ok(());
     }
+    if let Err(cause) = database.check_pooler().await {
+        let advice = "see the chapter on poolers in docs/database.md";
+        report.error("pooler", cause, advice);
+        return Ok(());
+    }
     let db = database.connection();
     let Some(server) = postgres_facts::one::<ServerFacts>(db, ServerFacts::SQL).await? else {
         return Ok(());

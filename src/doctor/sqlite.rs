@@ -6,7 +6,7 @@ use std::path::Path;
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::{connection, report::Report, schema};
-use crate::database::{Connections, Database};
+use crate::database::{Connections, Database, errors};
 
 const SUBJECT: &str = "file";
 const MEBIBYTE: u64 = 1 << 20;
@@ -65,6 +65,9 @@ fn advice(cause: &DbErr) -> &'static str {
     match cause.to_string() {
         text if text.contains("readonly") => {
             "allow the service's user to write the file and its directory, which holds the write-ahead log"
+        }
+        _ if errors::is_refused(cause) => {
+            "check that this is a SQLite database, and that the service's user may read and write it"
         }
         _ => connection::advice(cause),
     }

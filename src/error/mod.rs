@@ -61,6 +61,9 @@ pub enum Error {
     /// The database is down or too busy. The same request may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),
+    /// The database accepts no writes: its server is a standby, or it is set to be read-only.
+    #[error("the database accepts no writes: {0}")]
+    ReadOnly(DbErr),
     #[error("the database is out of space: {0}")]
     OutOfSpace(DbErr),
     #[error("the operating system returned no random bytes: {0}")]
@@ -92,6 +95,23 @@ impl Error {
         )
     }
 
+    /// What the database reported, if that is the reason.
+    pub(crate) fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Unique(cause)
+            | Self::ForeignKey(cause)
+            | Self::PoolExhausted(cause)
+            | Self::Contended(cause)
+            | Self::Locked(cause)
+            | Self::TooSlow(cause)
+            | Self::Unavailable(cause)
+            | Self::ReadOnly(cause)
+            | Self::OutOfSpace(cause)
+            | Self::Database(cause) => Some(cause),
+            _ => None,
+        }
+    }
+
     /// A request to restore what is not deleted.
     pub fn not_deleted(resource: &'static str, key: impl fmt::Display) -> Self {
         Self::conflict("not_deleted", format!("{resource} {key} is not deleted"))
@@ -121,7 +141,7 @@ impl DatabaseCause for DbErr {
 impl DatabaseCause for Error {
     fn database_cause(&self) -> Option<&DbErr> {
         match self {
-            Self::Unavailable(cause) => Some(cause),
+            Self::Unavailable(cause) | Self::ReadOnly(cause) => Some(cause),
             _ => None,
         }
     }

@@ -18,7 +18,10 @@ use poem_openapi::{
 use serde::Serialize;
 
 use super::{body::MAX_BODY, request_id::RequestId};
-use crate::error::{Error, FieldError, FieldErrors};
+use crate::{
+    database::errors,
+    error::{Error, FieldError, FieldErrors},
+};
 
 /// The media type of every error body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -160,8 +163,6 @@ pub(crate) struct ProblemKind<'a> {
 /// Status, code and detail; without a detail, the error's message is used.
 type Row = (StatusCode, &'static str, Option<&'static str>);
 
-const DATABASE_DOWN: &str = "The database can't be reached at the moment. Try again shortly.";
-
 const INTERNAL: Row = (
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",
@@ -196,7 +197,9 @@ fn row_of_error(error: &Error) -> Row {
         Error::TooSlow(_) => (S::GATEWAY_TIMEOUT, "too_slow",
             Some("A statement took the database longer than it may, and nothing has changed. The same \
                   request may never succeed: ask for less, or change less.")),
-        Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable", Some(DATABASE_DOWN)),
+        Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable", None),
+        Error::ReadOnly(_) => (S::SERVICE_UNAVAILABLE, "database_read_only",
+            Some("The database accepts no writes at the moment: it is a standby, or read-only. Try again shortly.")),
         Error::OutOfSpace(_) => (S::INSUFFICIENT_STORAGE, "insufficient_storage",
             Some("The database is out of space and accepts no writes.")),
         Error::Randomness(_) | Error::Database(_) => INTERNAL,
@@ -257,6 +260,9 @@ fn row_of_poem_error(error: &poem::Error) -> Row {
 impl<'a> From<&'a Error> for ProblemKind<'a> {
     fn from(error: &'a Error) -> Self {
         let mut kind = Self::new(row_of_error(error), error);
+        if let Error::Unavailable(cause) = error {
+            kind.detail = errors::public_reason(cause);
+        }
         if let Error::Invalid(errors) | Error::BatchFailed(errors) = error {
             kind.errors = Some(errors);
         }

@@ -8,12 +8,12 @@ use entity::{
     api_key,
     values::{Scope, now},
 };
-use migration::runner::MigrateError;
+use migration::{connection::TargetError, runner::MigrateError};
 
 use super::{dto::KeyCreate, queries};
 use crate::{
     config::Settings,
-    database::{Database, OpenError},
+    database::Database,
     error::Error,
     write::{self, Actor},
 };
@@ -90,7 +90,7 @@ impl FromStr for Expiry {
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Target(#[from] TargetError),
     #[error(transparent)]
     Schema(#[from] MigrateError),
     #[error(transparent)]
@@ -109,7 +109,7 @@ pub async fn run(
     out: &mut impl io::Write,
     messages: &mut impl io::Write,
 ) -> Result<(), KeysError> {
-    let database = Database::open(&settings.database).await?;
+    let database = Database::open(&settings.database)?;
     let done = match command {
         KeysCommand::Create(new) => create(settings, &database, new, out, messages).await,
         KeysCommand::List => list(&database, out).await,

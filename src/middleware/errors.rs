@@ -7,7 +7,7 @@ use poem::{Request, Response};
 
 use super::{Middleware, Next};
 use crate::{
-    database::Database,
+    database::{Database, errors},
     error::Error,
     http::{ProblemKind, RequestError, RequestId},
 };
@@ -35,7 +35,11 @@ impl Middleware for ErrorResponses {
 fn report(error: &poem::Error, problem: &ProblemKind<'_>, database: Option<&Database>) {
     let error_kind = error.downcast_ref::<Error>();
     if problem.status.is_server_error() && !error_kind.is_some_and(Error::is_deliberate) {
-        tracing::error!(cause = %error, code = problem.code, "request failed");
+        let database_code = error_kind
+            .and_then(Error::database_error)
+            .and_then(errors::reported_code);
+        let database_code = database_code.as_deref();
+        tracing::error!(cause = %error, code = problem.code, database_code, "request failed");
     }
     if let (Some(Error::PoolExhausted(_)), Some(database)) = (error_kind, database) {
         database.count_timeout();

@@ -106,6 +106,7 @@ where
         .with_jitter()
         .build();
     let started = Instant::now();
+    let mut reconnected = false;
     loop {
         // A unit of work that is dropped before it is finished rolls back.
         let attempt = async {
@@ -116,6 +117,11 @@ where
         };
         let cause = match attempt.await {
             Err(Error::Contended(cause)) => cause,
+            // Another connection may lead to a server that has become the primary.
+            Err(error @ Error::ReadOnly(_)) if !reconnected && database.proved_dead(&error) => {
+                reconnected = true;
+                continue;
+            }
             done => return done,
         };
         match delays.next() {

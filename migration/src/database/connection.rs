@@ -1,15 +1,14 @@
 //! A pool of connections to the database that the settings name.
 
-use std::{str::FromStr, time::Duration};
-
 pub use super::target::{Target, TargetError};
 use super::{
     hooks::{self, Distrust},
+    limits::SessionLimits,
     settings::DatabaseSettings,
+    target::Driver,
 };
 use sea_orm_migration::sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
-    SqlxSqliteConnector,
+    ConnectOptions, DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         ConnectOptions as _,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -55,34 +54,27 @@ impl PoolSize {
 /// Opens a pool. The first connection is made by the first statement, so a service can start while
 /// its database is down.
 ///
-/// # Errors
-/// Invalid connection options.
-pub async fn open(
-    settings: &DatabaseSettings,
-    target: &Target,
-    size: PoolSize,
-) -> Result<DatabaseConnection, DbErr> {
-    open_with_distrust(settings, target, size, &Distrust::default()).await
+/// # Panics
+/// Outside of a Tokio runtime.
+pub fn open(settings: &DatabaseSettings, target: &Target, size: PoolSize) -> DatabaseConnection {
+    open_with_distrust(settings, target, size, &Distrust::default())
 }
 
 /// Opens a pool as [`open`] does. The pool checks every connection after `distrust` is raised.
 ///
-/// # Errors
+/// # Panics
 /// As [`open`].
-pub async fn open_with_distrust(
+pub fn open_with_distrust(
     settings: &DatabaseSettings,
     target: &Target,
     size: PoolSize,
     distrust: &Distrust,
-) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(target.url());
+) -> DatabaseConnection {
+    let mut options = ConnectOptions::new("");
     options
         .min_connections(size.min)
         .max_connections(size.max)
-        .acquire_timeout(settings.db_acquire_timeout)
-        .sqlx_logging(false)
-        .record_stmt_in_spans(false)
-        .connect_lazy(true);
+        .acquire_timeout(settings.db_acquire_timeout);
     if target.is_in_memory() {
         options.idle_timeout(None).max_lifetime(None);
     } else {
@@ -90,58 +82,35 @@ pub async fn open_with_distrust(
             .idle_timeout(settings.db_idle_timeout)
             .max_lifetime(settings.db_max_lifetime);
     }
-    if target.backend() == DbBackend::Sqlite {
-        return open_sqlite(options, settings, target);
+    // SeaORM's own connectors take a URL, and trace it. That for SQLite asks the database for the
+    // library's version, which fails while the file is locked.
+    match target.driver() {
+        Driver::Sqlite(sqlite) => {
+            // A file can't close the connection.
+            options.test_before_acquire(false);
+            let sqlite = sqlite_options(sqlite, settings);
+            let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
+            SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
+        }
+        Driver::Postgres(postgres) => {
+            let limits = SessionLimits::of(settings);
+            let pool = hooks::install(options.sqlx_pool_options(), distrust, limits);
+            let pool = pool.connect_lazy_with(postgres.as_ref().clone());
+            SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+        }
     }
-    postgres_options(&mut options, settings, target);
-    let distrust = distrust.clone();
-    options.map_sqlx_postgres_pool_opts(move |pool| hooks::install(pool, &distrust));
-    Database::connect(options).await
 }
 
-/// SeaORM's own connector for SQLite asks the database for the library's version, which fails while
-/// the file is locked.
-fn open_sqlite(
-    mut options: ConnectOptions,
+fn sqlite_options(
+    sqlite: &SqliteConnectOptions,
     settings: &DatabaseSettings,
-    target: &Target,
-) -> Result<DatabaseConnection, DbErr> {
-    // A file can't close the connection.
-    options.test_before_acquire(false);
-    let sqlite = SqliteConnectOptions::from_str(target.url())
-        .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?
-        .create_if_missing(true)
+) -> SqliteConnectOptions {
+    sqlite
+        .clone()
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(settings.db_lock_timeout)
         .row_buffer_size(SQLITE_ROW_BUFFER)
-        .disable_statement_logging();
-    let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
-}
-
-fn postgres_options(options: &mut ConnectOptions, settings: &DatabaseSettings, target: &Target) {
-    let limits = [
-        ("lock_timeout", milliseconds(settings.db_lock_timeout)),
-        (
-            "idle_in_transaction_session_timeout",
-            milliseconds(settings.db_idle_in_transaction_timeout),
-        ),
-    ];
-    let password = target.password().map(str::to_owned);
-    options
-        .set_application_name("circle-registry")
-        .statement_timeout(settings.db_statement_timeout)
-        .map_sqlx_postgres_opts(move |postgres| {
-            let postgres = postgres.options(limits.clone());
-            match &password {
-                Some(password) => postgres.password(password),
-                None => postgres,
-            }
-        });
-}
-
-fn milliseconds(duration: Duration) -> String {
-    duration.as_millis().to_string()
+        .disable_statement_logging()
 }

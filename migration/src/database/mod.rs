@@ -3,6 +3,14 @@
 
 pub mod bounds;
 pub mod connection;
+mod environment;
 pub mod hooks;
+mod host;
+pub mod limits;
+mod postgres_parameters;
+mod postgres_target;
+mod postgres_tls;
+mod postgres_url;
 pub mod settings;
+mod sqlite_url;
 mod target;

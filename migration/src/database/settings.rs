@@ -1,7 +1,7 @@
 //! The settings of the database and its connection pool.
 //!
-//! Every setting is read from its flag, its environment variable, a TOML file or its default, in this
-//! order of precedence. The file replaces defaults before the command line is parsed. So each setting
+//! Every setting is read from its flag, its environment variable (`environment.rs`), a TOML file or its
+//! default, in this order of precedence. The file replaces defaults before the command line is parsed. So each setting
 //! is declared once, here or in the server's own settings, and `--help` shows all of them.
 
 use std::{
@@ -16,7 +16,7 @@ use clap::{
     error::ErrorKind,
 };
 
-use super::bounds;
+use super::{bounds, environment};
 
 /// The largest pool. Few databases let in as many clients.
 const MAX_POOL: i64 = 10_000;
@@ -44,20 +44,20 @@ pub struct DatabaseSettings {
     )]
     pub database_url: Option<String>,
 
-    /// PostgreSQL host name or socket directory, if no URL is set
+    /// PostgreSQL host name, IP address or socket directory, if no URL is set. May name its port, as in
+    /// `db.example:5433`
     #[arg(long, global = true, env = "DB_HOST", value_name = "HOST")]
     pub db_host: Option<String>,
 
-    /// PostgreSQL port
+    /// PostgreSQL port [default: 5432]
     #[arg(
         long,
         global = true,
         env = "DB_PORT",
         value_name = "PORT",
-        default_value_t = 5432,
         value_parser = clap::value_parser!(u16).range(1..)
     )]
-    pub db_port: u16,
+    pub db_port: Option<u16>,
 
     /// PostgreSQL database name
     #[arg(
@@ -144,7 +144,10 @@ pub fn parse<P: CommandFactory + FromArgMatches>(
     if let Some(path) = config_path(&arguments) {
         command = with_file(command, &path, unknown)?;
     }
-    let mut matches = command.clone().try_get_matches_from(arguments)?;
+    command = environment::choose_variables(command, &arguments);
+    let matches = command.clone().try_get_matches_from(&arguments);
+    let mut matches =
+        matches.map_err(|error| environment::explain(error, command.clone(), &arguments))?;
     P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
@@ -161,7 +164,7 @@ fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
             None => {}
         }
     }
-    std::env::var_os(CONFIG_ENV).map(PathBuf::from)
+    environment::value(CONFIG_ENV).map(PathBuf::from)
 }
 
 fn with_file(

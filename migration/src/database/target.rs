@@ -1,124 +1,159 @@
 //! The database that the settings name.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, io, str::FromStr};
 
-use sea_orm_migration::sea_orm::{DbBackend, sqlx::sqlite::SqliteConnectOptions};
-use url::Url;
+use sea_orm_migration::sea_orm::{
+    DbBackend,
+    sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
+};
 
-use super::settings::DatabaseSettings;
+use super::{postgres_target::PostgresTarget, settings::DatabaseSettings, sqlite_url};
+
+/// How an error names the setting of the URL.
+pub(super) const URL_SETTING: &str = "DATABASE_URL (--database-url)";
 
 const DEFAULT_URL: &str = "sqlite:circle-registry.db";
 
 /// The address of a database. Its `Debug` output never contains the password.
 #[derive(Clone)]
 pub struct Target {
-    backend: DbBackend,
-    url: String,
-    password: Option<String>,
+    driver: Driver,
     host: String,
     database: String,
+    in_memory: bool,
 }
 
-/// Why the settings name no database. No message repeats the URL, which may contain a password.
+/// What the driver connects by.
+#[derive(Clone)]
+pub(super) enum Driver {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+/// Why the settings name no database. The message names the setting and never repeats its value,
+/// which may contain a password.
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    #[error("the database URL can't be parsed: {0}")]
-    Unreadable(url::ParseError),
-    #[error("the database URL is not a valid SQLite address")]
-    Sqlite,
-    #[error("the database URL must start with sqlite: or postgres://")]
+#[error("{setting} {fault}")]
+pub struct TargetError {
+    setting: Cow<'static, str>,
+    fault: Fault,
+}
+
+impl TargetError {
+    pub(super) fn new(setting: impl Into<Cow<'static, str>>, fault: Fault) -> Self {
+        Self {
+            setting: setting.into(),
+            fault,
+        }
+    }
+}
+
+/// What is wrong with a setting.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("must start with sqlite: or postgres://")]
     UnknownScheme,
-    #[error("the database URL must name a database, as in postgres://host/name")]
+    #[error(
+        "can't be read; in the user, the password and the database's name, write %40 for @, %2F for /, \
+         %3F for ?, %23 for # and %25 for %"
+    )]
+    Ambiguous,
+    #[error("has a % that does not begin an encoded character; write %25 for %")]
+    Encoding,
+    #[error(
+        "must name one host: a host name, an IP address (IPv6 in brackets) or a socket directory"
+    )]
+    Host,
+    #[error("must have a port from 1 to 65535 or none")]
+    Port,
+    #[error("names another port than DB_PORT (--db-port)")]
+    TwoPorts,
+    #[error("must name a database, as in postgres://host/name")]
     NoDatabase,
-    #[error("the database user, password, host or port can't be written as a URL")]
-    Unwritable,
+    #[error(
+        "has a parameter that is not of the form name=value, or unknown; it is not shown, because it \
+         may be a part of the password, in which & is written %26 and @ %40"
+    )]
+    NotAParameter,
+    #[error(
+        "has the parameter `{0}`, which is not supported; docs/database.md lists those that are"
+    )]
+    Unsupported(String),
+    #[error("must be {0}")]
+    Value(String),
+    #[error("can't be used with a host name and sslmode=verify-full, which checks that name")]
+    NameNotChecked,
+    #[error("names a file that can't be read: {0}")]
+    File(io::Error),
+    #[error("must name a file of certificates in PEM format")]
+    NoCertificates,
+    #[error("must name a file with an unencrypted private key in PEM format")]
+    NoKey,
+    #[error("is useless alone: sslcert and sslkey belong together")]
+    NotAPair,
+    #[error("is `system`, which needs sslmode=verify-full")]
+    WeakMode,
+    #[error("is `system`, but this system has no store of certificates; name a file")]
+    NoSystemStore,
+    #[error("must name a file, as in sqlite:circle-registry.db")]
+    NoFile,
+    #[error("has a parameter with a value that SQLite does not know")]
+    SqliteValue,
+    #[error("names a file that does not exist, and its mode forbids to create it")]
+    MissingFile,
 }
 
 impl Target {
     /// The database that the settings name.
     ///
     /// # Errors
-    /// An address that can't be parsed.
+    /// An address that can't be parsed, or a file that it names and that can't be read.
     pub fn from_settings(settings: &DatabaseSettings) -> Result<Self, TargetError> {
         match (&settings.database_url, &settings.db_host) {
             (Some(url), _) => url.parse(),
-            (None, Some(host)) => Self::from_parts(host, settings),
+            (None, Some(host)) => Self::postgres(&PostgresTarget::from_parts(host, settings)?),
             (None, None) => DEFAULT_URL.parse(),
         }
     }
 
-    fn from_parts(host: &str, settings: &DatabaseSettings) -> Result<Self, TargetError> {
-        let unwritable = |()| TargetError::Unwritable;
-        let mut url = Url::parse("postgres://localhost").map_err(TargetError::Unreadable)?;
-        if host.starts_with('/') {
-            url.query_pairs_mut().append_pair("host", host);
-        } else {
-            url.set_host(Some(host)).map_err(TargetError::Unreadable)?;
-        }
-        url.set_port(Some(settings.db_port)).map_err(unwritable)?;
-        url.set_username(&settings.db_user).map_err(unwritable)?;
-        url.set_path(&settings.db_name);
-        let mut target: Self = url.as_str().parse()?;
-        target.password.clone_from(&settings.db_password);
-        host.clone_into(&mut target.host);
-        Ok(target)
+    fn postgres(target: &PostgresTarget) -> Result<Self, TargetError> {
+        let options = target.options()?;
+        Ok(Self {
+            host: match options.get_socket() {
+                Some(socket) => socket.display().to_string(),
+                None => options.get_host().to_owned(),
+            },
+            database: options.get_database().unwrap_or_default().to_owned(),
+            in_memory: false,
+            driver: Driver::Postgres(Box::new(options)),
+        })
     }
 
-    fn sqlite(url: &str) -> Result<Self, TargetError> {
-        let options = SqliteConnectOptions::from_str(url).map_err(|_| TargetError::Sqlite)?;
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    fn sqlite(text: &str) -> Result<Self, TargetError> {
+        let (options, in_memory) =
+            sqlite_url::parse(text).map_err(|fault| TargetError::new(URL_SETTING, fault))?;
+        let file = options.get_filename().display().to_string();
         Ok(Self {
-            backend: DbBackend::Sqlite,
-            url: url.to_owned(),
-            password: None,
             host: String::new(),
             database: if in_memory {
                 ":memory:".to_owned()
             } else {
-                options.get_filename().display().to_string()
+                file
             },
-        })
-    }
-
-    /// Takes the password out of the URL, because connectors trace their URL.
-    fn postgres(text: &str) -> Result<Self, TargetError> {
-        let mut url = Url::parse(text).map_err(TargetError::Unreadable)?;
-        let decode = |part: &str| {
-            percent_encoding::percent_decode_str(part)
-                .decode_utf8_lossy()
-                .into_owned()
-        };
-        let password = url.password().map(decode);
-        url.set_password(None)
-            .map_err(|()| TargetError::Unwritable)?;
-        let database = decode(url.path().trim_start_matches('/'));
-        if database.is_empty() {
-            return Err(TargetError::NoDatabase);
-        }
-        let socket = url
-            .query_pairs()
-            .find(|(key, _)| key == "host")
-            .map(|(_, host)| host.into_owned());
-        Ok(Self {
-            backend: DbBackend::Postgres,
-            host: socket.unwrap_or_else(|| url.host_str().unwrap_or("localhost").to_owned()),
-            database,
-            password,
-            url: url.as_str().replacen("postgresql://", "postgres://", 1),
+            in_memory,
+            driver: Driver::Sqlite(Box::new(options)),
         })
     }
 
     pub fn backend(&self) -> DbBackend {
-        self.backend
+        match self.driver {
+            Driver::Postgres(_) => DbBackend::Postgres,
+            Driver::Sqlite(_) => DbBackend::Sqlite,
+        }
     }
 
-    /// Without the password.
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
-    pub(super) fn password(&self) -> Option<&str> {
-        self.password.as_deref()
+    pub(super) fn driver(&self) -> &Driver {
+        &self.driver
     }
 
     /// The server's host name or socket directory; empty for SQLite.
@@ -133,7 +168,7 @@ impl Target {
 
     /// Whether the database lives and dies with its only connection.
     pub fn is_in_memory(&self) -> bool {
-        self.backend == DbBackend::Sqlite && self.database == ":memory:"
+        self.in_memory
     }
 }
 
@@ -141,18 +176,22 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(url: &str) -> Result<Self, TargetError> {
-        match url.split_once(':') {
-            Some(("sqlite", _)) => Self::sqlite(url),
-            Some(("postgres" | "postgresql", _)) => Self::postgres(url),
-            _ => Err(TargetError::UnknownScheme),
+        let url = url.trim();
+        if let Some(rest) = url.strip_prefix("sqlite:") {
+            return Self::sqlite(rest);
         }
+        let rest = url
+            .strip_prefix("postgres://")
+            .or_else(|| url.strip_prefix("postgresql://"))
+            .ok_or_else(|| TargetError::new(URL_SETTING, Fault::UnknownScheme))?;
+        Self::postgres(&PostgresTarget::from_url(rest)?)
     }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            .field("backend", &self.backend)
+            .field("backend", &self.backend())
             .field("host", &self.host)
             .field("database", &self.database)
             .finish_non_exhaustive()
@@ -163,15 +202,70 @@ impl fmt::Debug for Target {
 mod tests {
     use super::*;
 
+    fn options(url: &str) -> Box<PgConnectOptions> {
+        match url.parse::<Target>().expect(url).driver {
+            Driver::Postgres(options) => options,
+            Driver::Sqlite(_) => panic!("{url} is PostgreSQL's"),
+        }
+    }
+
     #[test]
     fn a_target_never_shows_its_password() {
         let target: Target = "postgresql://me:s%40cret@db.example:5433/teams"
             .parse()
             .expect("a target");
         assert_eq!((target.host(), target.database()), ("db.example", "teams"));
-        assert_eq!(target.password.as_deref(), Some("s@cret"));
-        assert_eq!(target.url, "postgres://me@db.example:5433/teams");
         assert!(!format!("{target:?}").contains("cret"));
+    }
+
+    #[test]
+    fn every_form_of_url_that_libpq_knows_leads_where_it_says() {
+        for (url, host, port, user) in [
+            ("postgres://me@[::1]:5433/app", "::1", 5433, "me"),
+            ("postgres://me@10.0.0.1/app", "10.0.0.1", 5432, "me"),
+            (
+                "postgres:///app?host=db&port=5433&user=me",
+                "db",
+                5433,
+                "me",
+            ),
+            (
+                "postgres://other@a:1/x?host=b&port=2&user=me&dbname=app",
+                "b",
+                2,
+                "me",
+            ),
+            (
+                "postgres://me@db/app?hostaddr=10.0.0.1",
+                "10.0.0.1",
+                5432,
+                "me",
+            ),
+            (
+                "postgres://m%2Be@db/app?application_name=x",
+                "db",
+                5432,
+                "m+e",
+            ),
+        ] {
+            let options = options(url);
+            assert_eq!(options.get_host(), host, "{url}");
+            assert_eq!(
+                (options.get_port(), options.get_username()),
+                (port, user),
+                "{url}"
+            );
+            assert_eq!(options.get_database(), Some("app"), "{url}");
+        }
+        for url in [
+            "postgres:///app?host=/run/pg&user=me",
+            "postgres://me@%2Frun%2Fpg/app",
+        ] {
+            let socket = options(url).get_socket().cloned();
+            assert_eq!(socket, Some("/run/pg".into()), "{url}");
+        }
+        let given = options("postgres://db/app?options=-c%20geqo=off&options[a]=b c");
+        assert_eq!(given.get_options(), Some(r"-c a=b\ c"), "the last counts");
     }
 
     #[test]
@@ -180,16 +274,19 @@ mod tests {
             "mysql://u:hunter2@h/d",
             "postgres://u:hunter2@h",
             "postgres://u:hunter2@[",
+            "postgres://u@hunter2,/d",
+            "postgres://u@hunter 2/d",
+            "postgres://u@h:hunter2/d",
+            "postgres://u@h:0/d",
+            "postgres://u@h/d?port=hunter2",
+            "postgres://u@h/d?hostaddr=hunter2",
+            "postgres://u@h/d?sslpassword=hunter2",
+            "postgres://u@h/d?statement-cache-capacity=hunter2",
             "hunter2",
         ] {
             let error = text.parse::<Target>().expect_err(text).to_string();
-            assert!(!error.contains("hunter2"), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
+            assert!(error.contains("DATABASE_URL (--database-url)"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_database_in_memory_is_one_connection() {
-        let target: Target = "sqlite::memory:".parse().expect("a target");
-        assert!(target.is_in_memory());
     }
 }

@@ -104,12 +104,10 @@ async fn session(db: &impl ConnectionTrait) -> i32 {
     row.expect("a row").try_get_by_index(0).expect("a number")
 }
 
-async fn pool_of_one(url: &str, suspicion: &Distrust) -> DatabaseConnection {
+fn pool_of_one(url: &str, suspicion: &Distrust) -> DatabaseConnection {
     let settings = settings_for(url).database;
     let target = Target::from_settings(&settings).expect("a target");
     connection::open_with_distrust(&settings, &target, PoolSize::ONE, suspicion)
-        .await
-        .expect("a pool")
 }
 
 /// If this fails, the driver takes a BEGIN back, and some of the defences can go.
@@ -144,7 +142,7 @@ async fn has_a_new_session(scene: Scene, db: DatabaseConnection, before: i32) {
 #[tokio::test]
 async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
     let scene = Scene::set().await;
-    let db = pool_of_one(&scene.url, &Distrust::default()).await;
+    let db = pool_of_one(&scene.url, &Distrust::default());
     let before = session(&db).await;
     scene.drop_midway(db.begin()).await;
     has_a_new_session(scene, db, before).await;
@@ -156,7 +154,7 @@ async fn a_session_that_comes_back_with_a_begin_under_way_is_closed() {
 async fn a_session_that_comes_back_inside_a_transaction_is_closed_where_there_is_suspicion() {
     let scene = Scene::set().await;
     let suspicion = Distrust::default();
-    let db = pool_of_one(&scene.url, &suspicion).await;
+    let db = pool_of_one(&scene.url, &suspicion);
     let before = session(&db).await;
     {
         let mut begin = pin!(db.begin());
@@ -181,7 +179,7 @@ async fn a_transaction_that_nobody_waits_for_begins_and_ends_all_the_same() {
     let scene = Scene::set().await;
     let mut settings = settings_for(&scene.url).database;
     (settings.db_pool_min, settings.db_pool_max) = (Some(1), Some(1));
-    let database = circle_registry::database::Database::open(&settings).await;
+    let database = circle_registry::database::Database::open(&settings);
     let database = database.expect("a pool");
     let db = database.connection();
     let before = session(db).await;
@@ -231,7 +229,7 @@ async fn on_sqlite_a_begin_that_is_dropped_leaves_nothing_behind() {
     let direct = connect_to(&database.url).await;
     let made = direct.execute_unprepared("CREATE TABLE notes (note text NOT NULL)");
     made.await.expect("a table");
-    let db = pool_of_one(&database.url, &Distrust::default()).await;
+    let db = pool_of_one(&database.url, &Distrust::default());
     let immediate = || TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()

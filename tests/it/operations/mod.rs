@@ -2,7 +2,10 @@
 
 mod catalog;
 mod command_line;
+mod database_addresses;
+mod database_certificates;
 mod doctor;
+mod environment;
 mod exposure;
 mod lifecycle;
 mod proxies;

@@ -1,7 +1,11 @@
 //! No secret is in any output: the log at its most verbose, errors, responses and standard output are
 //! searched for every password and token that was used.
 
-use std::{fs, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    process::Command,
+};
 
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
@@ -165,6 +169,15 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
         format!("postgres://test:{PASSWORD}@127.0.0.1"),
         format!("mysql://test:{PASSWORD}@127.0.0.1/teams"),
         format!("test:{PASSWORD}@127.0.0.1/teams"),
+        format!("postgres://test:5/{PASSWORD}@127.0.0.1/teams"),
+        format!("postgres://test:a@b/{PASSWORD}@127.0.0.1/teams"),
+        format!("postgres://test:5/a?{PASSWORD}=b@127.0.0.1/teams"),
+        format!("postgres://test:{PASSWORD}%@127.0.0.1/teams"),
+        format!("postgres://test@127.0.0.1:{PASSWORD}/teams"),
+        format!("postgres://test@127.0.0.1/teams?sslpassword={PASSWORD}"),
+        format!("postgres://test@127.0.0.1/teams?password=a&{PASSWORD}=b"),
+        format!("postgres://test@127.0.0.1/teams?sslmode={PASSWORD}"),
+        format!("postgres://test@127.0.0.1/teams?sslkey={PASSWORD}&sslcert={PASSWORD}"),
         PASSWORD.to_owned(),
     ] {
         for arguments in [
@@ -182,6 +195,25 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
             .env("DB_PASSWORD", PASSWORD);
         assert!(said.run("--help", &mut command));
     }
+    let url = format!("postgres://test:{PASSWORD}@127.0.0.1/teams");
+    for misplaced in [
+        &[&*url][..],
+        &["serve", &url],
+        &["--db-port", &url],
+        &["--db-host", &url],
+        &["--bind", &url, "migrate", "status"],
+    ] {
+        assert!(!said.run("a misplaced URL", &mut talkative(misplaced)));
+    }
+    let passwords = folder.path().join("pgpass");
+    fs::write(&passwords, format!("127.0.0.1:{PASSWORD}\n")).expect("a file");
+    fs::set_permissions(&passwords, Permissions::from_mode(0o600)).expect("its mode");
+    let mut command = talkative(&["migrate", "status", "--db-acquire-timeout", "1s"]);
+    command.env("PGPASSFILE", &passwords);
+    assert!(!said.run(
+        "a password file",
+        command.env("DATABASE_URL", "postgres://127.0.0.1:1/a")
+    ));
     for broken in [
         format!("db_password = {PASSWORD}"),
         format!("db_password = \"{PASSWORD}"),

@@ -36,6 +36,7 @@ pub fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
         "DB_HOST",
         "RUST_LOG",
         "BIND",
+        "PORT",
         "TLS_CERT",
         "TLS_KEY",
         "CIRCLE_REGISTRY_CONFIG",

@@ -11,6 +11,7 @@ mod description;
 pub mod factories;
 pub mod faults;
 pub mod keys;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod postgres_server;
 pub mod proxy;
@@ -106,9 +107,9 @@ impl TestDatabase {
 pub async fn connect_to(url: &str) -> DatabaseConnection {
     let settings = settings_for(url).database;
     let target = Target::from_settings(&settings).expect("a target");
-    connection::open(&settings, &target, PoolSize::ONE)
-        .await
-        .expect("a connection")
+    let db = connection::open(&settings, &target, PoolSize::ONE);
+    db.ping().await.expect("a connection");
+    db
 }
 
 /// The texts that a query on the database returns.

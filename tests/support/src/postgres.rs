@@ -97,7 +97,7 @@ fn fresh_name() -> String {
 /// A role that may have two connections to a database and no more.
 #[derive(Debug)]
 pub struct LimitedRole {
-    name: String,
+    pub name: String,
     /// The URL of the database, with this role.
     pub url: String,
 }

@@ -43,54 +43,123 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// Creates a server without starting it.
     pub fn create(durability: Durability) -> Self {
-        let data = tempfile::Builder::new()
-            .prefix("circle-registry-pg-")
-            .tempdir()
-            .expect("a folder")
-            .keep();
-        let server = Self {
-            binaries: find_binaries().expect(HELP),
-            unprivileged: as_unprivileged(&data),
-            data,
-            port: free_port(),
-            keeper: None,
-        };
+        let server = Self::in_a_new_folder();
         server.init();
         server.configure(durability);
         server
     }
 
-    fn init(&self) {
-        let made = Command::new(&self.unprivileged[0])
-            .args(&self.unprivileged[1..])
-            .arg(self.binaries.join("initdb"))
-            .args(["--username=test", "--encoding=UTF8", "--locale=C.UTF-8"])
-            .args(["--auth=trust", "--no-sync", "-D"])
-            .arg(self.data.join("db"))
-            .output()
-            .expect("initdb runs");
-        let said = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{said}");
+    fn in_a_new_folder() -> Self {
+        let data = tempfile::Builder::new()
+            .prefix("circle-registry-pg-")
+            .tempdir()
+            .expect("a folder")
+            .keep();
+        Self {
+            binaries: find_binaries().expect(HELP),
+            unprivileged: as_unprivileged(&data),
+            data,
+            port: free_port(),
+            keeper: None,
+        }
     }
 
-    fn configure(&self, durability: Durability) {
+    /// Creates a hot standby of this server without starting it.
+    #[must_use]
+    pub fn create_standby(&self) -> Self {
+        let standby = Self::in_a_new_folder();
+        let mut backup = Command::new(&standby.unprivileged[0]);
+        backup.args(&standby.unprivileged[1..]);
+        backup.arg(self.binaries.join("pg_basebackup"));
+        backup.args(["--host=127.0.0.1", "--username=test", "--checkpoint=fast"]);
+        backup.args(["--write-recovery-conf", "--no-sync", "--pgdata"]);
+        backup.arg(standby.data.join("db"));
+        run(backup.arg(format!("--port={}", self.port)));
+        standby.append_to_configuration(&format!("port = {}", standby.port));
+        standby
+    }
+
+    /// Makes this standby a primary.
+    pub async fn promote(&self) {
+        let url = self.url_of("postgres");
+        super::texts_of(&url, "SELECT pg_promote(wait => false)::text").await;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while super::texts_of(&url, "SELECT pg_is_in_recovery()::text").await != ["false"] {
+            assert!(Instant::now() < deadline, "it is not promoted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// From its next start on, the server is a standby of this one, whose history continues its own.
+    pub fn follow(&self, primary: &Self) {
+        let port = primary.port;
+        self.append_to_configuration(&format!(
+            "primary_conninfo = 'host=127.0.0.1 port={port} user=test'"
+        ));
+        self.become_a_standby();
+    }
+
+    fn init(&self) {
+        let mut init = Command::new(&self.unprivileged[0]);
+        init.args(&self.unprivileged[1..]);
+        init.arg(self.binaries.join("initdb"));
+        init.args(["--username=test", "--encoding=UTF8", "--locale=C.UTF-8"]);
+        init.args(["--auth=trust", "--no-sync", "-D"]);
+        run(init.arg(self.data.join("db")));
+    }
+
+    fn append_to_configuration(&self, lines: &str) {
         let mut configuration = fs::OpenOptions::new()
             .append(true)
             .open(self.data.join("db/postgresql.conf"))
             .expect("postgresql.conf");
+        writeln!(configuration, "{lines}").expect("the configuration is written");
+    }
+
+    fn configure(&self, durability: Durability) {
         let port = self.port;
         let fast = match durability {
             Durability::Off => "fsync = off\nsynchronous_commit = off\nfull_page_writes = off",
             Durability::On => "",
         };
-        writeln!(
-            configuration,
+        self.append_to_configuration(&format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
              max_connections = 300\n{fast}"
-        )
-        .expect("the configuration is written");
-        let access = "host all test 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        ));
+        let access = "host all,replication test 127.0.0.1/32 trust\n\
+                      host all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(self.data.join("db/pg_hba.conf"), access).expect("the access is written");
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's folder, which only its user can enter.
+    pub fn folder(&self) -> &Path {
+        &self.data
+    }
+
+    /// Writes a file of the server's own into its folder.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.data.join(name);
+        let mut writer = Command::new(&self.unprivileged[0])
+            .args(&self.unprivileged[1..])
+            .args(["sh", "-c", "umask 077; cat >> \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut input = writer.stdin.take().expect("its input");
+        input.write_all(text.as_bytes()).expect("the text");
+        drop(input);
+        assert!(writer.wait().expect("the end").success(), "{name}");
+        path
+    }
+
+    /// Changes settings of a server that has not been started.
+    pub fn configure_also(&self, lines: &str) {
+        self.write("db/postgresql.conf", lines);
     }
 
     /// The URL of a database on this server.
@@ -170,12 +239,18 @@ impl Drop for PostgresServer {
     }
 }
 
+/// Runs a program of PostgreSQL, which must succeed.
+fn run(command: &mut Command) {
+    let done = command.output().expect("the program runs");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+}
+
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
 
-/// The folder of the newest installed server.
 /// Runs one of PostgreSQL's programs.
 pub fn run_tool(program: &str, arguments: &[&str]) {
     let program = find_binaries().expect(HELP).join(program);
@@ -185,6 +260,7 @@ pub fn run_tool(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{}: {errors}", program.display());
 }
 
+/// The folder of the newest installed server and its client programs.
 fn find_binaries() -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
@@ -198,17 +274,25 @@ fn find_binaries() -> Option<PathBuf> {
         found.sort();
         places.extend(found.into_iter().rev());
     }
-    let server = places
+    places
         .into_iter()
-        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())?
-        .join("postgres");
-    // A link to the server need not stand beside the other programs.
-    Some(fs::canonicalize(server).ok()?.parent()?.to_owned())
+        // The programs beside a link may be fewer than those beside what it links to.
+        .filter_map(|place| {
+            Some(
+                place
+                    .join("postgres")
+                    .canonicalize()
+                    .ok()?
+                    .parent()?
+                    .to_owned(),
+            )
+        })
+        .find(|place| place.join("initdb").is_file() && place.join("pg_basebackup").is_file())
 }
 
 /// PostgreSQL refuses to run as root. If the tests do, this gives the folder to the user `postgres`, and
 /// returns the command prefix that switches to that user.
-fn as_unprivileged(data: &Path) -> Vec<String> {
+pub(crate) fn as_unprivileged(data: &Path) -> Vec<String> {
     if !is_root() {
         return vec!["env".to_owned()];
     }

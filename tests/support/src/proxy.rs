@@ -1,5 +1,5 @@
 //! A TCP proxy to PostgreSQL that can freeze: it then forwards nothing, and closes nothing. It can also
-//! delay answers, and report when a client begins a transaction.
+//! delay answers, lead new connections to another server, and report when a client begins a transaction.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,8 +10,10 @@ use tokio::{
     sync::watch,
 };
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Where new connections lead: host and port.
+    server: (String, u16),
     frozen: bool,
     /// Connections of earlier generations are closed.
     generation: u64,
@@ -34,12 +36,14 @@ pub struct Proxy {
 impl Proxy {
     /// Opens a proxy to the server of a PostgreSQL URL.
     pub async fn to(url: &str) -> Self {
-        let url = Url::parse(url).expect("a URL");
-        let host = url.host_str().expect("a host").to_owned();
-        let server = (host, url.port().unwrap_or(5432));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let state = Arc::new(watch::Sender::new(State::default()));
+        let state = Arc::new(watch::Sender::new(State {
+            server: server_of(url),
+            frozen: false,
+            generation: 0,
+            late: Duration::ZERO,
+        }));
         let watched = Arc::downgrade(&state);
         let begins = Arc::new(watch::Sender::new(0));
         let counted = Arc::clone(&begins);
@@ -48,12 +52,7 @@ impl Proxy {
                 let Some(state) = watched.upgrade() else {
                     return;
                 };
-                tokio::spawn(carry(
-                    client,
-                    server.clone(),
-                    state.subscribe(),
-                    Arc::clone(&counted),
-                ));
+                tokio::spawn(carry(client, state.subscribe(), Arc::clone(&counted)));
             }
         });
         Self {
@@ -81,6 +80,12 @@ impl Proxy {
         self.state.send_modify(|state| state.frozen = false);
     }
 
+    /// From now on new connections lead to the server of this URL. The old ones stay where they are.
+    pub fn lead_to(&self, url: &str) {
+        self.state
+            .send_modify(|state| state.server = server_of(url));
+    }
+
     /// From now on the server's answers have this delay.
     pub fn delay_answers(&self, late: Duration) {
         self.state.send_modify(|state| state.late = late);
@@ -101,9 +106,14 @@ impl Proxy {
     }
 }
 
+fn server_of(url: &str) -> (String, u16) {
+    let url = Url::parse(url).expect("a URL");
+    let host = url.host_str().expect("a host").to_owned();
+    (host, url.port().unwrap_or(5432))
+}
+
 async fn carry(
     client: TcpStream,
-    server: (String, u16),
     mut state: watch::Receiver<State>,
     begins: Arc<watch::Sender<u64>>,
 ) {
@@ -111,6 +121,7 @@ async fn carry(
     if state.wait_for(|state| !state.frozen).await.is_err() {
         return;
     }
+    let server = state.borrow().server.clone();
     let Ok(server) = TcpStream::connect(server).await else {
         return;
     };

@@ -1,0 +1,141 @@
+//! The database takes no writes: it was set to be read-only, is a hot standby, or was replaced by a
+//! promoted one. Writes get 503 until it takes them, reads are served, and the probe says so.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+use test_support::{
+    Answer, Backend, TestApp, TestDatabase,
+    binary::Server,
+    connect_to, end_sessions_on,
+    postgres_server::{Durability, PostgresServer},
+    proxy::Proxy,
+    settings_for,
+};
+
+async fn create_circle(app: &TestApp, name: &str) -> Answer {
+    app.post("/v1/circles", &json!({"name": name})).await
+}
+
+/// Nothing can be written, neither in a transaction nor by a single statement; everything can be read.
+async fn assert_read_only(app: &TestApp, circle: &str, agent_id: i64) {
+    let member = json!({"agent_id": agent_id});
+    let members = format!("/v1/circles/{circle}/members");
+    for answer in [
+        create_circle(app, "refused").await,
+        app.post(&members, &member).await,
+        app.get("/readyz").await,
+    ] {
+        assert_eq!(answer.header("retry-after"), "1");
+        answer.problem(503, "database_read_only");
+    }
+    assert_eq!(app.get(&format!("/v1/circles/{circle}")).await.status, 200);
+    assert_eq!(app.get("/livez").await.status, 200);
+}
+
+/// Waits until a write succeeds and the service is ready. Until then all must be refused with 503.
+async fn assert_writes_return(app: &TestApp) {
+    let started = Instant::now();
+    for attempt in 0.. {
+        let name = format!("later-{attempt}");
+        let answers = [create_circle(app, &name).await, app.get("/readyz").await];
+        let statuses = answers.map(|answer| answer.status);
+        if statuses == [201, 200] {
+            return;
+        }
+        assert!(
+            statuses
+                .iter()
+                .all(|status| matches!(status, 200 | 201 | 503))
+        );
+        assert!(started.elapsed() < Duration::from_secs(30), "{statuses:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn run(url: &str, sql: &str) {
+    let db = connect_to(url).await;
+    db.execute_unprepared(sql).await.expect(sql);
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_database_set_to_be_read_only_refuses_writes_serves_reads_and_recovers() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let app = TestApp::start(Backend::Postgres, database.settings()).await;
+    create_circle(&app, "team").await.created();
+    let agent_id = app.an_agent("ada").await;
+    let name = database.url.rsplit('/').next().expect("a name");
+    let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    run(&database.url, &sql).await;
+    end_sessions_on(&database.url).await;
+    assert_read_only(&app, "team", agent_id).await;
+
+    // The sessions that are open now stay read-only, so they must be replaced.
+    let sql = format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET ALL; COMMIT");
+    run(&database.url, &sql).await;
+    assert_writes_return(&app).await;
+    app.stop().await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_primary_that_comes_back_as_a_standby_is_used_again_once_it_is_promoted() {
+    let mut postgres = PostgresServer::create(Durability::Off);
+    postgres.start_ready().await;
+    let settings = settings_for(&postgres.url_of("postgres"));
+    let app = TestApp::start(Backend::Postgres, settings).await;
+    create_circle(&app, "team").await.created();
+    let agent_id = app.an_agent("ada").await;
+    // A standby may accept connections before it has replayed everything since the last checkpoint.
+    run(&postgres.url_of("postgres"), "CHECKPOINT").await;
+    postgres.stop_immediately();
+    postgres.become_a_standby();
+    postgres.start_ready().await;
+    assert_read_only(&app, "team", agent_id).await;
+
+    postgres.promote().await;
+    assert_writes_return(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_standby_whose_schema_must_be_migrated_is_waited_for() {
+    let mut postgres = PostgresServer::create(Durability::Off);
+    postgres.become_a_standby();
+    postgres.start_ready().await;
+    let server = Server::start(&postgres.url_of("postgres"), &[]).await;
+    let problem = server.get("/readyz").await.problem(503, "starting");
+    let detail = problem["detail"].as_str().expect("a detail");
+    assert!(detail.contains("accepts no writes yet"), "{detail}");
+    postgres.promote().await;
+    server.wait_for("/readyz", StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn connections_that_lead_to_a_standby_are_replaced_by_ones_to_the_new_primary() {
+    let mut first = PostgresServer::create(Durability::Off);
+    first.start_ready().await;
+    let proxy = Proxy::to(&first.url_of("postgres")).await;
+    let settings = settings_for(&proxy.url_of(&first.url_of("postgres")));
+    let app = TestApp::start(Backend::Postgres, settings).await;
+    create_circle(&app, "team").await.created();
+    let agent_id = app.an_agent("ada").await;
+    let mut second = first.create_standby();
+    second.start_ready().await;
+
+    run(&first.url_of("postgres"), "CHECKPOINT").await;
+    first.stop_immediately();
+    second.promote().await;
+    first.follow(&second);
+    first.start_ready().await;
+    assert_read_only(&app, "team", agent_id).await;
+    // The connections to the first server stay open, and could be used for reading for ever.
+    proxy.lead_to(&second.url_of("postgres"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    create_circle(&app, "at-once").await.created();
+    assert_writes_return(&app).await;
+    app.stop().await;
+}
