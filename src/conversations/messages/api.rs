@@ -52,8 +52,8 @@ impl MessagesApi {
     /// transaction. Fails with 404 `not_found` if there is no conversation with this id, with 409
     /// `conversation_not_active` if it is not active, with 409 `no_turns_left` after `max_turns`
     /// messages, with 409 `not_its_turn` if another agent speaks next, and with 422 `invalid_request`
-    /// if the agent or an agent it mentions does not participate, or the message it replies to does not
-    /// exist.
+    /// if the agent or an agent it mentions does not participate or was deleted, or the message it
+    /// replies to does not exist.
     #[oai(
         path = "/:id/messages",
         method = "post",

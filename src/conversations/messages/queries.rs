@@ -1,7 +1,7 @@
 //! Reads and writes of messages.
 
 use entity::{
-    agent, conversation, message, participant,
+    conversation, message,
     values::{Author, now},
 };
 use sea_orm::{
@@ -10,7 +10,10 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
 };
 
-use super::super::{queries as conversations, turns};
+use super::super::{
+    participants::{self, ParticipantRow},
+    queries as conversations, turns,
+};
 use super::dto::{Message, MessageCreate, MessageOrder};
 use crate::{
     error::Error,
@@ -92,14 +95,13 @@ pub(super) async fn append(
 ) -> Result<message::Model, Error> {
     let db = work.db();
     let conversation_row = conversations::get_for_update(db, conversation_id).await?;
-    let participants = conversations::participants(db, conversation_id).await?;
+    let participants = participants::of_conversation(db, conversation_id).await?;
     check(&conversation_row, &participants, &new)?;
-    let row = numbered(db, &conversation_row, new).await?;
+    let row = numbered(&conversation_row, &participants, new)?;
     let row = row.insert(db).await?;
     let next = turns::after(
         &conversation_row,
         &participants,
-        row.author,
         row.agent_id,
         &row.mentions,
     );
@@ -120,18 +122,12 @@ pub(super) async fn append(
 /// Checks that the author may speak, and what the message refers to.
 fn check(
     conversation_row: &conversation::Model,
-    participants: &[participant::Model],
+    participants: &[ParticipantRow],
     new: &MessageCreate,
 ) -> Result<(), Error> {
     turns::check(conversation_row, participants, new.agent_id)?;
     for (index, id) in new.mentions.0.iter().enumerate() {
-        if !turns::takes_part(participants, *id) {
-            let pointer = format!("#/mentions/{index}");
-            return Err(Error::invalid(
-                pointer,
-                "does not participate in the conversation",
-            ));
-        }
+        turns::participant(participants, *id, format_args!("#/mentions/{index}"))?;
     }
     if new
         .reply_to
@@ -142,9 +138,9 @@ fn check(
     Ok(())
 }
 
-async fn numbered(
-    db: &impl ConnectionTrait,
+fn numbered(
     conversation_row: &conversation::Model,
+    participants: &[ParticipantRow],
     new: MessageCreate,
 ) -> Result<message::ActiveModel, Error> {
     let MessageCreate {
@@ -163,7 +159,10 @@ async fn numbered(
         Some(_) if author_name.is_some() => {
             return Err(Error::invalid("#/author_name", "is for users only"));
         }
-        Some(id) => (Author::Agent, speaker(db, id).await?.name),
+        Some(id) => {
+            let speaker = turns::participant(participants, id, "#/agent_id")?;
+            (Author::Agent, speaker.agent_name.clone())
+        }
     };
     Ok(message::ActiveModel {
         id: NotSet,
@@ -178,13 +177,4 @@ async fn numbered(
         reply_to: Set(reply_to),
         created_at: Set(now()),
     })
-}
-
-/// The agent that speaks. A participant that was deleted can't.
-async fn speaker(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
-    agent::Entity::find_by_id(id)
-        .filter(agent::Entity::not_deleted())
-        .one(db)
-        .await?
-        .ok_or_else(|| Error::invalid("#/agent_id", "this agent was deleted"))
 }
