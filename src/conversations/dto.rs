@@ -42,8 +42,8 @@ row! {
         pub(crate) summary: Option<Text<'r>>,
         /// Number of turns taken, which is the number of the last message.
         pub(crate) turn_count: i64,
-        /// The agents whose turn it is; empty if any agent may speak. Users may always speak. Deleted agents are
-        /// passed over.
+        /// The agents whose turn it is; empty if any agent may speak. Users, tools and the system may
+        /// always speak. Deleted agents are passed over.
         pub(crate) next_speakers: Json<'r, IdList>,
         /// When it was created (UTC).
         pub(crate) created_at: Timestamp<'r>,

@@ -5,8 +5,8 @@
 use std::fmt::Display;
 
 use entity::{
-    conversation,
-    values::{ConversationStatus, IdList, TurnStrategy},
+    conversation, message,
+    values::{Author, ConversationStatus, IdList, TurnStrategy},
 };
 
 use super::participants::ParticipantRow;
@@ -50,7 +50,7 @@ pub(crate) fn participant(
 ///
 /// # Errors
 /// A conversation that is not active or has no turns left, an agent that takes no part or was deleted, or
-/// one whose turn it is not. Users may always speak.
+/// one whose turn it is not. Other authors may always speak.
 pub(crate) fn check(
     conversation_row: &conversation::Model,
     participants: &[ParticipantRow],
@@ -93,16 +93,21 @@ pub(crate) fn check(
 pub(crate) fn after(
     conversation_row: &conversation::Model,
     participants: &[ParticipantRow],
-    agent_id: Option<i64>,
-    mentions: &IdList,
+    said: &message::Model,
 ) -> IdList {
     let next = &conversation_row.next_speakers;
-    match (conversation_row.turn_strategy, agent_id) {
-        (TurnStrategy::FreeForm, _) => IdList::default(),
-        (TurnStrategy::MentionBased, _) => mentions.clone(),
-        (TurnStrategy::RoundRobin, Some(speaker)) => next_in_turn(participants, speaker),
-        // A user speaks out of turn.
-        (strategy @ TurnStrategy::RoundRobin, None) => pass_over(strategy, next, participants),
+    let mentions = &said.mentions;
+    match (conversation_row.turn_strategy, said.author, said.agent_id) {
+        (TurnStrategy::FreeForm, ..) => IdList::default(),
+        (TurnStrategy::MentionBased, ..) if !mentions.0.is_empty() => mentions.clone(),
+        // It speaks again with the results of its tools.
+        (_, Author::Agent, Some(speaker)) if said.content.is_empty() => IdList(vec![speaker]),
+        (TurnStrategy::MentionBased, Author::Agent | Author::User, _) => IdList::default(),
+        (TurnStrategy::RoundRobin, Author::Agent, Some(speaker)) => {
+            next_in_turn(participants, speaker)
+        }
+        // The others speak out of turn.
+        (strategy, ..) => pass_over(strategy, next, participants),
     }
 }
 

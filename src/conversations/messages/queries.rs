@@ -5,7 +5,7 @@ use entity::{
     values::{Author, now},
 };
 use sea_orm::{
-    ActiveModelTrait,
+    ActiveEnum, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
 };
@@ -99,12 +99,7 @@ pub(super) async fn append(
     check(&conversation_row, &participants, &new)?;
     let row = numbered(&conversation_row, &participants, new)?;
     let row = row.insert(db).await?;
-    let next = turns::after(
-        &conversation_row,
-        &participants,
-        row.agent_id,
-        &row.mentions,
-    );
+    let next = turns::after(&conversation_row, &participants, &row);
     let turn = conversation::ActiveModel {
         id: Unchanged(conversation_id),
         turn_count: Set(row.number),
@@ -143,27 +138,21 @@ fn numbered(
     participants: &[ParticipantRow],
     new: MessageCreate,
 ) -> Result<message::ActiveModel, Error> {
+    let (author, author_name) = author(participants, &new)?;
     let MessageCreate {
+        author: _,
         agent_id,
-        author_name,
+        author_name: _,
         content,
         mentions,
         tool_calls,
         reply_to,
     } = new;
-    let (author, author_name) = match agent_id {
-        None => (
-            Author::User,
-            author_name.unwrap_or_else(|| "user".to_owned()),
-        ),
-        Some(_) if author_name.is_some() => {
-            return Err(Error::invalid("#/author_name", "is for users only"));
-        }
-        Some(id) => {
-            let speaker = turns::participant(participants, id, "#/agent_id")?;
-            (Author::Agent, speaker.agent_name.clone())
-        }
-    };
+    let content = content.unwrap_or_default();
+    if content.is_empty() && tool_calls.0.is_empty() {
+        let detail = "must not be empty, unless the message calls tools";
+        return Err(Error::invalid("#/content", detail));
+    }
     Ok(message::ActiveModel {
         id: NotSet,
         conversation_id: Set(conversation_row.id),
@@ -177,4 +166,27 @@ fn numbered(
         reply_to: Set(reply_to),
         created_at: Set(now()),
     })
+}
+
+/// Who wrote a message, and under which name.
+fn author(participants: &[ParticipantRow], new: &MessageCreate) -> Result<(Author, String), Error> {
+    let by_default = new.agent_id.map_or(Author::User, |_| Author::Agent);
+    let author = new.author.unwrap_or(by_default);
+    if author == Author::Agent {
+        let missing = || Error::invalid("#/agent_id", "is required if the author is an agent");
+        let id = new.agent_id.ok_or_else(missing)?;
+        if new.author_name.is_some() {
+            return Err(Error::invalid(
+                "#/author_name",
+                "is not accepted for agents",
+            ));
+        }
+        let speaker = turns::participant(participants, id, "#/agent_id")?;
+        return Ok((author, speaker.agent_name.clone()));
+    }
+    if new.agent_id.is_some() {
+        return Err(Error::invalid("#/agent_id", "is for agents only"));
+    }
+    let name = new.author_name.clone();
+    Ok((author, name.unwrap_or_else(|| author.to_value())))
 }

@@ -1,6 +1,7 @@
 //! Conversations that earlier versions stored.
 
 use migration::runner;
+use sea_orm::ConnectionTrait;
 
 use super::{before, run, texts};
 
@@ -47,6 +48,42 @@ async fn the_turns_of_agents_that_were_deleted_pass_on() {
         runner::down(db, Some(1)).await.expect("down");
         runner::up(db, Some(1)).await.expect("up again");
         assert_eq!(texts(db, all).await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_of_tools_become_those_of_users_on_the_way_back() {
+    before("m20261126_000041_add_authors", async |db| {
+        run(
+            db,
+            &[
+                "INSERT INTO agents (name, created_at, updated_at) VALUES ('a', $now, $now)",
+                "INSERT INTO conversations (topic, created_at, updated_at) VALUES ('t', $now, $now)",
+                "INSERT INTO messages (conversation_id, number, author, agent_id, author_name, content, created_at) \
+                 SELECT c.id, 1, 'agent', a.id, 'a', 'x', $now FROM conversations c, agents a",
+                "INSERT INTO messages (conversation_id, number, author_name, content, created_at) \
+                 SELECT id, 2, 'u', 'y', $now FROM conversations",
+            ],
+        )
+        .await;
+        runner::up(db, Some(1)).await.expect("up");
+        run(
+            db,
+            &["INSERT INTO messages (conversation_id, number, author, author_name, content, created_at) \
+               SELECT id, 3, 'tool', 'grep', 'z', $now FROM conversations"],
+        )
+        .await;
+        let unknown = "UPDATE messages SET author = 'nobody'";
+        assert!(db.execute_unprepared(unknown).await.is_err());
+        let all = "SELECT number || ' ' || author || ' ' || author_name || ' ' || content FROM messages";
+        assert_eq!(texts(db, all).await, ["1 agent a x", "2 user u y", "3 tool grep z"]);
+        runner::down(db, Some(1)).await.expect("down");
+        assert_eq!(texts(db, all).await, ["1 agent a x", "2 user u y", "3 user grep z"]);
+        let tool = "UPDATE messages SET author = 'tool'";
+        assert!(db.execute_unprepared(tool).await.is_err());
+        runner::up(db, Some(1)).await.expect("up again");
+        db.execute_unprepared(tool).await.expect("tools");
     })
     .await;
 }
