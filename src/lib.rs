@@ -52,3 +52,5 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 pub mod telemetry;
+
+mod text;
