@@ -53,3 +53,5 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 pub mod telemetry;
+
+mod text;

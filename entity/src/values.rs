@@ -141,6 +141,10 @@ pub enum Author {
     Agent,
     /// A person, or a program that acts for one.
     User,
+    /// A tool, with the result of a call. Its name is the author's name.
+    Tool,
+    /// The program that runs the conversation.
+    System,
 }
 
 /// A member's role in its circle. A roster lists members in this order.

@@ -128,7 +128,7 @@ fn print_status(out: &mut impl Write, status: runner::Status) -> io::Result<()> 
         ("unknown", unknown),
     ] {
         for name in names {
-            writeln!(out, "{word:8} {name}")?;
+            writeln!(out, "{word:8} {}", name.escape_debug())?;
         }
     }
     Ok(())

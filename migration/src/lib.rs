@@ -37,6 +37,8 @@ mod m20261125_000001_name_models;
 mod m20261125_000002_unmark_retired_models;
 mod m20261126_000001_order_revisions_by_time;
 mod m20261126_000002_prune_audit_additive;
+mod m20261126_000040_pass_turns_on;
+mod m20261126_000041_add_authors;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -71,6 +73,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000002_unmark_retired_models::Migration),
             Box::new(m20261126_000001_order_revisions_by_time::Migration),
             Box::new(m20261126_000002_prune_audit_additive::Migration),
+            Box::new(m20261126_000040_pass_turns_on::Migration),
+            Box::new(m20261126_000041_add_authors::Migration),
         ]
     }
 }

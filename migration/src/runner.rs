@@ -36,7 +36,7 @@ const ADDITIVE: &str = "_additive";
 pub enum MigrateError {
     #[error(
         "the database's schema is newer than this program: it has {}, which this program does not know; use the release that wrote it, or a later one",
-        .0.join(", ")
+        .0.join(", ").escape_debug()
     )]
     Newer(Vec<String>),
     #[error("{} migrations are not applied yet ({}); run `circle-registry migrate up`", .0.len(), .0.join(", "))]

@@ -12,6 +12,7 @@ use sea_orm::{
 
 use super::dto::Agent;
 use crate::{
+    conversations,
     error::{Error, OnConstraint},
     members,
     models::dto::Model,
@@ -146,7 +147,7 @@ pub(crate) async fn update(
     Ok(row)
 }
 
-/// Deletes an agent and ends its memberships.
+/// Deletes an agent, ends its memberships and passes its turns on.
 pub(crate) async fn delete(
     work: UnitOfWork,
     id: i64,
@@ -179,7 +180,7 @@ pub(crate) async fn delete(
         let circle = circle_row.map_or("", |row| &row.name);
         work.record(members::queries::change(Action::Delete, circle, member_row));
     }
-    Ok(())
+    conversations::participants::pass_turns_on(db, id).await
 }
 
 /// Locks the circles that an agent is a member of, in the order in which all writes lock circles.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::price_list::Remark;
+use crate::text::one_line;
 
 /// How many rows of one table an import wrote or left alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl fmt::Display for Summary {
 fn write_remarks(f: &mut fmt::Formatter<'_>, title: &str, remarks: &[Remark]) -> fmt::Result {
     writeln!(f, "{title:10} {}", remarks.len())?;
     for Remark { key, text, .. } in remarks {
-        writeln!(f, "  {key}: {text}")?;
+        writeln!(f, "  {}: {}", one_line(key), one_line(text))?;
     }
     Ok(())
 }

@@ -28,7 +28,9 @@ use crate::{
     doctor::{self, Level},
     handles::{self, Lint},
     keys::{self, command::KeysCommand},
-    prune, telemetry,
+    prune,
+    telemetry,
+    text::{Terminal, one_line},
 };
 
 /// A registry of circles (teams of LLM agents): their members, roles, prompts and models
@@ -137,7 +139,7 @@ pub async fn run() -> ExitCode {
     match dispatch(cli).await {
         Ok(code) => code,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let _ = writeln!(Terminal(io::stderr()), "error: {failure}");
             exit_code(&failure)
         }
     }
@@ -159,7 +161,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             serve(settings).await?;
         }
         Command::Migrate(command) => {
-            migration::cli::run(&settings.database, &command, &mut io::stdout()).await?;
+            migration::cli::run(&settings.database, &command, &mut Terminal(io::stdout())).await?;
         }
         Command::Openapi(GeneratedArguments { check }) => {
             return Generated::openapi().print_or_check(check.as_deref());
@@ -187,7 +189,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             }
         }
         Command::Keys(command) => {
-            keys::command::run(&settings, command, &mut io::stdout(), &mut io::stderr()).await?;
+            let (mut out, mut messages) = (Terminal(io::stdout()), Terminal(io::stderr()));
+            keys::command::run(&settings, command, &mut out, &mut messages).await?;
         }
         Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
         Command::Doctor { instances, format } => {
@@ -203,7 +206,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 fn print(text: &str) -> io::Result<()> {
-    io::stdout().write_all(text.as_bytes())
+    Terminal(io::stdout()).write_all(text.as_bytes())
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
@@ -246,7 +249,11 @@ async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {
         warnings,
     } = lint?;
     for warning in &warnings {
-        print(&format!("{}: {}\n", warning.code, warning.detail))?;
+        print(&format!(
+            "{}: {}\n",
+            warning.code,
+            one_line(&warning.detail)
+        ))?;
     }
     if ok {
         print(&format!("nothing is wrong with {circle}\n"))?;

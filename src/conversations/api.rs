@@ -15,7 +15,8 @@ use super::{
         ParticipantCreate,
     },
     messages::dto::MessageRow,
-    queries::{self, ConversationFilter, ParticipantRow},
+    participants::{self, ParticipantRow},
+    queries::{self, ConversationFilter},
 };
 use crate::{
     database::Database,
@@ -74,7 +75,7 @@ impl ConversationsApi {
         let page = queries::list(db, filter, with_last_message, page).await?;
         let mut participants = None;
         if included("participants") {
-            participants = Some(queries::participants_of(db, rows::ids(&page.rows)?).await?);
+            participants = Some(participants::by_conversation(db, rows::ids(&page.rows)?).await?);
         }
         Body::page(&page, |columns| {
             let mut conversation = ConversationRow::read(columns)?;
@@ -173,8 +174,7 @@ impl ConversationsApi {
     ) -> Result<Body<Items<Participant>>, Error> {
         let db = database.connection();
         queries::get(db, id.0).await?;
-        let mut rows = queries::participants_of(db, [id.0]).await?;
-        let rows = rows.remove(&id.0).unwrap_or_default();
+        let rows = participants::of_conversation(db, id.0).await?;
         Body::new(&Items {
             data: rows.into_iter().map(Participant::from).collect(),
         })
@@ -200,9 +200,7 @@ impl ConversationsApi {
     ) -> Result<Created<Participant>, Error> {
         let path = |_: &ParticipantRow| format!("/v1/conversations/{}/participants", id.0);
         write
-            .create(path, |work| {
-                queries::add_participant(work, id.0, new.agent_id)
-            })
+            .create(path, |work| participants::add(work, id.0, new.agent_id))
             .await
     }
 
@@ -226,7 +224,7 @@ impl ConversationsApi {
         agent_id: Path<i64>,
     ) -> Result<NoContent, Error> {
         write
-            .delete(|work| queries::remove_participant(work, id.0, agent_id.0))
+            .delete(|work| participants::remove(work, id.0, agent_id.0))
             .await
     }
 }

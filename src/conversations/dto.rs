@@ -9,7 +9,7 @@ use poem_openapi::{Object, types::MaybeUndefined};
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use super::{messages::dto::MessageRow, queries::ParticipantRow};
+use super::{messages::dto::MessageRow, participants::ParticipantRow};
 use crate::{
     http::input,
     rows::{Json, Text, Timestamp, row},
@@ -42,7 +42,8 @@ row! {
         pub(crate) summary: Option<Text<'r>>,
         /// Number of turns taken, which is the number of the last message.
         pub(crate) turn_count: i64,
-        /// The agents whose turn it is; empty if any agent may speak. Users may always speak.
+        /// The agents whose turn it is; empty if any agent may speak. Users, tools and the system may
+        /// always speak. Deleted agents are passed over.
         pub(crate) next_speakers: Json<'r, IdList>,
         /// When it was created (UTC).
         pub(crate) created_at: Timestamp<'r>,
@@ -75,7 +76,12 @@ pub(crate) struct Participant {
 }
 
 impl From<ParticipantRow> for Participant {
-    fn from(ParticipantRow(row, agent_name): ParticipantRow) -> Self {
+    fn from(found: ParticipantRow) -> Self {
+        let ParticipantRow {
+            row,
+            agent_name,
+            can_speak: _,
+        } = found;
         let participant::Model {
             id: _,
             conversation_id: _,

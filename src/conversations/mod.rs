@@ -5,6 +5,7 @@
 mod api;
 pub(crate) mod dto;
 mod messages;
+pub(crate) mod participants;
 pub(crate) mod queries;
 pub(crate) mod turns;
 

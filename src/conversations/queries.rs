@@ -1,30 +1,30 @@
-//! Reads and writes of conversations and their participants.
+//! Reads and writes of conversations.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use entity::{
-    agent, conversation, member, message, participant,
-    values::{ConversationStatus, IdList, TurnStrategy, now},
+    conversation, message, participant,
+    values::{ConversationStatus, IdList},
 };
 use sea_orm::{
     ActiveModelTrait,
-    ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait, Select,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryResult, QuerySelect,
+    QueryTrait, RelationTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition},
 };
 
 use super::{
     dto::{Conversation, ConversationCreate},
     messages::dto::Message,
-    turns,
+    participants, turns,
 };
 use crate::{
     circles,
-    error::{Error, OnConstraint},
+    error::Error,
     page::Page,
-    revision::{HasEtag, Precondition, etag},
+    revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
     write::{Action, Change, Fields, Resource, UnitOfWork},
@@ -131,43 +131,6 @@ pub(crate) async fn get_for_update(
         .ok_or_else(|| unknown(id))
 }
 
-/// The participants of these conversations by conversation, with their agents' names, in one
-/// statement; in the order of their turns.
-pub(crate) async fn participants_of(
-    db: &impl ConnectionTrait,
-    conversations: impl IntoIterator<Item = i64>,
-) -> Result<HashMap<i64, Vec<ParticipantRow>>, Error> {
-    let rows = participant::Entity::find()
-        .find_also_related(agent::Entity)
-        .filter(participant::Column::ConversationId.is_in(conversations))
-        .order_by_asc(participant::Column::Id)
-        .all(db)
-        .await?;
-    let mut found: HashMap<i64, Vec<_>> = HashMap::new();
-    for (participant_row, agent_row) in rows {
-        let name = agent_row
-            .map(|agent_row| agent_row.name)
-            .unwrap_or_default();
-        found
-            .entry(participant_row.conversation_id)
-            .or_default()
-            .push(ParticipantRow(participant_row, name));
-    }
-    Ok(found)
-}
-
-/// The participants in the order of their turns.
-pub(crate) async fn participants(
-    db: &impl ConnectionTrait,
-    id: i64,
-) -> Result<Vec<participant::Model>, Error> {
-    Ok(participant::Entity::find()
-        .filter(participant::Column::ConversationId.eq(id))
-        .order_by_asc(participant::Column::Id)
-        .all(db)
-        .await?)
-}
-
 /// Creates a conversation. Without a list of participants, these are the circle's members.
 pub(crate) async fn create(
     work: UnitOfWork,
@@ -179,8 +142,8 @@ pub(crate) async fn create(
         None => None,
     };
     let agents = match (new.participants.take(), &circle_row) {
-        (Some(IdList(agents)), _) => check_agents(db, agents).await?,
-        (None, Some(circle_row)) => active_members(db, circle_row.id).await?,
+        (Some(IdList(agents)), _) => participants::check_agents(db, agents).await?,
+        (None, Some(circle_row)) => participants::active_members(db, circle_row.id).await?,
         (None, None) => Vec::new(),
     };
     let next_speakers = turns::at_start(new.turn_strategy, agents.iter().copied());
@@ -190,7 +153,7 @@ pub(crate) async fn create(
         ..new.into()
     };
     let created = row.insert(db).await?;
-    add_all(db, created.id, &agents).await?;
+    participants::add_all(db, created.id, &agents).await?;
     work.record(change(Action::Create, &created).revision(created.revision));
     Ok(created)
 }
@@ -207,55 +170,8 @@ async fn find_circle(
         })
 }
 
-/// Checks that each id is that of an agent, and none is repeated.
-async fn check_agents(db: &impl ConnectionTrait, ids: Vec<i64>) -> Result<Vec<i64>, Error> {
-    let existing: Vec<i64> = agent::Entity::find()
-        .select_only()
-        .column(agent::Column::Id)
-        .filter(agent::Column::Id.is_in(ids.iter().copied()))
-        .filter(agent::Entity::not_deleted())
-        .into_tuple()
-        .all(db)
-        .await?;
-    for (index, id) in ids.iter().enumerate() {
-        let pointer = format!("#/participants/{index}");
-        if !existing.contains(id) {
-            return Err(Error::invalid(pointer, "there is no such agent"));
-        }
-        if ids[..index].contains(id) {
-            return Err(Error::invalid(pointer, "is repeated"));
-        }
-    }
-    Ok(ids)
-}
-
-async fn active_members(db: &impl ConnectionTrait, circle_id: i64) -> Result<Vec<i64>, Error> {
-    let mut rows = member::Entity::find()
-        .filter(member::Column::CircleId.eq(circle_id))
-        .filter(member::Entity::active())
-        .all(db)
-        .await?;
-    rows.sort_unstable_by_key(|row| (row.role, row.joined_at, row.id));
-    Ok(rows.into_iter().map(|row| row.agent_id).collect())
-}
-
-async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(), Error> {
-    let joined_at = now();
-    let rows = agents.iter().map(|agent_id| participant::ActiveModel {
-        id: NotSet,
-        conversation_id: Set(id),
-        agent_id: Set(*agent_id),
-        joined_at: Set(joined_at),
-    });
-    if !agents.is_empty() {
-        participant::Entity::insert_many(rows)
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Sets the columns that `changes` sets. A new strategy restarts the order of turns.
+/// Sets the columns that `changes` sets. A new strategy restarts the order of turns. A new status passes over the agents
+/// that were deleted while the conversation was completed.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
@@ -269,12 +185,15 @@ pub(crate) async fn update(
     if fields.is_empty() {
         return Ok(before);
     }
-    if let Set(strategy) = changes.turn_strategy
-        && strategy != before.turn_strategy
-    {
-        let participants = participants(db, id).await?;
-        let agents = participants.iter().map(|row| row.agent_id);
-        changes.next_speakers = Set(turns::at_start(strategy, agents));
+    let strategy = changes.turn_strategy.try_as_ref().copied();
+    let strategy = strategy.unwrap_or(before.turn_strategy);
+    if strategy != before.turn_strategy || changes.status.is_set() {
+        let participants = participants::of_conversation(db, id).await?;
+        changes.next_speakers = Set(if strategy == before.turn_strategy {
+            turns::pass_over(strategy, &before.next_speakers, &participants)
+        } else {
+            turns::at_start(strategy, turns::speakers(&participants))
+        });
     }
     changes.id = Unchanged(id);
     changes.revision = Unchanged(before.revision);
@@ -301,90 +220,6 @@ pub(crate) async fn delete(
         return Err(precondition.explain_no_match(get(work.db(), id).await));
     };
     work.record(change(Action::Delete, row));
-    Ok(())
-}
-
-/// A participant with its agent's name.
-pub(crate) struct ParticipantRow(pub(crate) participant::Model, pub(crate) String);
-
-/// A participant never changes.
-impl HasEtag for ParticipantRow {
-    fn etag(&self) -> String {
-        etag(self.0.id, 1)
-    }
-}
-
-fn participant_change(action: Action, row: &participant::Model) -> Change {
-    Change::new(action, Resource::Participant)
-        .id(row.id)
-        .name(format!("{}/{}", row.conversation_id, row.agent_id))
-}
-
-/// Adds an agent at the end of the order of turns.
-pub(crate) async fn add_participant(
-    work: UnitOfWork,
-    id: i64,
-    agent_id: i64,
-) -> Result<ParticipantRow, Error> {
-    let db = work.db();
-    let conversation_row = get_for_update(db, id).await?;
-    let agent_row = agent::Entity::find_by_id(agent_id)
-        .filter(agent::Entity::not_deleted())
-        .one(db)
-        .await?
-        .ok_or_else(|| Error::invalid("#/agent_id", "there is no such agent"))?;
-    let row = participant::ActiveModel {
-        id: NotSet,
-        conversation_id: Set(id),
-        agent_id: Set(agent_id),
-        joined_at: Set(now()),
-    };
-    let row = row.insert(db).await.on_unique(|| {
-        Error::conflict(
-            "participant_exists",
-            format!("agent {agent_id} already participates in conversation {id}"),
-        )
-    })?;
-    work.record(participant_change(Action::Create, &row));
-    let is_first = conversation_row.next_speakers.0.is_empty();
-    if conversation_row.turn_strategy == TurnStrategy::RoundRobin && is_first {
-        set_next(db, &conversation_row, IdList(vec![agent_id])).await?;
-    }
-    Ok(ParticipantRow(row, agent_row.name))
-}
-
-/// Removes an agent. Its messages stay.
-pub(crate) async fn remove_participant(
-    work: UnitOfWork,
-    id: i64,
-    agent_id: i64,
-) -> Result<(), Error> {
-    let db = work.db();
-    let conversation_row = get_for_update(db, id).await?;
-    let participants = participants(db, id).await?;
-    let Some(row) = participants.iter().find(|row| row.agent_id == agent_id) else {
-        let key = format!("{agent_id} of conversation {id}");
-        return Err(Error::not_found("participant", key));
-    };
-    let next = turns::without(&conversation_row, &participants, agent_id);
-    participant::Entity::delete_by_id(row.id).exec(db).await?;
-    set_next(db, &conversation_row, next).await?;
-    work.record(participant_change(Action::Delete, row));
-    Ok(())
-}
-
-async fn set_next(
-    db: &impl ConnectionTrait,
-    before: &conversation::Model,
-    next: IdList,
-) -> Result<(), Error> {
-    let changes = conversation::ActiveModel {
-        id: Unchanged(before.id),
-        next_speakers: Set(next),
-        revision: Unchanged(before.revision),
-        ..ActiveModelTrait::default()
-    };
-    changes.update(db).await?;
     Ok(())
 }
 

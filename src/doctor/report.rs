@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::text::one_line;
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,9 +99,10 @@ impl fmt::Display for Finding {
         } = self;
         // One line each, even if the database's message has several.
         let found = found.replace('\n', " ");
+        let found = one_line(&found);
         write!(f, "{:8} {subject:13} {found}", level.name())?;
         match advice {
-            Some(advice) => write!(f, "; {advice}"),
+            Some(advice) => write!(f, "; {}", one_line(advice)),
             None => Ok(()),
         }
     }

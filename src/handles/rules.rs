@@ -15,7 +15,10 @@ use super::{
     },
     facts::{AgentFacts, CircleFacts, Facts, ModelFacts},
 };
-use crate::rows::{Json, RawJson};
+use crate::{
+    rows::{Json, RawJson},
+    text::one_line,
+};
 
 /// Characters in a token, as a rule of thumb for English text ("What are tokens and how to count
 /// them?", OpenAI's help centre). It errs on the side of a warning too few.
@@ -188,7 +191,8 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
     }
     if !agent.skill_names.is_empty_list() {
         let skills: Vec<Skill<'_>> = agent.skill_names.parse()?;
-        let lines = skills.iter().flat_map(|Skill(name)| ["\n- ", name]);
+        let names: Vec<_> = skills.iter().map(|Skill(name)| one_line(name)).collect();
+        let lines = names.iter().flat_map(|name| ["\n- ", name]);
         let text = ["## Skills\n"].into_iter().chain(lines);
         prompt.add(PromptSource::AgentSkills, text);
     }
@@ -200,15 +204,17 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
 #[serde(transparent)]
 struct Skill<'r>(#[serde(borrow)] Cow<'r, str>);
 
-/// A text that is not blank, trimmed.
+/// A text that is not blank.
 fn text(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+    text.filter(|text| !text.trim().is_empty())
 }
 
+/// One line: names that earlier versions stored may have several.
 fn default_prompt(agent: &AgentFacts<'_>) -> String {
+    let name = one_line(agent.name);
     match text(agent.role) {
-        Some(role) => format!("You are {}, {role}.", agent.name),
-        None => format!("You are {}.", agent.name),
+        Some(role) => format!("You are {name}, {}.", one_line(role)),
+        None => format!("You are {name}."),
     }
 }
 

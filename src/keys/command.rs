@@ -15,6 +15,7 @@ use crate::{
     config::Settings,
     database::Database,
     error::Error,
+    text::{is_control, one_line},
     write::{self, Actor},
 };
 
@@ -50,11 +51,13 @@ pub struct CreateArguments {
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
-    if (1..=200).contains(&text.chars().count()) && !text.contains('\0') {
-        Ok(text.to_owned())
-    } else {
-        Err("must have 1 to 200 characters")
+    if !(1..=200).contains(&text.chars().count()) {
+        return Err("must have 1 to 200 characters");
     }
+    if text.contains(is_control) {
+        return Err("contains a control character");
+    }
+    Ok(text.to_owned())
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -176,7 +179,7 @@ async fn list(database: &Database, out: &mut impl io::Write) -> Result<(), KeysE
             timestamp(expires_at),
             timestamp(last_used_at),
             scopes.to_string(),
-            name.escape_debug()
+            one_line(&name)
         )?;
     }
     Ok(())

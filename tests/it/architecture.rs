@@ -45,6 +45,7 @@ const MODULES: [&str; 36] = [
     // The base.
     "database",
     "telemetry",
+    "text",
     "lifecycle",
     "config",
     "error",

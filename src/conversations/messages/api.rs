@@ -49,11 +49,12 @@ impl MessagesApi {
     /// Append a message
     ///
     /// Checks that the author may speak, numbers the message and passes the turn on, in one
-    /// transaction. Fails with 404 `not_found` if there is no conversation with this id, with 409
+    /// transaction. An agent whose message only calls tools keeps the turn until its next message; tools and the
+    /// system leave the turn as it is, unless they mention agents. Fails with 404 `not_found` if there is no conversation with this id, with 409
     /// `conversation_not_active` if it is not active, with 409 `no_turns_left` after `max_turns`
     /// messages, with 409 `not_its_turn` if another agent speaks next, and with 422 `invalid_request`
-    /// if the agent or an agent it mentions does not participate, or the message it replies to does not
-    /// exist.
+    /// if the agent or an agent it mentions does not participate or was deleted, or the message it
+    /// replies to does not exist.
     #[oai(
         path = "/:id/messages",
         method = "post",

@@ -21,12 +21,12 @@ row! {
         pub(crate) conversation_id: i64,
         /// Who wrote the message.
         pub(crate) author: Author,
-        /// The agent that wrote the message; null for a user, and after the agent's row was removed.
+        /// The agent that wrote the message; null for other authors, and after the agent's row was removed.
         #[oai(nullable)]
         pub(crate) agent_id: Option<i64>,
-        /// The author's name at the time.
+        /// The author's name at the time: the agent's, the user's or the tool's.
         pub(crate) author_name: Text<'r>,
-        /// The text of the message.
+        /// The text of the message; empty if it only calls tools.
         pub(crate) content: Text<'r>,
         /// The agents that the message addresses.
         pub(crate) mentions: Json<'r, IdList>,
@@ -43,18 +43,20 @@ row! {
 /// A row that owns its values.
 pub(crate) type Message = MessageRow<'static>;
 
-/// A message to append: an agent's if `agent_id` is set, and a user's otherwise.
+/// A message to append. An agent speaks in its turn; users, tools and the system at any time.
 #[derive(Clone, Debug, Object)]
 pub(crate) struct MessageCreate {
-    /// The agent that speaks; null for a user.
+    /// Who speaks; by default `agent` if `agent_id` is set, and `user` otherwise.
+    pub(crate) author: Option<Author>,
+    /// The agent that speaks; only for agents.
     #[oai(nullable, validator(minimum(value = "1")))]
     pub(crate) agent_id: Option<i64>,
-    /// The user's name; `user` by default. Not accepted for agents.
+    /// The name of the user or the tool; by default `user`, `tool` or `system`. Not accepted for agents.
     #[oai(nullable, validator(min_length = 1, max_length = 200))]
     pub(crate) author_name: Option<String>,
-    /// The text of the message.
-    #[oai(validator(min_length = 1, max_length = 200000))]
-    pub(crate) content: String,
+    /// The text of the message. May be empty, null or absent if the message calls tools.
+    #[oai(nullable, validator(max_length = 200000))]
+    pub(crate) content: Option<String>,
     /// The agents that the message addresses. They must participate in the conversation.
     #[oai(default)]
     pub(crate) mentions: IdList,

@@ -4,6 +4,7 @@
 
 mod api;
 pub(crate) mod dto;
+mod entries;
 mod queries;
 mod transcript;
 

@@ -1,16 +1,19 @@
 //! Reads and writes of messages.
 
 use entity::{
-    agent, conversation, message, participant,
+    conversation, message,
     values::{Author, now},
 };
 use sea_orm::{
-    ActiveModelTrait,
+    ActiveEnum, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
 };
 
-use super::super::{queries as conversations, turns};
+use super::super::{
+    participants::{self, ParticipantRow},
+    queries as conversations, turns,
+};
 use super::dto::{Message, MessageCreate, MessageOrder};
 use crate::{
     error::Error,
@@ -92,17 +95,11 @@ pub(super) async fn append(
 ) -> Result<message::Model, Error> {
     let db = work.db();
     let conversation_row = conversations::get_for_update(db, conversation_id).await?;
-    let participants = conversations::participants(db, conversation_id).await?;
+    let participants = participants::of_conversation(db, conversation_id).await?;
     check(&conversation_row, &participants, &new)?;
-    let row = numbered(db, &conversation_row, new).await?;
+    let row = numbered(&conversation_row, &participants, new)?;
     let row = row.insert(db).await?;
-    let next = turns::after(
-        &conversation_row,
-        &participants,
-        row.author,
-        row.agent_id,
-        &row.mentions,
-    );
+    let next = turns::after(&conversation_row, &participants, &row);
     let turn = conversation::ActiveModel {
         id: Unchanged(conversation_id),
         turn_count: Set(row.number),
@@ -120,18 +117,12 @@ pub(super) async fn append(
 /// Checks that the author may speak, and what the message refers to.
 fn check(
     conversation_row: &conversation::Model,
-    participants: &[participant::Model],
+    participants: &[ParticipantRow],
     new: &MessageCreate,
 ) -> Result<(), Error> {
     turns::check(conversation_row, participants, new.agent_id)?;
     for (index, id) in new.mentions.0.iter().enumerate() {
-        if !turns::takes_part(participants, *id) {
-            let pointer = format!("#/mentions/{index}");
-            return Err(Error::invalid(
-                pointer,
-                "does not participate in the conversation",
-            ));
-        }
+        turns::participant(participants, *id, format_args!("#/mentions/{index}"))?;
     }
     if new
         .reply_to
@@ -142,29 +133,26 @@ fn check(
     Ok(())
 }
 
-async fn numbered(
-    db: &impl ConnectionTrait,
+fn numbered(
     conversation_row: &conversation::Model,
+    participants: &[ParticipantRow],
     new: MessageCreate,
 ) -> Result<message::ActiveModel, Error> {
+    let (author, author_name) = author(participants, &new)?;
     let MessageCreate {
+        author: _,
         agent_id,
-        author_name,
+        author_name: _,
         content,
         mentions,
         tool_calls,
         reply_to,
     } = new;
-    let (author, author_name) = match agent_id {
-        None => (
-            Author::User,
-            author_name.unwrap_or_else(|| "user".to_owned()),
-        ),
-        Some(_) if author_name.is_some() => {
-            return Err(Error::invalid("#/author_name", "is for users only"));
-        }
-        Some(id) => (Author::Agent, speaker(db, id).await?.name),
-    };
+    let content = content.unwrap_or_default();
+    if content.is_empty() && tool_calls.0.is_empty() {
+        let detail = "must not be empty, unless the message calls tools";
+        return Err(Error::invalid("#/content", detail));
+    }
     Ok(message::ActiveModel {
         id: NotSet,
         conversation_id: Set(conversation_row.id),
@@ -180,11 +168,25 @@ async fn numbered(
     })
 }
 
-/// The agent that speaks. A participant that was deleted can't.
-async fn speaker(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
-    agent::Entity::find_by_id(id)
-        .filter(agent::Entity::not_deleted())
-        .one(db)
-        .await?
-        .ok_or_else(|| Error::invalid("#/agent_id", "this agent was deleted"))
+/// Who wrote a message, and under which name.
+fn author(participants: &[ParticipantRow], new: &MessageCreate) -> Result<(Author, String), Error> {
+    let by_default = new.agent_id.map_or(Author::User, |_| Author::Agent);
+    let author = new.author.unwrap_or(by_default);
+    if author == Author::Agent {
+        let missing = || Error::invalid("#/agent_id", "is required if the author is an agent");
+        let id = new.agent_id.ok_or_else(missing)?;
+        if new.author_name.is_some() {
+            return Err(Error::invalid(
+                "#/author_name",
+                "is not accepted for agents",
+            ));
+        }
+        let speaker = turns::participant(participants, id, "#/agent_id")?;
+        return Ok((author, speaker.agent_name.clone()));
+    }
+    if new.agent_id.is_some() {
+        return Err(Error::invalid("#/agent_id", "is for agents only"));
+    }
+    let name = new.author_name.clone();
+    Ok((author, name.unwrap_or_else(|| author.to_value())))
 }

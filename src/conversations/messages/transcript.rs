@@ -1,9 +1,9 @@
 //! Transcripts, streamed: a conversation of any length takes the memory of a few messages, and no
 //! connection is held while a client is slow to read.
 
-use std::{fmt::Write, io};
+use std::io;
 
-use entity::{conversation, message};
+use entity::conversation;
 use futures_util::{Stream, stream};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::{
@@ -12,7 +12,7 @@ use poem_openapi::{
     types::Type,
 };
 
-use super::{dto::TranscriptFormat, queries};
+use super::{dto::TranscriptFormat, entries, queries};
 use crate::{conversations::queries as conversations, database::Database, error::Error};
 
 /// Messages in one read.
@@ -49,7 +49,7 @@ fn chunks(
 ) -> impl Stream<Item = io::Result<String>> {
     let last = conversation_row.turn_count;
     let id = conversation_row.id;
-    let title = stream::once(async move { Ok(title(&conversation_row, format)) });
+    let title = stream::once(async move { Ok(entries::title(&conversation_row, format)) });
     let messages = stream::try_unfold(0, move |number| {
         let database = database.clone();
         async move {
@@ -67,54 +67,12 @@ fn chunks(
             let mut next = last;
             for row in rows {
                 next = row.number;
-                text.push_str(&entry(&row, format));
+                text.push_str(&entries::entry(&row, format));
             }
             Ok(Some((text, next)))
         }
     });
     stream::StreamExt::chain(title, messages)
-}
-
-fn title(conversation_row: &conversation::Model, format: TranscriptFormat) -> String {
-    let conversation::Model {
-        topic,
-        initial_prompt,
-        ..
-    } = conversation_row;
-    let mut text = match format {
-        TranscriptFormat::Text => format!("{topic}\n"),
-        TranscriptFormat::Markdown => format!("# {topic}\n"),
-    };
-    if let Some(prompt) = initial_prompt {
-        let _ = match format {
-            TranscriptFormat::Text => writeln!(text, "\n{prompt}"),
-            TranscriptFormat::Markdown => writeln!(text, "\n> {}", prompt.replace('\n', "\n> ")),
-        };
-    }
-    text
-}
-
-fn entry(row: &message::Model, format: TranscriptFormat) -> String {
-    let message::Model {
-        number,
-        author_name,
-        content,
-        reply_to,
-        created_at,
-        ..
-    } = row;
-    let time = created_at.format("%Y-%m-%d %H:%M:%SZ");
-    let answers = reply_to
-        .map(|number| format!(", to {number}"))
-        .unwrap_or_default();
-    match format {
-        TranscriptFormat::Text => {
-            format!("\n[{number}{answers}] {author_name} ({time})\n{content}\n")
-        }
-        TranscriptFormat::Markdown => {
-            format!("\n## {number}. {author_name}\n\n*{time}{answers}*\n\n{content}\n")
-        }
-    }
 }
 
 impl IntoResponse for Transcript {

@@ -13,7 +13,10 @@ use super::{
     format::Format,
     names::{check_name, check_names},
 };
-use crate::error::{FieldError, FieldErrors, Place};
+use crate::{
+    error::{FieldError, FieldErrors, Place},
+    text,
+};
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ struct Range<T> {
     min: T,
     max: T,
 }
+
+/// The longest string that is one line: names, titles and their like. Longer ones are texts of several
+/// lines.
+const MAX_LINE_LENGTH: usize = 1_000;
 
 #[derive(Debug)]
 struct StringBounds {
@@ -221,6 +228,13 @@ impl StringBounds {
             report(&format_args!(
                 "must have at most {} characters",
                 self.max_length
+            ));
+        } else if self.max_length <= MAX_LINE_LENGTH
+            && let Some(control) = text.chars().find(|it| text::is_control(*it))
+        {
+            report(&format_args!(
+                "contains the control character U+{:04X}",
+                u32::from(control)
             ));
         } else if let Some(pattern) = &self.pattern
             && !pattern.is_match(text)

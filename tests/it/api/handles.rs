@@ -193,14 +193,14 @@ async fn every_part_of_the_prompt_says_where_it_came_from() {
         };
         assert_eq!(
             own["system_prompt"],
-            "Ünder way.\n\n## Instructions of the circle\n\nBe kind.\n\n\
+            "Ünder way.\n\n## Instructions of the circle\n\n Be kind. \n\n\
              ## Project context\n\nA registry.\n\n## Skills\n\n- a\n- b"
         );
         let all = ["agent_system_prompt", "circle_instructions", "circle_project_context", "agent_skills"];
         assert_eq!(sources(own), all);
         for (source, text) in [
             ("agent_system_prompt", "Ünder way."),
-            ("circle_instructions", "## Instructions of the circle\n\nBe kind."),
+            ("circle_instructions", "## Instructions of the circle\n\n Be kind. "),
             ("circle_project_context", "## Project context\n\nA registry."),
             ("agent_skills", "## Skills\n\n- a\n- b"),
         ] {

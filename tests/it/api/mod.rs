@@ -24,3 +24,4 @@ mod rate_limits;
 mod restore;
 mod rosters;
 mod secrets;
+mod text;

@@ -1,42 +1,8 @@
 //! Models that earlier versions imported: named by the keys of a price list, and marked as deprecated.
 
 use migration::runner;
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use test_support::{Backend, TestDatabase, connect_to};
-
-/// Runs the test on a database of the version before this migration.
-async fn before(migration: &str, test: impl AsyncFn(&DatabaseConnection)) {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        let database = TestDatabase::create_empty(backend).await;
-        let db = connect_to(&database.url).await;
-        let pending = runner::status(&db).await.expect("a status").pending;
-        let earlier = pending.iter().position(|name| name == migration);
-        let earlier = u32::try_from(earlier.expect("it is one of them")).expect("few");
-        runner::up(&db, Some(earlier)).await.expect("up");
-        test(&db).await;
-        db.close().await.expect("closed");
-        database.remove().await;
-    }
-}
-
-async fn run(db: &DatabaseConnection, statements: &[&str]) {
-    for sql in statements {
-        db.execute_unprepared(&sql.replace("$now", "'2026-01-02T03:04:05+00:00'"))
-            .await
-            .expect(sql);
-    }
-}
-
-/// The texts that a query selects, sorted.
-async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    let rows = db.query_all_raw(statement).await.expect(sql);
-    let texts = rows.iter().map(|row| row.try_get_by_index(0));
-    let mut texts: Vec<String> = texts.collect::<Result<_, _>>().expect("texts");
-    texts.sort();
-    texts
-}
+use super::{before, run, texts};
 
 const ALL: &str = "SELECT p.name || ' ' || m.model_name || ' ' || coalesce(m.catalog_key, '-') || ' ' || m.revision \
      FROM models m JOIN providers p ON p.id = m.provider_id";

@@ -3,6 +3,7 @@
 mod concurrent_migrators;
 mod constraints;
 mod fan_out;
+mod conversations;
 mod imported_models;
 mod indexes;
 mod migrations;
@@ -13,7 +14,10 @@ use entity::{
     agent, api_key, audit_entry, circle, conversation, member, message, model, participant,
     provider,
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
+use migration::runner;
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
+
+use test_support::{Backend, TestDatabase, connect_to};
 
 /// One row in every table.
 async fn insert_rows(db: &DatabaseConnection) {
@@ -57,4 +61,37 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
         count::<api_key::Entity>(db).await,
         count::<audit_entry::Entity>(db).await,
     ]
+}
+
+/// Runs the test on a database of the version before this migration.
+async fn before(migration: &str, test: impl AsyncFn(&DatabaseConnection)) {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::create_empty(backend).await;
+        let db = connect_to(&database.url).await;
+        let pending = runner::status(&db).await.expect("a status").pending;
+        let earlier = pending.iter().position(|name| name == migration);
+        let earlier = u32::try_from(earlier.expect("it is one of them")).expect("few");
+        runner::up(&db, Some(earlier)).await.expect("up");
+        test(&db).await;
+        db.close().await.expect("closed");
+        database.remove().await;
+    }
+}
+
+async fn run(db: &DatabaseConnection, statements: &[&str]) {
+    for sql in statements {
+        db.execute_unprepared(&sql.replace("$now", "'2026-01-02T03:04:05+00:00'"))
+            .await
+            .expect(sql);
+    }
+}
+
+/// The texts that a query selects, sorted.
+async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let rows = db.query_all_raw(statement).await.expect(sql);
+    let texts = rows.iter().map(|row| row.try_get_by_index(0));
+    let mut texts: Vec<String> = texts.collect::<Result<_, _>>().expect("texts");
+    texts.sort();
+    texts
 }

@@ -43,6 +43,108 @@ async fn nothing_is_appended_out_of_bounds() {
 }
 
 #[tokio::test]
+async fn a_message_may_only_call_tools_and_then_keeps_the_turn() {
+    on_both(async |app| {
+        for strategy in ["round_robin", "mention_based", "free_form"] {
+            let agents = [app.an_agent("a").await, app.an_agent("b").await];
+            let body = json!({"topic": "t", "participants": agents, "turn_strategy": strategy});
+            let path = format!("/v1/conversations/{}", a_conversation(app, body).await);
+            let messages = format!("{path}/messages");
+            let call = json!([{"name": "grep"}]);
+            for content in [json!({}), json!({"content": null}), json!({"content": ""})] {
+                let mut body = json!({"agent_id": agents[0]});
+                body.as_object_mut()
+                    .expect("an object")
+                    .extend(content.as_object().expect("an object").clone());
+                app.post(&messages, &body).await.invalid(&["#/content"]);
+                body["tool_calls"] = call.clone();
+                let said = app.post(&messages, &body).await.created();
+                assert_eq!((&said["content"], &said["tool_calls"]), (&json!(""), &call));
+                let next = if strategy == "free_form" {
+                    json!([])
+                } else {
+                    json!([agents[0]])
+                };
+                assert_eq!(app.get(&path).await.ok()["next_speakers"], next);
+                for author in ["tool", "system"] {
+                    app.post(&messages, &json!({"author": author, "content": "x"}))
+                        .await
+                        .created();
+                    assert_eq!(app.get(&path).await.ok()["next_speakers"], next, "{author}");
+                }
+            }
+            app.post(
+                &messages,
+                &json!({"agent_id": agents[0], "content": "done"}),
+            )
+            .await
+            .created();
+            let next = if strategy == "round_robin" {
+                json!([agents[1]])
+            } else {
+                json!([])
+            };
+            assert_eq!(app.get(&path).await.ok()["next_speakers"], next);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_is_an_agent_s_a_user_s_a_tool_s_or_the_system_s() {
+    on_both(async |app| {
+        let agent = app.an_agent("Ada").await;
+        let body = json!({"topic": "t", "participants": [agent]});
+        let path = format!(
+            "/v1/conversations/{}/messages",
+            a_conversation(app, body).await
+        );
+        for (body, author, name) in [
+            (json!({"agent_id": agent}), "agent", "Ada"),
+            (
+                json!({"agent_id": agent, "author": "agent"}),
+                "agent",
+                "Ada",
+            ),
+            (json!({}), "user", "user"),
+            (
+                json!({"author": "user", "author_name": "Eve"}),
+                "user",
+                "Eve",
+            ),
+            (json!({"author": "tool"}), "tool", "tool"),
+            (
+                json!({"author": "tool", "author_name": "grep", "agent_id": null}),
+                "tool",
+                "grep",
+            ),
+            (json!({"author": "system"}), "system", "system"),
+        ] {
+            let mut body = body;
+            body["content"] = json!("x");
+            let said = app.post(&path, &body).await.created();
+            assert_eq!(
+                (&said["author"], &said["author_name"]),
+                (&json!(author), &json!(name))
+            );
+            let number = &said["number"];
+            assert_eq!(app.get(&format!("{path}/{number}")).await.ok(), said);
+        }
+        for (body, pointer) in [
+            (json!({"author": "agent"}), "#/agent_id"),
+            (json!({"author": "user", "agent_id": agent}), "#/agent_id"),
+            (json!({"author": "tool", "agent_id": agent}), "#/agent_id"),
+            (json!({"author": "assistant"}), "#/author"),
+        ] {
+            let mut body = body;
+            body["content"] = json!("x");
+            app.post(&path, &body).await.invalid(&[pointer]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn sixteen_writers_number_a_thousand_messages_without_gap_or_repeat() {
     const TURNS: i64 = 1000;
     on_both(async |app| {

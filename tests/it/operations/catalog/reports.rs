@@ -161,3 +161,22 @@ async fn what_an_earlier_import_made_of_a_price_variant_is_named() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_list_with_control_characters_commands_no_terminal() {
+    on_both_databases(async |database| {
+        let folder = TempDir::new().expect("a folder");
+        let list = json!({
+            "a\u{1b}[2J\nforged: 1": {"litellm_provider": "openai", "mode": "chat"},
+            "b": {"litellm_provider": "open\u{1b}]0;x\u{7}ai", "mode": "chat"},
+            "c\u{202e}": {"mode": "chat"},
+            "d": {"litellm_provider": "openai", "mode": "\u{1b}[1m", "max_input_tokens": "\u{9b}\u{2028}"}
+        });
+        let said = import(database, &write_list(&folder, &list), &[]);
+        let is_control = |it: char| it != '\n' && (it.is_control() || "\u{2028}\u{202e}".contains(it));
+        assert!(!said.contains(is_control), "{said:?}");
+        assert!(said.contains("  a\\u{1b}[2J\\nforged: 1: model_name contains"), "{said}");
+        assert!(said.contains("models     1 added"), "{said}");
+    })
+    .await;
+}
