@@ -149,8 +149,6 @@ fn ok() -> Health {
 fn unready(cause: MigrateError) -> Error {
     match cause {
         MigrateError::Database(cause) => Error::Unavailable(cause),
-        MigrateError::Newer(_) | MigrateError::Pending(_) | MigrateError::Locked => {
-            Error::SchemaNotCurrent
-        }
+        _ => Error::SchemaNotCurrent,
     }
 }

@@ -153,7 +153,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             serve(settings).await?;
         }
         Command::Migrate(command) => {
-            migration::cli::run(&settings.database, &command, &mut io::stdout()).await?;
+            let out = &mut io::stdout();
+            return Ok(migration::cli::run(&settings.database, &command, out).await?);
         }
         Command::Openapi(GeneratedArguments { check }) => {
             return Generated::openapi().print_or_check(check.as_deref());

@@ -49,8 +49,8 @@ struct DatabaseInner {
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
     target: Target,
+    settings: DatabaseSettings,
     size: PoolSize,
-    acquire_timeout: Duration,
     distrust: Distrust,
     counters: Arc<PoolCounters>,
 }
@@ -85,11 +85,10 @@ impl Database {
         pool.set_metric_callback(move |info| {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
-        let acquire_timeout = settings.db_acquire_timeout;
         let connections = Connections::new(
             &pool,
             size.max,
-            acquire_timeout,
+            settings.db_acquire_timeout,
             &distrust,
             Arc::clone(&counters),
         );
@@ -110,8 +109,8 @@ impl Database {
             writers: writers::permits(size.max),
             probe,
             target,
+            settings: settings.clone(),
             size,
-            acquire_timeout,
             distrust,
             counters,
         })))
@@ -123,7 +122,7 @@ impl Database {
 
     /// How long a request waits for a connection.
     pub fn acquire_timeout(&self) -> Duration {
-        self.0.acquire_timeout
+        self.0.settings.db_acquire_timeout
     }
 
     /// For statements outside a transaction.
@@ -170,13 +169,24 @@ impl Database {
         }
     }
 
+    /// Reads the status without the pool, whose connections change the journal mode of a SQLite file.
+    ///
+    /// # Errors
+    /// A database that can't be read.
+    pub(crate) async fn look(&self) -> Result<runner::Status, DbErr> {
+        runner::look(&self.0.settings, &self.0.target).await
+    }
+
     /// Brings the schema up to date or, without `migrate`, only checks it. Then opens the pool's
     /// minimum of connections.
     ///
     /// # Errors
-    /// A schema that is newer than this program, or older and not to be migrated; a database that
-    /// can't be reached.
+    /// Another application's database; a schema that is newer than this program, or older and not to be
+    /// migrated; a database that can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
+        if self.0.target.backend() == DbBackend::Sqlite {
+            self.look().await?.check_known()?;
+        }
         self.try_connect().await?;
         self.0.connections.return_all();
         if migrate {
@@ -219,11 +229,11 @@ impl Database {
         &self,
         connect: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
-        match tokio::time::timeout(self.0.acquire_timeout, connect).await {
+        match tokio::time::timeout(self.acquire_timeout(), connect).await {
             Ok(result) => result.map_err(connection_error),
             Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
                 "no answer within {}",
-                humantime::format_duration(self.0.acquire_timeout)
+                humantime::format_duration(self.acquire_timeout())
             )))),
         }
     }

@@ -12,7 +12,7 @@ use sea_orm_migration::sea_orm::{
     SqlxSqliteConnector,
     sqlx::{
         ConnectOptions as _,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 
@@ -65,6 +65,24 @@ pub async fn open(
     open_with_distrust(settings, target, size, &Distrust::default()).await
 }
 
+/// Opens a pool of one connection that only reads: a SQLite file is not created and keeps its journal mode.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_to_look(
+    settings: &DatabaseSettings,
+    target: &Target,
+) -> Result<DatabaseConnection, DbErr> {
+    if target.backend() != DbBackend::Sqlite {
+        return open(settings, target, PoolSize::ONE).await;
+    }
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(settings.db_acquire_timeout);
+    let pool = pool.connect_lazy_with(sqlite_options(settings, target)?);
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
 /// Opens a pool as [`open`] does. The pool checks every connection after `distrust` is raised.
 ///
 /// # Errors
@@ -108,17 +126,26 @@ fn open_sqlite(
 ) -> Result<DatabaseConnection, DbErr> {
     // A file can't close the connection.
     options.test_before_acquire(false);
-    let sqlite = SqliteConnectOptions::from_str(target.url())
-        .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?
+    let sqlite = sqlite_options(settings, target)?
         .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal);
+    let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// What every connection to a SQLite file has.
+fn sqlite_options(
+    settings: &DatabaseSettings,
+    target: &Target,
+) -> Result<SqliteConnectOptions, DbErr> {
+    let options = SqliteConnectOptions::from_str(target.url())
+        .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+    Ok(options
         .foreign_keys(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(settings.db_lock_timeout)
         .row_buffer_size(SQLITE_ROW_BUFFER)
-        .disable_statement_logging();
-    let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+        .disable_statement_logging())
 }
 
 fn postgres_options(options: &mut ConnectOptions, settings: &DatabaseSettings, target: &Target) {

@@ -2,6 +2,7 @@
 
 mod concurrent_migrators;
 mod constraints;
+mod foreign_databases;
 mod imported_models;
 mod indexes;
 mod migrations;
