@@ -9,12 +9,12 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::values::now;
 use indicatif::{ProgressBar, ProgressStyle};
-use migration::runner::MigrateError;
+use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, Value};
 
 use crate::{
     config::{RetentionSettings, Settings},
-    database::{Database, OpenError},
+    database::Database,
     error::Error,
     write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum PruneError {
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Target(#[from] TargetError),
     #[error(transparent)]
     Schema(#[from] MigrateError),
     #[error(transparent)]
@@ -104,7 +104,7 @@ struct PrunedRows {
 /// # Errors
 /// A database that can't be reached or is not up to date, or what it reports.
 pub async fn prune(settings: &Settings, delete: bool) -> Result<Pruned, PruneError> {
-    let database = Database::open(&settings.database).await?;
+    let database = Database::open(&settings.database)?;
     let pruned = prune_in(&database, &settings.retention, delete).await;
     database.close(settings.server.pool_close_timeout).await;
     pruned

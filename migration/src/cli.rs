@@ -1,8 +1,11 @@
 //! The runner's commands, shared by `circle-registry migrate` and `cargo run -p migration`.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use crate::{
     connection::{self, PoolSize, Target, TargetError},
@@ -19,14 +22,23 @@ pub enum MigrateCommand {
         #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         steps: Option<u32>,
     },
-    /// Revert applied migrations, newest first
+    /// Revert applied migrations, newest first. What they added is lost, with all data in it
     Down {
         /// Revert the last N migrations
         #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// List migrations and whether they are applied; changes nothing
-    Status,
+    Status {
+        /// Exit with 1 unless all migrations are applied and the database has no others
+        #[arg(long)]
+        exit_code: bool,
+        /// Format of the list
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: StatusFormat,
+    },
     /// Drop every table, then apply all migrations. All data is lost
     Fresh {
         #[command(flatten)]
@@ -44,18 +56,44 @@ pub enum MigrateCommand {
     },
 }
 
-/// Consent to the loss of all data.
+/// A format of the list of migrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// One line for each migration
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Consent to the loss of data.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Consent {
-    /// Confirm that all data is lost
+    /// Confirm the loss of data. Without it, the command asks on a terminal, and otherwise fails
     #[arg(long)]
     yes: bool,
+}
+
+impl Consent {
+    /// Asks for what the command line does not confirm.
+    fn confirm(self, loss: String) -> Result<(), RunError> {
+        if self.yes || (io::stdin().is_terminal() && is_confirmed(&loss)?) {
+            return Ok(());
+        }
+        Err(RunError::NoConsent(loss))
+    }
+}
+
+fn is_confirmed(loss: &str) -> io::Result<bool> {
+    let mut answer = String::new();
+    write!(io::stderr(), "this {loss}; continue? [y/N] ")?;
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Why a command of the runner failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("this deletes all data in {0}; add --yes to confirm")]
+    #[error("this {0}; add --yes to confirm")]
     NoConsent(String),
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -70,27 +108,31 @@ pub enum RunError {
 /// Runs a command against the database that the settings name, and reports to `out`.
 ///
 /// # Errors
-/// Settings that name no database, a database that can't be reached, a migration that fails.
+/// Settings that name no database, a database that can't be reached or is another application's, a
+/// migration that fails.
 pub async fn run(
     settings: &DatabaseSettings,
     command: &MigrateCommand,
     out: &mut impl Write,
-) -> Result<(), RunError> {
+) -> Result<ExitCode, RunError> {
     let target = Target::from_settings(settings)?;
-    if let MigrateCommand::Fresh { consent }
-    | MigrateCommand::Refresh { consent }
-    | MigrateCommand::Reset { consent } = command
-        && !consent.yes
-    {
-        return Err(RunError::NoConsent(target.database().to_owned()));
+    if let Some((consent, loss)) = loss(command, target.database()) {
+        consent.confirm(loss)?;
     }
+    let status = runner::look(settings, &target).await?;
+    if let MigrateCommand::Status { exit_code, format } = command {
+        print_status(out, &status, *format)?;
+        let fails = *exit_code && status.check_current().is_err();
+        return Ok(ExitCode::from(u8::from(fails)));
+    }
+    status.check_known()?;
     let db = connection::open(settings, &target, PoolSize::ONE);
     match command {
         MigrateCommand::Up { steps } => report(out, "applied", &runner::up(&db, *steps).await?)?,
-        MigrateCommand::Down { steps } => {
+        MigrateCommand::Down { steps, .. } => {
             report(out, "reverted", &runner::down(&db, Some(*steps)).await?)?;
         }
-        MigrateCommand::Status => print_status(out, runner::status(&db).await?)?,
+        MigrateCommand::Status { .. } => {}
         MigrateCommand::Fresh { .. } => {
             runner::drop_all(&db).await?;
             report(out, "applied", &runner::up(&db, None).await?)?;
@@ -102,7 +144,25 @@ pub async fn run(
         MigrateCommand::Reset { .. } => report(out, "reverted", &runner::down(&db, None).await?)?,
     }
     db.close().await?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a command needs consent for.
+fn loss(command: &MigrateCommand, database: &str) -> Option<(Consent, String)> {
+    match command {
+        MigrateCommand::Up { .. } | MigrateCommand::Status { .. } => None,
+        MigrateCommand::Down { steps, consent } => Some((
+            *consent,
+            format!(
+                "reverts the last {steps} migrations of {database}, and deletes the tables and columns that they added"
+            ),
+        )),
+        MigrateCommand::Fresh { consent }
+        | MigrateCommand::Refresh { consent }
+        | MigrateCommand::Reset { consent } => {
+            Some((*consent, format!("deletes all data in {database}")))
+        }
+    }
 }
 
 fn report(out: &mut impl Write, verb: &str, names: &[String]) -> io::Result<()> {
@@ -114,18 +174,30 @@ fn report(out: &mut impl Write, verb: &str, names: &[String]) -> io::Result<()> 
         .try_for_each(|name| writeln!(out, "{verb:8} {name}"))
 }
 
-fn print_status(out: &mut impl Write, status: runner::Status) -> io::Result<()> {
+fn print_status(
+    out: &mut impl Write,
+    status: &runner::Status,
+    format: StatusFormat,
+) -> io::Result<()> {
+    if format == StatusFormat::Json {
+        serde_json::to_writer(&mut *out, status)?;
+        return writeln!(out);
+    }
     let runner::Status {
         applied,
         pending,
         additive,
         unknown,
+        foreign,
+        missing,
     } = status;
     for (word, names) in [
         ("applied", applied),
         ("pending", pending),
         ("additive", additive),
         ("unknown", unknown),
+        ("foreign", foreign),
+        ("missing", missing),
     ] {
         for name in names {
             writeln!(out, "{word:8} {}", name.escape_debug())?;

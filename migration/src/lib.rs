@@ -3,6 +3,7 @@
 //! - `m….rs`: the migrations, in order. They are append-only: a released migration is never edited, a
 //!   change is a new file. `ddl` holds the column types and statements that they share.
 //! - [`runner`]: applies and reverts migrations under a lock, so that several instances can start at once.
+//!   `status` reads which are applied, and refuses another application's database.
 //! - [`cli`] and `main.rs`: the commands of `circle-registry migrate` and `cargo run -p migration`.
 //! - [`database`]: settings, connections and the pool's checks, which the server uses too. It knows
 //!   nothing of the migrations.
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod database;
 mod ddl;
 pub mod runner;
+mod status;
 
 mod m20261123_000001_create_providers;
 mod m20261123_000002_create_models;

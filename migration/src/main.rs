@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     let arguments: Arguments = settings::parse(std::env::args_os(), UnknownKeys::Ignore)
         .unwrap_or_else(|error| error.exit());
     match cli::run(&arguments.database, &arguments.command, &mut io::stdout()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             use io::Write;
             let _ = writeln!(io::stderr(), "error: {error}");

@@ -4,32 +4,24 @@
 //! any number of instances may start at once: one gets the lock and migrates, the others then find
 //! nothing to do. A process that dies in a step leaves the schema as it was before that step.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sea_orm_migration::{
     MigratorTrait,
     prelude::*,
     sea_orm::{
-        DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, QueryOrder, RuntimeErr,
-        SqliteTransactionMode, SqlxSqliteError, Statement, TransactionOptions, TransactionTrait,
+        DatabaseConnection, DatabaseTransaction, DbBackend, RuntimeErr, SqliteTransactionMode,
+        SqlxSqliteError, Statement, TransactionOptions, TransactionTrait,
     },
-    seaql_migrations,
 };
 
 use crate::Migrator;
+pub use crate::status::{Status, is_missing_file, look, status};
 
 /// The advisory lock on PostgreSQL: "circle" in ASCII.
 const LOCK_KEY: i64 = 0x63_69_72_63_6c_65;
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// The end of the name of a migration that only adds what earlier releases need not know: tables, indexes, and
-/// columns that are null or have a default, which no trigger of theirs misses. Instances of the release before
-/// stay ready on such a schema, so an upgrade needs no pause.
-const ADDITIVE: &str = "_additive";
 
 /// Why the schema could not be migrated, or is not current.
 #[derive(Debug, thiserror::Error)]
@@ -39,85 +31,21 @@ pub enum MigrateError {
         .0.join(", ").escape_debug()
     )]
     Newer(Vec<String>),
+    #[error(
+        "the database is not empty, and not this program's: it has {0}, and no record of this program's migrations; use an empty database, or one that circle-registry created"
+    )]
+    Foreign(String),
+    #[error(
+        "the database lacks tables that its migrations created ({}); restore it from a backup",
+        .0.join(", ")
+    )]
+    Incomplete(Vec<String>),
     #[error("{} migrations are not applied yet ({}); run `circle-registry migrate up`", .0.len(), .0.join(", "))]
     Pending(Vec<String>),
     #[error("another process has held the migration lock for ten minutes")]
     Locked,
     #[error(transparent)]
     Database(#[from] DbErr),
-}
-
-/// The state of every migration in a database, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    pub applied: Vec<String>,
-    pub pending: Vec<String>,
-    /// Applied by a later release, and harmless to this one: their names end in [`ADDITIVE`].
-    pub additive: Vec<String>,
-    /// Applied, but unknown to this program.
-    pub unknown: Vec<String>,
-}
-
-impl Status {
-    /// # Errors
-    /// A schema that is newer or older than this program's.
-    pub fn check_current(self) -> Result<(), MigrateError> {
-        if !self.unknown.is_empty() {
-            return Err(MigrateError::Newer(self.unknown));
-        }
-        if !self.pending.is_empty() {
-            return Err(MigrateError::Pending(self.pending));
-        }
-        Ok(())
-    }
-}
-
-/// Reads which migrations are applied, and changes nothing.
-///
-/// # Errors
-/// A database that can't be read.
-pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Status, DbErr> {
-    let table = Migrator::migration_table_name().to_string();
-    let recorded = if has_table(db, &table).await? {
-        seaql_migrations::Entity::find()
-            .order_by_asc(seaql_migrations::Column::Version)
-            .all(db)
-            .await?
-    } else {
-        Vec::new()
-    };
-    let recorded: BTreeSet<String> = recorded.into_iter().map(|row| row.version).collect();
-    let known: Vec<String> = names();
-    let (applied, pending) = known
-        .iter()
-        .cloned()
-        .partition(|name| recorded.contains(name));
-    let (additive, unknown) = recorded
-        .into_iter()
-        .filter(|name| !known.contains(name))
-        .partition(|name| name.ends_with(ADDITIVE));
-    Ok(Status {
-        applied,
-        pending,
-        additive,
-        unknown,
-    })
-}
-
-fn names() -> Vec<String> {
-    Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect()
-}
-
-async fn has_table<C: ConnectionTrait>(db: &C, table: &str) -> Result<bool, DbErr> {
-    let sql = match db.get_database_backend() {
-        DbBackend::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
-        _ => "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
-    };
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [table.into()]);
-    Ok(db.query_one_raw(statement).await?.is_some())
 }
 
 /// Applies all pending migrations, or the next `steps`, and returns their names.
@@ -143,9 +71,12 @@ pub async fn down(
 /// Drops every table, including those that no migration created.
 ///
 /// # Errors
-/// What the database reports.
+/// Another application's database, and what the database reports.
 pub async fn drop_all(db: &DatabaseConnection) -> Result<(), MigrateError> {
     let transaction = begin_locked(db).await?;
+    if let Err(foreign @ MigrateError::Foreign(_)) = status(&transaction).await?.check_known() {
+        return Err(foreign);
+    }
     let tables = match transaction.get_database_backend() {
         DbBackend::Sqlite => {
             // Newest first: dropping a table deletes its rows, so tables that refer to it go before.
@@ -226,8 +157,9 @@ async fn try_step(
     db: &DatabaseConnection,
     direction: Direction,
 ) -> Result<Option<String>, MigrateError> {
-    // Without the lock first: usually there is nothing to do, and then nothing is written.
-    if next(&status(db).await?, direction)?.is_none() {
+    // Without the lock first: usually there is nothing to do, and then nothing is written. An error may
+    // be the work of another migrator, of which this look sees a part.
+    if let Ok(None) = next(&status(db).await?, direction) {
         return Ok(None);
     }
     let transaction = begin_locked(db).await?;
@@ -244,15 +176,14 @@ async fn try_step(
 }
 
 fn next(status: &Status, direction: Direction) -> Result<Option<String>, MigrateError> {
+    status.check_known()?;
     let next = match direction {
         Direction::Up => status.pending.first(),
         Direction::Down => status.applied.last(),
     };
     // The order of migrations is that of the release that knows them all.
-    let has_later = next.is_some() && !status.additive.is_empty();
-    if has_later || !status.unknown.is_empty() {
-        let later = [&status.additive[..], &status.unknown[..]].concat();
-        return Err(MigrateError::Newer(later));
+    if next.is_some() && !status.additive.is_empty() {
+        return Err(MigrateError::Newer(status.additive.clone()));
     }
     Ok(next.cloned())
 }

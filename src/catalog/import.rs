@@ -4,7 +4,7 @@
 //! by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -83,15 +83,12 @@ async fn open(settings: &Settings, dry_run: bool) -> Result<(Database, bool), Im
         return Ok((database, false));
     }
     let target = Target::from_settings(&settings.database)?;
-    if !is_missing_file(&target) {
-        let database = Database::open(&settings.database)?;
-        let status = runner::status(database.connection()).await;
-        let status = status.map_err(MigrateError::from)?;
-        if !(may_migrate && status.applied.is_empty() && status.unknown.is_empty()) {
-            status.check_current()?;
-            return Ok((database, false));
-        }
-        database.close(settings.server.pool_close_timeout).await;
+    let status = runner::look(&settings.database, &target).await;
+    let status = status.map_err(MigrateError::from)?;
+    status.check_known()?;
+    if !(may_migrate && status.applied.is_empty()) {
+        status.check_current()?;
+        return Ok((Database::open(&settings.database)?, false));
     }
     let in_memory = DatabaseSettings {
         database_url: Some("sqlite::memory:".to_owned()),
@@ -100,12 +97,6 @@ async fn open(settings: &Settings, dry_run: bool) -> Result<(Database, bool), Im
     let database = Database::open(&in_memory)?;
     database.prepare(true).await?;
     Ok((database, true))
-}
-
-/// Whether a connection would make the file of the database.
-fn is_missing_file(target: &Target) -> bool {
-    let is_file = target.backend() == DbBackend::Sqlite && !target.is_in_memory();
-    is_file && fs::metadata(target.database()).map_or(true, |file| file.len() == 0)
 }
 
 async fn import_into(

@@ -28,8 +28,7 @@ use crate::{
     doctor::{self, Level},
     handles::{self, Lint},
     keys::{self, command::KeysCommand},
-    prune,
-    telemetry,
+    prune, telemetry,
     text::{Terminal, one_line},
 };
 
@@ -161,7 +160,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             serve(settings).await?;
         }
         Command::Migrate(command) => {
-            migration::cli::run(&settings.database, &command, &mut Terminal(io::stdout())).await?;
+            let out = &mut Terminal(io::stdout());
+            return Ok(migration::cli::run(&settings.database, &command, out).await?);
         }
         Command::Openapi(GeneratedArguments { check }) => {
             return Generated::openapi().print_or_check(check.as_deref());

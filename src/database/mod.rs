@@ -54,8 +54,8 @@ struct DatabaseInner {
     probe: Option<Probe>,
     file: Option<Arc<DatabaseFile>>,
     target: Target,
+    settings: DatabaseSettings,
     size: PoolSize,
-    acquire_timeout: Duration,
     limits: SessionLimits,
     distrust: Distrust,
     counters: Arc<PoolCounters>,
@@ -76,12 +76,11 @@ impl Database {
         pool.set_metric_callback(move |info| {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
-        let acquire_timeout = settings.db_acquire_timeout;
         let file = DatabaseFile::of(&target).map(Arc::new);
         let connections = Connections::new(
             &pool,
             size.max,
-            acquire_timeout,
+            settings.db_acquire_timeout,
             &distrust,
             Arc::clone(&counters),
             file.clone(),
@@ -102,8 +101,8 @@ impl Database {
             probe,
             file,
             target,
+            settings: settings.clone(),
             size,
-            acquire_timeout,
             limits: SessionLimits::of(settings),
             distrust,
             counters,
@@ -116,7 +115,7 @@ impl Database {
 
     /// How long a request waits for a connection.
     pub fn acquire_timeout(&self) -> Duration {
-        self.0.acquire_timeout
+        self.0.settings.db_acquire_timeout
     }
 
     /// For statements outside a transaction.
@@ -175,13 +174,24 @@ impl Database {
         }
     }
 
+    /// Reads the status without the pool, whose connections change the journal mode of a SQLite file.
+    ///
+    /// # Errors
+    /// A database that can't be read.
+    pub(crate) async fn look(&self) -> Result<runner::Status, DbErr> {
+        runner::look(&self.0.settings, &self.0.target).await
+    }
+
     /// Brings the schema up to date or, without `migrate`, only checks it. Then opens the pool's
     /// minimum of connections.
     ///
     /// # Errors
-    /// A schema that is newer than this program, or older and not to be migrated; a database that
-    /// can't be reached.
+    /// Another application's database; a schema that is newer than this program, or older and not to be
+    /// migrated; a database that can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
+        if self.0.target.backend() == DbBackend::Sqlite {
+            self.look().await?.check_known()?;
+        }
         self.try_connect().await?;
         self.keep_to_file();
         if self.0.target.backend() == DbBackend::Postgres {
@@ -239,11 +249,11 @@ impl Database {
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
-        match tokio::time::timeout(self.0.acquire_timeout, work).await {
+        match tokio::time::timeout(self.acquire_timeout(), work).await {
             Ok(result) => result.map_err(connection_error),
             Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
                 "no answer within {}",
-                humantime::format_duration(self.0.acquire_timeout)
+                humantime::format_duration(self.acquire_timeout())
             )))),
         }
     }

@@ -11,17 +11,13 @@ const SUBJECT: &str = "schema";
 pub(super) enum SchemaState {
     Current,
     Older,
-    Newer,
+    /// Newer, or another application's.
+    Unknown,
     Unreadable,
 }
 
 pub(super) async fn check(db: &Connections, report: &mut Report) -> SchemaState {
-    let runner::Status {
-        applied,
-        pending,
-        additive,
-        unknown,
-    } = match runner::status(db).await {
+    let status = match runner::status(db).await {
         Ok(status) => status,
         Err(cause) => {
             report.error(
@@ -32,17 +28,15 @@ pub(super) async fn check(db: &Connections, report: &mut Report) -> SchemaState 
             return SchemaState::Unreadable;
         }
     };
-    if !unknown.is_empty() {
-        report.error(
-            SUBJECT,
-            format_args!(
-                "is newer than this program's: it has {}",
-                unknown.join(", ")
-            ),
-            "use the release that wrote it, or a later one",
-        );
-        return SchemaState::Newer;
+    if !check_known(&status, report) {
+        return SchemaState::Unknown;
     }
+    let runner::Status {
+        applied,
+        pending,
+        additive,
+        ..
+    } = status;
     if pending.is_empty() {
         let migrations = applied.len() + additive.len();
         report.ok(
@@ -61,4 +55,17 @@ pub(super) async fn check(db: &Connections, report: &mut Report) -> SchemaState 
         "start the service, which applies them, or run `circle-registry migrate up`",
     );
     SchemaState::Older
+}
+
+/// Reports a schema that this program can neither use nor migrate.
+pub(super) fn check_known(status: &runner::Status, report: &mut Report) -> bool {
+    let Err(cause) = status.check_known() else {
+        return true;
+    };
+    let cause = cause.to_string();
+    let (found, advice) = cause
+        .rsplit_once("; ")
+        .unwrap_or((&cause, "correct DATABASE_URL"));
+    report.error(SUBJECT, found, advice);
+    false
 }

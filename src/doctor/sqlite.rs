@@ -49,6 +49,11 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
         );
         return Ok(());
     }
+    if let Ok(status) = database.look().await
+        && !schema::check_known(&status, report)
+    {
+        return Ok(());
+    }
     if let Err(cause) = database.try_connect().await {
         report.error(
             SUBJECT,

@@ -11,7 +11,7 @@ use sea_orm_migration::sea_orm::{
     ConnectOptions, DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         ConnectOptions as _,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 
@@ -60,6 +60,21 @@ pub fn open(settings: &DatabaseSettings, target: &Target, size: PoolSize) -> Dat
     open_with_distrust(settings, target, size, &Distrust::default())
 }
 
+/// Opens a pool of one connection that only reads: a SQLite file is not created and keeps its journal mode.
+///
+/// # Panics
+/// As [`open`].
+pub fn open_to_look(settings: &DatabaseSettings, target: &Target) -> DatabaseConnection {
+    let Driver::Sqlite(sqlite) = target.driver() else {
+        return open(settings, target, PoolSize::ONE);
+    };
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(settings.db_acquire_timeout);
+    let sqlite = sqlite_options(sqlite, settings).create_if_missing(false);
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_lazy_with(sqlite))
+}
+
 /// Opens a pool as [`open`] does. The pool checks every connection after `distrust` is raised.
 ///
 /// # Panics
@@ -88,7 +103,7 @@ pub fn open_with_distrust(
         Driver::Sqlite(sqlite) => {
             // A file can't close the connection.
             options.test_before_acquire(false);
-            let sqlite = sqlite_options(sqlite, settings);
+            let sqlite = sqlite_options(sqlite, settings).journal_mode(SqliteJournalMode::Wal);
             let pool = options.sqlx_pool_options().connect_lazy_with(sqlite);
             SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
         }
@@ -101,6 +116,7 @@ pub fn open_with_distrust(
     }
 }
 
+/// What every connection to a SQLite file has.
 fn sqlite_options(
     sqlite: &SqliteConnectOptions,
     settings: &DatabaseSettings,
@@ -108,7 +124,6 @@ fn sqlite_options(
     sqlite
         .clone()
         .foreign_keys(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(settings.db_lock_timeout)
         .row_buffer_size(SQLITE_ROW_BUFFER)

@@ -1,11 +1,11 @@
 //! The command line.
 
-use std::fs;
+use std::{fs, io::Write, path::Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use test_support::{TestDatabase, binary, on_both_databases};
+use test_support::{Backend, TestDatabase, binary, on_both_databases};
 
 #[tokio::test]
 async fn the_migration_runner_brings_a_database_up_and_down() {
@@ -22,7 +22,7 @@ async fn the_migration_runner_brings_a_database_up_and_down() {
             all.lines().all(|line| line.starts_with("applied  m2026")),
             "{all}"
         );
-        assert_eq!(run(&["down"]).lines().count(), 1);
+        assert_eq!(run(&["down", "--yes"]).lines().count(), 1);
         assert!(
             run(&["status"])
                 .lines()
@@ -42,7 +42,7 @@ async fn the_migration_runner_brings_a_database_up_and_down() {
 fn what_loses_all_data_asks_for_consent() {
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    for command in ["fresh", "refresh", "reset"] {
+    for command in ["down", "fresh", "refresh", "reset"] {
         let output = binary::run(&["migrate", command, "--database-url", &url]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("--yes"), "{said}");
@@ -51,6 +51,67 @@ fn what_loses_all_data_asks_for_consent() {
         !folder.path().join("test.db").exists(),
         "nothing was opened"
     );
+}
+
+/// The program on a terminal on which somebody types an answer, under `script` of util-linux.
+fn answer_on_a_terminal(arguments: &str, answer: &str) -> (bool, String) {
+    let program = binary::command(&[]).get_program().to_owned();
+    let line = format!("{} {arguments}", program.display());
+    let mut child = std::process::Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let input = child.stdin.as_mut().expect("its input");
+    writeln!(input, "{answer}").expect("an answer");
+    let output = child.wait_with_output().expect("an end");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), said)
+}
+
+#[tokio::test]
+async fn on_a_terminal_the_loss_of_data_is_asked_for() {
+    on_both_databases(async |database| {
+        let url = &database.url;
+        binary::output_of(&["migrate", "up", "--database-url", url]);
+        let down = format!("migrate down -n 30 --database-url {url}");
+        let (reverted, said) = answer_on_a_terminal(&down, "n");
+        assert!(!reverted && said.contains("continue? [y/N]"), "{said}");
+        let status = ["migrate", "status", "--exit-code", "--database-url", url];
+        binary::output_of(&status);
+        let (reverted, said) = answer_on_a_terminal(&down, "y");
+        assert!(reverted && said.contains("reverted m2026"), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_status_is_an_exit_code_and_json_for_programs() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::create_empty(backend).await;
+        let status = |more: &[&str]| {
+            let command = ["migrate", "status", "--database-url", &database.url];
+            binary::run(&[&command, more].concat())
+        };
+        let json = || -> Value {
+            let output = status(&["--format", "json"]);
+            serde_json::from_slice(&output.stdout).expect("JSON")
+        };
+        let all = json()["pending"].as_array().expect("a list").clone();
+        assert_eq!(status(&[]).status.code(), Some(0));
+        assert_eq!(status(&["--exit-code"]).status.code(), Some(1));
+        if let Some(file) = database.url.strip_prefix("sqlite:") {
+            assert!(!Path::new(file).exists(), "no file is created");
+        }
+        binary::output_of(&["migrate", "up", "--database-url", &database.url]);
+        assert_eq!(status(&["--exit-code"]).status.code(), Some(0));
+        assert_eq!(
+            json(),
+            json!({"applied": all, "pending": [], "unknown": [], "foreign": [], "missing": []})
+        );
+        database.remove().await;
+    }
 }
 
 #[test]

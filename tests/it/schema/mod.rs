@@ -2,8 +2,9 @@
 
 mod concurrent_migrators;
 mod constraints;
-mod fan_out;
 mod conversations;
+mod fan_out;
+mod foreign_databases;
 mod imported_models;
 mod indexes;
 mod migrations;
