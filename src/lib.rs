@@ -51,4 +51,5 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod lifecycle;
+mod memory;
 pub mod telemetry;

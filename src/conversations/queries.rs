@@ -5,13 +5,13 @@ use std::{collections::HashMap, sync::LazyLock};
 use chrono::{DateTime, Utc};
 use entity::{
     agent, conversation, member, message, participant,
-    values::{ConversationStatus, IdList, TurnStrategy, now},
+    values::{ConversationStatus, IdList, MemberRole, TurnStrategy, now},
 };
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, Iterable, JoinType, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition},
 };
 
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     circles,
+    database::Connections,
     error::{Error, OnConstraint},
     page::Page,
     revision::{HasEtag, Precondition, etag},
@@ -42,7 +43,7 @@ const SORTABLE: Sortable<conversation::Column> = Sortable {
 };
 
 /// Which conversations a list shows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ConversationFilter {
     pub(crate) status: Option<ConversationStatus>,
     pub(crate) circle_id: Option<i64>,
@@ -57,7 +58,7 @@ static LIST: LazyLock<SortedList<conversation::Entity>> =
 /// Rows of [`Conversation`]s, followed by their last [`Message`]s if those are included. The number of the last
 /// message is in the conversation's row, so a join finds it.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: ConversationFilter,
     with_last_message: bool,
     page: SortedRequest,
@@ -131,6 +132,24 @@ pub(crate) async fn get_for_update(
         .ok_or_else(|| unknown(id))
 }
 
+/// One page of conversations, and their participants. It ends early if these are larger than a response may be.
+pub(crate) async fn list_with_participants(
+    db: &Connections,
+    filter: ConversationFilter,
+    with_last_message: bool,
+    mut request: SortedRequest,
+) -> Result<(Page<QueryResult>, HashMap<i64, Vec<ParticipantRow>>), Error> {
+    loop {
+        let page = list(db, filter.clone(), with_last_message, request.clone()).await?;
+        match participants_of(db, rows::ids(&page.rows)?).await {
+            Err(Error::ResponseTooLarge) if page.rows.len() > 1 => {
+                request.limit_to(page.rows.len() / 2);
+            }
+            participants => return Ok((page, participants?)),
+        }
+    }
+}
+
 /// The participants of these conversations by conversation, with their agents' names, in one
 /// statement; in the order of their turns.
 pub(crate) async fn participants_of(
@@ -138,20 +157,27 @@ pub(crate) async fn participants_of(
     conversations: impl IntoIterator<Item = i64>,
 ) -> Result<HashMap<i64, Vec<ParticipantRow>>, Error> {
     let rows = participant::Entity::find()
-        .find_also_related(agent::Entity)
+        .join(JoinType::LeftJoin, participant::Relation::Agent.def())
+        .select_only()
+        .columns(participant::Column::iter())
+        .column(agent::Column::Name)
         .filter(participant::Column::ConversationId.is_in(conversations))
         .order_by_asc(participant::Column::Id)
+        .into_tuple::<(i64, i64, i64, DateTime<Utc>, Option<String>)>()
         .all(db)
         .await?;
     let mut found: HashMap<i64, Vec<_>> = HashMap::new();
-    for (participant_row, agent_row) in rows {
-        let name = agent_row
-            .map(|agent_row| agent_row.name)
-            .unwrap_or_default();
+    for (id, conversation_id, agent_id, joined_at, name) in rows {
+        let participant_row = participant::Model {
+            id,
+            conversation_id,
+            agent_id,
+            joined_at,
+        };
         found
             .entry(participant_row.conversation_id)
             .or_default()
-            .push(ParticipantRow(participant_row, name));
+            .push(ParticipantRow(participant_row, name.unwrap_or_default()));
     }
     Ok(found)
 }
@@ -231,12 +257,20 @@ async fn check_agents(db: &impl ConnectionTrait, ids: Vec<i64>) -> Result<Vec<i6
 
 async fn active_members(db: &impl ConnectionTrait, circle_id: i64) -> Result<Vec<i64>, Error> {
     let mut rows = member::Entity::find()
+        .select_only()
+        .columns([
+            member::Column::Role,
+            member::Column::JoinedAt,
+            member::Column::Id,
+            member::Column::AgentId,
+        ])
         .filter(member::Column::CircleId.eq(circle_id))
         .filter(member::Entity::active())
+        .into_tuple::<(MemberRole, DateTime<Utc>, i64, i64)>()
         .all(db)
         .await?;
-    rows.sort_unstable_by_key(|row| (row.role, row.joined_at, row.id));
-    Ok(rows.into_iter().map(|row| row.agent_id).collect())
+    rows.sort_unstable();
+    Ok(rows.into_iter().map(|(.., agent_id)| agent_id).collect())
 }
 
 async fn add_all(db: &impl ConnectionTrait, id: i64, agents: &[i64]) -> Result<(), Error> {

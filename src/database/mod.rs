@@ -7,6 +7,7 @@
 mod connections;
 pub(crate) mod errors;
 mod idle_stack;
+mod limited_rows;
 mod probe;
 mod statistics;
 mod transaction;
@@ -30,8 +31,9 @@ use sea_orm::{
     sqlx::{self, ConnectOptions, Connection},
 };
 
-use crate::error::DatabaseCause;
+use crate::{error::DatabaseCause, memory::RequestMemory};
 pub use connections::Connections;
+pub(crate) use limited_rows::{PartialRows, RowLimit};
 use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
@@ -40,12 +42,14 @@ pub use transaction::Transaction;
 
 /// The pool of connections. Clones share one pool.
 #[derive(Clone, Debug)]
-pub struct Database(Arc<DatabaseInner>);
+pub struct Database {
+    inner: Arc<DatabaseInner>,
+    connections: Connections,
+}
 
 #[derive(Debug)]
 struct DatabaseInner {
     pool: DatabaseConnection,
-    connections: Connections,
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
     target: Target,
@@ -104,9 +108,8 @@ impl Database {
             max = size.max,
             "database pool opened"
         );
-        Ok(Self(Arc::new(DatabaseInner {
+        let inner = Arc::new(DatabaseInner {
             pool,
-            connections,
             writers: writers::permits(size.max),
             probe,
             target,
@@ -114,27 +117,36 @@ impl Database {
             acquire_timeout,
             distrust,
             counters,
-        })))
+        });
+        Ok(Self { inner, connections })
+    }
+
+    /// The same database for one request, whose reads are limited and reserve their memory.
+    pub(crate) fn for_request(&self, memory: RequestMemory) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            connections: self.connections.for_request(memory),
+        }
     }
 
     pub fn target(&self) -> &Target {
-        &self.0.target
+        &self.inner.target
     }
 
     /// How long a request waits for a connection.
     pub fn acquire_timeout(&self) -> Duration {
-        self.0.acquire_timeout
+        self.inner.acquire_timeout
     }
 
     /// For statements outside a transaction.
     pub fn connection(&self) -> &Connections {
-        &self.0.connections
+        &self.connections
     }
 
     /// Makes the pool check every connection for a while, because one was abandoned in the middle of
     /// a statement or proved dead.
     pub(crate) fn distrust_connections(&self) {
-        self.0.distrust.raise();
+        self.inner.distrust.raise();
     }
 
     /// Whether an operation failed because its connection was dead. The others are distrusted then.
@@ -178,14 +190,14 @@ impl Database {
     /// can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
         self.try_connect().await?;
-        self.0.connections.return_all();
+        self.connections.return_all();
         if migrate {
-            for name in runner::up(&self.0.pool, None).await? {
+            for name in runner::up(&self.inner.pool, None).await? {
                 tracing::info!(migration = name, "migration applied");
             }
         }
-        runner::status(&self.0.pool).await?.check_current()?;
-        self.0.connections.open_at_least(self.0.size.min).await;
+        runner::status(&self.inner.pool).await?.check_current()?;
+        self.connections.open_at_least(self.inner.size.min).await;
         Ok(())
     }
 
@@ -195,11 +207,11 @@ impl Database {
     /// # Errors
     /// Why the database can't be used.
     pub(crate) async fn try_connect(&self) -> Result<(), DbErr> {
-        if self.0.target.is_in_memory() {
+        if self.inner.target.is_in_memory() {
             return Ok(());
         }
-        if self.0.target.backend() == DbBackend::Sqlite {
-            let pool = self.0.pool.get_sqlite_connection_pool();
+        if self.inner.target.backend() == DbBackend::Sqlite {
+            let pool = self.inner.pool.get_sqlite_connection_pool();
             let mut connection = self.in_time(pool.connect_options().connect()).await?;
             // SQLite accepts BEGIN IMMEDIATE on a read-only file, but no write.
             let written = sqlx::raw_sql("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK")
@@ -209,7 +221,7 @@ impl Database {
                 .and(connection.close().await)
                 .map_err(connection_error)
         } else {
-            let pool = self.0.pool.get_postgres_connection_pool();
+            let pool = self.inner.pool.get_postgres_connection_pool();
             let connection = self.in_time(pool.connect_options().connect()).await?;
             connection.close().await.map_err(connection_error)
         }
@@ -219,11 +231,11 @@ impl Database {
         &self,
         connect: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
-        match tokio::time::timeout(self.0.acquire_timeout, connect).await {
+        match tokio::time::timeout(self.inner.acquire_timeout, connect).await {
             Ok(result) => result.map_err(connection_error),
             Err(_) => Err(DbErr::Conn(RuntimeErr::Internal(format!(
                 "no answer within {}",
-                humantime::format_duration(self.0.acquire_timeout)
+                humantime::format_duration(self.inner.acquire_timeout)
             )))),
         }
     }
@@ -233,36 +245,39 @@ impl Database {
     /// # Errors
     /// Why the database can't be used.
     pub async fn check(&self) -> Result<(), MigrateError> {
-        runner::status(&self.0.connections).await?.check_current()
+        runner::status(&self.connections).await?.check_current()
     }
 
     pub fn statistics(&self) -> PoolStatistics {
-        let (open, idle) = self.0.connections.open_and_idle();
+        let (open, idle) = self.connections.open_and_idle();
         PoolStatistics {
-            backend: backend_name(self.0.target.backend()),
-            min: self.0.size.min,
-            max: self.0.size.max,
+            backend: backend_name(self.inner.target.backend()),
+            min: self.inner.size.min,
+            max: self.inner.size.max,
             open,
             idle,
             in_use: open - idle,
-            timed_out: self.0.counters.timed_out.load(Ordering::Relaxed),
-            statements: self.0.counters.statements.load(Ordering::Relaxed),
+            timed_out: self.inner.counters.timed_out.load(Ordering::Relaxed),
+            statements: self.inner.counters.statements.load(Ordering::Relaxed),
         }
     }
 
     /// Counts a request that gave up waiting for a connection.
     pub fn count_timeout(&self) {
-        self.0.counters.timed_out.fetch_add(1, Ordering::Relaxed);
+        self.inner
+            .counters
+            .timed_out
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Closes the pool. Waits for connections in use, at most for `timeout`.
     pub async fn close(&self, timeout: Duration) {
-        self.0.connections.return_all();
+        self.connections.return_all();
         let close = async {
-            if let Some(probe) = &self.0.probe {
+            if let Some(probe) = &self.inner.probe {
                 probe.close().await?;
             }
-            self.0.pool.close_by_ref().await
+            self.inner.pool.close_by_ref().await
         };
         match tokio::time::timeout(timeout, close).await {
             Ok(Ok(())) => tracing::info!("database pool closed"),

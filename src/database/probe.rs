@@ -59,7 +59,7 @@ impl Database {
     /// # Errors
     /// Why the database can't be used.
     pub(crate) async fn check_readiness(&self) -> Result<(), MigrateError> {
-        let Some(probe) = &self.0.probe else {
+        let Some(probe) = &self.inner.probe else {
             return Ok(());
         };
         let cause = match runner::status(&probe.connections).await {
@@ -78,7 +78,7 @@ impl Database {
 
     /// The database lets clients in, or as many as it allows are in.
     async fn check_by_pool(&self) -> Result<(), MigrateError> {
-        match runner::status(&self.0.connections).await {
+        match runner::status(&self.connections).await {
             Ok(status) => status.check_current(),
             Err(DbErr::ConnectionAcquire(_)) => Ok(()),
             Err(cause) => Err(MigrateError::Database(cause)),

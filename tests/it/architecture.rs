@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 35] = [
+const MODULES: [&str; 36] = [
     // The program.
     "cli",
     "app",
@@ -45,6 +45,7 @@ const MODULES: [&str; 35] = [
     "database",
     "telemetry",
     "lifecycle",
+    "memory",
     "config",
     "error",
     "entity",
