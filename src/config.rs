@@ -176,6 +176,18 @@ pub struct ServerSettings {
     )]
     pub max_concurrent_requests: usize,
 
+    /// Memory for all responses together, in MiB, including those that clients have not read yet; excess
+    /// requests get 503 with Retry-After
+    #[arg(
+        long,
+        global = true,
+        env = "RESPONSE_MEMORY_MIB",
+        value_name = "MIB",
+        default_value_t = 256,
+        value_parser = RangedU64ValueParser::<usize>::new().range(32..=65_536)
+    )]
+    pub response_memory_mib: usize,
+
     /// Time limit for receiving the head of a request
     #[arg(long, global = true, env = "HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub header_timeout: Duration,

@@ -52,6 +52,7 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod lifecycle;
+mod memory;
 pub mod telemetry;
 
 mod text;

@@ -7,7 +7,10 @@ use sea_orm::{
     QueryOrder, QueryResult, QueryTrait, Select,
 };
 
-use crate::error::Error;
+use crate::{
+    database::{Connections, PartialRows},
+    error::Error,
+};
 
 /// The default number of rows in a page.
 pub(crate) const DEFAULT_LIMIT: u64 = 50;
@@ -53,15 +56,16 @@ pub(crate) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Makes a page of rows, of which one more than the limit was fetched.
+    /// Makes a page of rows, of which one more than the limit was fetched unless they ended early.
     pub(crate) fn cut<E>(
         mut rows: Vec<T>,
+        ended_early: bool,
         request: PageRequest,
         total: Option<u64>,
         cursor: impl Fn(&T) -> Result<String, E>,
     ) -> Result<Self, E> {
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
+        let more = ended_early || rows.len() > limit;
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(cursor).transpose()?;
         Ok(Self {
@@ -77,7 +81,7 @@ impl<T> Page<T> {
 /// # Errors
 /// What the database reports.
 pub(crate) async fn fetch<E>(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     mut query: Select<E>,
     id: E::Column,
     order: Order,
@@ -94,27 +98,28 @@ where
             _ => id.gt(after),
         });
     }
-    let rows = rows_of_page(db, query.order_by(id, order), request).await?;
+    let PartialRows { rows, ended_early } =
+        rows_of_page(db, query.order_by(id, order), request).await?;
     let cursor = |row: &QueryResult| Ok(encode(row.try_get_by_index(0)?));
-    Page::cut(rows, request, total, cursor)
+    Page::cut(rows, ended_early, request, total, cursor)
 }
 
-/// The rows of a page, and one more if there is another page. The limit is a literal: with a bind parameter
+/// The rows of a page, and one more if there is another page; fewer if they are as large as a response may be. The limit is a literal: with a bind parameter
 /// PostgreSQL never settles on a generic plan.
 pub(crate) async fn rows_of_page<E: EntityTrait>(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     query: Select<E>,
     request: PageRequest,
-) -> Result<Vec<QueryResult>, DbErr> {
+) -> Result<PartialRows, DbErr> {
     let mut statement = query.build(db.get_database_backend());
     let limit = format!(" LIMIT {}", request.limit + 1);
     statement.sql.push_str(&limit);
-    db.query_all_raw(statement).await
+    db.query_page(statement).await
 }
 
 /// The number of rows in the whole list, if requested.
 pub(crate) async fn total<E>(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     query: &Select<E>,
     request: PageRequest,
 ) -> Result<Option<u64>, Error>
@@ -171,7 +176,7 @@ mod tests {
         let request = PageRequest::parse(Some(2), None, None).expect("a request");
         let page = |rows: Vec<i64>| {
             let cursor = |id: &i64| Ok::<_, Error>(encode(*id));
-            Page::cut(rows, request, None, cursor).expect("a page")
+            Page::cut(rows, false, request, None, cursor).expect("a page")
         };
         assert_eq!(page(vec![1, 2, 3]).next_cursor, Some(encode(2)));
         assert_eq!(page(vec![1, 2, 3]).rows, [1, 2]);

@@ -24,9 +24,10 @@ use crate::{
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
     members::MembersApi,
+    memory::MemoryBudget,
     middleware::{
         AppState, Auth, ErrorResponses, Headers, JsonSchema, NotModified, RateLimit, Readiness,
-        RequestIds, RequestValidation, RetryRead, Routing, RunToCompletion, Wrap,
+        RequestIds, RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -123,6 +124,7 @@ pub(crate) fn endpoint(
             settings.request_timeout,
             settings.max_concurrent_requests,
         ))
+        .wrap(ResponseMemory)
         .wrap(RequestValidation::new())
         .wrap(rate_limit)
         .wrap(auth)
@@ -135,6 +137,7 @@ pub(crate) fn endpoint(
             keyring,
             lifecycle,
             database,
+            memory: MemoryBudget::new(settings.response_memory_mib),
             rosters: RosterCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
         })

@@ -11,6 +11,7 @@ use sea_orm::{
 };
 
 use crate::{
+    database::{Connections, PartialRows},
     error::Error,
     page::{self, Page, PageRequest},
     rows::{self, FromRow},
@@ -96,6 +97,12 @@ pub(crate) struct SortedRequest {
 }
 
 impl SortedRequest {
+    /// Lowers the limit to so many rows.
+    pub(crate) fn limit_to(&mut self, rows: usize) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        self.page.limit = Ord::min(self.page.limit, rows);
+    }
+
     /// Reads the query parameters of a list.
     ///
     /// # Errors
@@ -165,16 +172,16 @@ where
     /// Fetches one page of `query`.
     pub(crate) async fn fetch(
         &self,
-        db: &impl ConnectionTrait,
+        db: &Connections,
         query: Select<E>,
         request: SortedRequest,
     ) -> Result<Page<QueryResult>, Error> {
         let SortedRequest { page, sort, .. } = request;
         let total = page::total(db, &query, page).await?;
         let query = sorted(query, self.sortable, &request, db.get_database_backend());
-        let rows = page::rows_of_page(db, query, page).await?;
+        let PartialRows { rows, ended_early } = page::rows_of_page(db, query, page).await?;
         let cursor = |row: &QueryResult| Ok(encode(sort, self.id(row)?, self.value(row, sort)?));
-        Page::cut(rows, page, total, cursor)
+        Page::cut(rows, ended_early, page, total, cursor)
     }
 
     fn id(&self, row: &QueryResult) -> Result<i64, DbErr> {

@@ -13,6 +13,7 @@ use sea_orm::{
 use super::dto::Agent;
 use crate::{
     conversations,
+    database::Connections,
     error::{Error, OnConstraint},
     members,
     models::dto::Model,
@@ -54,7 +55,7 @@ static LIST: LazyLock<SortedList<agent::Entity>> =
 
 /// Rows of [`Agent`]s, followed by their [`Model`]s if those are included.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: AgentFilter,
     with_model: bool,
     page: SortedRequest,

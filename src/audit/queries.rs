@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use entity::audit_entry;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait,
-};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait};
 
 use super::dto::AuditEntry;
 use crate::{
+    database::Connections,
     error::Error,
     page::{self, Page, PageRequest},
     rows, search,
@@ -26,7 +25,7 @@ pub(super) struct AuditFilter {
 
 /// Rows of [`AuditEntry`]s.
 pub(super) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: AuditFilter,
     order: Order,
     page: PageRequest,

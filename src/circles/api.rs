@@ -37,7 +37,8 @@ impl CirclesApi {
     /// List circles
     ///
     /// Ordered by id, or as `sort` says. Deleted circles are not listed. With `include=members`, each
-    /// circle contains its active members as the roster shows them.
+    /// circle contains its active members as the roster shows them. Fails with 422 `response_too_large` if
+    /// the first circle of the page alone is larger than a response may be.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
     async fn list_circles(
         &self,
@@ -59,16 +60,14 @@ impl CirclesApi {
             updated_since: updated_since.0,
         };
         let db = database.connection();
-        let page = queries::list(db, filter, page).await?;
-        let members = match include.0 {
-            None => None,
-            Some(CircleInclude::Members) => Some(roster::members_of(db, &page.rows).await?),
+        let Some(CircleInclude::Members) = include.0 else {
+            let page = queries::list(db, filter, page).await?;
+            return Body::page(&page, CircleRow::read);
         };
+        let (page, members) = roster::list_with_members(db, filter, page).await?;
         Body::page(&page, |columns| {
             let mut circle = CircleRow::read(columns)?;
-            if let Some(members) = &members {
-                circle.members = Some(members.of(circle.id)?);
-            }
+            circle.members = Some(members.of(circle.id)?);
             Ok(circle)
         })
     }

@@ -148,6 +148,9 @@ row! {
     }
 }
 
+/// The longest instructions, in characters: as long as other texts that become part of prompts.
+pub(crate) const MAX_INSTRUCTIONS_LENGTH: usize = 100_000;
+
 input! {
     circle;
     /// A circle to create.
@@ -180,8 +183,8 @@ input! {
         require_review: bool = "yes",
         /// Whether work is routed to members by competency. Defaults to true.
         auto_route: bool = "yes",
-        /// Further settings, interpreted by the runtime. A string in `instructions` becomes part of every
-        /// member's prompt. An update replaces the whole object. Values that look like secrets are rejected.
+        /// Further settings, interpreted by the runtime. A string in `instructions`, of at most 100,000
+        /// characters, becomes part of every member's prompt. An update replaces the whole object. Values that look like secrets are rejected.
         settings: JsonObject,
     }
     update_only {

@@ -16,8 +16,11 @@ use sea_orm::{
     sea_query::ExprTrait,
 };
 
-use super::dto::Circle;
+use serde_json::Value;
+
+use super::dto::{Circle, MAX_INSTRUCTIONS_LENGTH};
 use crate::{
+    database::Connections,
     error::{Error, OnConstraint},
     page::Page,
     revision::Precondition,
@@ -41,7 +44,7 @@ const SORTABLE: Sortable<circle::Column> = Sortable {
 };
 
 /// Which circles a list shows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CircleFilter {
     pub(crate) status: Option<CircleStatus>,
     pub(crate) q: Option<String>,
@@ -53,7 +56,7 @@ static LIST: LazyLock<SortedList<circle::Entity>> =
 
 /// Rows of [`Circle`]s.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: CircleFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
@@ -105,10 +108,25 @@ pub(crate) async fn get_for_update(
         .ok_or_else(|| unknown(name))
 }
 
+/// Instructions become part of prompts, so they have the bound of prompts, unlike what a runtime interprets.
+fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
+    let Set(settings) = &row.settings else {
+        return Ok(());
+    };
+    let instructions = settings.0.get("instructions").and_then(Value::as_str);
+    let length = instructions.map_or(0, |text| text.chars().count());
+    if length > MAX_INSTRUCTIONS_LENGTH {
+        let detail = format!("must have at most {MAX_INSTRUCTIONS_LENGTH} characters");
+        return Err(Error::invalid("#/settings/instructions", detail));
+    }
+    Ok(())
+}
+
 pub(crate) async fn create(
     work: UnitOfWork,
     row: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
+    check_settings(&row)?;
     let circle_row = row.insert(work.db()).await.on_unique(name_taken)?;
     work.record(change(Action::Create, &circle_row));
     Ok(circle_row)
@@ -121,6 +139,7 @@ pub(crate) async fn update(
     precondition: &Precondition,
     changes: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
+    check_settings(&changes)?;
     let before = get_for_update(work.db(), name).await?;
     precondition.check(before.id, before.revision)?;
     save(&work, Action::Update, before, changes).await

@@ -19,13 +19,16 @@ use sea_orm::{
 
 use super::{
     dto::{CircleRow, RosterMember},
-    queries::{by_name, unknown},
+    queries::{self, CircleFilter, by_name, unknown},
 };
 use crate::{
+    database::Connections,
     error::Error,
+    page::Page,
     revision::view_etag,
     rows::{self, Columns, FromRow, Sql},
     search,
+    sort::SortedRequest,
 };
 
 /// The usual size of a member in JSON.
@@ -187,8 +190,25 @@ static OF_CIRCLES: LazyLock<Select<member::Entity>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(super) struct MembersOfCircles(HashMap<i64, Vec<QueryResult>>);
 
+/// One page of circles, and their members. It ends early if these are larger than a response may be.
+pub(super) async fn list_with_members(
+    db: &Connections,
+    filter: CircleFilter,
+    mut request: SortedRequest,
+) -> Result<(Page<QueryResult>, MembersOfCircles), Error> {
+    loop {
+        let page = queries::list(db, filter.clone(), request.clone()).await?;
+        match members_of(db, &page.rows).await {
+            Err(Error::ResponseTooLarge) if page.rows.len() > 1 => {
+                request.limit_to(page.rows.len() / 2);
+            }
+            members => return Ok((page, members?)),
+        }
+    }
+}
+
 /// The active members of the circles in these rows, in one statement.
-pub(super) async fn members_of(
+async fn members_of(
     db: &impl ConnectionTrait,
     circles: &[QueryResult],
 ) -> Result<MembersOfCircles, Error> {

@@ -23,7 +23,7 @@ use crate::{
     error::Error,
     http::{Body, Created, Items, NoContent, PageBody, Tag, Tagged},
     revision::Precondition,
-    rows::{self, FromRow},
+    rows::FromRow,
     sort::SortedRequest,
     write::WriteRequest,
 };
@@ -72,11 +72,14 @@ impl ConversationsApi {
         let included = |what: &str| include.split(',').any(|part| part == what);
         let db = database.connection();
         let with_last_message = included("last_message");
-        let page = queries::list(db, filter, with_last_message, page).await?;
-        let mut participants = None;
-        if included("participants") {
-            participants = Some(participants::by_conversation(db, rows::ids(&page.rows)?).await?);
-        }
+        let (page, mut participants) = if included("participants") {
+            let list = queries::list_with_participants(db, filter, with_last_message, page);
+            let (page, participants) = list.await?;
+            (page, Some(participants))
+        } else {
+            let page = queries::list(db, filter, with_last_message, page).await?;
+            (page, None)
+        };
         Body::page(&page, |columns| {
             let mut conversation = ConversationRow::read(columns)?;
             if with_last_message {

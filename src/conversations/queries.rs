@@ -1,6 +1,6 @@
 //! Reads and writes of conversations.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -18,10 +18,12 @@ use sea_orm::{
 use super::{
     dto::{Conversation, ConversationCreate},
     messages::dto::Message,
-    participants, turns,
+    participants::{self, ParticipantRow},
+    turns,
 };
 use crate::{
     circles,
+    database::Connections,
     error::Error,
     page::Page,
     revision::Precondition,
@@ -42,7 +44,7 @@ const SORTABLE: Sortable<conversation::Column> = Sortable {
 };
 
 /// Which conversations a list shows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ConversationFilter {
     pub(crate) status: Option<ConversationStatus>,
     pub(crate) circle_id: Option<i64>,
@@ -57,7 +59,7 @@ static LIST: LazyLock<SortedList<conversation::Entity>> =
 /// Rows of [`Conversation`]s, followed by their last [`Message`]s if those are included. The number of the last
 /// message is in the conversation's row, so a join finds it.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: ConversationFilter,
     with_last_message: bool,
     page: SortedRequest,
@@ -129,6 +131,24 @@ pub(crate) async fn get_for_update(
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
+}
+
+/// One page of conversations, and their participants. It ends early if these are larger than a response may be.
+pub(crate) async fn list_with_participants(
+    db: &Connections,
+    filter: ConversationFilter,
+    with_last_message: bool,
+    mut request: SortedRequest,
+) -> Result<(Page<QueryResult>, HashMap<i64, Vec<ParticipantRow>>), Error> {
+    loop {
+        let page = list(db, filter.clone(), with_last_message, request.clone()).await?;
+        match participants::by_conversation(db, rows::ids(&page.rows)?).await {
+            Err(Error::ResponseTooLarge) if page.rows.len() > 1 => {
+                request.limit_to(page.rows.len() / 2);
+            }
+            participants => return Ok((page, participants?)),
+        }
+    }
 }
 
 /// Creates a conversation. Without a list of participants, these are the circle's members.

@@ -31,12 +31,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     file::DatabaseFile,
     idle_stack::{IdleStack, MAX_IDLE},
+    limited_rows::{LimitedRows, MAX_ROWS_BYTES, PartialRows},
     statistics::PoolCounters,
 };
+use crate::memory::RequestMemory;
 
 /// Runs statements outside a transaction. Clones share the connections.
 #[derive(Clone, Debug)]
-pub struct Connections(Arc<ConnectionsInner>);
+pub struct Connections {
+    inner: Arc<ConnectionsInner>,
+    /// Where the rows are counted that a request reads.
+    memory: Option<RequestMemory>,
+}
 
 #[derive(Debug)]
 struct ConnectionsInner {
@@ -61,6 +67,21 @@ macro_rules! on_stack {
             Backend::Sqlite($stack) => $expression,
         }
     };
+}
+
+/// Runs a statement by a method of the backend's stack, and counts it.
+macro_rules! run {
+    ($connections:ident, $method:ident, $statement:expr $(, $rows:expr)?) => {{
+        let statement = $statement;
+        let inner = &*$connections.inner;
+        let _permit = $connections.permit().await?;
+        let started = Instant::now();
+        let result = on_stack!(&inner.backend, stack => stack.$method(&statement $(, $rows)?).await);
+        inner
+            .counters
+            .record_statement(&statement, started.elapsed(), result.is_err());
+        result
+    }};
 }
 
 /// The right to use one connection while it is held.
@@ -93,7 +114,47 @@ impl Connections {
             backend,
         });
         tokio::spawn(reap(Arc::downgrade(&inner)));
-        Self(inner)
+        Self {
+            inner,
+            memory: None,
+        }
+    }
+
+    pub(super) fn for_request(&self, memory: RequestMemory) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            memory: Some(memory),
+        }
+    }
+
+    /// Gives the memory back of all rows that the request has read.
+    pub(crate) fn release_memory(&self) {
+        if let Some(memory) = &self.memory {
+            let _ = memory.set(0);
+        }
+    }
+
+    /// The rows of a statement, up to about so many bytes, and at least one.
+    pub(crate) async fn query_part(
+        &self,
+        statement: Statement,
+        max_bytes: usize,
+    ) -> Result<PartialRows, DbErr> {
+        self.query_limited(statement, max_bytes).await?.part()
+    }
+
+    /// The rows of a page: as many as a response may contain.
+    pub(crate) async fn query_page(&self, statement: Statement) -> Result<PartialRows, DbErr> {
+        self.query_part(statement, MAX_ROWS_BYTES).await
+    }
+
+    async fn query_limited(
+        &self,
+        statement: Statement,
+        max_bytes: usize,
+    ) -> Result<LimitedRows<'_>, DbErr> {
+        let rows = LimitedRows::new(self.memory.as_ref(), max_bytes);
+        run!(self, fetch_all, statement, rows)
     }
 
     /// Waits for a permit as long as the pool would wait for a connection.
@@ -101,30 +162,30 @@ impl Connections {
     /// # Errors
     /// No permit in time, or a SQLite file that is no longer the one that was opened.
     pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
-        if let Some(file) = &self.0.file {
+        if let Some(file) = &self.inner.file {
             file.check()?;
         }
-        acquire(&self.0.permits, self.0.acquire_timeout).await
+        acquire(&self.inner.permits, self.inner.acquire_timeout).await
     }
 
     /// How many connections are open, and how many of them are idle.
     pub(super) fn open_and_idle(&self) -> (u32, u32) {
-        on_stack!(&self.0.backend, stack => stack.open_and_idle())
+        on_stack!(&self.inner.backend, stack => stack.open_and_idle())
     }
 
     /// Opens so many connections. A lazy pool would open its minimum only over time.
     pub(super) async fn open_at_least(&self, count: u32) {
-        on_stack!(&self.0.backend, stack => stack.open_at_least(count).await);
+        on_stack!(&self.inner.backend, stack => stack.open_at_least(count).await);
     }
 
     /// Returns one idle connection to the pool, so that the pool has one to hand out.
     pub(super) fn return_one(&self) {
-        on_stack!(&self.0.backend, stack => stack.return_one());
+        on_stack!(&self.inner.backend, stack => stack.return_one());
     }
 
     /// Returns all idle connections to the pool.
     pub(super) fn return_all(&self) {
-        self.0.return_idle_for(Duration::ZERO);
+        self.inner.return_idle_for(Duration::ZERO);
     }
 }
 
@@ -165,25 +226,10 @@ async fn reap(connections: Weak<ConnectionsInner>) {
     }
 }
 
-/// Runs a statement by a method of the backend's stack, and counts it.
-macro_rules! run {
-    ($connections:ident, $method:ident, $statement:expr) => {{
-        let statement = $statement;
-        let inner = &*$connections.0;
-        let _permit = $connections.permit().await?;
-        let started = Instant::now();
-        let result = on_stack!(&inner.backend, stack => stack.$method(&statement).await);
-        inner
-            .counters
-            .record_statement(&statement, started.elapsed(), result.is_err());
-        result
-    }};
-}
-
 #[async_trait::async_trait]
 impl ConnectionTrait for Connections {
     fn get_database_backend(&self) -> DbBackend {
-        match &self.0.backend {
+        match &self.inner.backend {
             Backend::Postgres(_) => DbBackend::Postgres,
             Backend::Sqlite(_) => DbBackend::Sqlite,
         }
@@ -203,6 +249,6 @@ impl ConnectionTrait for Connections {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        run!(self, fetch_all, statement)
+        self.query_limited(statement, MAX_ROWS_BYTES).await?.whole()
     }
 }

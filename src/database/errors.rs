@@ -7,6 +7,7 @@ use sea_orm::{
     sqlx::error::{DatabaseError, Error as Sqlx},
 };
 
+use super::limited_rows::RowLimit;
 use crate::error::Error;
 
 /// Classifies database errors by their code, never by their text.
@@ -34,6 +35,11 @@ impl From<DbErr> for Error {
             (_, Some(Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed)) => {
                 Self::Unavailable(error)
             }
+            (_, Some(Sqlx::Decode(cause))) => match cause.downcast_ref() {
+                Some(RowLimit::TooLarge) => Self::ResponseTooLarge,
+                Some(RowLimit::NoMemory(_)) => Self::Overloaded,
+                None => Self::Database(error),
+            },
             _ if is_of_opening(&error) => Self::Unavailable(error),
             _ => Self::Database(error),
         }

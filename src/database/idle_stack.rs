@@ -7,16 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::{
+    TryStreamExt,
+    future::{BoxFuture, join_all},
+};
 use migration::database::hooks::Distrust;
 use sea_orm::{
     ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values,
     sqlx::{
-        self, AssertSqlSafe, Executor, IntoArguments, Pool, pool::PoolConnection, query::Query,
+        self, AssertSqlSafe, Executor, IntoArguments, Pool, Postgres, Sqlite, pool::PoolConnection,
+        query::Query,
     },
 };
 use sea_query_sqlx::SqlxValues;
 use tracing::{Dispatch, instrument::WithSubscriber};
+
+use super::limited_rows::{LimitedRows, MeasuredRow};
 
 /// How long a connection may be idle on the stack.
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(1);
@@ -27,6 +33,20 @@ pub(super) struct IdleStack<DB: sqlx::Database> {
     pool: Pool<DB>,
     distrust: Distrust,
     connections: Mutex<Vec<Checked<DB>>>,
+}
+
+/// A database whose connections can be kept on a stack.
+pub(super) trait StackDatabase: sqlx::Database {
+    /// Whether a statement ends when the rest of its rows is not read.
+    const STOPS_WITH_ITS_READER: bool;
+}
+
+impl StackDatabase for Postgres {
+    const STOPS_WITH_ITS_READER: bool = false;
+}
+
+impl StackDatabase for Sqlite {
+    const STOPS_WITH_ITS_READER: bool = true;
 }
 
 /// A connection that the pool has checked.
@@ -116,17 +136,39 @@ impl<DB: sqlx::Database> IdleStack<DB> {
 
 impl<DB> IdleStack<DB>
 where
-    DB: sqlx::Database,
+    DB: StackDatabase,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
     SqlxValues: IntoArguments<DB>,
+    DB::Row: MeasuredRow,
     QueryResult: From<DB::Row>,
     ExecResult: From<DB::QueryResult>,
 {
-    pub(super) async fn fetch_all(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let rows = self.run(statement, |connection, statement| {
-            connection.fetch_all(query::<DB>(statement))
-        });
-        Ok(rows.await?.into_iter().map(QueryResult::from).collect())
+    /// Adds the rows of a statement to `rows`, up to their limit.
+    pub(super) async fn fetch_all<'m>(
+        &self,
+        statement: &Statement,
+        mut rows: LimitedRows<'m>,
+    ) -> Result<LimitedRows<'m>, DbErr> {
+        let mut taken = self.take().await?;
+        let read = async {
+            let mut stream = taken.connection.fetch(query::<DB>(statement));
+            while let Some(row) = stream.try_next().await? {
+                rows.push(row);
+                if rows.limit.is_some() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let read = read.with_subscriber(Dispatch::none()).await;
+        read.map_err(query_error)?;
+        if rows.limit.is_none() || DB::STOPS_WITH_ITS_READER {
+            self.push(taken);
+        } else {
+            // Closed, because it would have to receive all that is left.
+            drop(taken.connection.detach());
+        }
+        Ok(rows)
     }
 
     pub(super) async fn fetch_one(
@@ -173,10 +215,14 @@ where
         let result = send(&mut taken.connection, statement)
             .with_subscriber(Dispatch::none())
             .await;
-        let result = result.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?;
+        let result = result.map_err(query_error)?;
         self.push(taken);
         Ok(result)
     }
+}
+
+fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 fn query<DB: sqlx::Database>(statement: &Statement) -> Query<'_, DB, SqlxValues>

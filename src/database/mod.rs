@@ -8,6 +8,7 @@ mod connections;
 pub(crate) mod errors;
 mod file;
 mod idle_stack;
+mod limited_rows;
 mod pooler;
 mod probe;
 mod statistics;
@@ -33,9 +34,10 @@ use sea_orm::{
     sqlx::{self, ConnectOptions, Connection, sqlite::SqliteConnectOptions},
 };
 
-use crate::error::DatabaseCause;
+use crate::{error::DatabaseCause, memory::RequestMemory};
 pub use connections::Connections;
 use file::DatabaseFile;
+pub(crate) use limited_rows::{PartialRows, RowLimit};
 use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
@@ -44,12 +46,14 @@ pub use transaction::Transaction;
 
 /// The pool of connections. Clones share one pool.
 #[derive(Clone, Debug)]
-pub struct Database(Arc<DatabaseInner>);
+pub struct Database {
+    inner: Arc<DatabaseInner>,
+    connections: Connections,
+}
 
 #[derive(Debug)]
 struct DatabaseInner {
     pool: DatabaseConnection,
-    connections: Connections,
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
     file: Option<Arc<DatabaseFile>>,
@@ -94,9 +98,8 @@ impl Database {
             max = size.max,
             "database pool opened"
         );
-        Ok(Self(Arc::new(DatabaseInner {
+        let inner = Arc::new(DatabaseInner {
             pool,
-            connections,
             writers: writers::permits(size.max),
             probe,
             file,
@@ -106,27 +109,36 @@ impl Database {
             limits: SessionLimits::of(settings),
             distrust,
             counters,
-        })))
+        });
+        Ok(Self { inner, connections })
+    }
+
+    /// The same database for one request, whose reads are limited and reserve their memory.
+    pub(crate) fn for_request(&self, memory: RequestMemory) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            connections: self.connections.for_request(memory),
+        }
     }
 
     pub fn target(&self) -> &Target {
-        &self.0.target
+        &self.inner.target
     }
 
     /// How long a request waits for a connection.
     pub fn acquire_timeout(&self) -> Duration {
-        self.0.settings.db_acquire_timeout
+        self.inner.settings.db_acquire_timeout
     }
 
     /// For statements outside a transaction.
     pub fn connection(&self) -> &Connections {
-        &self.0.connections
+        &self.connections
     }
 
     /// Makes the pool check every connection for a while, because one was abandoned in the middle of
     /// a statement or proved dead.
     pub(crate) fn distrust_connections(&self) {
-        self.0.distrust.raise();
+        self.inner.distrust.raise();
     }
 
     /// Whether an operation failed because its connection was dead, or led to a server that takes no
@@ -148,7 +160,7 @@ impl Database {
 
     /// Has every connection replaced: its server takes no writes, and another may.
     fn replace_connections(&self) {
-        self.0.distrust.replace_all();
+        self.inner.distrust.replace_all();
         self.distrust_connections();
     }
 
@@ -179,7 +191,7 @@ impl Database {
     /// # Errors
     /// A database that can't be read.
     pub(crate) async fn look(&self) -> Result<runner::Status, DbErr> {
-        runner::look(&self.0.settings, &self.0.target).await
+        runner::look(&self.inner.settings, &self.inner.target).await
     }
 
     /// Brings the schema up to date or, without `migrate`, only checks it. Then opens the pool's
@@ -189,30 +201,30 @@ impl Database {
     /// Another application's database; a schema that is newer than this program, or older and not to be
     /// migrated; a database that can't be reached.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
-        if self.0.target.backend() == DbBackend::Sqlite {
+        if self.inner.target.backend() == DbBackend::Sqlite {
             self.look().await?.check_known()?;
         }
         self.try_connect().await?;
         self.keep_to_file();
-        if self.0.target.backend() == DbBackend::Postgres {
+        if self.inner.target.backend() == DbBackend::Postgres {
             self.check_pooler().await?;
         }
-        self.0.connections.return_all();
+        self.connections.return_all();
         if migrate {
-            for name in runner::up(&self.0.pool, None).await? {
+            for name in runner::up(&self.inner.pool, None).await? {
                 tracing::info!(migration = name, "migration applied");
             }
         }
-        runner::status(&self.0.pool).await?.check_current()?;
-        self.0.connections.open_at_least(self.0.size.min).await;
+        runner::status(&self.inner.pool).await?.check_current()?;
+        self.connections.open_at_least(self.inner.size.min).await;
         Ok(())
     }
 
     /// From now on, another SQLite file than the one that is there now is refused, and none is created.
     fn keep_to_file(&self) {
-        if let Some(file) = &self.0.file {
+        if let Some(file) = &self.inner.file {
             file.remember();
-            let pool = self.0.pool.get_sqlite_connection_pool();
+            let pool = self.inner.pool.get_sqlite_connection_pool();
             let options = SqliteConnectOptions::clone(&pool.connect_options());
             pool.set_connect_options(options.create_if_missing(false));
         }
@@ -224,11 +236,11 @@ impl Database {
     /// # Errors
     /// Why the database can't be used.
     pub(crate) async fn try_connect(&self) -> Result<(), DbErr> {
-        if self.0.target.is_in_memory() {
+        if self.inner.target.is_in_memory() {
             return Ok(());
         }
-        if self.0.target.backend() == DbBackend::Sqlite {
-            let pool = self.0.pool.get_sqlite_connection_pool();
+        if self.inner.target.backend() == DbBackend::Sqlite {
+            let pool = self.inner.pool.get_sqlite_connection_pool();
             let mut connection = self.in_time(pool.connect_options().connect()).await?;
             // SQLite accepts BEGIN IMMEDIATE on a read-only file, but no write.
             let written = sqlx::raw_sql("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK")
@@ -238,9 +250,9 @@ impl Database {
                 .and(connection.close().await)
                 .map_err(connection_error)
         } else {
-            let pool = self.0.pool.get_postgres_connection_pool();
+            let pool = self.inner.pool.get_postgres_connection_pool();
             let mut connection = self.in_time(pool.connect_options().connect()).await?;
-            self.in_time(self.0.limits.set(&mut connection)).await?;
+            self.in_time(self.inner.limits.set(&mut connection)).await?;
             connection.close().await.map_err(connection_error)
         }
     }
@@ -263,36 +275,39 @@ impl Database {
     /// # Errors
     /// Why the database can't be used.
     pub async fn check(&self) -> Result<(), MigrateError> {
-        runner::status(&self.0.connections).await?.check_current()
+        runner::status(&self.connections).await?.check_current()
     }
 
     pub fn statistics(&self) -> PoolStatistics {
-        let (open, idle) = self.0.connections.open_and_idle();
+        let (open, idle) = self.connections.open_and_idle();
         PoolStatistics {
-            backend: backend_name(self.0.target.backend()),
-            min: self.0.size.min,
-            max: self.0.size.max,
+            backend: backend_name(self.inner.target.backend()),
+            min: self.inner.size.min,
+            max: self.inner.size.max,
             open,
             idle,
             in_use: open - idle,
-            timed_out: self.0.counters.timed_out.load(Ordering::Relaxed),
-            statements: self.0.counters.statements.load(Ordering::Relaxed),
+            timed_out: self.inner.counters.timed_out.load(Ordering::Relaxed),
+            statements: self.inner.counters.statements.load(Ordering::Relaxed),
         }
     }
 
     /// Counts a request that gave up waiting for a connection.
     pub fn count_timeout(&self) {
-        self.0.counters.timed_out.fetch_add(1, Ordering::Relaxed);
+        self.inner
+            .counters
+            .timed_out
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Closes the pool. Waits for connections in use, at most for `timeout`.
     pub async fn close(&self, timeout: Duration) {
-        self.0.connections.return_all();
+        self.connections.return_all();
         let close = async {
-            if let Some(probe) = &self.0.probe {
+            if let Some(probe) = &self.inner.probe {
                 probe.close().await?;
             }
-            self.0.pool.close_by_ref().await
+            self.inner.pool.close_by_ref().await
         };
         match tokio::time::timeout(timeout, close).await {
             Ok(Ok(())) => tracing::info!("database pool closed"),

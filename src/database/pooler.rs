@@ -25,7 +25,11 @@ impl Database {
     /// # Errors
     /// What to change.
     pub(crate) async fn check_pooler(&self) -> Result<(), DbErr> {
-        let options = self.0.pool.get_postgres_connection_pool().connect_options();
+        let options = self
+            .inner
+            .pool
+            .get_postgres_connection_pool()
+            .connect_options();
         let both = async { tokio::try_join!(options.connect(), options.connect()) };
         let Ok(Ok((mut one, mut other))) = tokio::time::timeout(CONNECT_TIMEOUT, both).await else {
             return Ok(());
@@ -53,7 +57,7 @@ impl Database {
                  transaction and max_prepared_statements = 200"
             )));
         }
-        let limits = &self.0.limits;
+        let limits = &self.inner.limits;
         if limits.are_defaults(one).await? {
             return Ok(());
         }

@@ -79,7 +79,7 @@ impl Database {
     /// # Errors
     /// Why the database can't be used.
     pub(crate) async fn check_readiness(&self) -> Result<(), Error> {
-        let Some(probe) = &self.0.probe else {
+        let Some(probe) = &self.inner.probe else {
             return Ok(());
         };
         let checked = match probe.check().await {
@@ -104,7 +104,7 @@ impl Database {
 
     /// The database lets clients in, or as many as it allows are in.
     async fn check_by_pool(&self) -> Result<(), Error> {
-        match check_schema(&self.0.connections).await {
+        match check_schema(&self.connections).await {
             Err(Error::PoolExhausted(_)) => Ok(()),
             result => result,
         }

@@ -60,13 +60,13 @@ impl Database {
         let database = self.clone();
         let begin = async move {
             let write_permit = database.write_permit().await?;
-            let permit = database.0.connections.permit().await?;
-            database.0.connections.return_one();
+            let permit = database.connections.permit().await?;
+            database.connections.return_one();
             let options = TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
-            let mut begin = pin!(database.0.pool.begin_with_options(options));
+            let mut begin = pin!(database.inner.pool.begin_with_options(options));
             if let Ok(result) = tokio::time::timeout(BEGIN_TIMEOUT, begin.as_mut()).await {
                 return result.map(|transaction| Transaction {
                     transaction,

@@ -25,7 +25,7 @@ impl Database {
     /// # Errors
     /// Too many writes are running.
     pub(crate) async fn write_permit(&self) -> Result<WritePermit, DbErr> {
-        acquire(&self.0.writers, self.acquire_timeout()).await
+        acquire(&self.inner.writers, self.acquire_timeout()).await
     }
 }
 

@@ -29,6 +29,9 @@ pub enum Error {
     /// A foreign key is violated, and no call of [`OnConstraint::on_foreign_key`] said what that means.
     #[error("a foreign key is violated: {0}")]
     ForeignKey(DbErr),
+    /// The response would be larger than a response that is not streamed may be.
+    #[error("the response would be too large")]
+    ResponseTooLarge,
     /// The request has invalid fields.
     #[error("{0}")]
     Invalid(FieldErrors),

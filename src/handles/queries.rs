@@ -85,7 +85,12 @@ pub(super) async fn of_agent(db: &impl ConnectionTrait, id: i64) -> Result<Loade
 
 impl LoadedCircle {
     /// The handles of the circle, in the roster's order.
-    pub(super) fn resolve(&self) -> Result<CircleHandles<'_>, DbErr> {
+    pub(super) fn resolve(&self) -> Result<CircleHandles<'_>, Error> {
+        let (circle, members) = self.facts()?;
+        rules::resolve_circle(&circle, &members, today())
+    }
+
+    fn facts(&self) -> Result<(CircleFacts<'_>, Vec<Facts<'_>>), DbErr> {
         let circle = CircleFacts::read(&mut Columns::of(&self.0[0]))?;
         let first = CircleFacts::columns().len();
         let mut members = Vec::with_capacity(self.0.len());
@@ -99,7 +104,7 @@ impl LoadedCircle {
             let member = facts.member.as_ref();
             member.map(|member| (member.role, member.joined_at, member.id))
         });
-        rules::resolve_circle(&circle, &members, today())
+        Ok((circle, members))
     }
 }
 
@@ -128,7 +133,8 @@ fn facts<'r>(
 /// [`Error::NotFound`] if there is no circle with this name, and errors of the database.
 pub async fn lint(database: &Database, name: &str) -> Result<Lint, Error> {
     let rows = of_circle(database.connection(), name).await?;
-    Ok(rules::lint(rows.resolve()?))
+    let (circle, members) = rows.facts()?;
+    Ok(rules::lint(&circle, &members, today())?)
 }
 
 fn today() -> NaiveDate {

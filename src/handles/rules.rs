@@ -16,6 +16,8 @@ use super::{
     facts::{AgentFacts, CircleFacts, Facts, ModelFacts},
 };
 use crate::{
+    error::Error,
+    memory::MAX_RESPONSE,
     rows::{Json, RawJson},
     text::one_line,
 };
@@ -28,22 +30,31 @@ const CHARACTERS_A_TOKEN: usize = 4;
 const PROMPT_BYTES: usize = 1 << 10;
 
 /// `members` are in the roster's order.
+///
+/// # Errors
+/// Prompts that are larger together than a response may be: each contains what the circle adds.
 pub(super) fn resolve_circle<'r>(
     circle: &CircleFacts<'r>,
     members: &[Facts<'r>],
     today: NaiveDate,
-) -> Result<CircleHandles<'r>, DbErr> {
+) -> Result<CircleHandles<'r>, Error> {
     let additions = Additions::of(circle);
-    let handles = members
-        .iter()
-        .map(|facts| resolve(facts, &additions, today))
-        .collect::<Result<Vec<_>, DbErr>>()?;
+    let mut handles = Vec::with_capacity(members.len());
+    let mut prompt_bytes = 0;
+    for facts in members {
+        let handle = resolve(facts, &additions, today)?;
+        prompt_bytes += handle.system_prompt.len();
+        if prompt_bytes > MAX_RESPONSE {
+            return Err(Error::ResponseTooLarge);
+        }
+        handles.push(handle);
+    }
     Ok(CircleHandles {
         circle_id: circle.id,
         circle: circle.name.into(),
         status: circle.status,
         require_review: circle.require_review,
-        warnings: circle_warnings(circle, &handles),
+        warnings: circle_warnings(circle, handles.len(), handles.iter().any(may_review)),
         handles,
     })
 }
@@ -292,7 +303,7 @@ fn check_model(
     }
 }
 
-fn circle_warnings(circle: &CircleFacts<'_>, handles: &[Handle<'_>]) -> Vec<Warning> {
+fn circle_warnings(circle: &CircleFacts<'_>, members: usize, any_reviewer: bool) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail| {
         warnings.push(Warning {
@@ -301,15 +312,15 @@ fn circle_warnings(circle: &CircleFacts<'_>, handles: &[Handle<'_>]) -> Vec<Warn
             agent_id: None,
         });
     };
-    if circle.require_review && !handles.iter().any(may_review) {
+    if circle.require_review && !any_reviewer {
         let detail = "work must be reviewed, and no active member may review".to_owned();
         warn(WarningCode::NoReviewer, detail);
     }
     let limit = circle
         .max_members
         .and_then(|limit| usize::try_from(limit).ok());
-    if let Some(limit) = limit.filter(|limit| handles.len() > *limit) {
-        let detail = format!("{} active members, where {limit} may be", handles.len());
+    if let Some(limit) = limit.filter(|limit| members > *limit) {
+        let detail = format!("{members} active members, where {limit} may be");
         warn(WarningCode::OverMaxMembers, detail);
     }
     warnings
@@ -320,17 +331,24 @@ fn may_review(handle: &Handle<'_>) -> bool {
     handle.role == Some(MemberRole::Reviewer) || handle.provenance.can_review.is_some()
 }
 
-pub(super) fn lint(circle: CircleHandles<'_>) -> Lint {
-    let mut warnings = circle.warnings;
-    warnings.extend(
-        circle
-            .handles
-            .into_iter()
-            .flat_map(|handle| handle.warnings),
-    );
-    Lint {
-        circle: circle.circle.into(),
+/// The warnings of a circle's handles. One handle is in memory at a time.
+pub(super) fn lint(
+    circle: &CircleFacts<'_>,
+    members: &[Facts<'_>],
+    today: NaiveDate,
+) -> Result<Lint, DbErr> {
+    let additions = Additions::of(circle);
+    let (mut of_members, mut any_reviewer) = (Vec::new(), false);
+    for facts in members {
+        let handle = resolve(facts, &additions, today)?;
+        any_reviewer |= may_review(&handle);
+        of_members.extend(handle.warnings);
+    }
+    let mut warnings = circle_warnings(circle, members.len(), any_reviewer);
+    warnings.append(&mut of_members);
+    Ok(Lint {
+        circle: circle.name.to_owned(),
         ok: warnings.is_empty(),
         warnings,
-    }
+    })
 }

@@ -188,6 +188,8 @@ fn row_of_error(error: &Error) -> Row {
         Error::SchemaNotCurrent => (S::SERVICE_UNAVAILABLE, "schema_not_current", None),
         Error::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded",
             Some("The service has reached its limit of concurrent requests. Try again shortly.")),
+        Error::ResponseTooLarge => (S::UNPROCESSABLE_ENTITY, "response_too_large",
+            Some("The response would be larger than 8 MiB. Read its parts: members and agents are listed in pages.")),
         Error::PoolExhausted(_) => (S::SERVICE_UNAVAILABLE, "pool_exhausted",
             Some("No database connection was free in time. Try again shortly.")),
         Error::Contended(_) => (S::SERVICE_UNAVAILABLE, "contended",

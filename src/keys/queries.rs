@@ -17,6 +17,7 @@ use super::{
     token::{Secret, Token},
 };
 use crate::{
+    database::Connections,
     error::Error,
     page::{self, Page, PageRequest},
     rows,
@@ -33,10 +34,7 @@ fn change(action: Action, row: &api_key::Model) -> Change {
 pub(crate) const USE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 /// Rows of [`Key`]s.
-pub(crate) async fn list(
-    db: &impl ConnectionTrait,
-    page: PageRequest,
-) -> Result<Page<QueryResult>, Error> {
+pub(crate) async fn list(db: &Connections, page: PageRequest) -> Result<Page<QueryResult>, Error> {
     let query = rows::select_only::<_, Key>(api_key::Entity::find());
     page::fetch(db, query, api_key::Column::Id, Order::Asc, page).await
 }

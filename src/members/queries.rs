@@ -14,6 +14,7 @@ use sea_orm::{
 use super::dto::Member;
 use crate::{
     circles::{self, dto::Circle},
+    database::Connections,
     error::Error,
     page::{self, Page, PageRequest},
     revision::Precondition,
@@ -42,7 +43,7 @@ pub(crate) struct MemberFilter {
 
 /// Rows of [`Member`]s.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     circle: &str,
     filter: MemberFilter,
     page: PageRequest,
@@ -169,7 +170,7 @@ pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
 /// The memberships of an agent that have not ended, in circles that are not deleted: rows of [`Member`]s,
 /// followed by their [`Circle`]s.
 pub(crate) async fn list_of_agent(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     agent_id: i64,
     page: PageRequest,
 ) -> Result<Page<QueryResult>, Error> {

@@ -11,6 +11,7 @@
 //! | [`Auth`] | the caller and its scopes: 401, 403, 421 |
 //! | [`RateLimit`] | 429 |
 //! | [`RequestValidation`] | checks parameters and body against the description |
+//! | [`ResponseMemory`] | the limit on the memory of all responses |
 //! | [`RunToCompletion`] | concurrency limit and timeout; writes survive a disconnect |
 //! | [`RetryRead`] | repeats a read after a dead connection |
 //! | [`NotModified`] | 304 |
@@ -28,6 +29,7 @@ mod operation;
 mod rate_limit;
 mod readiness;
 mod request_id;
+mod response_memory;
 mod retry_read;
 mod routing;
 mod run_to_completion;
@@ -46,6 +48,7 @@ use operation::ApiOperation;
 pub(crate) use rate_limit::RateLimit;
 pub(crate) use readiness::Readiness;
 pub(crate) use request_id::RequestIds;
+pub(crate) use response_memory::ResponseMemory;
 pub(crate) use retry_read::RetryRead;
 pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;

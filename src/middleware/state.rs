@@ -6,7 +6,8 @@ use poem::{Request, Response};
 
 use super::{Middleware, Next};
 use crate::{
-    circles::RosterCache, database::Database, keys::Keyring, lifecycle::Lifecycle, write::InFlight,
+    circles::RosterCache, database::Database, keys::Keyring, lifecycle::Lifecycle,
+    memory::MemoryBudget, write::InFlight,
 };
 
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub(crate) struct AppState {
     pub(crate) keyring: Keyring,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) database: Database,
+    pub(crate) memory: MemoryBudget,
     pub(crate) rosters: RosterCache,
     pub(crate) in_flight: InFlight,
 }
@@ -28,12 +30,15 @@ impl Middleware for AppState {
             keyring,
             lifecycle,
             database,
+            memory,
             rosters,
             in_flight,
         } = self;
         request.set_data(keyring.clone());
         request.set_data(lifecycle.clone());
-        request.set_data(database.clone());
+        let memory = memory.of_request();
+        request.set_data(database.for_request(memory.clone()));
+        request.set_data(memory);
         request.set_data(rosters.clone());
         request.set_data(in_flight.clone());
         next.call(request)

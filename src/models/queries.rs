@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::dto::Model;
 use crate::{
+    database::Connections,
     error::{Error, OnConstraint},
     page::Page,
     providers::{self, dto::Provider},
@@ -48,7 +49,7 @@ static LIST: LazyLock<SortedList<model::Entity>> =
 
 /// Rows of [`Model`]s, followed by their [`Provider`]s if those are included.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: ModelFilter,
     with_provider: bool,
     page: SortedRequest,

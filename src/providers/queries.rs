@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::{base_url, dto::Provider};
 use crate::{
+    database::Connections,
     error::{Error, OnConstraint},
     page::Page,
     revision::{self, Precondition},
@@ -48,7 +49,7 @@ static LIST: LazyLock<SortedList<provider::Entity>> =
 
 /// Rows of [`Provider`]s.
 pub(crate) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     filter: ProviderFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {

@@ -12,18 +12,30 @@ use serde::{
 };
 use serde_json::Error;
 
+use crate::{database::RowLimit, memory::MAX_RESPONSE};
+
 /// Writes JSON, to a buffer with this capacity: a buffer that has to grow is copied.
 pub(crate) fn to_json(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>, DbErr> {
     let mut writer = JsonWriter(Vec::with_capacity(capacity));
     let written = value.serialize(&mut writer);
-    written.map_err(|error| DbErr::Json(error.to_string()))?;
-    Ok(writer.0)
+    match written {
+        Ok(()) => Ok(writer.0),
+        Err(_) if writer.is_full() => Err(RowLimit::TooLarge.into()),
+        Err(error) => Err(DbErr::Json(error.to_string())),
+    }
 }
+
+/// The longest JSON. A response is made of two statements at most, each of which is limited by its rows.
+const MAX_BYTES: usize = 2 * MAX_RESPONSE;
 
 /// The text written so far.
 struct JsonWriter(Vec<u8>);
 
 impl JsonWriter {
+    fn is_full(&self) -> bool {
+        self.0.len() > MAX_BYTES
+    }
+
     #[inline]
     fn push(&mut self, text: &[u8]) {
         self.0.extend_from_slice(text);
@@ -97,6 +109,9 @@ impl ser::SerializeSeq for JsonItems<'_> {
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        if self.writer.is_full() {
+            return Err(Error::custom("too long"));
+        }
         value.serialize(self.next())
     }
 

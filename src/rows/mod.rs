@@ -3,7 +3,7 @@
 //! A struct declared by [`row!`] is the schema of the API, the list of columns and the reader of the row in one.
 //! [`value`] has the types of its fields, [`Columns`] reads a row column by column, by position, and [`source`]
 //! reads a column of each driver's row. [`insert_text`] is the reverse: a row to insert, as part of a statement
-//! written by hand. May import the entities only. Start with `circles/dto.rs`, which declares two rows.
+//! written by hand. May import the entities and the base only. Start with `circles/dto.rs`, which declares two rows.
 
 mod insert;
 mod json;

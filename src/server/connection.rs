@@ -115,8 +115,9 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
                 let peer = peer.clone();
                 futures.start(version, async move {
                     let response = handler.respond(request, peer).await;
-                    let response = http::Response::from(response);
-                    Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard)))
+                    let mut response = http::Response::from(response);
+                    let held = std::mem::take(response.extensions_mut());
+                    Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard, held)))
                 })
             })
         };

@@ -22,6 +22,7 @@ use hyper::{
     body::{Body, Frame, SizeHint},
     rt::Executor,
 };
+use poem::http::Extensions;
 use tokio::time::{Instant, sleep_until};
 
 use super::{body::time_at_lowest_rate, timeouts::RequestGuard};
@@ -33,6 +34,8 @@ tokio::task_local! {
 
 /// The largest part of a response that is handed to hyper, in bytes: the default size of a frame.
 const MAX_PART: usize = 16 << 10;
+/// The same on HTTP/1: as much as hyper's buffer takes.
+const MAX_HTTP1_PART: usize = 64 << 10;
 /// The first part. Each may be as large as all before it, so that little is held of what is not read.
 const FIRST_PART: usize = 1 << 10;
 
@@ -100,18 +103,21 @@ async fn until_unread(
     .await;
 }
 
-/// The body of a response. On HTTP/2 it is handed out in parts, so that what hyper holds of it can be
-/// counted as read, and its request is active until it is dropped.
+/// The body of a response, which is handed out in parts: hyper takes no more of them than its buffer has room
+/// for, so that the body lives until its client has read nearly all of it. On HTTP/2, what hyper holds of it can
+/// be counted as read, and its request is active until it is dropped.
 #[derive(Debug)]
 pub(super) struct ResponseBody<B> {
     body: B,
     /// What is left of the body's last frame.
     rest: Bytes,
     http2: Option<(Arc<ResponseProgress>, RequestGuard)>,
+    /// What the response holds until it is sent.
+    _held: Extensions,
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, guard: RequestGuard) -> Self {
+    pub(super) fn new(body: B, guard: RequestGuard, held: Extensions) -> Self {
         let response = RESPONSE.try_with(Arc::clone).ok();
         if let Some(response) = &response {
             response.started.get_or_init(Instant::now);
@@ -120,12 +126,23 @@ impl<B> ResponseBody<B> {
             body,
             rest: Bytes::new(),
             http2: response.map(|response| (response, guard)),
+            _held: held,
         }
     }
 
-    /// The next part of what is left. It is copied, because a slice would keep the whole in memory.
-    fn next_part(&mut self, handed_out: usize) -> Bytes {
-        let size = handed_out.clamp(FIRST_PART, MAX_PART);
+    /// The next part of what is left, and counts it. It is copied, because a slice would keep the whole in memory.
+    fn next_part(&mut self) -> Bytes {
+        let Some((response, _)) = &self.http2 else {
+            return self.take_part(MAX_HTTP1_PART);
+        };
+        let response = Arc::clone(response);
+        let handed_out = response.bytes.load(Ordering::Relaxed);
+        let part = self.take_part(handed_out.clamp(FIRST_PART, MAX_PART));
+        response.bytes.fetch_add(part.len(), Ordering::Relaxed);
+        part
+    }
+
+    fn take_part(&mut self, size: usize) -> Bytes {
         if self.rest.len() <= size {
             return std::mem::take(&mut self.rest);
         }
@@ -142,10 +159,6 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for ResponseBody<B> 
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
-        let Some((response, _)) = &this.http2 else {
-            return Pin::new(&mut this.body).poll_frame(cx);
-        };
-        let response = Arc::clone(response);
         if this.rest.is_empty() {
             match ready!(Pin::new(&mut this.body).poll_frame(cx)).map(|it| it.map(Frame::into_data))
             {
@@ -155,9 +168,7 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for ResponseBody<B> 
                 None => return Poll::Ready(None),
             }
         }
-        let part = this.next_part(response.bytes.load(Ordering::Relaxed));
-        response.bytes.fetch_add(part.len(), Ordering::Relaxed);
-        Poll::Ready(Some(Ok(Frame::data(part))))
+        Poll::Ready(Some(Ok(Frame::data(this.next_part()))))
     }
 
     fn is_end_stream(&self) -> bool {

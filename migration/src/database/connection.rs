@@ -15,10 +15,9 @@ use sea_orm_migration::sea_orm::{
     },
 };
 
-/// How many rows SQLite's worker thread may read ahead. Every row is consumed, so it saves nothing to
-/// make either side wait. The driver's default of 50 is one too few for a full page, which reads one
-/// row more to know whether a next page exists.
-const SQLITE_ROW_BUFFER: usize = 1 << 10;
+/// How many rows SQLite's worker thread may read ahead. They take memory that no limit counts, and one row can
+/// have several mebibytes.
+const SQLITE_ROW_BUFFER: usize = 8;
 
 /// How many connections a pool keeps open, and how many it may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use entity::{
 use sea_orm::{
     ActiveEnum, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait,
 };
 
 use super::super::{
@@ -16,6 +17,7 @@ use super::super::{
 };
 use super::dto::{Message, MessageCreate, MessageOrder};
 use crate::{
+    database::Connections,
     error::Error,
     page::{self, Page, PageRequest},
     revision::{HasEtag, etag},
@@ -33,7 +35,7 @@ impl HasEtag for message::Model {
 /// One page of a conversation's messages in either direction: rows of [`Message`]s. A page is found
 /// through the number, which is the key: the last page costs what the first one costs.
 pub(super) async fn list(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     conversation_id: i64,
     order: MessageOrder,
     page: PageRequest,
@@ -54,20 +56,26 @@ pub(super) async fn list(
     Ok(Page { total, ..found })
 }
 
-/// The messages after a number, for a reader that wants them all in the end.
+/// Some of the messages after a number, for a reader that wants them all in the end.
 pub(super) async fn after(
-    db: &impl ConnectionTrait,
+    db: &Connections,
     conversation_id: i64,
     number: i64,
     limit: u64,
+    max_bytes: usize,
 ) -> Result<Vec<message::Model>, Error> {
-    Ok(message::Entity::find()
+    let messages = message::Entity::find()
         .filter(message::Column::ConversationId.eq(conversation_id))
         .filter(message::Column::Number.gt(number))
         .order_by_asc(message::Column::Number)
         .limit(limit)
-        .all(db)
-        .await?)
+        .build(db.get_database_backend());
+    let part = db.query_part(messages, max_bytes).await?;
+    let messages = part
+        .rows
+        .iter()
+        .map(|row| message::Model::from_query_result(row, ""));
+    Ok(messages.collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn get(

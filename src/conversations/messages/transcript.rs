@@ -17,6 +17,8 @@ use crate::{conversations::queries as conversations, database::Database, error::
 
 /// Messages in one read.
 const CHUNK: u64 = 200;
+/// About as many bytes are in one read, unless one message is larger.
+const CHUNK_BYTES: usize = 256 << 10;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
@@ -56,12 +58,14 @@ fn chunks(
             if number >= last {
                 return Ok(None);
             }
-            let rows = queries::after(database.connection(), id, number, CHUNK)
-                .await
-                .map_err(|cause| {
-                    tracing::error!(%cause, "a transcript broke off");
-                    io::Error::other("the transcript broke off")
-                })?;
+            let db = database.connection();
+            // What was read before has been sent.
+            db.release_memory();
+            let rows = queries::after(db, id, number, CHUNK, CHUNK_BYTES).await;
+            let rows = rows.map_err(|cause| {
+                tracing::error!(%cause, "a transcript broke off");
+                io::Error::other("the transcript broke off")
+            })?;
             let rows = rows.into_iter().take_while(|row| row.number <= last);
             let mut text = String::new();
             let mut next = last;

@@ -21,6 +21,7 @@ mod models;
 mod openapi;
 mod providers;
 mod rate_limits;
+mod response_bounds;
 mod restore;
 mod rosters;
 mod secrets;

@@ -1,0 +1,147 @@
+//! The rows of a statement, up to a number of bytes: a row can be a thousand times as large as another, so that
+//! a limit on their number does not limit the memory that they take.
+
+use sea_orm::{
+    DbErr, QueryResult, RuntimeErr,
+    sqlx::{
+        self, Decode, Postgres, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,
+    },
+};
+
+use crate::memory::{MAX_RESPONSE, MemoryExhausted, RequestMemory};
+
+/// Why not all rows were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RowLimit {
+    #[error("the rows are larger than a response may be")]
+    TooLarge,
+    #[error(transparent)]
+    NoMemory(#[from] MemoryExhausted),
+}
+
+impl From<RowLimit> for DbErr {
+    fn from(limit: RowLimit) -> Self {
+        let error = sqlx::Error::Decode(Box::new(limit));
+        Self::Query(RuntimeErr::SqlxError(error.into()))
+    }
+}
+
+/// Rows, and what ended them before the last one.
+#[derive(Debug)]
+pub(super) struct LimitedRows<'m> {
+    memory: Option<&'m RequestMemory>,
+    max: usize,
+    bytes: usize,
+    pub(super) rows: Vec<QueryResult>,
+    pub(super) limit: Option<RowLimit>,
+}
+
+impl<'m> LimitedRows<'m> {
+    /// Rows of a request, or any number of rows outside of requests.
+    pub(super) fn new(memory: Option<&'m RequestMemory>, max: usize) -> Self {
+        Self {
+            memory,
+            max,
+            bytes: 0,
+            rows: Vec::new(),
+            limit: None,
+        }
+    }
+
+    /// Adds a row, unless those before it reach the limit.
+    pub(super) fn push<R: MeasuredRow>(&mut self, row: R) {
+        if let Some(memory) = self.memory {
+            if self.bytes >= self.max {
+                self.limit = Some(RowLimit::TooLarge);
+                return;
+            }
+            let bytes = row.bytes_in_json();
+            if let Err(exhausted) = memory.reserve_rows(bytes) {
+                self.limit = Some(exhausted.into());
+                return;
+            }
+            self.bytes += bytes;
+        }
+        self.rows.push(row.into());
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// There are more.
+    pub(super) fn whole(self) -> Result<Vec<QueryResult>, DbErr> {
+        let Some(limit) = self.limit else {
+            return Ok(self.rows);
+        };
+        if let Some(memory) = self.memory {
+            memory.release_rows(self.bytes);
+        }
+        Err(limit.into())
+    }
+}
+
+/// The rows of a page that may end early.
+#[derive(Debug)]
+pub(crate) struct PartialRows {
+    pub(crate) rows: Vec<QueryResult>,
+    /// Whether there are more rows than these.
+    pub(crate) ended_early: bool,
+}
+
+impl LimitedRows<'_> {
+    /// The rows before the limit.
+    ///
+    /// # Errors
+    /// No memory is left.
+    pub(super) fn part(self) -> Result<PartialRows, DbErr> {
+        match self.limit {
+            Some(limit @ RowLimit::NoMemory(_)) => Err(limit.into()),
+            limit => Ok(PartialRows {
+                rows: self.rows,
+                ended_early: limit.is_some(),
+            }),
+        }
+    }
+}
+
+/// The limit of a response.
+pub(super) const MAX_ROWS_BYTES: usize = MAX_RESPONSE;
+
+/// A driver's row that says how large it is.
+pub(super) trait MeasuredRow: Into<QueryResult> {
+    /// About as many bytes as it takes in JSON.
+    fn bytes_in_json(&self) -> usize;
+}
+
+/// A number or a time, with the name of its field.
+const BYTES_A_FIELD: usize = 32;
+
+fn bytes_of(text: &[u8]) -> usize {
+    let escapes = text.iter().map(|byte| match byte {
+        0..b' ' => 5_usize,
+        b'"' | b'\\' => 1,
+        _ => 0,
+    });
+    BYTES_A_FIELD + text.len() + escapes.sum::<usize>()
+}
+
+impl MeasuredRow for PgRow {
+    fn bytes_in_json(&self) -> usize {
+        let fields = (0..self.len()).filter_map(|index| self.try_get_raw(index).ok());
+        fields
+            .map(|value| <&[u8] as Decode<Postgres>>::decode(value).map_or(0, bytes_of))
+            .sum()
+    }
+}
+
+impl MeasuredRow for SqliteRow {
+    fn bytes_in_json(&self) -> usize {
+        let fields = (0..self.len()).filter_map(|index| self.try_get_raw(index).ok());
+        fields
+            .map(|value| match value.type_info().name() {
+                "TEXT" | "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value).map_or(0, bytes_of),
+                _ => BYTES_A_FIELD,
+            })
+            .sum()
+    }
+}
