@@ -30,6 +30,8 @@ pub(super) fn value(name: &str) -> Option<OsString> {
 /// settings file has already supplied its defaults.
 pub(super) fn choose_variables(command: Command, arguments: &[OsString]) -> Command {
     let mut command = command.mut_args(|argument| {
+        // A password may be in any variable by mistake, and help would print it.
+        let argument = argument.hide_env_values(true);
         let Some(plain) = argument.get_env().and_then(OsStr::to_str) else {
             return argument;
         };

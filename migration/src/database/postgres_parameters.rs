@@ -58,8 +58,10 @@ const LIMITED: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// libpq's variables for parameters that the driver does not read, or reads without complaint.
-const VARIABLES: [(&str, &str); 7] = [
+/// libpq's variables for parameters that the driver does not read, reads without complaint, or that have
+/// a default here.
+const VARIABLES: [(&str, &str); 8] = [
+    ("application_name", "PGAPPNAME"),
     ("channel_binding", "PGCHANNELBINDING"),
     ("gssencmode", "PGGSSENCMODE"),
     ("sslcert", "PGSSLCERT"),

@@ -35,13 +35,7 @@ pub struct DatabaseSettings {
 
     /// Database URL: sqlite:FILE, sqlite::memory: or postgres://USER:PASSWORD@HOST:PORT/NAME. Takes
     /// precedence over --db-host and its companions [default: sqlite:circle-registry.db]
-    #[arg(
-        long,
-        global = true,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL")]
     pub database_url: Option<String>,
 
     /// PostgreSQL host name, IP address or socket directory, if no URL is set. May name its port, as in
@@ -80,13 +74,7 @@ pub struct DatabaseSettings {
     pub db_user: String,
 
     /// PostgreSQL password
-    #[arg(
-        long,
-        global = true,
-        env = "DB_PASSWORD",
-        hide_env_values = true,
-        value_name = "PASSWORD"
-    )]
+    #[arg(long, global = true, env = "DB_PASSWORD", value_name = "PASSWORD")]
     pub db_password: Option<String>,
 
     /// Connections that the pool keeps open [default: 4, or the maximum if that is smaller]

@@ -192,6 +192,7 @@ async fn a_database_password_is_never_said_when_nothing_comes_of_it() {
         let mut command = binary::command(&["--help"]);
         command
             .env("DATABASE_URL", &unreadable)
+            .env("DB_HOST", &unreadable)
             .env("DB_PASSWORD", PASSWORD);
         assert!(said.run("--help", &mut command));
     }
