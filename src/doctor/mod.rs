@@ -6,6 +6,7 @@
 
 mod configuration;
 mod connection;
+mod files;
 mod postgres;
 mod postgres_facts;
 mod report;
@@ -22,6 +23,7 @@ use crate::{config::Settings, database::Database};
 pub async fn examine(settings: &Settings, instances: u32) -> Report {
     let mut report = Report::default();
     configuration::check(settings, &mut report);
+    files::check(settings, &mut report);
     // One connection is enough for an examination.
     let mut narrow = settings.database.clone();
     (narrow.db_pool_min, narrow.db_pool_max) = (Some(0), Some(1));

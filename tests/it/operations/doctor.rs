@@ -1,6 +1,11 @@
 //! `circle-registry doctor`: every finding is provoked.
 
-use std::{fs, os::unix::fs::FileExt, process::Output, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{FileExt, PermissionsExt},
+    process::Output,
+    time::Duration,
+};
 
 use migration::runner;
 use sea_orm::ConnectionTrait;
@@ -107,6 +112,59 @@ fn the_doctor_finds_settings_that_do_not_fit_together() {
     }
     assert!(!folder.path().join("test.db").exists(), "it makes nothing");
     Diagnosis::of("mysql://u:hunter2@h/d", &[]).fails("connection", "must start with");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_files_that_other_users_can_read() {
+    on_both_databases(async |database| {
+        let folder = TempDir::new().expect("a folder");
+        let file = |name: &str, text: &str, mode| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a mode");
+            path.to_str().expect("a path").to_owned()
+        };
+        let url = &database.url;
+        binary::output_of(&["migrate", "up", "--database-url", url]);
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            Diagnosis::of(url, &[]).finds("ok", "files", path);
+            fs::set_permissions(path, Permissions::from_mode(0o644)).expect("a mode");
+            Diagnosis::of(url, &[]).warns("files", "(mode 644)");
+        }
+        for (text, mode, level) in [
+            ("db_password = \"hunter2\"", 0o644, "warning"),
+            (
+                "database_url = \"postgres://u:hunter2@h/d\"",
+                0o604,
+                "warning",
+            ),
+            (
+                "database_url = \"postgres://h/d?password=hunter2\"",
+                0o666,
+                "warning",
+            ),
+            ("db_password = \"hunter2\"", 0o640, "ok"),
+        ] {
+            let settings = file("settings.toml", text, mode);
+            let diagnosis = Diagnosis::of(url, &["--config", &settings]);
+            diagnosis.finds(level, "files", "settings.toml");
+        }
+        let settings = file("settings.toml", "db_pool_max = 3", 0o644);
+        let diagnosis = Diagnosis::of(url, &["--config", &settings]);
+        assert!(
+            !diagnosis.text.contains("settings.toml"),
+            "{}",
+            diagnosis.text
+        );
+        for (mode, level) in [(0o644, "warning"), (0o600, "ok")] {
+            let key = file("key.pem", "", mode);
+            let diagnosis = Diagnosis::of(url, &["--tls-cert", &key, "--tls-key", &key]);
+            diagnosis.finds(level, "files", "the TLS key");
+            let url = format!("postgres://127.0.0.1:1/d?sslkey={key}");
+            Diagnosis::of(&url, &[]).finds(level, "files", "the key for the database");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
