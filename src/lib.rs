@@ -11,6 +11,7 @@ pub mod doctor;
 mod server;
 
 mod exposure;
+mod systemd;
 
 // HTTP: what is around the resources.
 pub mod routes;

@@ -23,12 +23,12 @@ use self::generated::Generated;
 use crate::{
     app::{Application, StartError},
     catalog::{self, ImportOptions},
-    config::{LogFormat, Settings},
+    config::{LogFormat, ServerSettings, Settings},
     database::Database,
     doctor::{self, Level},
     handles::{self, Lint},
     keys::{self, command::KeysCommand},
-    telemetry,
+    server, telemetry,
 };
 
 /// A registry of circles (teams of LLM agents): their members, roles, prompts and models
@@ -71,6 +71,8 @@ enum Command {
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: LogFormat,
     },
+    /// Ask the service that runs here with these settings whether it is ready; fails if it is not
+    Health,
     /// Print shell completions
     Completions { shell: Shell },
 }
@@ -188,6 +190,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Doctor { instances, format } => {
             return examine(&settings, instances, format).await;
         }
+        Command::Health => health(&settings.server).await?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());
@@ -227,6 +230,19 @@ async fn stop_signal() {
         tracing::warn!("second stop signal: exiting at once");
         std::process::exit(130);
     });
+}
+
+async fn health(settings: &ServerSettings) -> Result<(), Failure> {
+    let response = server::get(settings, "/readyz").await.map_err(|cause| {
+        let address = settings.bind;
+        format!("no service responds on {address}: {cause}")
+    })?;
+    if response.status == 200 && response.body["status"] == "ok" {
+        return Ok(print("ready\n")?);
+    }
+    let detail = response.body["detail"].as_str();
+    let detail = detail.unwrap_or("this is not circle-registry");
+    Err(format!("not ready ({}): {detail}", response.status).into())
 }
 
 async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {

@@ -9,13 +9,14 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 35] = [
+const MODULES: [&str; 36] = [
     // The program.
     "cli",
     "app",
     "doctor",
     "server",
     "exposure",
+    "systemd",
     "catalog",
     // Around the resources.
     "routes",
