@@ -1,10 +1,11 @@
 //! The command line.
 //!
 //! `mod.rs` declares and runs the commands. `generated.rs` prints or checks the documents that the
-//! program generates; `settings_reference.rs` writes one of them.
+//! program generates; `settings_reference.rs` writes one of them. `signals.rs` counts stop signals.
 
 mod generated;
 mod settings_reference;
+mod signals;
 
 use std::{
     io::{self, Write},
@@ -150,10 +151,7 @@ fn exit_code(failure: &Failure) -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { settings, command } = cli;
     match command.unwrap_or(Command::Serve) {
-        Command::Serve => {
-            let _log = telemetry::start(&settings.log)?;
-            serve(settings).await?;
-        }
+        Command::Serve => return serve(settings).await,
         Command::Migrate(command) => {
             let out = &mut io::stdout();
             return Ok(migration::cli::run(&settings.database, &command, out).await?);
@@ -203,33 +201,32 @@ fn print(text: &str) -> io::Result<()> {
     io::stdout().write_all(text.as_bytes())
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
-    let application = Application::start(settings).await?;
-    Ok(application.run(stop_signal()).await?)
-}
-
-/// Waits for SIGTERM or SIGINT. A second one ends the process at once.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("can't receive signals; the process can only be killed");
-        return std::future::pending().await;
+/// Serves until a stop signal. A second one ends the process at once.
+async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
+    let format = settings.log.log_format;
+    let log = telemetry::start(&settings.log)?;
+    let signals = signals::count();
+    let stopped = signals::wait_for(1, signals.clone());
+    let served = async {
+        let application = Application::start(settings).await?;
+        Ok(application.run(stopped).await?)
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let served: Result<(), Failure> = tokio::select! {
+        served = served => served,
+        () = signals::wait_for(2, signals) => {
+            tracing::warn!("second stop signal: exiting at once");
+            drop(log);
+            std::process::exit(130);
         }
-        tracing::warn!("second stop signal: exiting at once");
-        std::process::exit(130);
-    });
+    };
+    match served {
+        // A program that reads the log gets the last line in its format, too.
+        Err(failure) if format == LogFormat::Json => {
+            tracing::error!(cause = %failure, "the service ends");
+            Ok(exit_code(&failure))
+        }
+        served => served.map(|()| ExitCode::SUCCESS),
+    }
 }
 
 async fn health(settings: &ServerSettings) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ mod doctor;
 mod exposure;
 mod health;
 mod lifecycle;
+mod logs;
 mod proxies;
 mod secrets_in_output;
 mod settings_bounds;
