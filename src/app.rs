@@ -7,7 +7,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::DbErr;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -15,17 +15,14 @@ use crate::{
     database::{Database, errors},
     error::Error,
     exposure::{self, Exposed, Keys},
-    keys,
     lifecycle::{Lifecycle, Phase},
     routes,
-    server::{Server, Tls, TlsError},
+    server::{Server, Tls, TlsError, listen},
+    systemd,
 };
 
 /// The pause between attempts to prepare a database that is down.
 const STARTUP_RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// How many clients may wait in the listener's queue. A client beyond that believes it is connected
-/// and finds out only when it sends something.
-const LISTEN_BACKLOG: u32 = 4096;
 
 /// A service that is ready to run. There are no globals: each has its own pool.
 #[derive(Debug)]
@@ -36,6 +33,7 @@ pub struct Application {
     tls: Option<Tls>,
     listener: TcpListener,
     startup: AbortOnDropHandle<StartError>,
+    _systemd: AbortOnDropHandle<()>,
 }
 
 /// Why the service can't start.
@@ -86,6 +84,7 @@ impl Application {
         }
         let listener = listen(address).map_err(|cause| StartError::Listen { address, cause })?;
         let lifecycle = Lifecycle::default();
+        let systemd = tokio::spawn(systemd::report(lifecycle.clone()));
         let mut startup = AbortOnDropHandle::new(tokio::spawn(startup(
             database.clone(),
             lifecycle.clone(),
@@ -105,6 +104,7 @@ impl Application {
             tls,
             listener,
             startup,
+            _systemd: AbortOnDropHandle::new(systemd),
         })
     }
 
@@ -134,6 +134,7 @@ impl Application {
             tls,
             listener,
             mut startup,
+            _systemd,
         } = self;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
@@ -159,17 +160,6 @@ impl Application {
         database.close(settings.pool_close_timeout).await;
         result
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(LISTEN_BACKLOG)
 }
 
 /// Prepares the database, retrying while the reason it can't may pass. The task ends only if the
@@ -207,19 +197,10 @@ async fn prepare(database: &Database, settings: &ServerSettings) -> Result<(), S
         .prepare(!settings.no_migrate)
         .await
         .map_err(start_error)?;
-    let keys = find_keys(database, settings)
+    let keys = Keys::find(database, settings)
         .await
         .map_err(|cause| start_error(cause.into()))?;
     Ok(exposure::check(settings, keys)?)
-}
-
-async fn find_keys(database: &Database, settings: &ServerSettings) -> Result<Keys, DbErr> {
-    let db = database.connection();
-    let needs_usable = settings.require_key || !settings.is_loopback();
-    Ok(Keys {
-        exist: keys::queries::exist(db).await?,
-        is_one_usable: needs_usable && keys::queries::usable_exist(db).await?,
-    })
 }
 
 /// Logs each reason once, not at every attempt.

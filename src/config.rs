@@ -3,6 +3,7 @@
 //! migration runner reads them, too.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     str::FromStr,
@@ -14,6 +15,7 @@ use clap::{
     builder::{BoolishValueParser, RangedU64ValueParser},
 };
 use migration::{bounds, settings::DatabaseSettings};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
 
 /// The highest rate limit. The time between two requests must not round to nothing, which is no limit.
@@ -354,7 +356,8 @@ pub struct LogSettings {
         global = true,
         env = "RUST_LOG",
         value_name = "FILTER",
-        default_value = "info,sea_orm_migration=warn"
+        default_value = "info,sea_orm_migration=warn",
+        value_parser = log_filter
     )]
     pub log: String,
 
@@ -382,6 +385,23 @@ pub struct RetentionSettings {
     pub keep_conversations: Option<Duration>,
 }
 
+/// Checks a log filter. `EnvFilter` takes a word that is no level for a module, and then logs nothing else:
+/// a mistyped level would silence the log.
+fn log_filter(text: &str) -> Result<String, String> {
+    let complaint = |cause: &dyn fmt::Display| {
+        format!(
+            "{cause}; RUST_LOG and --log take a level (error, warn, info, debug, trace or off), or levels by module as in info,circle_registry=debug"
+        )
+    };
+    EnvFilter::try_new(text).map_err(|cause| complaint(&cause))?;
+    let words = text.split(',').map(str::trim);
+    let mut words = words.filter(|word| !word.is_empty() && !word.contains(['=', '[']));
+    match words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        Some(word) => Err(complaint(&format_args!("`{word}` is no level"))),
+        None => Ok(text.to_owned()),
+    }
+}
+
 /// A format of output, for log lines and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -389,4 +409,36 @@ pub enum LogFormat {
     Text,
     /// JSON for programs, one object per line
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_would_silence_the_log_is_refused() {
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            "",
+            "2",
+            "debug,sqlx=warn",
+            "a::b=trace,error",
+            "info,[request{id=1}]=trace",
+        ] {
+            assert!(log_filter(text).is_ok(), "{text}");
+        }
+        for text in [
+            "debgu",
+            "inof,sqlx=warn",
+            "sqlx=warn,circle_registry",
+            "sqlx=loud",
+            "=",
+            "a b",
+        ] {
+            let complaint = log_filter(text).expect_err(text);
+            assert!(complaint.contains("RUST_LOG"), "{complaint}");
+        }
+    }
 }

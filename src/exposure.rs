@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
-use crate::config::ServerSettings;
+use sea_orm::DbErr;
+
+use crate::{config::ServerSettings, database::Database, keys};
 
 /// No API key would protect the service.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +24,26 @@ pub enum Exposed {
 }
 
 /// Which keys the database has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keys {
     /// Whether any exist, even if they have expired or were revoked. Then every client needs one.
     pub(crate) exist: bool,
     /// Whether one is neither expired nor revoked. Looked up only where the service needs one.
     pub(crate) is_one_usable: bool,
+}
+
+impl Keys {
+    pub(crate) async fn find(
+        database: &Database,
+        settings: &ServerSettings,
+    ) -> Result<Self, DbErr> {
+        let db = database.connection();
+        let needs_usable = settings.require_key || !settings.is_loopback();
+        Ok(Self {
+            exist: keys::queries::exist(db).await?,
+            is_one_usable: needs_usable && keys::queries::usable_exist(db).await?,
+        })
+    }
 }
 
 /// Refuses to serve without a usable key where one is needed, and warns of a service without keys.

@@ -12,6 +12,7 @@ pub mod prune;
 mod server;
 
 mod exposure;
+mod systemd;
 
 // HTTP: what is around the resources.
 pub mod routes;

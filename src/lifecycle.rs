@@ -35,6 +35,11 @@ impl Lifecycle {
         *self.0.borrow()
     }
 
+    /// For waiting until the phase changes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Phase> {
+        self.0.subscribe()
+    }
+
     /// Fails while the service is starting.
     ///
     /// # Errors
@@ -78,7 +83,7 @@ impl Lifecycle {
 
     /// Waits until the first attempt to prepare the database has succeeded or must be repeated.
     pub async fn first_attempt(&self) {
-        let mut phases = self.0.subscribe();
+        let mut phases = self.subscribe();
         // It can't fail: `self` holds the sender.
         let _ = phases.wait_for(|phase| *phase != Phase::Starting).await;
     }

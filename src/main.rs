@@ -9,6 +9,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    migration::database::keep_files_private();
     disable_huge_pages();
     run()
 }

@@ -4,6 +4,7 @@
 //! of its own writes the lines from a buffer. When the buffer is full, lines are dropped and counted.
 
 use std::{
+    env,
     io::{self, BufWriter, IsTerminal, Stderr, Write},
     thread,
     time::Duration,
@@ -34,6 +35,17 @@ impl Write for BatchedStderr {
         thread::sleep(BATCH_INTERVAL);
         Ok(())
     }
+}
+
+/// A duration for a field of the log. JSON has no numbers of 128 bits, so those would be text.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Whether lines for people are coloured: on a terminal, unless its user asks for none (no-color.org).
+fn has_colours() -> bool {
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !refused
 }
 
 /// Why logging could not be started.
@@ -83,9 +95,7 @@ pub fn start(settings: &LogSettings) -> Result<Log, TelemetryError> {
         dropped: writer.error_counter(),
         _writer: guard,
     };
-    let lines = fmt::layer()
-        .with_writer(writer)
-        .with_ansi(io::stderr().is_terminal());
+    let lines = fmt::layer().with_writer(writer).with_ansi(has_colours());
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,

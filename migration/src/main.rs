@@ -20,6 +20,7 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    migration::database::keep_files_private();
     let arguments: Arguments = settings::parse(std::env::args_os(), UnknownKeys::Ignore)
         .unwrap_or_else(|error| error.exit());
     match cli::run(&arguments.database, &arguments.command, &mut io::stdout()).await {

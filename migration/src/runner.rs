@@ -200,8 +200,12 @@ async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTransaction, Mi
     if transaction.get_database_backend() == DbBackend::Sqlite {
         return Ok(transaction);
     }
+    // Every step asks for the table of migrations, and PostgreSQL notes each time that it exists.
     transaction
-        .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .execute_unprepared(
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+             SET LOCAL client_min_messages = warning",
+        )
         .await?;
     let started = Instant::now();
     while started.elapsed() < LOCK_TIMEOUT {

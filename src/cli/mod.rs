@@ -1,10 +1,11 @@
 //! The command line.
 //!
 //! `mod.rs` declares and runs the commands. `generated.rs` prints or checks the documents that the
-//! program generates; `settings_reference.rs` writes one of them.
+//! program generates; `settings_reference.rs` writes one of them. `signals.rs` counts stop signals.
 
 mod generated;
 mod settings_reference;
+mod signals;
 
 use std::{
     io::{self, Write},
@@ -23,12 +24,12 @@ use self::generated::Generated;
 use crate::{
     app::{Application, StartError},
     catalog::{self, ImportOptions},
-    config::{LogFormat, Settings},
+    config::{LogFormat, ServerSettings, Settings},
     database::Database,
     doctor::{self, Level},
     handles::{self, Lint},
     keys::{self, command::KeysCommand},
-    prune, telemetry,
+    prune, server, telemetry,
     text::{Terminal, one_line},
 };
 
@@ -78,6 +79,8 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Ask the service that runs here with these settings whether it is ready; fails if it is not
+    Health,
     /// Print shell completions
     Completions { shell: Shell },
 }
@@ -155,10 +158,7 @@ fn exit_code(failure: &Failure) -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { settings, command } = cli;
     match command.unwrap_or(Command::Serve) {
-        Command::Serve => {
-            let _log = telemetry::start(&settings.log)?;
-            serve(settings).await?;
-        }
+        Command::Serve => return serve(settings).await,
         Command::Migrate(command) => {
             let out = &mut Terminal(io::stdout());
             return Ok(migration::cli::run(&settings.database, &command, out).await?);
@@ -197,6 +197,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             return examine(&settings, instances, format).await;
         }
         Command::Prune { yes } => print(&prune::prune(&settings, yes).await?.to_string())?,
+        Command::Health => health(&settings.server).await?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "circle-registry", &mut io::stdout());
@@ -209,33 +210,45 @@ fn print(text: &str) -> io::Result<()> {
     Terminal(io::stdout()).write_all(text.as_bytes())
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
-    let application = Application::start(settings).await?;
-    Ok(application.run(stop_signal()).await?)
+/// Serves until a stop signal. A second one ends the process at once.
+async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
+    let format = settings.log.log_format;
+    let log = telemetry::start(&settings.log)?;
+    let signals = signals::count();
+    let stopped = signals::wait_for(1, signals.clone());
+    let served = async {
+        let application = Application::start(settings).await?;
+        Ok(application.run(stopped).await?)
+    };
+    let served: Result<(), Failure> = tokio::select! {
+        served = served => served,
+        () = signals::wait_for(2, signals) => {
+            tracing::warn!("second stop signal: exiting at once");
+            drop(log);
+            std::process::exit(130);
+        }
+    };
+    match served {
+        // A program that reads the log gets the last line in its format, too.
+        Err(failure) if format == LogFormat::Json => {
+            tracing::error!(cause = %failure, "the service ends");
+            Ok(exit_code(&failure))
+        }
+        served => served.map(|()| ExitCode::SUCCESS),
+    }
 }
 
-/// Waits for SIGTERM or SIGINT. A second one ends the process at once.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("can't receive signals; the process can only be killed");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+async fn health(settings: &ServerSettings) -> Result<(), Failure> {
+    let response = server::get(settings, "/readyz").await.map_err(|cause| {
+        let address = settings.address();
+        format!("no service responds on {address}: {cause}")
+    })?;
+    if response.status == 200 && response.body["status"] == "ok" {
+        return Ok(print("ready\n")?);
     }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::warn!("second stop signal: exiting at once");
-        std::process::exit(130);
-    });
+    let detail = response.body["detail"].as_str();
+    let detail = detail.unwrap_or("this is not circle-registry");
+    Err(format!("not ready ({}): {detail}", response.status).into())
 }
 
 async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {

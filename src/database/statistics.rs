@@ -7,6 +7,8 @@ use std::{
 
 use sea_orm::Statement;
 
+use crate::telemetry;
+
 /// The state of the pool at one moment, with its counts since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStatistics {
@@ -34,7 +36,7 @@ impl PoolCounters {
         self.statements.fetch_add(1, Ordering::Relaxed);
         tracing::trace!(
             sql = statement.sql,
-            elapsed_us = elapsed.as_micros(),
+            elapsed_us = telemetry::micros(elapsed),
             failed,
             "statement"
         );

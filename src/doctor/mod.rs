@@ -1,27 +1,31 @@
 //! `circle-registry doctor`: examines the settings and the database, reports what is wrong and what to
 //! do about it, and changes nothing.
 //!
-//! It imports `config`, `database` and `error`. Each file is one subject, and adds its findings to a
+//! It imports `server`, `exposure` and what is below them. Each file is one subject, and adds its findings to a
 //! [`Report`]. Start with [`examine`].
 
 mod configuration;
 mod connection;
+mod files;
 mod postgres;
 mod postgres_facts;
 mod report;
 mod schema;
+mod server;
 mod sqlite;
 
 use sea_orm::{DbBackend, DbErr};
 
 pub use report::{Finding, Level, Report};
 
-use crate::{config::Settings, database::Database};
+use crate::{config::Settings, database::Database, exposure::Keys};
 
 /// Examines the settings and the database that they name.
 pub async fn examine(settings: &Settings, instances: u32) -> Report {
     let mut report = Report::default();
     configuration::check(settings, &mut report);
+    files::check(settings, &mut report);
+    server::check(&settings.server, &mut report).await;
     // One connection is enough for an examination.
     let mut narrow = settings.database.clone();
     (narrow.db_pool_min, narrow.db_pool_max) = (Some(0), Some(1));
@@ -55,8 +59,21 @@ async fn examine_database(
     report: &mut Report,
 ) -> Result<(), DbErr> {
     if database.target().backend() == DbBackend::Sqlite {
-        sqlite::check(database, report).await
+        sqlite::check(database, report).await?;
     } else {
-        postgres::check(settings, database, instances, report).await
+        postgres::check(settings, database, instances, report).await?;
     }
+    // A database that can't be read, or is another application's, has been reported.
+    if let Ok(status) = database.look().await
+        && status.check_known().is_ok()
+    {
+        let keys = match status.applied.as_slice() {
+            [] => Keys::default(),
+            _ => Keys::find(database, &settings.server)
+                .await
+                .unwrap_or_default(),
+        };
+        server::check_exposure(&settings.server, keys, report);
+    }
+    Ok(())
 }

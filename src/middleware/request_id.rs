@@ -7,7 +7,7 @@ use poem_openapi::OperationId;
 use tracing::{Instrument, field};
 
 use super::{Middleware, Next};
-use crate::http::RequestId;
+use crate::{http::RequestId, telemetry};
 
 /// Gives every request an id, a span that carries the id to each log line, and a log line of its own.
 pub(crate) struct RequestIds;
@@ -36,7 +36,7 @@ impl Middleware for RequestIds {
             }
             tracing::info!(
                 status = response.status().as_u16(),
-                elapsed_us = started.elapsed().as_micros(),
+                elapsed_us = telemetry::micros(started.elapsed()),
                 "answered"
             );
             response

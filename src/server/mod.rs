@@ -7,8 +7,10 @@
 //! It imports `config` and no other part of the service. Start with [`Server::run`].
 
 mod body;
+mod certificate;
 mod connection;
 mod descriptors;
+mod listener;
 mod per_address;
 mod request_future;
 mod timeouts;
@@ -28,6 +30,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::config::ServerSettings;
 use connection::{ConnectionHandler, PeerInfo};
 use descriptors::within_descriptors;
+pub(crate) use listener::{bind, get, listen};
 use per_address::ConnectionsPerAddress;
 pub(crate) use tls::{Tls, TlsError};
 

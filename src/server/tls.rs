@@ -17,6 +17,7 @@ use rustls::{
 use tokio::{net::TcpStream, sync::watch, task::spawn_blocking, time};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use super::certificate::Validity;
 use crate::config::ServerSettings;
 
 const CERT_POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -69,6 +70,11 @@ impl Tls {
             loaded,
             current,
         }))
+    }
+
+    /// When the certificate on disk is valid; `None` if that can't be read.
+    pub(crate) fn validity(&self) -> Option<Validity> {
+        Validity::of(&self.files.chain().ok()?)
     }
 
     /// Runs the handshake.
@@ -141,21 +147,22 @@ impl CertFiles {
     }
 
     fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let empty = |file: &Path, what| TlsError::Empty {
-            file: file.to_owned(),
-            what,
-        };
-        // The parser's own error is dropped: it could quote the key.
-        let chain = CertificateDer::pem_slice_iter(&contents(&self.certificate)?)
-            .collect::<Result<Vec<_>, _>>()
-            .ok()
-            .filter(|chain| !chain.is_empty())
-            .ok_or_else(|| empty(&self.certificate, "certificate"))?;
+        let chain = self.chain()?;
         let key = PrivateKeyDer::from_pem_slice(&contents(&self.key)?)
             .map_err(|_| empty(&self.key, "private key without a passphrase"))?;
+        Validity::of(&chain).inspect(|validity| validity.warn());
         configure(chain, key)
             .map(Arc::new)
             .map_err(|cause| self.unusable(cause))
+    }
+
+    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        // The parser's own error is dropped: it could quote the key.
+        CertificateDer::pem_slice_iter(&contents(&self.certificate)?)
+            .collect::<Result<Vec<_>, _>>()
+            .ok()
+            .filter(|chain| !chain.is_empty())
+            .ok_or_else(|| empty(&self.certificate, "certificate"))
     }
 
     fn unusable(&self, cause: RustlsError) -> TlsError {
@@ -170,6 +177,13 @@ impl CertFiles {
                 cause,
             },
         }
+    }
+}
+
+fn empty(file: &Path, what: &'static str) -> TlsError {
+    TlsError::Empty {
+        file: file.to_owned(),
+        what,
     }
 }
 

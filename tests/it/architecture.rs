@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 38] = [
+const MODULES: [&str; 39] = [
     // The program.
     "cli",
     "app",
@@ -17,6 +17,7 @@ const MODULES: [&str; 38] = [
     "prune",
     "server",
     "exposure",
+    "systemd",
     "catalog",
     // Around the resources.
     "routes",

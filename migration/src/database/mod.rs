@@ -14,3 +14,9 @@ mod postgres_url;
 pub mod settings;
 mod sqlite_url;
 mod target;
+
+/// Makes every file that the process creates from now on its owner's alone: a SQLite database, its log and
+/// its shared memory hold what only the service's user may read.
+pub fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}

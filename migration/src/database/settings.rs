@@ -21,7 +21,7 @@ use super::{bounds, environment};
 /// The largest pool. Few databases let in as many clients.
 const MAX_POOL: i64 = 10_000;
 /// The largest settings file, in bytes.
-const MAX_FILE: u64 = 1 << 20;
+pub const MAX_FILE: u64 = 1 << 20;
 
 const CONFIG_ENV: &str = "CIRCLE_REGISTRY_CONFIG";
 

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -217,4 +218,21 @@ async fn check_integrity(url: &str) {
         .collect();
     assert_eq!(found, ["ok"]);
     db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_new_file_is_its_owner_s_alone_under_any_umask() {
+    for umask in ["000", "022", "0777"] {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("teams.db");
+        let url = format!("sqlite:{}", file.display());
+        let script = format!("umask {umask}; exec \"$0\" \"$@\"");
+        let server = Server::start_under(&["sh", "-c", &script], &url, &[]).await;
+        server.wait_for("/readyz", StatusCode::OK).await;
+        for suffix in ["", "-wal", "-shm"] {
+            let name = format!("{}{suffix}", file.display());
+            let mode = fs::metadata(&name).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name} under {umask}");
+        }
+    }
 }

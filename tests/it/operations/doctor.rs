@@ -1,14 +1,24 @@
 //! `circle-registry doctor`: every finding is provoked.
 
-use std::{fs, os::unix::fs::FileExt, process::Output, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::fs::{FileExt, PermissionsExt},
+    process::Output,
+    time::Duration,
+};
 
 use migration::runner;
+use rcgen::{CertificateParams, KeyPair};
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 use tempfile::TempDir;
+use time::{Duration as TimeDuration, OffsetDateTime};
 
 use test_support::{
-    Backend, TestDatabase, binary, connect_to,
+    Backend, TestDatabase,
+    binary::{self, Server},
+    connect_to,
     faults::{report, small_disk},
     on_both_databases,
     postgres_server::{Durability, PASSWORD, PostgresServer},
@@ -107,6 +117,136 @@ fn the_doctor_finds_settings_that_do_not_fit_together() {
     }
     assert!(!folder.path().join("test.db").exists(), "it makes nothing");
     Diagnosis::of("mysql://u:hunter2@h/d", &[]).fails("connection", "must start with");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_certificate_that_the_start_refuses_or_clients_do() {
+    on_both_databases(async |database| {
+        let folder = TempDir::new().expect("a folder");
+        let write = |name: &str, days: [i64; 2]| {
+            let key = KeyPair::generate().expect("a key");
+            let mut parameters = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+            let [from, until] =
+                days.map(|days| OffsetDateTime::now_utc() + TimeDuration::days(days));
+            (parameters.not_before, parameters.not_after) = (from, until);
+            let certificate = parameters.self_signed(&key).expect("a certificate");
+            let path = |end| folder.path().join(format!("{name}.{end}"));
+            fs::write(path("crt"), certificate.pem()).expect("written");
+            fs::write(path("key"), key.serialize_pem()).expect("written");
+        };
+        for (name, days) in [
+            ("sound", [-1, 90]),
+            ("soon", [-80, 10]),
+            ("expired", [-90, -1]),
+            ("early", [1, 90]),
+        ] {
+            write(name, days);
+        }
+        let examine = |certificate: &str, key: &str| {
+            let path = |file: &str| folder.path().join(file).display().to_string();
+            let (certificate, key) = (path(certificate), path(key));
+            let more = ["--tls-cert", &certificate, "--tls-key", &key];
+            Diagnosis::of(&database.url, &more)
+        };
+        examine("sound.crt", "sound.key").finds("ok", "tls", "valid from");
+        examine("soon.crt", "soon.key").warns("tls", "valid from");
+        examine("expired.crt", "expired.key").fails("tls", "valid from");
+        examine("early.crt", "early.key").fails("tls", "valid from");
+        examine("none.crt", "sound.key").fails("tls", "none.crt can't be read");
+        examine("sound.crt", "soon.key").fails("tls", "is not that of the certificate");
+        examine("sound.key", "sound.key").fails("tls", "holds no certificate");
+        Diagnosis::of(&database.url, &["--tls-cert", "a"]).fails("tls", "--tls-key is missing");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_doctor_finds_an_address_that_is_taken_and_one_without_keys() {
+    on_both_databases(async |database| {
+        let url = &database.url;
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("its address").to_string();
+        Diagnosis::of(url, &["--bind", &address]).fails("address", "can't listen on 127.0.0.1:");
+        Diagnosis::of(url, &["--bind", "192.0.2.1:8000"]).fails("address", "can't listen on");
+        let server = Server::start_ready(url, &[]).await;
+        let address = server.address.to_string();
+        Diagnosis::of(url, &["--bind", &address]).finds("ok", "address", "the service listens on");
+
+        let open = ["--bind", "0.0.0.0:0"];
+        Diagnosis::of(url, &open).fails("keys", "can be reached from other machines");
+        let insecure = [&open[..], &["--insecure"]].concat();
+        Diagnosis::of(url, &insecure).warns("keys", "may read and change everything");
+        Diagnosis::of(url, &["--require-key"]).fails("keys", "--require-key is set");
+        binary::output_of(&[
+            "keys",
+            "create",
+            "--name",
+            "k",
+            "--scope",
+            "admin",
+            "--database-url",
+            url,
+        ]);
+        Diagnosis::of(url, &open).finds("ok", "keys", "every request needs");
+    })
+    .await;
+    let folder = TempDir::new().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("new.db").display());
+    Diagnosis::of(&url, &["--bind", "0.0.0.0:0"]).fails("keys", "has no usable API key");
+    assert!(!folder.path().join("new.db").exists(), "it makes nothing");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_files_that_other_users_can_read() {
+    on_both_databases(async |database| {
+        let folder = TempDir::new().expect("a folder");
+        let file = |name: &str, text: &str, mode| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a mode");
+            path.to_str().expect("a path").to_owned()
+        };
+        let url = &database.url;
+        binary::output_of(&["migrate", "up", "--database-url", url]);
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            Diagnosis::of(url, &[]).finds("ok", "files", path);
+            fs::set_permissions(path, Permissions::from_mode(0o644)).expect("a mode");
+            Diagnosis::of(url, &[]).warns("files", "(mode 644)");
+        }
+        for (text, mode, level) in [
+            ("db_password = \"hunter2\"", 0o644, "warning"),
+            (
+                "database_url = \"postgres://u:hunter2@h/d\"",
+                0o604,
+                "warning",
+            ),
+            (
+                "database_url = \"postgres://h/d?password=hunter2\"",
+                0o666,
+                "warning",
+            ),
+            ("db_password = \"hunter2\"", 0o640, "ok"),
+        ] {
+            let settings = file("settings.toml", text, mode);
+            let diagnosis = Diagnosis::of(url, &["--config", &settings]);
+            diagnosis.finds(level, "files", "settings.toml");
+        }
+        let settings = file("settings.toml", "db_pool_max = 3", 0o644);
+        let diagnosis = Diagnosis::of(url, &["--config", &settings]);
+        assert!(
+            !diagnosis.text.contains("settings.toml"),
+            "{}",
+            diagnosis.text
+        );
+        for (mode, level) in [(0o644, "warning"), (0o600, "ok")] {
+            let key = file("key.pem", "", mode);
+            let diagnosis = Diagnosis::of(url, &["--tls-cert", &key, "--tls-key", &key]);
+            diagnosis.finds(level, "files", "the TLS key");
+            let url = format!("postgres://127.0.0.1:1/d?sslkey={key}");
+            Diagnosis::of(&url, &[]).finds(level, "files", "the key for the database");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
