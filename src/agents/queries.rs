@@ -8,6 +8,7 @@ use entity::{agent, circle, member, revision::next_in_sql};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType,
     QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait,
+    sea_query::LockType,
 };
 
 use super::dto::Agent;
@@ -19,7 +20,7 @@ use crate::{
     revision::{self, Precondition},
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 const SORTABLE: Sortable<agent::Column> = Sortable {
@@ -123,24 +124,28 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Sets the columns that `changes` sets, in one statement.
+/// An agent, locked until the transaction ends. Rows may still refer to it.
+async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
+    agent::Entity::find_not_deleted()
+        .filter(agent::Column::Id.eq(id))
+        .lock(LockType::NoKeyUpdate)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+/// Sets the columns that `changes` sets.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    let db = work.db();
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(db, id).await?;
-        precondition.check(id, row.revision)?;
-        return Ok(row);
-    }
-    let not_deleted = agent::Entity::update_many().filter(agent::Entity::not_deleted());
-    let saved = revision::update(db, not_deleted, id, precondition, changes).await;
-    let Some(row) = saved.on_foreign_key(no_model)? else {
-        return Err(precondition.explain_no_match(get(db, id).await));
+    let before = get_for_update(work.db(), id).await?;
+    precondition.check(id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((row, fields)) = saved.on_foreign_key(no_model)? else {
+        return Ok(before);
     };
     work.record(change(Action::Update, &row).fields(fields));
     Ok(row)

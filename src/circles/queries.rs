@@ -11,8 +11,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::ExprTrait,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{Action, Change, Fields, Resource, UnitOfWork, merge},
 };
 
 fn change(action: Action, row: &circle::Model) -> Change {
@@ -126,17 +126,17 @@ pub(crate) async fn update(
     save(&work, Action::Update, before, changes).await
 }
 
-/// Sets the status of a circle, unless it has that status.
+/// Sets the status of a circle.
 pub(crate) async fn set_status(
     work: UnitOfWork,
     name: &str,
     status: CircleStatus,
 ) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
-    let mut changes = <circle::ActiveModel as ActiveModelTrait>::default();
-    if before.status != status {
-        changes.status = Set(status);
-    }
+    let changes = circle::ActiveModel {
+        status: Set(status),
+        ..ActiveModelTrait::default()
+    };
     let action = match status {
         CircleStatus::Running => Action::Start,
         CircleStatus::Stopped => Action::Stop,
@@ -145,14 +145,14 @@ pub(crate) async fn set_status(
     save(&work, action, before, changes).await
 }
 
-/// Changes a locked circle, if `changes` sets anything.
+/// Changes a locked circle, if `changes` sets anything to another value.
 async fn save(
     work: &UnitOfWork,
     action: Action,
     before: circle::Model,
     mut changes: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
-    if !changes.is_changed() {
+    if !merge(before.clone().into_active_model(), &changes).is_changed() {
         return Ok(before);
     }
     if let Set(status) = changes.status {

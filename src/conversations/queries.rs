@@ -27,7 +27,7 @@ use crate::{
     revision::{HasEtag, Precondition, etag},
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &conversation::Model) -> Change {
@@ -265,10 +265,6 @@ pub(crate) async fn update(
     let db = work.db();
     let before = get_for_update(db, id).await?;
     precondition.check(id, before.revision)?;
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        return Ok(before);
-    }
     if let Set(strategy) = changes.turn_strategy
         && strategy != before.turn_strategy
     {
@@ -276,9 +272,9 @@ pub(crate) async fn update(
         let agents = participants.iter().map(|row| row.agent_id);
         changes.next_speakers = Set(turns::at_start(strategy, agents));
     }
-    changes.id = Unchanged(id);
-    changes.revision = Unchanged(before.revision);
-    let after = changes.update(db).await?;
+    let Some((after, fields)) = write::save_changes(db, &before, &changes).await? else {
+        return Ok(before);
+    };
     let change = change(Action::Update, &after).revision(after.revision);
     work.record(change.fields(fields));
     Ok(after)

@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::{circle, member};
+use entity::{circle, member, revision::next_in_sql};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::OnConflict,
 };
 
 use super::{add, queries};
@@ -114,7 +114,7 @@ impl LockedMembers<'_> {
             .set(queries::ended())
             .col_expr(
                 member::Column::Revision,
-                Expr::col(member::Column::Revision).add(1),
+                next_in_sql(member::Column::Revision),
             )
             .filter(member::Column::CircleId.eq(self.circle_row.id))
             .filter(member::Entity::active())

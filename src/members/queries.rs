@@ -6,9 +6,8 @@ use entity::{
     values::{MemberRole, now},
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait, Select,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    Order, QueryFilter, QueryResult, QueryTrait, Select,
 };
 
 use super::dto::Member;
@@ -18,7 +17,7 @@ use crate::{
     page::{self, Page, PageRequest},
     revision::Precondition,
     rows,
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork, merge},
 };
 
 pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Change {
@@ -73,12 +72,20 @@ pub(crate) async fn get(
     agent_id: i64,
 ) -> Result<member::Model, Error> {
     let circle_row = circles::queries::get(db, circle).await?;
+    get_in(db, &circle_row, agent_id).await
+}
+
+async fn get_in(
+    db: &impl ConnectionTrait,
+    circle_row: &circle::Model,
+    agent_id: i64,
+) -> Result<member::Model, Error> {
     of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
         .filter(member::Entity::active())
         .one(db)
         .await?
-        .ok_or_else(|| unknown(circle, agent_id))
+        .ok_or_else(|| unknown(&circle_row.name, agent_id))
 }
 
 /// Sets the columns that `changes` sets.
@@ -89,13 +96,12 @@ pub(crate) async fn update(
     precondition: &Precondition,
     changes: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(work.db(), circle, agent_id).await?;
-        precondition.check(row.id, row.revision)?;
-        return Ok(row);
-    }
-    let row = save(work.db(), circle, agent_id, precondition, changes).await?;
+    let before = get_for_update(work.db(), circle, agent_id).await?;
+    precondition.check(before.id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await?;
+    let Some((row, fields)) = saved else {
+        return Ok(before);
+    };
     work.record(change(Action::Update, circle, &row).fields(fields));
     Ok(row)
 }
@@ -107,7 +113,10 @@ pub(crate) async fn remove(
     agent_id: i64,
     precondition: &Precondition,
 ) -> Result<(), Error> {
-    let row = save(work.db(), circle, agent_id, precondition, ended()).await?;
+    let before = get_for_update(work.db(), circle, agent_id).await?;
+    precondition.check(before.id, before.revision)?;
+    let row = merge(before.into_active_model(), &ended());
+    let row = row.update(work.db()).await?;
     work.record(change(Action::Delete, circle, &row));
     Ok(())
 }
@@ -121,21 +130,15 @@ pub(crate) fn ended() -> member::ActiveModel {
     }
 }
 
-/// Changes an active membership. The circle is locked first, as by every other change of members, so that
+/// An active membership, to change it. The circle is locked, as by every other change of members, so that
 /// two of them never wait for each other.
-async fn save(
+async fn get_for_update(
     db: &impl ConnectionTrait,
     circle: &str,
     agent_id: i64,
-    precondition: &Precondition,
-    mut changes: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    circles::queries::get_for_update(db, circle).await?;
-    let before = get(db, circle, agent_id).await?;
-    precondition.check(before.id, before.revision)?;
-    changes.id = Unchanged(before.id);
-    changes.revision = Unchanged(before.revision);
-    Ok(changes.update(db).await?)
+    let circle_row = circles::queries::get_for_update(db, circle).await?;
+    get_in(db, &circle_row, agent_id).await
 }
 
 /// How many more members a circle takes; negative if its limit was lowered below what it has.

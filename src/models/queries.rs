@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::{model, values::now};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, RelationTrait,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, sea_query::LockType,
 };
 
 use super::dto::Model;
@@ -14,10 +14,10 @@ use crate::{
     error::{Error, OnConstraint},
     page::Page,
     providers::{self, dto::Provider},
-    revision::{self, Precondition},
+    revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 const SORTABLE: Sortable<model::Column> = Sortable {
@@ -107,24 +107,27 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Sets the columns that `changes` sets, in one statement.
+/// A model, locked until the transaction ends. Rows may still refer to it.
+async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
+    model::Entity::find_by_id(id)
+        .lock(LockType::NoKeyUpdate)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+/// Sets the columns that `changes` sets.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: model::ActiveModel,
 ) -> Result<model::Model, Error> {
-    let db = work.db();
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(db, id).await?;
-        precondition.check(id, row.revision)?;
-        return Ok(row);
-    }
-    let rows = model::Entity::update_many();
-    let saved = revision::update(db, rows, id, precondition, changes).await;
-    let Some(row) = saved.on_unique(name_taken)? else {
-        return Err(precondition.explain_no_match(get(db, id).await));
+    let before = get_for_update(work.db(), id).await?;
+    precondition.check(id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((row, fields)) = saved.on_unique(name_taken)? else {
+        return Ok(before);
     };
     work.record(
         change(Action::Update, &row)

@@ -13,10 +13,10 @@ use super::{base_url, dto::Provider};
 use crate::{
     error::{Error, OnConstraint},
     page::Page,
-    revision::{self, Precondition},
+    revision::Precondition,
     search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 const IN_USE: &str = "provider_in_use";
@@ -98,25 +98,19 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Sets the columns that `changes` sets, in one statement, and checks the row that results.
+/// Sets the columns that `changes` sets, and checks the row that results.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    let db = work.db();
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(db, id).await?;
-        precondition.check(id, row.revision)?;
-        return Ok(row);
-    }
+    let before = get_for_update(work.db(), id).await?;
+    precondition.check(id, before.revision)?;
     let sets_address = changes.base_url.is_set() || changes.is_local.is_set();
-    let rows = provider::Entity::update_many();
-    let saved = revision::update(db, rows, id, precondition, changes).await;
-    let Some(row) = saved.on_unique(name_taken)? else {
-        return Err(precondition.explain_no_match(get(db, id).await));
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((row, fields)) = saved.on_unique(name_taken)? else {
+        return Ok(before);
     };
     if sets_address {
         check_address(&row)?;

@@ -138,15 +138,21 @@ async fn of_many_changes_from_one_state_exactly_one_is_made() {
             let tag = app.get(&path).await.header("etag").to_owned();
             let field = match path.rsplit('/').nth(1) {
                 Some("conversations") => "topic",
-                Some("members" | "agents") => "role",
+                Some("members") => "competencies",
+                Some("agents") => "role",
                 Some("circles") => "description",
                 Some("models") => "model_alias",
                 _ => "display_name",
             };
             let values = ["lead", "member", "specialist", "reviewer", "observer"];
+            // None of them is the value that the row has: setting that again would change nothing.
+            let body = |value: &str| match field {
+                "competencies" => json!({field: [value]}),
+                _ => json!({field: value}),
+            };
             let races = values
                 .iter()
-                .map(|value| app.patch_if_match(&path, &tag, json!({field: value})));
+                .map(|value| app.patch_if_match(&path, &tag, body(value)));
             let answers = futures_util::future::join_all(races).await;
             let won = answers.iter().filter(|answer| answer.status == 200).count();
             let lost = answers.iter().filter(|answer| answer.status == 412).count();
