@@ -3,7 +3,6 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use entity::{
     circle,
     values::{CircleStatus, now},
@@ -45,7 +44,6 @@ const SORTABLE: Sortable<circle::Column> = Sortable {
 pub(crate) struct CircleFilter {
     pub(crate) status: Option<CircleStatus>,
     pub(crate) q: Option<String>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<circle::Entity>> =
@@ -57,11 +55,7 @@ pub(crate) async fn list(
     filter: CircleFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
-    let CircleFilter {
-        status,
-        q,
-        updated_since,
-    } = filter;
+    let CircleFilter { status, q } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
     let query = LIST
@@ -71,9 +65,6 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(circle::Column::UpdatedAt, since))
         });
     LIST.fetch(db, query, page).await
 }
@@ -130,9 +121,11 @@ pub(crate) async fn update(
 pub(crate) async fn set_status(
     work: UnitOfWork,
     name: &str,
+    precondition: &Precondition,
     status: CircleStatus,
 ) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
+    precondition.check(before.id, before.revision)?;
     let changes = circle::ActiveModel {
         status: Set(status),
         ..ActiveModelTrait::default()
@@ -198,12 +191,17 @@ pub(crate) async fn delete(
 }
 
 /// Restores the most recently deleted circle with this name.
-pub(crate) async fn restore(work: UnitOfWork, name: &str) -> Result<circle::Model, Error> {
+pub(crate) async fn restore(
+    work: UnitOfWork,
+    name: &str,
+    precondition: &Precondition,
+) -> Result<circle::Model, Error> {
     let db = work.db();
     let Some(before) = last_deleted_for_update(db, name).await? else {
         get(db, name).await?;
         return Err(Error::not_deleted("circle", name));
     };
+    precondition.check(before.id, before.revision)?;
     let restored = circle::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use chrono::{DateTime, Utc};
 use entity::{
     agent, conversation, member, message, participant,
     values::{ConversationStatus, IdList, TurnStrategy, now},
@@ -48,7 +47,6 @@ pub(crate) struct ConversationFilter {
     pub(crate) circle_id: Option<i64>,
     pub(crate) agent_id: Option<i64>,
     pub(crate) q: Option<String>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<conversation::Entity>> =
@@ -67,7 +65,6 @@ pub(crate) async fn list(
         circle_id,
         agent_id,
         q,
-        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = LIST
@@ -86,9 +83,6 @@ pub(crate) async fn list(
         })
         .apply_if(with_last_message.then_some(()), |query, ()| {
             join_last_message(query)
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(conversation::Column::UpdatedAt, since))
         });
     LIST.fetch(db, query, page).await
 }
@@ -304,9 +298,11 @@ pub(crate) async fn delete(
 pub(crate) struct ParticipantRow(pub(crate) participant::Model, pub(crate) String);
 
 /// A participant never changes.
+const PARTICIPANT_REVISION: i64 = 1;
+
 impl HasEtag for ParticipantRow {
     fn etag(&self) -> String {
-        etag(self.0.id, 1)
+        etag(self.0.id, PARTICIPANT_REVISION)
     }
 }
 
@@ -320,10 +316,12 @@ fn participant_change(action: Action, row: &participant::Model) -> Change {
 pub(crate) async fn add_participant(
     work: UnitOfWork,
     id: i64,
+    precondition: &Precondition,
     agent_id: i64,
 ) -> Result<ParticipantRow, Error> {
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
+    precondition.check(id, conversation_row.revision)?;
     let agent_row = agent::Entity::find_by_id(agent_id)
         .filter(agent::Entity::not_deleted())
         .one(db)
@@ -354,6 +352,7 @@ pub(crate) async fn remove_participant(
     work: UnitOfWork,
     id: i64,
     agent_id: i64,
+    precondition: &Precondition,
 ) -> Result<(), Error> {
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
@@ -362,6 +361,7 @@ pub(crate) async fn remove_participant(
         let key = format!("{agent_id} of conversation {id}");
         return Err(Error::not_found("participant", key));
     };
+    precondition.check(row.id, PARTICIPANT_REVISION)?;
     let next = turns::without(&conversation_row, &participants, agent_id);
     participant::Entity::delete_by_id(row.id).exec(db).await?;
     set_next(db, &conversation_row, next).await?;

@@ -1,6 +1,7 @@
 //! Reads and writes of memberships. Removing a member ends its membership, and adding it again restores
 //! it, so an agent never has more than one row in a circle.
 
+use chrono::{DateTime, Utc};
 use entity::{
     agent, circle, member,
     values::{MemberRole, now},
@@ -121,11 +122,15 @@ pub(crate) async fn remove(
     Ok(())
 }
 
-/// The columns that change when a membership ends.
-pub(crate) fn ended() -> member::ActiveModel {
+/// The columns that change when a membership ends now.
+pub(super) fn ended() -> member::ActiveModel {
+    ended_at(now())
+}
+
+pub(super) fn ended_at(left_at: DateTime<Utc>) -> member::ActiveModel {
     member::ActiveModel {
         is_active: Set(false),
-        left_at: Set(Some(now())),
+        left_at: Set(Some(left_at)),
         ..ActiveModelTrait::default()
     }
 }
@@ -158,10 +163,7 @@ pub(super) fn member_exists(circle: &str, agent_id: i64) -> Error {
     )
 }
 
-pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
-    let circle::Model {
-        name, max_members, ..
-    } = circle_row;
+pub(super) fn circle_full(name: &str, max_members: Option<i32>) -> Error {
     let limit = max_members.unwrap_or_default();
     Error::conflict(
         "circle_full",
@@ -169,20 +171,24 @@ pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
     )
 }
 
-/// The memberships of an agent that have not ended, in circles that are not deleted: rows of [`Member`]s,
-/// followed by their [`Circle`]s.
+/// The memberships of an agent in circles that are not deleted: rows of [`Member`]s, followed by their
+/// [`Circle`]s.
 pub(crate) async fn list_of_agent(
     db: &impl ConnectionTrait,
     agent_id: i64,
+    include_inactive: bool,
     page: PageRequest,
 ) -> Result<Page<QueryResult>, Error> {
     let agents = agent::Entity::find_not_deleted().filter(agent::Column::Id.eq(agent_id));
     if agents.one(db).await?.is_none() {
         return Err(Error::not_found("agent", agent_id.to_string()));
     }
-    let memberships = member::Entity::find_active()
+    let memberships = member::Entity::find()
         .inner_join(circle::Entity)
         .filter(member::Column::AgentId.eq(agent_id))
+        .apply_if((!include_inactive).then_some(()), |query, ()| {
+            query.filter(member::Entity::active())
+        })
         .filter(circle::Entity::not_deleted());
     let query = rows::select_only::<_, Member>(memberships);
     let query = rows::also_select::<_, Circle>(query);

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use entity::{model, values::now};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
@@ -40,7 +39,6 @@ pub(crate) struct ModelFilter {
     pub(crate) mode: Option<String>,
     pub(crate) is_deprecated: Option<bool>,
     pub(crate) q: Option<String>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<model::Entity>> =
@@ -58,7 +56,6 @@ pub(crate) async fn list(
         mode,
         is_deprecated,
         q,
-        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let names = [model::Column::ModelName, model::Column::ModelAlias];
@@ -76,9 +73,6 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(model::Column::UpdatedAt, since))
         })
         .apply_if(with_provider.then_some(()), |query, ()| {
             let joined = query.join(JoinType::InnerJoin, model::Relation::Provider.def());

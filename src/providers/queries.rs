@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use entity::{agent, model, provider};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
@@ -40,7 +39,6 @@ fn change(action: Action, row: &provider::Model) -> Change {
 pub(crate) struct ProviderFilter {
     pub(crate) q: Option<String>,
     pub(crate) is_local: Option<bool>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<provider::Entity>> =
@@ -52,11 +50,7 @@ pub(crate) async fn list(
     filter: ProviderFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
-    let ProviderFilter {
-        q,
-        is_local,
-        updated_since,
-    } = filter;
+    let ProviderFilter { q, is_local } = filter;
     let backend = db.get_database_backend();
     let names = [provider::Column::Name, provider::Column::DisplayName];
     let query = LIST
@@ -66,9 +60,6 @@ pub(crate) async fn list(
         })
         .apply_if(is_local, |query, is_local| {
             query.filter(provider::Column::IsLocal.eq(is_local))
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(provider::Column::UpdatedAt, since))
         });
     LIST.fetch(db, query, page).await
 }

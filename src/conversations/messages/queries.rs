@@ -15,7 +15,7 @@ use super::dto::{Message, MessageCreate, MessageOrder};
 use crate::{
     error::Error,
     page::{self, Page, PageRequest},
-    revision::{HasEtag, etag},
+    revision::{HasEtag, Precondition, etag},
     rows,
     write::{Action, Change, Resource, UnitOfWork},
 };
@@ -88,10 +88,12 @@ pub(super) async fn get(
 pub(super) async fn append(
     work: UnitOfWork,
     conversation_id: i64,
+    precondition: &Precondition,
     new: MessageCreate,
 ) -> Result<message::Model, Error> {
     let db = work.db();
     let conversation_row = conversations::get_for_update(db, conversation_id).await?;
+    precondition.check(conversation_id, conversation_row.revision)?;
     let participants = conversations::participants(db, conversation_id).await?;
     check(&conversation_row, &participants, &new)?;
     let row = numbered(db, &conversation_row, new).await?;
