@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use poem_openapi::Enum;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr, Order,
-    QueryFilter, QueryOrder, QueryResult, Select, Value,
+    QueryFilter, QueryOrder, QueryResult, QueryTrait, Select, Value,
     sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     page::{self, Page, PageRequest},
     rows::{self, FromRow},
+    search,
 };
 
 /// The order of a list; `-` reverses it. Strings are ordered by code point, so `Z` comes before `a`. Rows with the
@@ -94,6 +95,14 @@ pub(crate) struct SortedRequest {
     sort: Sort,
     /// The value after which the page starts; the id is in `page`.
     after: Option<Value>,
+    filter: SortedFilter,
+}
+
+/// Filters of every sorted list, by the columns that it can be sorted by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SortedFilter {
+    pub(crate) name: Option<String>,
+    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 impl SortedRequest {
@@ -124,7 +133,15 @@ impl SortedRequest {
             page.after = Some(id);
             after = value;
         }
-        Ok(Self { page, sort, after })
+        Ok(Self {
+            sort,
+            after,
+            ..page.into()
+        })
+    }
+
+    pub(crate) fn with_filter(self, filter: SortedFilter) -> Self {
+        Self { filter, ..self }
     }
 }
 
@@ -135,6 +152,7 @@ impl From<PageRequest> for SortedRequest {
             page,
             sort: Sort::Id,
             after: None,
+            filter: SortedFilter::default(),
         }
     }
 }
@@ -177,8 +195,10 @@ where
         request: SortedRequest,
     ) -> Result<Page<QueryResult>, Error> {
         let SortedRequest { page, sort, .. } = request;
+        let backend = db.get_database_backend();
+        let query = filtered(query, self.sortable, &request.filter, backend);
         let total = page::total(db, &query, page).await?;
-        let query = sorted(query, self.sortable, &request, db.get_database_backend());
+        let query = sorted(query, self.sortable, &request, backend);
         let PartialRows { rows, ended_early } = page::rows_of_page(db, query, page).await?;
         let cursor = |row: &QueryResult| Ok(encode(sort, self.id(row)?, self.value(row, sort)?));
         Page::cut(rows, ended_early, page, total, cursor)
@@ -208,6 +228,26 @@ where
     }
 }
 
+/// Adds the conditions of the filter. The name is compared as it is sorted, so one index serves both.
+fn filtered<E: EntityTrait>(
+    query: Select<E>,
+    columns: Sortable<E::Column>,
+    filter: &SortedFilter,
+    backend: DbBackend,
+) -> Select<E> {
+    let SortedFilter {
+        name,
+        updated_since,
+    } = filter;
+    query
+        .apply_if(name.as_deref(), |query, name| {
+            query.filter(by_name(columns.name, backend).eq(name))
+        })
+        .apply_if(*updated_since, |query, moment| {
+            query.filter(search::since(columns.updated_at, moment))
+        })
+}
+
 /// Adds the order, and the condition with which the page starts.
 fn sorted<E: EntityTrait>(
     query: Select<E>,
@@ -215,10 +255,12 @@ fn sorted<E: EntityTrait>(
     request: &SortedRequest,
     backend: DbBackend,
 ) -> Select<E> {
-    let SortedRequest { page, sort, after } = request;
+    let SortedRequest {
+        page, sort, after, ..
+    } = request;
     let (key, order) = sort.parts();
-    let value = columns.column(key).map(|column| match (key, backend) {
-        (SortKey::Name, DbBackend::Postgres) => by_bytes(column),
+    let value = columns.column(key).map(|column| match key {
+        SortKey::Name => by_name(column, backend),
         _ => column.into_simple_expr(),
     });
     let keys = || {
@@ -240,8 +282,13 @@ fn sorted<E: EntityTrait>(
 }
 
 /// PostgreSQL compares strings by the database's locale by default; SQLite compares their bytes.
-fn by_bytes<C: ColumnTrait>(column: C) -> SimpleExpr {
-    Expr::cust_with_exprs(r#"$1 COLLATE "C""#, [column.into_simple_expr()])
+fn by_name<C: ColumnTrait>(column: C, backend: DbBackend) -> SimpleExpr {
+    match backend {
+        DbBackend::Postgres => {
+            Expr::cust_with_exprs(r#"$1 COLLATE "C""#, [column.into_simple_expr()])
+        }
+        _ => column.into_simple_expr(),
+    }
 }
 
 /// The first byte of a cursor of a sorted list. A list ordered by id has another.

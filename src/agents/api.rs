@@ -1,6 +1,5 @@
 //! `/v1/agents`
 
-use chrono::{DateTime, Utc};
 use entity::{agent, values::AgentStatus};
 use poem::web::Data;
 use poem_openapi::{
@@ -56,8 +55,6 @@ impl AgentsApi {
         /// ignored.
         #[oai(validator(max_length = 3999, pattern = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
         ids: Query<Option<String>>,
-        /// Only rows that changed at this time or later.
-        updated_since: Query<Option<DateTime<Utc>>>,
         /// Related resources to include.
         include: Query<Option<AgentInclude>>,
         page: SortedRequest,
@@ -69,7 +66,6 @@ impl AgentsApi {
             competency: competency.0,
             q: q.0,
             ids: ids.0.as_deref().map(parse_ids).transpose()?,
-            updated_since: updated_since.0,
         };
         let with_model = include.0 == Some(AgentInclude::Model);
         let page = queries::list(database.connection(), filter, with_model, page).await?;
@@ -149,9 +145,11 @@ impl AgentsApi {
 
     /// Restore a deleted agent
     ///
-    /// The agent returns as it was, except that the memberships its deletion ended stay ended, and a
-    /// model that was deleted since is unset. Fails with 404 `not_found` if there never was an agent
-    /// with this id, and with 409 `not_deleted` if it is not deleted.
+    /// The agent returns as it was, but a model that was deleted since is unset. With
+    /// `memberships=true`, the memberships that its deletion ended return, too;
+    /// `list_agent_circles` with `include_inactive=true` shows them. Fails with 404 `not_found` if
+    /// there never was an agent with this id, with 409 `not_deleted` if it is not deleted, and with
+    /// 409 `circle_full` if a circle has no place for it.
     #[oai(
         path = "/agents/:id/restore",
         method = "post",
@@ -163,8 +161,14 @@ impl AgentsApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Whether to restore the memberships that the deletion ended.
+        memberships: Query<Option<bool>>,
+        precondition: Precondition,
     ) -> Result<Tagged<Agent>, Error> {
-        write.update(|work| queries::restore(work, id.0)).await
+        let memberships = memberships.0.unwrap_or(false);
+        write
+            .update(|work| queries::restore(work, id.0, &precondition, memberships))
+            .await
     }
 
     /// List the agents that run on a model

@@ -4,10 +4,10 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use entity::{agent, circle, member, revision::next_in_sql};
+use entity::agent;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType,
-    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait,
+    QueryFilter, QueryResult, QuerySelect, QueryTrait, RelationTrait, sea_query::LockType,
 };
 
 use super::dto::Agent;
@@ -21,7 +21,7 @@ use crate::{
     revision::{self, Precondition},
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 const SORTABLE: Sortable<agent::Column> = Sortable {
@@ -47,7 +47,6 @@ pub(crate) struct AgentFilter {
     pub(crate) competency: Option<String>,
     pub(crate) q: Option<String>,
     pub(crate) ids: Option<Vec<i64>>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<agent::Entity>> =
@@ -67,7 +66,6 @@ pub(crate) async fn list(
         competency,
         q,
         ids,
-        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = LIST
@@ -98,9 +96,6 @@ pub(crate) async fn list(
         .apply_if(ids, |query, ids| {
             query.filter(search::among(backend, agent::Column::Id, ids))
         })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(agent::Column::UpdatedAt, since))
-        })
         .apply_if(with_model.then_some(()), |query, ()| {
             let joined = query.join(JoinType::LeftJoin, agent::Relation::Model.def());
             rows::also_select::<_, Model>(joined)
@@ -125,24 +120,28 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Sets the columns that `changes` sets, in one statement.
+/// An agent, locked until the transaction ends. Rows may still refer to it.
+async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
+    agent::Entity::find_not_deleted()
+        .filter(agent::Column::Id.eq(id))
+        .lock(LockType::NoKeyUpdate)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+/// Sets the columns that `changes` sets.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    let db = work.db();
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(db, id).await?;
-        precondition.check(id, row.revision)?;
-        return Ok(row);
-    }
-    let not_deleted = agent::Entity::update_many().filter(agent::Entity::not_deleted());
-    let saved = revision::update(db, not_deleted, id, precondition, changes).await;
-    let Some(row) = saved.on_foreign_key(no_model)? else {
-        return Err(precondition.explain_no_match(get(db, id).await));
+    let before = get_for_update(work.db(), id).await?;
+    precondition.check(id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((row, fields)) = saved.on_foreign_key(no_model)? else {
+        return Ok(before);
     };
     work.record(change(Action::Update, &row).fields(fields));
     Ok(row)
@@ -165,59 +164,57 @@ pub(crate) async fn delete(
         return Err(precondition.explain_no_match(get(db, id).await));
     };
     work.record(change(Action::Delete, &row));
-    let circles = lock_circles(db, id).await?;
-    let ended = member::Entity::update_many()
-        .set(members::queries::ended())
-        .col_expr(
-            member::Column::Revision,
-            next_in_sql(member::Column::Revision),
-        )
-        .filter(member::Column::AgentId.eq(id))
-        .filter(member::Entity::active())
-        .exec_with_returning(db)
-        .await?;
-    for member_row in &ended {
-        let circle_row = circles.iter().find(|row| row.id == member_row.circle_id);
-        let circle = circle_row.map_or("", |row| &row.name);
-        work.record(members::queries::change(Action::Delete, circle, member_row));
-    }
-    conversations::participants::pass_turns_on(db, id).await
+    members::of_agent::end_all(&work, id, row.updated_at).await?;
+    conversations::participants::pass_turns_on(work.db(), id).await
 }
 
-/// Locks the circles that an agent is a member of, in the order in which all writes lock circles.
-async fn lock_circles(
-    db: &impl ConnectionTrait,
-    agent_id: i64,
-) -> Result<Vec<circle::Model>, Error> {
-    let circle_ids = member::Entity::find()
-        .select_only()
-        .column(member::Column::CircleId)
-        .filter(member::Column::AgentId.eq(agent_id))
-        .filter(member::Entity::active())
-        .into_query();
-    Ok(circle::Entity::find()
-        .filter(circle::Column::Id.in_subquery(circle_ids))
-        .order_by_asc(circle::Column::Id)
-        .lock_exclusive()
-        .all(db)
-        .await?)
-}
-
-/// Restores a deleted agent. The memberships that its deletion ended stay ended.
-pub(crate) async fn restore(work: UnitOfWork, id: i64) -> Result<agent::Model, Error> {
+/// Restores a deleted agent; with `memberships`, also those that its deletion ended.
+pub(crate) async fn restore(
+    work: UnitOfWork,
+    id: i64,
+    precondition: &Precondition,
+    memberships: bool,
+) -> Result<agent::Model, Error> {
     let db = work.db();
+    let deleted_at = match memberships {
+        true => deleted_at(db, id).await?,
+        false => None,
+    };
     let restored = agent::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
     let deleted = agent::Entity::update_many().filter(agent::Column::IsActive.eq(false));
-    let saved = revision::update(db, deleted, id, &Precondition::Any, restored).await?;
+    let saved = revision::update(db, deleted, id, precondition, restored).await?;
     let Some(row) = saved else {
-        get(db, id).await?;
-        return Err(Error::not_deleted("agent", id.to_string()));
+        return Err(why_not_restored(db, id).await?);
     };
     work.record(change(Action::Restore, &row));
+    if let Some(deleted_at) = deleted_at {
+        members::of_agent::restore_all(&work, id, deleted_at).await?;
+    }
     Ok(row)
+}
+
+/// When an agent was deleted, which is its last change. The row is locked.
+async fn deleted_at(db: &impl ConnectionTrait, id: i64) -> Result<Option<DateTime<Utc>>, Error> {
+    Ok(agent::Entity::find_by_id(id)
+        .select_only()
+        .column(agent::Column::UpdatedAt)
+        .filter(agent::Column::IsActive.eq(false))
+        .lock(LockType::NoKeyUpdate)
+        .into_tuple()
+        .one(db)
+        .await?)
+}
+
+async fn why_not_restored(db: &impl ConnectionTrait, id: i64) -> Result<Error, Error> {
+    let row = agent::Entity::find_by_id(id).one(db).await?;
+    Ok(match row {
+        None => unknown(id),
+        Some(row) if row.is_active => Error::not_deleted("agent", id.to_string()),
+        Some(_) => Error::PreconditionFailed,
+    })
 }
 
 pub(crate) fn unknown(id: i64) -> Error {

@@ -1,6 +1,5 @@
 //! `/v1/circles`
 
-use chrono::{DateTime, Utc};
 use entity::{circle, values::CircleStatus};
 use poem::{
     IntoResponse, Response,
@@ -48,8 +47,6 @@ impl CirclesApi {
         /// Text that the name or display name contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only rows that changed at this time or later.
-        updated_since: Query<Option<DateTime<Utc>>>,
         /// Related resources to include.
         include: Query<Option<CircleInclude>>,
         page: SortedRequest,
@@ -57,7 +54,6 @@ impl CirclesApi {
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
-            updated_since: updated_since.0,
         };
         let db = database.connection();
         let Some(CircleInclude::Members) = include.0 else {
@@ -179,9 +175,10 @@ impl CirclesApi {
         write: WriteRequest,
         /// The circle's name at its deletion.
         circle_name: Path<String>,
+        precondition: Precondition,
     ) -> Result<Tagged<Circle>, Error> {
         write
-            .update(|work| queries::restore(work, &circle_name))
+            .update(|work| queries::restore(work, &circle_name, &precondition))
             .await
     }
 
@@ -199,9 +196,12 @@ impl CirclesApi {
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
+        precondition: Precondition,
     ) -> Result<Tagged<Circle>, Error> {
         write
-            .update(|work| queries::set_status(work, &circle_name, CircleStatus::Running))
+            .update(|work| {
+                queries::set_status(work, &circle_name, &precondition, CircleStatus::Running)
+            })
             .await
     }
 
@@ -219,9 +219,12 @@ impl CirclesApi {
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
+        precondition: Precondition,
     ) -> Result<Tagged<Circle>, Error> {
         write
-            .update(|work| queries::set_status(work, &circle_name, CircleStatus::Stopped))
+            .update(|work| {
+                queries::set_status(work, &circle_name, &precondition, CircleStatus::Stopped)
+            })
             .await
     }
 }

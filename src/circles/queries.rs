@@ -3,7 +3,6 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use entity::{
     circle,
     values::{CircleStatus, now},
@@ -11,8 +10,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::ExprTrait,
 };
 
@@ -26,7 +25,7 @@ use crate::{
     revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{Action, Change, Fields, Resource, UnitOfWork, merge},
 };
 
 fn change(action: Action, row: &circle::Model) -> Change {
@@ -48,7 +47,6 @@ const SORTABLE: Sortable<circle::Column> = Sortable {
 pub(crate) struct CircleFilter {
     pub(crate) status: Option<CircleStatus>,
     pub(crate) q: Option<String>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<circle::Entity>> =
@@ -60,11 +58,7 @@ pub(crate) async fn list(
     filter: CircleFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
-    let CircleFilter {
-        status,
-        q,
-        updated_since,
-    } = filter;
+    let CircleFilter { status, q } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
     let query = LIST
@@ -74,9 +68,6 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(circle::Column::UpdatedAt, since))
         });
     LIST.fetch(db, query, page).await
 }
@@ -145,17 +136,19 @@ pub(crate) async fn update(
     save(&work, Action::Update, before, changes).await
 }
 
-/// Sets the status of a circle, unless it has that status.
+/// Sets the status of a circle.
 pub(crate) async fn set_status(
     work: UnitOfWork,
     name: &str,
+    precondition: &Precondition,
     status: CircleStatus,
 ) -> Result<circle::Model, Error> {
     let before = get_for_update(work.db(), name).await?;
-    let mut changes = <circle::ActiveModel as ActiveModelTrait>::default();
-    if before.status != status {
-        changes.status = Set(status);
-    }
+    precondition.check(before.id, before.revision)?;
+    let changes = circle::ActiveModel {
+        status: Set(status),
+        ..ActiveModelTrait::default()
+    };
     let action = match status {
         CircleStatus::Running => Action::Start,
         CircleStatus::Stopped => Action::Stop,
@@ -164,14 +157,14 @@ pub(crate) async fn set_status(
     save(&work, action, before, changes).await
 }
 
-/// Changes a locked circle, if `changes` sets anything.
+/// Changes a locked circle, if `changes` sets anything to another value.
 async fn save(
     work: &UnitOfWork,
     action: Action,
     before: circle::Model,
     mut changes: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
-    if !changes.is_changed() {
+    if !merge(before.clone().into_active_model(), &changes).is_changed() {
         return Ok(before);
     }
     if let Set(status) = changes.status {
@@ -217,12 +210,17 @@ pub(crate) async fn delete(
 }
 
 /// Restores the most recently deleted circle with this name.
-pub(crate) async fn restore(work: UnitOfWork, name: &str) -> Result<circle::Model, Error> {
+pub(crate) async fn restore(
+    work: UnitOfWork,
+    name: &str,
+    precondition: &Precondition,
+) -> Result<circle::Model, Error> {
     let db = work.db();
     let Some(before) = last_deleted_for_update(db, name).await? else {
         get(db, name).await?;
         return Err(Error::not_deleted("circle", name));
     };
+    precondition.check(before.id, before.revision)?;
     let restored = circle::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()

@@ -1,6 +1,5 @@
 //! `/v1/conversations`
 
-use chrono::{DateTime, Utc};
 use entity::{conversation, values::ConversationStatus};
 use poem::web::Data;
 use poem_openapi::{
@@ -51,8 +50,6 @@ impl ConversationsApi {
         /// Text that the topic contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only rows that changed at this time or later.
-        updated_since: Query<Option<DateTime<Utc>>>,
         /// Related resources to include: `participants`, `last_message` or both, separated by a comma.
         #[oai(validator(
             max_length = 64,
@@ -66,7 +63,6 @@ impl ConversationsApi {
             circle_id: circle_id.0,
             agent_id: agent_id.0,
             q: q.0,
-            updated_since: updated_since.0,
         };
         let include = include.0.unwrap_or_default();
         let included = |what: &str| include.split(',').any(|part| part == what);
@@ -199,11 +195,14 @@ impl ConversationsApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        precondition: Precondition,
         new: Json<ParticipantCreate>,
     ) -> Result<Created<Participant>, Error> {
         let path = |_: &ParticipantRow| format!("/v1/conversations/{}/participants", id.0);
         write
-            .create(path, |work| participants::add(work, id.0, new.agent_id))
+            .create(path, |work| {
+                participants::add(work, id.0, &precondition, new.agent_id)
+            })
             .await
     }
 
@@ -225,9 +224,10 @@ impl ConversationsApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         agent_id: Path<i64>,
+        precondition: Precondition,
     ) -> Result<NoContent, Error> {
         write
-            .delete(|work| participants::remove(work, id.0, agent_id.0))
+            .delete(|work| participants::remove(work, id.0, agent_id.0, &precondition))
             .await
     }
 }

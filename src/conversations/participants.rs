@@ -17,7 +17,7 @@ use sea_orm::{
 use super::{queries::get_for_update, turns};
 use crate::{
     error::{Error, OnConstraint},
-    revision::{HasEtag, etag},
+    revision::{HasEtag, Precondition, etag},
     search,
     write::{Action, Change, Resource, UnitOfWork},
 };
@@ -35,8 +35,13 @@ pub(crate) struct ParticipantRow {
 /// A participant never changes.
 impl HasEtag for ParticipantRow {
     fn etag(&self) -> String {
-        etag(self.row.id, 1)
+        etag(self.row.id, revision(&self.row))
     }
+}
+
+/// A participant never changes.
+fn revision(row: &participant::Model) -> i64 {
+    row.joined_at.timestamp_micros()
 }
 
 /// The participants of these conversations by conversation, in one statement; in the order of their
@@ -165,9 +170,15 @@ fn change(action: Action, row: &participant::Model) -> Change {
 }
 
 /// Adds an agent at the end of the order of turns.
-pub(crate) async fn add(work: UnitOfWork, id: i64, agent_id: i64) -> Result<ParticipantRow, Error> {
+pub(crate) async fn add(
+    work: UnitOfWork,
+    id: i64,
+    precondition: &Precondition,
+    agent_id: i64,
+) -> Result<ParticipantRow, Error> {
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
+    precondition.check(id, conversation_row.revision)?;
     let agent_name = existing_agents(db, &[agent_id])
         .await?
         .remove(&agent_id)
@@ -197,7 +208,12 @@ pub(crate) async fn add(work: UnitOfWork, id: i64, agent_id: i64) -> Result<Part
 }
 
 /// Removes an agent. Its messages stay.
-pub(crate) async fn remove(work: UnitOfWork, id: i64, agent_id: i64) -> Result<(), Error> {
+pub(crate) async fn remove(
+    work: UnitOfWork,
+    id: i64,
+    agent_id: i64,
+    precondition: &Precondition,
+) -> Result<(), Error> {
     let db = work.db();
     let conversation_row = get_for_update(db, id).await?;
     let mut participants = of_conversation(db, id).await?;
@@ -206,6 +222,7 @@ pub(crate) async fn remove(work: UnitOfWork, id: i64, agent_id: i64) -> Result<(
         let key = format!("{agent_id} of conversation {id}");
         return Err(Error::not_found("participant", key));
     };
+    precondition.check(leaving.row.id, revision(&leaving.row))?;
     leaving.can_speak = false;
     let row = leaving.row.clone();
     let conversation::Model {

@@ -2,14 +2,13 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use chrono::{DateTime, Utc};
 use entity::{
     conversation, message, participant,
     values::{ConversationStatus, IdList},
 };
 use sea_orm::{
     ActiveModelTrait,
-    ActiveValue::{Set, Unchanged},
+    ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryResult, QuerySelect,
     QueryTrait, RelationTrait, Select,
     sea_query::{Expr, ExprTrait, IntoCondition},
@@ -29,7 +28,7 @@ use crate::{
     revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &conversation::Model) -> Change {
@@ -50,7 +49,6 @@ pub(crate) struct ConversationFilter {
     pub(crate) circle_id: Option<i64>,
     pub(crate) agent_id: Option<i64>,
     pub(crate) q: Option<String>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<conversation::Entity>> =
@@ -69,7 +67,6 @@ pub(crate) async fn list(
         circle_id,
         agent_id,
         q,
-        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let query = LIST
@@ -88,9 +85,6 @@ pub(crate) async fn list(
         })
         .apply_if(with_last_message.then_some(()), |query, ()| {
             join_last_message(query)
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(conversation::Column::UpdatedAt, since))
         });
     LIST.fetch(db, query, page).await
 }
@@ -201,10 +195,6 @@ pub(crate) async fn update(
     let db = work.db();
     let before = get_for_update(db, id).await?;
     precondition.check(id, before.revision)?;
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        return Ok(before);
-    }
     let strategy = changes.turn_strategy.try_as_ref().copied();
     let strategy = strategy.unwrap_or(before.turn_strategy);
     if strategy != before.turn_strategy || changes.status.is_set() {
@@ -215,9 +205,9 @@ pub(crate) async fn update(
             turns::at_start(strategy, turns::speakers(&participants))
         });
     }
-    changes.id = Unchanged(id);
-    changes.revision = Unchanged(before.revision);
-    let after = changes.update(db).await?;
+    let Some((after, fields)) = write::save_changes(db, &before, &changes).await? else {
+        return Ok(before);
+    };
     let change = change(Action::Update, &after).revision(after.revision);
     work.record(change.fields(fields));
     Ok(after)

@@ -4,6 +4,7 @@
 
 use std::future::{Ready, ready};
 
+use chrono::{DateTime, Utc};
 use poem::{
     Request, RequestBody,
     http::{
@@ -23,7 +24,7 @@ use crate::{
     error::Error,
     page::PageRequest,
     revision::Precondition,
-    sort::{Sort, SortedRequest},
+    sort::{Sort, SortedFilter, SortedRequest},
 };
 
 /// The longest `If-Match`, in characters.
@@ -65,6 +66,13 @@ struct SortParameters {
     /// The order of the list; `id` by default. `name` orders models by `model_name` and conversations
     /// by `topic`.
     sort: Option<Sort>,
+    /// Only rows with exactly this name: models by `model_name`, conversations by `topic`.
+    #[oai(validator(min_length = 1, max_length = 500))]
+    name: Option<String>,
+    /// Only rows that changed at this time or later. Deleted rows are not shown. Times are those of the service's
+    /// clock, and on PostgreSQL a change is visible up to a minute after its time, so a poller asks again from two
+    /// minutes before the newest `updated_at` that it has seen, and skips the rows that it has.
+    updated_since: Option<DateTime<Utc>>,
     #[oai(flatten)]
     page: PageParameters,
 }
@@ -72,15 +80,21 @@ struct SortParameters {
 impl SortParameters {
     async fn extract(request: &Request, body: &mut RequestBody) -> poem::Result<SortedRequest> {
         let sort = query(request, body, "sort").await?;
+        let filter = SortedFilter {
+            name: query(request, body, "name").await?,
+            updated_since: query(request, body, "updated_since").await?,
+        };
         let page = PageParameters::read(request, body).await?;
         let cursor = page.cursor.as_deref();
-        Ok(SortedRequest::parse(sort, page.limit, cursor, page.count)?)
+        let sorted = SortedRequest::parse(sort, page.limit, cursor, page.count)?;
+        Ok(sorted.with_filter(filter))
     }
 }
 
 #[derive(Object)]
 struct PreconditionParameters {
-    /// An ETag of the resource. If the resource is no longer in that state, the request fails with 412
+    /// An ETag of the resource that the path names; for a list of members, participants or messages, that of its
+    /// circle or conversation. If the resource is in another state, the request fails with 412
     /// `precondition_failed`.
     #[oai(rename = "If-Match", validator(max_length = 1000))]
     if_match: Option<String>,

@@ -2,7 +2,11 @@
 
 use entity::api_key;
 use poem::web::Data;
-use poem_openapi::{OpenApi, param::Path, payload::Json};
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
 
 use super::{
     Keyring,
@@ -30,9 +34,12 @@ impl KeysApi {
     async fn list_keys(
         &self,
         Data(database): Data<&Database>,
+        /// Only keys with exactly this name.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        name: Query<Option<String>>,
         page: PageRequest,
     ) -> Result<Body<PageBody<Key>>, Error> {
-        let page = queries::list(database.connection(), page).await?;
+        let page = queries::list(database.connection(), name.0, page).await?;
         Body::page(&page, KeyRow::read)
     }
 

@@ -9,7 +9,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, QueryFilter, QueryResult,
-    QuerySelect,
+    QuerySelect, QueryTrait,
 };
 
 use super::{
@@ -34,8 +34,15 @@ fn change(action: Action, row: &api_key::Model) -> Change {
 pub(crate) const USE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 /// Rows of [`Key`]s.
-pub(crate) async fn list(db: &Connections, page: PageRequest) -> Result<Page<QueryResult>, Error> {
-    let query = rows::select_only::<_, Key>(api_key::Entity::find());
+pub(crate) async fn list(
+    db: &Connections,
+    name: Option<String>,
+    page: PageRequest,
+) -> Result<Page<QueryResult>, Error> {
+    let query = rows::select_only::<_, Key>(api_key::Entity::find())
+        .apply_if(name, |query, name| {
+            query.filter(api_key::Column::Name.eq(name))
+        });
     page::fetch(db, query, api_key::Column::Id, Order::Asc, page).await
 }
 

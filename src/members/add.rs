@@ -19,6 +19,7 @@ use super::queries::{change, circle_full, free_places, member_exists, name_of, o
 use crate::{
     circles,
     error::Error,
+    revision::Precondition,
     rows::{self, Columns},
     search,
     write::{self, Action, Actor, Change, Resource, UnitOfWork},
@@ -109,13 +110,15 @@ pub(super) async fn add_in_one_statement(
 pub(super) async fn add(
     work: UnitOfWork,
     circle: &str,
-    agent_id: i64,
+    precondition: &Precondition,
     mut row: member::ActiveModel,
     may_exist: bool,
 ) -> Result<member::Model, Error> {
     let db = work.db();
+    let agent_id = row.agent_id.try_as_ref().copied().unwrap_or_default();
     let locked = lock_agents(db, &[agent_id]).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
+    precondition.check(circle_row.id, circle_row.revision)?;
     if !locked.contains(&agent_id) {
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
@@ -133,7 +136,7 @@ pub(super) async fn add(
         // The same microsecond: this is the row of the earlier attempt.
         Some(before) if may_exist && Set(before.joined_at) == row.joined_at => Ok(before),
         Some(before) if before.is_active => Err(member_exists(circle, agent_id)),
-        _ if !has_room => Err(circle_full(&circle_row)),
+        _ if !has_room => Err(circle_full(circle, circle_row.max_members)),
         Some(before) => {
             row.id = Unchanged(before.id);
             row.revision = Unchanged(before.revision);

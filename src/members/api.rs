@@ -76,6 +76,7 @@ impl MembersApi {
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
+        precondition: Precondition,
         new: Json<MemberCreate>,
     ) -> Result<Created<Member>, Error> {
         let agent_id = new.agent_id;
@@ -84,13 +85,17 @@ impl MembersApi {
         let row = member::ActiveModel::from(new.0);
         let statement =
             |db, actor| add::add_in_one_statement(db, actor, &circle_name, agent_id, row.clone());
-        let may_exist = match write.fast_path(statement).await? {
-            FastPath::Done(added) => return Created::row(path(&added), added),
-            FastPath::NotDone { may_exist } => may_exist,
-        };
+        let mut may_exist = false;
+        // The statement does not compare the circle's revision.
+        if precondition == Precondition::Any {
+            may_exist = match write.fast_path(statement).await? {
+                FastPath::Done(added) => return Created::row(path(&added), added),
+                FastPath::NotDone { may_exist } => may_exist,
+            };
+        }
         write
             .create(path, |work| {
-                add::add(work, &circle_name, agent_id, row.clone(), may_exist)
+                add::add(work, &circle_name, &precondition, row.clone(), may_exist)
             })
             .await
     }
@@ -112,10 +117,11 @@ impl MembersApi {
         write: WriteRequest,
         /// The circle's name.
         circle_name: Path<String>,
+        precondition: Precondition,
         members: Json<MemberSet>,
     ) -> Result<Untagged<MemberChanges>, Error> {
         write
-            .update_many(|work| replace::run(work, &circle_name, members.0.clone()))
+            .update_many(|work| replace::run(work, &circle_name, &precondition, members.0.clone()))
             .await
     }
 
@@ -140,11 +146,14 @@ impl MembersApi {
         circle_name: Path<String>,
         /// Whether to do the operations that can be done if others can't.
         partial: Query<Option<bool>>,
+        precondition: Precondition,
         batch: Json<MemberBatch>,
     ) -> Result<Untagged<MemberBatchResult>, Error> {
         let partial = partial.0.unwrap_or(false);
         write
-            .update_many(|work| batch::run(work, &circle_name, batch.0.clone(), partial))
+            .update_many(|work| {
+                batch::run(work, &circle_name, &precondition, batch.0.clone(), partial)
+            })
             .await
     }
 
@@ -222,8 +231,8 @@ impl MembersApi {
 
     /// List an agent's circles
     ///
-    /// The circles that the agent is an active member of, ordered by the ids of the memberships.
-    /// Deleted circles are not listed. Fails with 404 `not_found` if there is no agent with this id.
+    /// The circles that the agent is a member of, ordered by the ids of the memberships. Deleted
+    /// circles are not listed. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(
         path = "/agents/:id/circles",
         method = "get",
@@ -235,10 +244,13 @@ impl MembersApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// Whether to include memberships that have ended.
+        include_inactive: Query<Option<bool>>,
         page: PageRequest,
     ) -> Result<Body<PageBody<AgentCircle<'static>>>, Error> {
         let db = database.connection();
-        let page = queries::list_of_agent(db, id.0, page).await?;
+        let include_inactive = include_inactive.0.unwrap_or(false);
+        let page = queries::list_of_agent(db, id.0, include_inactive, page).await?;
         Body::page(&page, |columns| {
             Ok(AgentCircle {
                 membership: MemberRow::read(columns)?,

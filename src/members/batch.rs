@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
+    revision::Precondition,
     write::{UnitOfWork, merge},
 };
 
@@ -42,12 +43,13 @@ enum Plan {
 pub(crate) async fn run(
     work: UnitOfWork,
     circle: &str,
+    precondition: &Precondition,
     batch: MemberBatch,
     partial: bool,
 ) -> Result<MemberBatchResult, Error> {
     let operations = parse(batch)?;
     let agents: Vec<i64> = operations.iter().map(|row| row.agent_id).collect();
-    let mut locked = bulk::lock(&work, circle, &agents).await?;
+    let mut locked = bulk::lock(&work, circle, precondition, &agents).await?;
     let decide = |operation| decide(&locked, operation);
     let mut decisions: Vec<Decision> = operations.into_iter().map(decide).collect();
     assign_capacity(&locked, &mut decisions);
@@ -152,7 +154,7 @@ fn assign_capacity(locked: &LockedMembers<'_>, decisions: &mut [Decision]) {
     let mut free = queries::free_places(&locked.circle_row).saturating_add(freed);
     for decision in decisions.iter_mut().filter(|row| row.takes_place()) {
         if free <= 0 {
-            let error = queries::circle_full(&locked.circle_row);
+            let error = locked.full();
             decision.plan = Err(MemberFailure::new(MemberFailureCode::CircleFull, &error));
         }
         free -= 1;

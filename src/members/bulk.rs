@@ -3,18 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::{circle, member};
+use entity::{circle, member, revision::next_in_sql};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::OnConflict,
 };
 
 use super::{add, queries};
 use crate::{
     circles,
     error::{Error, FieldError},
+    revision::Precondition,
     write::{Action, Fields, UnitOfWork},
 };
 
@@ -33,11 +34,13 @@ pub(super) struct LockedMembers<'t> {
 pub(super) async fn lock<'t>(
     work: &'t UnitOfWork,
     circle: &str,
+    precondition: &Precondition,
     agents: &[i64],
 ) -> Result<LockedMembers<'t>, Error> {
     let db = work.db();
     let existing = add::lock_agents(db, agents).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
+    precondition.check(circle_row.id, circle_row.revision)?;
     let members = queries::of_circle(circle_row.id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))
         .all(db)
@@ -51,6 +54,10 @@ pub(super) async fn lock<'t>(
 }
 
 impl LockedMembers<'_> {
+    pub(super) fn full(&self) -> Error {
+        queries::circle_full(&self.circle_row.name, self.circle_row.max_members)
+    }
+
     /// The agent's membership, if it is a member now.
     pub(super) fn active(&self, agent_id: i64) -> Option<&member::Model> {
         self.members
@@ -114,7 +121,7 @@ impl LockedMembers<'_> {
             .set(queries::ended())
             .col_expr(
                 member::Column::Revision,
-                Expr::col(member::Column::Revision).add(1),
+                next_in_sql(member::Column::Revision),
             )
             .filter(member::Column::CircleId.eq(self.circle_row.id))
             .filter(member::Entity::active())

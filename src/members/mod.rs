@@ -2,13 +2,14 @@
 //! The list of an agent's circles is here, too.
 //!
 //! Imports `circles` and what is below the resources. Start with `queries.rs`; `add.rs` adds a member in one
-//! statement, `batch.rs` decides before it writes.
+//! statement, `batch.rs` decides before it writes, and `of_agent.rs` ends or restores all memberships of an agent.
 
 mod add;
 mod api;
 mod batch;
 mod bulk;
 pub(crate) mod dto;
+pub(crate) mod of_agent;
 pub(crate) mod queries;
 mod replace;
 

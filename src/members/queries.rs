@@ -1,14 +1,14 @@
 //! Reads and writes of memberships. Removing a member ends its membership, and adding it again restores
 //! it, so an agent never has more than one row in a circle.
 
+use chrono::{DateTime, Utc};
 use entity::{
     agent, circle, member,
     values::{MemberRole, now},
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait, Select,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    Order, QueryFilter, QueryResult, QueryTrait, Select,
 };
 
 use super::dto::Member;
@@ -19,7 +19,7 @@ use crate::{
     page::{self, Page, PageRequest},
     revision::Precondition,
     rows,
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork, merge},
 };
 
 pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Change {
@@ -74,12 +74,20 @@ pub(crate) async fn get(
     agent_id: i64,
 ) -> Result<member::Model, Error> {
     let circle_row = circles::queries::get(db, circle).await?;
+    get_in(db, &circle_row, agent_id).await
+}
+
+async fn get_in(
+    db: &impl ConnectionTrait,
+    circle_row: &circle::Model,
+    agent_id: i64,
+) -> Result<member::Model, Error> {
     of_circle(circle_row.id)
         .filter(member::Column::AgentId.eq(agent_id))
         .filter(member::Entity::active())
         .one(db)
         .await?
-        .ok_or_else(|| unknown(circle, agent_id))
+        .ok_or_else(|| unknown(&circle_row.name, agent_id))
 }
 
 /// Sets the columns that `changes` sets.
@@ -90,13 +98,12 @@ pub(crate) async fn update(
     precondition: &Precondition,
     changes: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(work.db(), circle, agent_id).await?;
-        precondition.check(row.id, row.revision)?;
-        return Ok(row);
-    }
-    let row = save(work.db(), circle, agent_id, precondition, changes).await?;
+    let before = get_for_update(work.db(), circle, agent_id).await?;
+    precondition.check(before.id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await?;
+    let Some((row, fields)) = saved else {
+        return Ok(before);
+    };
     work.record(change(Action::Update, circle, &row).fields(fields));
     Ok(row)
 }
@@ -108,35 +115,36 @@ pub(crate) async fn remove(
     agent_id: i64,
     precondition: &Precondition,
 ) -> Result<(), Error> {
-    let row = save(work.db(), circle, agent_id, precondition, ended()).await?;
+    let before = get_for_update(work.db(), circle, agent_id).await?;
+    precondition.check(before.id, before.revision)?;
+    let row = merge(before.into_active_model(), &ended());
+    let row = row.update(work.db()).await?;
     work.record(change(Action::Delete, circle, &row));
     Ok(())
 }
 
-/// The columns that change when a membership ends.
-pub(crate) fn ended() -> member::ActiveModel {
+/// The columns that change when a membership ends now.
+pub(super) fn ended() -> member::ActiveModel {
+    ended_at(now())
+}
+
+pub(super) fn ended_at(left_at: DateTime<Utc>) -> member::ActiveModel {
     member::ActiveModel {
         is_active: Set(false),
-        left_at: Set(Some(now())),
+        left_at: Set(Some(left_at)),
         ..ActiveModelTrait::default()
     }
 }
 
-/// Changes an active membership. The circle is locked first, as by every other change of members, so that
+/// An active membership, to change it. The circle is locked, as by every other change of members, so that
 /// two of them never wait for each other.
-async fn save(
+async fn get_for_update(
     db: &impl ConnectionTrait,
     circle: &str,
     agent_id: i64,
-    precondition: &Precondition,
-    mut changes: member::ActiveModel,
 ) -> Result<member::Model, Error> {
-    circles::queries::get_for_update(db, circle).await?;
-    let before = get(db, circle, agent_id).await?;
-    precondition.check(before.id, before.revision)?;
-    changes.id = Unchanged(before.id);
-    changes.revision = Unchanged(before.revision);
-    Ok(changes.update(db).await?)
+    let circle_row = circles::queries::get_for_update(db, circle).await?;
+    get_in(db, &circle_row, agent_id).await
 }
 
 /// How many more members a circle takes; negative if its limit was lowered below what it has.
@@ -156,10 +164,7 @@ pub(super) fn member_exists(circle: &str, agent_id: i64) -> Error {
     )
 }
 
-pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
-    let circle::Model {
-        name, max_members, ..
-    } = circle_row;
+pub(super) fn circle_full(name: &str, max_members: Option<i32>) -> Error {
     let limit = max_members.unwrap_or_default();
     Error::conflict(
         "circle_full",
@@ -167,20 +172,24 @@ pub(super) fn circle_full(circle_row: &circle::Model) -> Error {
     )
 }
 
-/// The memberships of an agent that have not ended, in circles that are not deleted: rows of [`Member`]s,
-/// followed by their [`Circle`]s.
+/// The memberships of an agent in circles that are not deleted: rows of [`Member`]s, followed by their
+/// [`Circle`]s.
 pub(crate) async fn list_of_agent(
     db: &Connections,
     agent_id: i64,
+    include_inactive: bool,
     page: PageRequest,
 ) -> Result<Page<QueryResult>, Error> {
     let agents = agent::Entity::find_not_deleted().filter(agent::Column::Id.eq(agent_id));
     if agents.one(db).await?.is_none() {
         return Err(Error::not_found("agent", agent_id.to_string()));
     }
-    let memberships = member::Entity::find_active()
+    let memberships = member::Entity::find()
         .inner_join(circle::Entity)
         .filter(member::Column::AgentId.eq(agent_id))
+        .apply_if((!include_inactive).then_some(()), |query, ()| {
+            query.filter(member::Entity::active())
+        })
         .filter(circle::Entity::not_deleted());
     let query = rows::select_only::<_, Member>(memberships);
     let query = rows::also_select::<_, Circle>(query);

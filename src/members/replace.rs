@@ -6,10 +6,10 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, Int
 use super::{
     bulk::{self, LockedMembers},
     dto::{MemberChanges, MemberCreate, MemberSet},
-    queries,
 };
 use crate::{
     error::{Error, FieldError},
+    revision::Precondition,
     write::{UnitOfWork, merge},
 };
 
@@ -18,11 +18,12 @@ use crate::{
 pub(crate) async fn run(
     work: UnitOfWork,
     circle: &str,
+    precondition: &Precondition,
     MemberSet { members }: MemberSet,
 ) -> Result<MemberChanges, Error> {
     let agents: Vec<i64> = members.iter().map(|new| new.agent_id).collect();
     bulk::reject(bulk::repeated("members", &agents))?;
-    let locked = bulk::lock(&work, circle, &agents).await?;
+    let locked = bulk::lock(&work, circle, precondition, &agents).await?;
     bulk::reject(unknown(&locked, &agents))?;
     let (rows, mut changes) = compare(&locked, members);
     check_capacity(&locked, agents.len(), &changes)?;
@@ -93,7 +94,7 @@ fn check_capacity(
     let adds = !(changes.added.is_empty() && changes.restored.is_empty());
     let limit = locked.circle_row.max_members.map_or(i64::MAX, i64::from);
     if adds && i64::try_from(members).is_ok_and(|members| members > limit) {
-        return Err(queries::circle_full(&locked.circle_row));
+        return Err(locked.full());
     }
     Ok(())
 }

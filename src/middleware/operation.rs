@@ -16,6 +16,7 @@ pub(crate) struct ApiOperation {
     pub(super) method: Method,
     pub(super) path: Vec<Segment>,
     pub(super) query: BTreeMap<String, JsonSchema>,
+    pub(super) headers: BTreeMap<String, JsonSchema>,
     pub(super) body: Option<JsonSchema>,
 }
 
@@ -64,6 +65,7 @@ impl ApiOperation {
             method: method.to_uppercase().parse().expect("a method"),
             path: path.collect(),
             query: parameters("query", operation, description),
+            headers: parameters("header", operation, description),
             body: body.map(|schema| JsonSchema::compile(schema, description)),
         }
     }

@@ -1,6 +1,5 @@
 //! `/v1/models`
 
-use chrono::{DateTime, Utc};
 use entity::model;
 use poem::web::Data;
 use poem_openapi::{
@@ -49,8 +48,6 @@ impl ModelsApi {
         /// Text that the name or alias contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
-        /// Only rows that changed at this time or later.
-        updated_since: Query<Option<DateTime<Utc>>>,
         /// Related resources to include.
         include: Query<Option<ModelInclude>>,
         page: SortedRequest,
@@ -60,7 +57,6 @@ impl ModelsApi {
             mode: mode.0,
             is_deprecated: is_deprecated.0,
             q: q.0,
-            updated_since: updated_since.0,
         };
         let with_provider = include.0 == Some(ModelInclude::Provider);
         let page = queries::list(database.connection(), filter, with_provider, page).await?;

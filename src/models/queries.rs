@@ -2,11 +2,10 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use entity::{model, values::now};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, RelationTrait,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, sea_query::LockType,
 };
 
 use super::dto::Model;
@@ -15,10 +14,10 @@ use crate::{
     error::{Error, OnConstraint},
     page::Page,
     providers::{self, dto::Provider},
-    revision::{self, Precondition},
+    revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 const SORTABLE: Sortable<model::Column> = Sortable {
@@ -41,7 +40,6 @@ pub(crate) struct ModelFilter {
     pub(crate) mode: Option<String>,
     pub(crate) is_deprecated: Option<bool>,
     pub(crate) q: Option<String>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<model::Entity>> =
@@ -59,7 +57,6 @@ pub(crate) async fn list(
         mode,
         is_deprecated,
         q,
-        updated_since,
     } = filter;
     let backend = db.get_database_backend();
     let names = [model::Column::ModelName, model::Column::ModelAlias];
@@ -77,9 +74,6 @@ pub(crate) async fn list(
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(model::Column::UpdatedAt, since))
         })
         .apply_if(with_provider.then_some(()), |query, ()| {
             let joined = query.join(JoinType::InnerJoin, model::Relation::Provider.def());
@@ -108,24 +102,27 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Sets the columns that `changes` sets, in one statement.
+/// A model, locked until the transaction ends. Rows may still refer to it.
+async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<model::Model, Error> {
+    model::Entity::find_by_id(id)
+        .lock(LockType::NoKeyUpdate)
+        .one(db)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+/// Sets the columns that `changes` sets.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: model::ActiveModel,
 ) -> Result<model::Model, Error> {
-    let db = work.db();
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(db, id).await?;
-        precondition.check(id, row.revision)?;
-        return Ok(row);
-    }
-    let rows = model::Entity::update_many();
-    let saved = revision::update(db, rows, id, precondition, changes).await;
-    let Some(row) = saved.on_unique(name_taken)? else {
-        return Err(precondition.explain_no_match(get(db, id).await));
+    let before = get_for_update(work.db(), id).await?;
+    precondition.check(id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((row, fields)) = saved.on_unique(name_taken)? else {
+        return Ok(before);
     };
     work.record(
         change(Action::Update, &row)

@@ -21,7 +21,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("add_member", &["member_exists", "circle_full"]),
     ("replace_members", &["circle_full"]),
     ("batch_members", &["batch_failed"]),
-    ("restore_agent", &["not_deleted"]),
+    ("restore_agent", &["not_deleted", "circle_full"]),
     ("create_model", &["model_name_taken"]),
     ("update_model", &["model_name_taken"]),
     ("delete_model", &["model_in_use"]),

@@ -1,6 +1,5 @@
 //! `/v1/providers`
 
-use chrono::{DateTime, Utc};
 use entity::provider;
 use poem::web::Data;
 use poem_openapi::{
@@ -39,14 +38,11 @@ impl ProvidersApi {
         q: Query<Option<String>>,
         /// Only providers that are local, or only those that are not.
         is_local: Query<Option<bool>>,
-        /// Only rows that changed at this time or later.
-        updated_since: Query<Option<DateTime<Utc>>>,
         page: SortedRequest,
     ) -> Result<Body<PageBody<Provider>>, Error> {
         let filter = ProviderFilter {
             q: q.0,
             is_local: is_local.0,
-            updated_since: updated_since.0,
         };
         let page = queries::list(database.connection(), filter, page).await?;
         Body::page(&page, ProviderRow::read)

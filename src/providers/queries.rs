@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use entity::{agent, model, provider};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
@@ -14,10 +13,10 @@ use crate::{
     database::Connections,
     error::{Error, OnConstraint},
     page::Page,
-    revision::{self, Precondition},
+    revision::Precondition,
     search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 const IN_USE: &str = "provider_in_use";
@@ -41,7 +40,6 @@ fn change(action: Action, row: &provider::Model) -> Change {
 pub(crate) struct ProviderFilter {
     pub(crate) q: Option<String>,
     pub(crate) is_local: Option<bool>,
-    pub(crate) updated_since: Option<DateTime<Utc>>,
 }
 
 static LIST: LazyLock<SortedList<provider::Entity>> =
@@ -53,11 +51,7 @@ pub(crate) async fn list(
     filter: ProviderFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
-    let ProviderFilter {
-        q,
-        is_local,
-        updated_since,
-    } = filter;
+    let ProviderFilter { q, is_local } = filter;
     let backend = db.get_database_backend();
     let names = [provider::Column::Name, provider::Column::DisplayName];
     let query = LIST
@@ -67,9 +61,6 @@ pub(crate) async fn list(
         })
         .apply_if(is_local, |query, is_local| {
             query.filter(provider::Column::IsLocal.eq(is_local))
-        })
-        .apply_if(updated_since, |query, since| {
-            query.filter(search::since(provider::Column::UpdatedAt, since))
         });
     LIST.fetch(db, query, page).await
 }
@@ -99,25 +90,19 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Sets the columns that `changes` sets, in one statement, and checks the row that results.
+/// Sets the columns that `changes` sets, and checks the row that results.
 pub(crate) async fn update(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     changes: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    let db = work.db();
-    let fields = Fields::set_in(&changes);
-    if fields.is_empty() {
-        let row = get(db, id).await?;
-        precondition.check(id, row.revision)?;
-        return Ok(row);
-    }
+    let before = get_for_update(work.db(), id).await?;
+    precondition.check(id, before.revision)?;
     let sets_address = changes.base_url.is_set() || changes.is_local.is_set();
-    let rows = provider::Entity::update_many();
-    let saved = revision::update(db, rows, id, precondition, changes).await;
-    let Some(row) = saved.on_unique(name_taken)? else {
-        return Err(precondition.explain_no_match(get(db, id).await));
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((row, fields)) = saved.on_unique(name_taken)? else {
+        return Ok(before);
     };
     if sets_address {
         check_address(&row)?;

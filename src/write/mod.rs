@@ -6,7 +6,10 @@
 //!
 //! Start with [`unit_of_work`]. This folder may import `database` and what is below it.
 
-use sea_orm::{ActiveModelTrait, ActiveValue, EntityTrait, Iterable};
+use sea_orm::{
+    ActiveModelBehavior, ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, Iterable,
+};
 
 mod audit;
 mod caller;
@@ -31,6 +34,25 @@ pub(crate) fn merge<A: ActiveModelTrait>(mut row: A, requested: &A) -> A {
         }
     }
     row
+}
+
+/// Sets the columns of a row, which is locked, that `requested` sets to another value, and returns the row as
+/// it is then, with the names of all that it requests. `None` if the row has all values already: then it is not
+/// written, because a request that changes nothing makes no revision and no audit entry.
+pub(crate) async fn save_changes<A>(
+    db: &impl ConnectionTrait,
+    before: &<A::Entity as EntityTrait>::Model,
+    requested: &A,
+) -> Result<Option<(<A::Entity as EntityTrait>::Model, Fields)>, DbErr>
+where
+    A: ActiveModelTrait + ActiveModelBehavior + Send,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
+    let row = merge(before.clone().into_active_model(), requested);
+    if !row.is_changed() {
+        return Ok(None);
+    }
+    Ok(Some((row.update(db).await?, Fields::set_in(requested))))
 }
 
 /// Who makes a change, and in which request it is made.

@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     http::{Body, Created, PageBody, Tag, Tagged},
     page::PageRequest,
+    revision::Precondition,
     rows::FromRow,
     write::WriteRequest,
 };
@@ -66,6 +67,7 @@ impl MessagesApi {
         /// The conversation's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        precondition: Precondition,
         new: Json<MessageCreate>,
     ) -> Result<Created<Message>, Error> {
         let path = |row: &message::Model| {
@@ -73,7 +75,9 @@ impl MessagesApi {
             format!("/v1/conversations/{id}/messages/{number}")
         };
         write
-            .create(path, |work| queries::append(work, id.0, new.0.clone()))
+            .create(path, |work| {
+                queries::append(work, id.0, &precondition, new.0.clone())
+            })
             .await
     }
 

@@ -20,7 +20,7 @@ use crate::{
     database::Connections,
     error::Error,
     page::{self, Page, PageRequest},
-    revision::{HasEtag, etag},
+    revision::{HasEtag, Precondition, etag},
     rows,
     write::{Action, Change, Resource, UnitOfWork},
 };
@@ -28,7 +28,7 @@ use crate::{
 /// A message never changes.
 impl HasEtag for message::Model {
     fn etag(&self) -> String {
-        etag(self.id, 1)
+        etag(self.id, self.created_at.timestamp_micros())
     }
 }
 
@@ -99,10 +99,12 @@ pub(super) async fn get(
 pub(super) async fn append(
     work: UnitOfWork,
     conversation_id: i64,
+    precondition: &Precondition,
     new: MessageCreate,
 ) -> Result<message::Model, Error> {
     let db = work.db();
     let conversation_row = conversations::get_for_update(db, conversation_id).await?;
+    precondition.check(conversation_id, conversation_row.revision)?;
     let participants = participants::of_conversation(db, conversation_id).await?;
     check(&conversation_row, &participants, &new)?;
     let row = numbered(&conversation_row, &participants, new)?;

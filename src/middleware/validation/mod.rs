@@ -13,7 +13,10 @@ mod schema;
 
 use std::{collections::HashSet, sync::Arc};
 
-use poem::{Body, Request, Response};
+use poem::{
+    Body, Request, Response,
+    http::{HeaderMap, Method},
+};
 use url::form_urlencoded;
 
 pub(crate) use names::MAX_NAME_LENGTH;
@@ -50,6 +53,7 @@ impl RequestValidation {
         check_path(&operation, request.uri().path(), &mut errors);
         let query = request.uri().query().unwrap_or_default();
         check_query(&operation, query, &mut errors);
+        check_preconditions(&operation, request.headers(), &mut errors);
         if let Some(schema) = &operation.body {
             let text = self.bodies.read(request).await?;
             let body = parse_json(&text)?;
@@ -108,6 +112,24 @@ fn check_query(operation: &ApiOperation, query: &str, errors: &mut FieldErrors) 
             Some(schema) if is_first => location.check(schema, &text, errors),
             Some(_) => errors.push(|| location.error("is given more than once")),
             None => errors.push(|| location.error("is not a known parameter")),
+        }
+    }
+}
+
+/// Rejects a precondition that the operation does not hold: ignored, it would change what the client wants
+/// left alone. A read may ignore an `If-None-Match`, because the whole response is always right.
+fn check_preconditions(operation: &ApiOperation, headers: &HeaderMap, errors: &mut FieldErrors) {
+    for name in ["If-Match", "If-None-Match"] {
+        let may_be_ignored = name == "If-None-Match" && operation.method == Method::GET;
+        let is_held = may_be_ignored || operation.headers.contains_key(name);
+        if headers.contains_key(name) && !is_held {
+            let location = Location {
+                kind: "header",
+                name,
+            };
+            errors.push(|| {
+                location.error("is not accepted by this operation: it holds no such precondition")
+            });
         }
     }
 }

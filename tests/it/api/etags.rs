@@ -1,8 +1,9 @@
 //! Conditional requests: an ETag identifies a state, and a change can require one.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use test_support::{TestApp, factories::id, on_both};
+use test_support::{Answer, TestApp, factories::id, on_both};
 
 /// Creates a row of every resource, and returns their paths, each with a change.
 async fn one_of_everything(app: &TestApp) -> Vec<(String, Value)> {
@@ -138,19 +139,122 @@ async fn of_many_changes_from_one_state_exactly_one_is_made() {
             let tag = app.get(&path).await.header("etag").to_owned();
             let field = match path.rsplit('/').nth(1) {
                 Some("conversations") => "topic",
-                Some("members" | "agents") => "role",
+                Some("members") => "competencies",
+                Some("agents") => "role",
                 Some("circles") => "description",
                 Some("models") => "model_alias",
                 _ => "display_name",
             };
             let values = ["lead", "member", "specialist", "reviewer", "observer"];
+            // None of them is the value that the row has: setting that again would change nothing.
+            let body = |value: &str| match field {
+                "competencies" => json!({field: [value]}),
+                _ => json!({field: value}),
+            };
             let races = values
                 .iter()
-                .map(|value| app.patch_if_match(&path, &tag, json!({field: value})));
+                .map(|value| app.patch_if_match(&path, &tag, body(value)));
             let answers = futures_util::future::join_all(races).await;
             let won = answers.iter().filter(|answer| answer.status == 200).count();
             let lost = answers.iter().filter(|answer| answer.status == 412).count();
             assert_eq!((won, lost), (1, 4), "{path}");
+        }
+    })
+    .await;
+}
+
+/// Requests that change a circle or a conversation, in an order in which they succeed, with the resource whose state
+/// each is held against.
+fn held_against_another(agent: i64) -> Vec<(Method, &'static str, Value, &'static str)> {
+    const TEAM: &str = "/v1/circles/team";
+    const TALK: &str = "/v1/conversations/1";
+    let operation = json!({"op": "update", "agent_id": agent, "role": "lead"});
+    vec![
+        (
+            Method::POST,
+            "/v1/circles/team/members",
+            json!({"agent_id": agent}),
+            TEAM,
+        ),
+        (
+            Method::POST,
+            "/v1/circles/team/members:batch",
+            json!({"operations": [operation]}),
+            TEAM,
+        ),
+        (
+            Method::PUT,
+            "/v1/circles/team/members",
+            json!({"members": []}),
+            TEAM,
+        ),
+        (Method::POST, "/v1/circles/team/start", Value::Null, TEAM),
+        (Method::POST, "/v1/circles/team/stop", Value::Null, TEAM),
+        (
+            Method::POST,
+            "/v1/conversations/1/participants",
+            json!({"agent_id": agent}),
+            TALK,
+        ),
+        (
+            Method::POST,
+            "/v1/conversations/1/messages",
+            json!({"content": "hello"}),
+            TALK,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_change_of_a_part_is_held_against_the_state_of_the_whole() {
+    on_both(async |app| {
+        let agent = app.an_agent("a").await;
+        app.a_circle("team").await;
+        let conversation = json!({"topic": "t"});
+        app.post("/v1/conversations", &conversation).await.created();
+        for (method, path, body, whole) in held_against_another(agent) {
+            let send = |tag: &str| {
+                let request = app.request(method.clone(), path).header("if-match", tag);
+                Answer::to(if body.is_null() {
+                    request
+                } else {
+                    request.json(&body)
+                })
+            };
+            let old = app.get(whole).await.header("etag").to_owned();
+            let note = match whole {
+                "/v1/circles/team" => json!({"description": path}),
+                _ => json!({"summary": path}),
+            };
+            app.patch(whole, &note).await.ok();
+            let tag = app.get(whole).await.header("etag").to_owned();
+            send(&old).await.problem(412, "precondition_failed");
+            assert_eq!(app.get(whole).await.header("etag"), tag, "{method} {path}");
+            let answer = send(&tag).await;
+            assert!(answer.status < 300, "{method} {path}: {}", answer.text);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_restoration_is_held_against_the_state_of_the_deleted_row() {
+    on_both(async |app| {
+        let agent = app.an_agent("a").await;
+        app.a_circle("team").await;
+        for path in [format!("/v1/agents/{agent}"), "/v1/circles/team".to_owned()] {
+            let live = app.get(&path).await.header("etag").to_owned();
+            app.delete(&path).await.no_content();
+            let entry = app.get("/v1/audit?limit=1").await.ok()["data"][0].clone();
+            let deleted = format!("\"{}-{}\"", entry["resource_id"], entry["revision"]);
+            let restore = |tag: &str| {
+                let path = format!("{path}/restore");
+                Answer::to(app.request(Method::POST, &path).header("if-match", tag))
+            };
+            restore(&live).await.problem(412, "precondition_failed");
+            app.get(&path).await.problem(404, "not_found");
+            restore(&deleted).await.ok();
+            restore(&deleted).await.problem(409, "not_deleted");
         }
     })
     .await;

@@ -18,6 +18,7 @@ mod keys;
 mod lists;
 mod members;
 mod models;
+mod no_change;
 mod openapi;
 mod providers;
 mod rate_limits;

@@ -10,8 +10,11 @@ use test_support::{
 };
 
 async fn restore(app: &TestApp, path: &str) -> Answer {
-    app.send(Method::POST, &format!("{path}/restore"), None)
-        .await
+    restore_at(app, &format!("{path}/restore")).await
+}
+
+async fn restore_at(app: &TestApp, path: &str) -> Answer {
+    app.send(Method::POST, path, None).await
 }
 
 const TEAM: &str = "/v1/circles/team";
@@ -129,6 +132,95 @@ async fn a_circle_that_is_live_or_never_was_is_not_restored() {
         app.delete(TEAM).await.no_content();
         app.a_circle("team").await;
         restore(app, TEAM).await.problem(409, "circle_name_taken");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_memberships_that_a_deletion_ended_are_listed_and_return_on_request() {
+    on_both(async |app| {
+        let agent = app.an_agent("Ada").await;
+        let path = format!("/v1/agents/{agent}");
+        for circle in ["left", "team", "gone"] {
+            app.a_circle(circle).await;
+            let body = json!({"agent_id": agent, "role": "lead", "permissions": {"a": 1}});
+            let members = format!("/v1/circles/{circle}/members");
+            app.post(&members, &body).await.created();
+        }
+        let left = format!("/v1/circles/left/members/{agent}");
+        app.delete(&left).await.no_content();
+        let before = app.get(TEAM).await.ok();
+        app.delete(&path).await.no_content();
+        app.delete("/v1/circles/gone").await.no_content();
+        assert_eq!(app.get(TEAM).await.ok()["members"], json!([]));
+
+        let (answer, statements) = app
+            .statements(restore_at(app, &format!("{path}/restore?memberships=true")))
+            .await;
+        answer.ok();
+        assert_eq!(statements, 5);
+        let after = app.get(TEAM).await.ok();
+        assert_eq!(
+            after["members"][0]["membership"],
+            before["members"][0]["membership"]
+        );
+        assert_eq!(
+            (&after["member_count"], &after["members"][0]["role"]),
+            (&json!(1), &before["members"][0]["role"])
+        );
+        let circles = |query: &str| {
+            let path = format!("{path}/circles{query}");
+            async move { app.get(&path).await.ok()["data"].clone() }
+        };
+        let active = circles("").await;
+        assert_eq!(active.as_array().map(Vec::len), Some(1));
+        let all = circles("?include_inactive=true").await;
+        let names = [&all[0]["circle"]["name"], &all[1]["circle"]["name"]];
+        assert_eq!(names, ["left", "team"]);
+        assert_eq!(all[0]["membership"]["is_active"], false);
+        restore(app, "/v1/circles/gone").await.ok();
+        assert_eq!(app.get("/v1/circles/gone").await.ok()["member_count"], 1);
+        let entries = app
+            .get("/v1/audit?action=restore&resource=member")
+            .await
+            .ok();
+        let names = app
+            .listed("/v1/audit?action=restore&resource=member&order=asc", "name")
+            .await;
+        assert_eq!(
+            names,
+            [format!("team/{agent}"), format!("gone/{agent}")],
+            "{entries}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_does_not_return_to_a_circle_that_is_full_since() {
+    on_both(async |app| {
+        let (agent, other) = (app.an_agent("Ada").await, app.an_agent("Bob").await);
+        app.post("/v1/circles", &json!({"name": "team", "max_members": 1}))
+            .await
+            .created();
+        app.a_member("team", agent).await;
+        let path = format!("/v1/agents/{agent}");
+        app.delete(&path).await.no_content();
+        app.a_member("team", other).await;
+        let with_memberships = format!("{path}/restore?memberships=true");
+        restore_at(app, &with_memberships)
+            .await
+            .problem(409, "circle_full");
+        app.get(&path).await.problem(404, "not_found");
+        restore(app, &path).await.ok();
+        restore_at(app, &with_memberships)
+            .await
+            .problem(409, "not_deleted");
+        let ended = format!("{path}/circles?include_inactive=true");
+        assert_eq!(
+            app.get(&ended).await.ok()["data"][0]["circle"]["name"],
+            "team"
+        );
     })
     .await;
 }

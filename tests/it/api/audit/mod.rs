@@ -79,6 +79,36 @@ async fn every_operation_that_changes_something_leaves_its_entry_and_a_refused_o
 }
 
 #[tokio::test]
+async fn no_change_is_made_against_a_precondition() {
+    on_both(async |app| {
+        for step in steps() {
+            let (operation, count) = (step.operation, app.total("/v1/audit").await);
+            let send = |name, value: &str| {
+                let mut request = app.request(step.method(), step.path).header(name, value);
+                if let Some(body) = &step.body {
+                    request = request.json(body);
+                }
+                Answer::to(request)
+            };
+            let stale = send("if-match", "\"1-2\"").await;
+            match stale.status {
+                412 => stale.problem(412, "precondition_failed"),
+                _ => stale.invalid(&["header/If-Match"]),
+            };
+            let none = send("if-none-match", "*").await;
+            none.invalid(&["header/If-None-Match"]);
+            assert_eq!(app.total("/v1/audit").await, count, "{operation}");
+            let made = step.send(app, step.path, step.body.as_ref()).await;
+            assert!(made.status < 300, "{operation}: {}", made.text);
+        }
+        app.delete_if_match("/v1/keys/1", "\"1-1\"")
+            .await
+            .invalid(&["header/If-Match"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_steps_are_all_there_is() {
     let openapi = include_str!("../../../../openapi.json");
     let openapi: Value = serde_json::from_str(openapi).expect("the description");

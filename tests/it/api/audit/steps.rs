@@ -55,14 +55,17 @@ impl Step {
         }
     }
 
-    pub(super) async fn send(&self, app: &TestApp, path: &str, body: Option<&Value>) -> Answer {
-        let method = match self.operation.split('_').next() {
+    pub(super) fn method(&self) -> Method {
+        match self.operation.split('_').next() {
             Some("update") => Method::PATCH,
             Some("delete" | "remove") => Method::DELETE,
             Some("replace") => Method::PUT,
             _ => Method::POST,
-        };
-        app.send(method, path, body).await
+        }
+    }
+
+    pub(super) async fn send(&self, app: &TestApp, path: &str, body: Option<&Value>) -> Answer {
+        app.send(self.method(), path, body).await
     }
 }
 

@@ -67,6 +67,47 @@ fn in_query(text: &str) -> String {
 }
 
 #[tokio::test]
+async fn rows_are_found_by_their_exact_names() {
+    on_both(async |app| {
+        let name = "Ada-été 100%_x";
+        for name in [name, "ada", "b"] {
+            let circle = json!({"name": name});
+            let slug = name.is_ascii().then_some(name).unwrap_or("ada-x");
+            let provider = app.a_provider(slug).await;
+            app.a_model(provider, name).await;
+            app.an_agent(name).await;
+            app.an_agent(name).await;
+            app.a_circle(slug).await;
+            app.post("/v1/conversations", &json!({"topic": circle["name"]}))
+                .await
+                .created();
+        }
+        for (list, name, expected) in [
+            ("/v1/models", name, 1),
+            ("/v1/agents", name, 2),
+            ("/v1/conversations", name, 1),
+            ("/v1/providers", "ada-x", 1),
+            ("/v1/circles", "ada-x", 1),
+            ("/v1/agents", "ada", 2),
+            ("/v1/agents", "Ada", 0),
+            ("/v1/agents", "Ada-été", 0),
+            ("/v1/agents", "Ada-été 100_%x", 0),
+        ] {
+            for sort in ["", "&sort=name", "&sort=-created_at"] {
+                let path = format!("{list}?name={}{sort}", in_query(name));
+                assert_eq!(app.total(&path).await, expected, "{path}");
+                let (answer, statements) = app.statements(app.get(&path)).await;
+                let rows = answer.ok()["data"].as_array().map(Vec::len);
+                assert_eq!((rows, statements), (Some(expected), 1), "{path}");
+            }
+        }
+        app.get("/v1/agents?name=").await.invalid(&["query/name"]);
+        app.get("/v1/keys?name=operator").await.ok();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_changed_since_a_moment_is_found_that_moment_included() {
     on_both(async |app| {
         for name in ["a", "b", "c"] {
