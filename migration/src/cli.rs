@@ -84,6 +84,7 @@ pub async fn run(
     {
         return Err(RunError::NoConsent(target.database().to_owned()));
     }
+    let target = target.choose_host(settings.db_acquire_timeout).await?;
     let db = connection::open(settings, &target, PoolSize::ONE);
     match command {
         MigrateCommand::Up { steps } => report(out, "applied", &runner::up(&db, *steps).await?)?,

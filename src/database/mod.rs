@@ -7,6 +7,8 @@
 mod connections;
 pub(crate) mod errors;
 mod file;
+mod guards;
+mod hosts;
 mod idle_stack;
 mod pooler;
 mod probe;
@@ -15,6 +17,7 @@ mod transaction;
 mod writers;
 
 use std::{
+    iter,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -36,11 +39,17 @@ use sea_orm::{
 use crate::error::DatabaseCause;
 pub use connections::Connections;
 use file::DatabaseFile;
+use guards::Guards;
+use hosts::HostWatch;
 use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 pub use transaction::Transaction;
+
+/// How often all connections may be replaced. While no server takes writes, every write asks for it.
+const REPLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pool of connections. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -52,7 +61,8 @@ struct DatabaseInner {
     connections: Connections,
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
-    file: Option<Arc<DatabaseFile>>,
+    guards: Guards,
+    _following: Option<AbortOnDropHandle<()>>,
     target: Target,
     size: PoolSize,
     acquire_timeout: Duration,
@@ -77,16 +87,28 @@ impl Database {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
         let acquire_timeout = settings.db_acquire_timeout;
-        let file = DatabaseFile::of(&target).map(Arc::new);
+        let guards = Guards {
+            file: DatabaseFile::of(&target).map(Arc::new),
+            hosts: target.hosts().map(|_| HostWatch::new(acquire_timeout)),
+        };
         let connections = Connections::new(
             &pool,
             size.max,
             acquire_timeout,
             &distrust,
             Arc::clone(&counters),
-            file.clone(),
+            guards.clone(),
         );
-        let probe = Probe::open(settings, &target, &distrust, &counters, file.as_ref());
+        let probe = Probe::open(settings, &target, &distrust, &counters, &guards);
+        let following = guards
+            .hosts
+            .as_ref()
+            .zip(target.hosts())
+            .map(|(watch, hosts)| {
+                let pools = iter::once(&pool).chain(probe.as_ref().map(Probe::pool));
+                let pools = pools.map(|pool| pool.get_postgres_connection_pool().clone());
+                watch.follow(hosts.clone(), pools.collect(), distrust.clone())
+            });
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),
@@ -100,7 +122,8 @@ impl Database {
             connections,
             writers: writers::permits(size.max),
             probe,
-            file,
+            guards,
+            _following: following,
             target,
             size,
             acquire_timeout,
@@ -149,7 +172,7 @@ impl Database {
 
     /// Has every connection replaced: its server takes no writes, and another may.
     fn replace_connections(&self) {
-        self.0.distrust.replace_all();
+        self.0.distrust.replace_all(REPLACE_INTERVAL);
         self.distrust_connections();
     }
 
@@ -200,7 +223,7 @@ impl Database {
 
     /// From now on, another SQLite file than the one that is there now is refused, and none is created.
     fn keep_to_file(&self) {
-        if let Some(file) = &self.0.file {
+        if let Some(file) = &self.0.guards.file {
             file.remember();
             let pool = self.0.pool.get_sqlite_connection_pool();
             let options = SqliteConnectOptions::clone(&pool.connect_options());
@@ -228,6 +251,7 @@ impl Database {
                 .and(connection.close().await)
                 .map_err(connection_error)
         } else {
+            self.0.guards.check().await?;
             let pool = self.0.pool.get_postgres_connection_pool();
             let mut connection = self.in_time(pool.connect_options().connect()).await?;
             self.in_time(self.0.limits.set(&mut connection)).await?;
