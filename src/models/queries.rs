@@ -101,7 +101,7 @@ pub(crate) async fn create(
     let row = row
         .insert(work.db())
         .await
-        .on_unique(name_taken)
+        .on_unique(NAME_INDEX, name_taken)
         .on_foreign_key(no_provider)?;
     work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
@@ -123,7 +123,7 @@ pub(crate) async fn update(
     }
     let rows = model::Entity::update_many();
     let saved = revision::update(db, rows, id, precondition, changes).await;
-    let Some(row) = saved.on_unique(name_taken)? else {
+    let Some(row) = saved.on_unique(NAME_INDEX, name_taken)? else {
         return Err(precondition.explain_no_match(get(db, id).await));
     };
     work.record(
@@ -153,6 +153,8 @@ fn unknown(id: i64) -> Error {
 fn no_provider() -> Error {
     Error::invalid("#/provider_id", "there is no such provider")
 }
+
+const NAME_INDEX: &str = "models_name_unique";
 
 fn name_taken() -> Error {
     Error::conflict(

@@ -92,7 +92,10 @@ pub(crate) async fn create(
     work: UnitOfWork,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    let row = row.insert(work.db()).await.on_unique(name_taken)?;
+    let row = row
+        .insert(work.db())
+        .await
+        .on_unique(NAME_INDEX, name_taken)?;
     check_address(&row)?;
     work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
@@ -115,7 +118,7 @@ pub(crate) async fn update(
     let sets_address = changes.base_url.is_set() || changes.is_local.is_set();
     let rows = provider::Entity::update_many();
     let saved = revision::update(db, rows, id, precondition, changes).await;
-    let Some(row) = saved.on_unique(name_taken)? else {
+    let Some(row) = saved.on_unique(NAME_INDEX, name_taken)? else {
         return Err(precondition.explain_no_match(get(db, id).await));
     };
     if sets_address {
@@ -220,6 +223,8 @@ async fn check_unused(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
 fn unknown(id: i64) -> Error {
     Error::not_found("provider", id.to_string())
 }
+
+const NAME_INDEX: &str = "providers_name_unique";
 
 fn name_taken() -> Error {
     Error::conflict(
