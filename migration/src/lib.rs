@@ -35,6 +35,7 @@ mod m20261124_000004_touch_one_circle;
 mod m20261124_000005_count_members;
 mod m20261125_000001_name_models;
 mod m20261125_000002_unmark_retired_models;
+mod m20261126_000010_fold_provider_names;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000005_count_members::Migration),
             Box::new(m20261125_000001_name_models::Migration),
             Box::new(m20261125_000002_unmark_retired_models::Migration),
+            Box::new(m20261126_000010_fold_provider_names::Migration),
         ]
     }
 }

@@ -4,6 +4,7 @@ mod concurrent_migrators;
 mod constraints;
 mod imported_models;
 mod indexes;
+mod locales;
 mod migrations;
 
 mod roster_revisions;
