@@ -192,6 +192,19 @@ async fn a_host_that_is_down_is_passed_over_by_the_service_and_by_commands() {
         app.get("/readyz").await.ok();
         app.stop().await;
     }
+    let all = url("any");
+    let (_, rest) = all.split_once('@').expect("a user");
+    let (addresses, _) = rest.split_once('/').expect("a database");
+    let in_parts = [
+        "--db-user",
+        "test",
+        "--db-name",
+        "postgres",
+        "--db-host",
+        addresses,
+    ];
+    let output = binary::output_of(&[&["migrate", "status"][..], &in_parts].concat());
+    assert!(output.contains("applied"), "{output}");
     for attributes in ["standby", "read-only"] {
         let output = binary::run(&["migrate", "status", "--database-url", &url(attributes)]);
         let log = String::from_utf8_lossy(&output.stderr);
