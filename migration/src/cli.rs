@@ -119,6 +119,7 @@ pub async fn run(
     if let Some((consent, loss)) = loss(command, target.database()) {
         consent.confirm(loss)?;
     }
+    let target = target.choose_host(settings.db_acquire_timeout).await?;
     let status = runner::look(settings, &target).await?;
     if let MigrateCommand::Status { exit_code, format } = command {
         print_status(out, &status, *format)?;

@@ -39,6 +39,7 @@ mod m20261125_000001_name_models;
 mod m20261125_000002_unmark_retired_models;
 mod m20261126_000001_order_revisions_by_time;
 mod m20261126_000002_prune_audit_additive;
+mod m20261126_000010_fold_provider_names;
 mod m20261126_000040_pass_turns_on;
 mod m20261126_000041_add_authors;
 
@@ -75,6 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000002_unmark_retired_models::Migration),
             Box::new(m20261126_000001_order_revisions_by_time::Migration),
             Box::new(m20261126_000002_prune_audit_additive::Migration),
+            Box::new(m20261126_000010_fold_provider_names::Migration),
             Box::new(m20261126_000040_pass_turns_on::Migration),
             Box::new(m20261126_000041_add_authors::Migration),
         ]

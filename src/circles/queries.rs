@@ -118,7 +118,8 @@ pub(crate) async fn create(
     row: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
     check_settings(&row)?;
-    let circle_row = row.insert(work.db()).await.on_unique(name_taken)?;
+    let saved = row.insert(work.db()).await;
+    let circle_row = saved.on_unique(NAME_INDEX, name_taken)?;
     work.record(change(Action::Create, &circle_row));
     Ok(circle_row)
 }
@@ -173,7 +174,10 @@ async fn save(
     let fields = Fields::set_in(&changes);
     changes.id = Unchanged(before.id);
     changes.revision = Unchanged(before.revision);
-    let after = changes.update(work.db()).await.on_unique(name_taken)?;
+    let after = changes
+        .update(work.db())
+        .await
+        .on_unique(NAME_INDEX, name_taken)?;
     work.record(change(action, &after).fields(fields));
     Ok(after)
 }
@@ -246,6 +250,8 @@ async fn last_deleted_for_update(
 pub(crate) fn unknown(name: &str) -> Error {
     Error::not_found("circle", name)
 }
+
+const NAME_INDEX: &str = "circles_name_unique";
 
 fn name_taken() -> Error {
     Error::conflict("circle_name_taken", "a circle with this name exists")

@@ -63,8 +63,8 @@ enum Command {
     /// Inspect circles
     #[command(subcommand)]
     Circle(CircleCommand),
-    /// Check the settings, the database and the machine, and report problems; changes nothing, and
-    /// fails on errors
+    /// Check the settings, the database and the machine, and report problems; changes nothing without
+    /// --repair, and fails on errors
     Doctor {
         /// Number of service instances that share the database
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -72,6 +72,9 @@ enum Command {
         /// Format of the report
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: LogFormat,
+        /// Correct counts and sequences that do not agree with the rows
+        #[arg(long)]
+        repair: bool,
     },
     /// Report what is older than the settings keep, or delete it
     Prune {
@@ -193,8 +196,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             keys::command::run(&settings, command, &mut out, &mut messages).await?;
         }
         Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
-        Command::Doctor { instances, format } => {
-            return examine(&settings, instances, format).await;
+        Command::Doctor {
+            instances,
+            format,
+            repair,
+        } => {
+            return examine(&settings, instances, format, repair).await;
         }
         Command::Prune { yes } => print(&prune::prune(&settings, yes).await?.to_string())?,
         Command::Health => health(&settings.server).await?,
@@ -279,8 +286,9 @@ async fn examine(
     settings: &Settings,
     instances: u32,
     format: LogFormat,
+    repair: bool,
 ) -> Result<ExitCode, Failure> {
-    let report = doctor::examine(settings, instances).await;
+    let report = doctor::examine(settings, instances, repair).await;
     match format {
         LogFormat::Text => print(&report.to_string())?,
         LogFormat::Json => print(&format!("{}\n", serde_json::to_string(&report)?))?,

@@ -189,12 +189,15 @@ pub(crate) async fn add(
         agent_id: Set(agent_id),
         joined_at: Set(now()),
     };
-    let row = row.insert(db).await.on_unique(|| {
-        Error::conflict(
-            "participant_exists",
-            format!("agent {agent_id} already participates in conversation {id}"),
-        )
-    })?;
+    let row = row
+        .insert(db)
+        .await
+        .on_unique("participants_agent_unique", || {
+            Error::conflict(
+                "participant_exists",
+                format!("agent {agent_id} already participates in conversation {id}"),
+            )
+        })?;
     work.record(change(Action::Create, &row));
     let is_first = conversation_row.next_speakers.0.is_empty();
     if conversation_row.turn_strategy == TurnStrategy::RoundRobin && is_first {

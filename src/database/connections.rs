@@ -29,7 +29,7 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    file::DatabaseFile,
+    guards::Guards,
     idle_stack::{IdleStack, MAX_IDLE},
     limited_rows::{LimitedRows, MAX_ROWS_BYTES, PartialRows},
     statistics::PoolCounters,
@@ -49,7 +49,7 @@ struct ConnectionsInner {
     permits: Arc<Semaphore>,
     acquire_timeout: Duration,
     counters: Arc<PoolCounters>,
-    file: Option<Arc<DatabaseFile>>,
+    guards: Guards,
     backend: Backend,
 }
 
@@ -94,7 +94,7 @@ impl Connections {
         acquire_timeout: Duration,
         distrust: &Distrust,
         counters: Arc<PoolCounters>,
-        file: Option<Arc<DatabaseFile>>,
+        guards: Guards,
     ) -> Self {
         let backend = match connection.get_database_backend() {
             DbBackend::Sqlite => Backend::Sqlite(IdleStack::new(
@@ -110,7 +110,7 @@ impl Connections {
             permits: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX))),
             acquire_timeout,
             counters,
-            file,
+            guards,
             backend,
         });
         tokio::spawn(reap(Arc::downgrade(&inner)));
@@ -160,11 +160,9 @@ impl Connections {
     /// Waits for a permit as long as the pool would wait for a connection.
     ///
     /// # Errors
-    /// No permit in time, or a SQLite file that is no longer the one that was opened.
+    /// No permit in time, or a database that is not the right one.
     pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
-        if let Some(file) = &self.inner.file {
-            file.check()?;
-        }
+        self.inner.guards.check().await?;
         acquire(&self.inner.permits, self.inner.acquire_timeout).await
     }
 

@@ -28,7 +28,10 @@ impl From<DbErr> for Error {
                     tracing::warn!(cause = %error, "the database refused a value");
                     Self::invalid("#", "holds a value that can't be stored")
                 }
-                Class::Unique => Self::Unique(error),
+                Class::Unique => Self::Unique {
+                    index: reported.constraint().map(str::to_owned),
+                    cause: error,
+                },
                 Class::ForeignKey => Self::ForeignKey(error),
                 Class::Other => Self::Database(error),
             },
@@ -188,9 +191,18 @@ impl Class {
     fn of(reported: &dyn DatabaseError) -> Self {
         let code = reported.code().unwrap_or_default();
         if reported.try_downcast_ref::<SqlxSqliteError>().is_some() {
-            code.parse().map_or(Self::Other, Self::of_sqlite)
-        } else {
-            Self::of_sqlstate(&code)
+            return code.parse().map_or(Self::Other, Self::of_sqlite);
+        }
+        match Self::of_sqlstate(&code) {
+            // The database chose the key, so no request is at fault: its sequence is behind the table.
+            Self::Unique
+                if reported
+                    .constraint()
+                    .is_some_and(|name| name.ends_with("_pkey")) =>
+            {
+                Self::Other
+            }
+            class => class,
         }
     }
 
@@ -232,11 +244,10 @@ impl Class {
         const CHECK: i32 = 275;
         const FOREIGN_KEY: i32 = 787;
         const NOT_NULL: i32 = 1299;
-        const PRIMARY_KEY: i32 = 1555;
         const UNIQUE: i32 = 2067;
         match code {
             CHECK | NOT_NULL => Self::BadValue,
-            PRIMARY_KEY | UNIQUE => Self::Unique,
+            UNIQUE => Self::Unique,
             FOREIGN_KEY => Self::ForeignKey,
             IOERR_WRITE | IOERR_SHMSIZE => Self::OutOfSpace,
             _ => match code & 0xff {
@@ -287,6 +298,8 @@ mod tests {
             (275, Class::BadValue),
             (787, Class::ForeignKey),
             (2067, Class::Unique),
+            // A primary key, which the database chooses.
+            (1555, Class::Other),
             (1, Class::Other),
         ] {
             assert_eq!(Class::of_sqlite(code), class, "{code}");

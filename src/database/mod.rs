@@ -7,6 +7,8 @@
 mod connections;
 pub(crate) mod errors;
 mod file;
+mod guards;
+mod hosts;
 mod idle_stack;
 mod limited_rows;
 mod pooler;
@@ -16,6 +18,7 @@ mod transaction;
 mod writers;
 
 use std::{
+    iter,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -37,12 +40,18 @@ use sea_orm::{
 use crate::{error::DatabaseCause, memory::RequestMemory};
 pub use connections::Connections;
 use file::DatabaseFile;
+use guards::Guards;
+use hosts::HostWatch;
 pub(crate) use limited_rows::{PartialRows, RowLimit};
 use probe::Probe;
 use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 pub use transaction::Transaction;
+
+/// How often all connections may be replaced. While no server takes writes, every write asks for it.
+const REPLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pool of connections. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -56,7 +65,8 @@ struct DatabaseInner {
     pool: DatabaseConnection,
     writers: Arc<Semaphore>,
     probe: Option<Probe>,
-    file: Option<Arc<DatabaseFile>>,
+    guards: Guards,
+    _following: Option<AbortOnDropHandle<()>>,
     target: Target,
     settings: DatabaseSettings,
     size: PoolSize,
@@ -80,16 +90,30 @@ impl Database {
         pool.set_metric_callback(move |info| {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
-        let file = DatabaseFile::of(&target).map(Arc::new);
+        let guards = Guards {
+            file: DatabaseFile::of(&target).map(Arc::new),
+            hosts: target
+                .hosts()
+                .map(|_| HostWatch::new(settings.db_acquire_timeout)),
+        };
         let connections = Connections::new(
             &pool,
             size.max,
             settings.db_acquire_timeout,
             &distrust,
             Arc::clone(&counters),
-            file.clone(),
+            guards.clone(),
         );
-        let probe = Probe::open(settings, &target, &distrust, &counters, file.as_ref());
+        let probe = Probe::open(settings, &target, &distrust, &counters, &guards);
+        let following = guards
+            .hosts
+            .as_ref()
+            .zip(target.hosts())
+            .map(|(watch, hosts)| {
+                let pools = iter::once(&pool).chain(probe.as_ref().map(Probe::pool));
+                let pools = pools.map(|pool| pool.get_postgres_connection_pool().clone());
+                watch.follow(hosts.clone(), pools.collect(), distrust.clone())
+            });
         tracing::info!(
             backend = backend_name(target.backend()),
             host = target.host(),
@@ -102,7 +126,8 @@ impl Database {
             pool,
             writers: writers::permits(size.max),
             probe,
-            file,
+            guards,
+            _following: following,
             target,
             settings: settings.clone(),
             size,
@@ -160,7 +185,7 @@ impl Database {
 
     /// Has every connection replaced: its server takes no writes, and another may.
     fn replace_connections(&self) {
-        self.inner.distrust.replace_all();
+        self.inner.distrust.replace_all(REPLACE_INTERVAL);
         self.distrust_connections();
     }
 
@@ -191,7 +216,10 @@ impl Database {
     /// # Errors
     /// A database that can't be read.
     pub(crate) async fn look(&self) -> Result<runner::Status, DbErr> {
-        runner::look(&self.inner.settings, &self.inner.target).await
+        match self.inner.target.backend() {
+            DbBackend::Sqlite => runner::look(&self.inner.settings, &self.inner.target).await,
+            _ => runner::status(&self.connections).await,
+        }
     }
 
     /// Brings the schema up to date or, without `migrate`, only checks it. Then opens the pool's
@@ -222,7 +250,7 @@ impl Database {
 
     /// From now on, another SQLite file than the one that is there now is refused, and none is created.
     fn keep_to_file(&self) {
-        if let Some(file) = &self.inner.file {
+        if let Some(file) = &self.inner.guards.file {
             file.remember();
             let pool = self.inner.pool.get_sqlite_connection_pool();
             let options = SqliteConnectOptions::clone(&pool.connect_options());
@@ -250,6 +278,7 @@ impl Database {
                 .and(connection.close().await)
                 .map_err(connection_error)
         } else {
+            self.inner.guards.check().await?;
             let pool = self.inner.pool.get_postgres_connection_pool();
             let mut connection = self.in_time(pool.connect_options().connect()).await?;
             self.in_time(self.inner.limits.set(&mut connection)).await?;

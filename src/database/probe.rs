@@ -12,7 +12,7 @@ use migration::{
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use super::{Connections, Database, DatabaseFile, PoolCounters, Target, errors};
+use super::{Connections, Database, Guards, PoolCounters, Target, errors};
 use crate::error::Error;
 
 /// The longest wait for the connection. Only other probes use it.
@@ -32,7 +32,7 @@ impl Probe {
         target: &Target,
         distrust: &Distrust,
         counters: &Arc<PoolCounters>,
-        file: Option<&Arc<DatabaseFile>>,
+        guards: &Guards,
     ) -> Option<Self> {
         const ONE: PoolSize = PoolSize { min: 0, max: 1 };
         if target.is_in_memory() {
@@ -45,8 +45,12 @@ impl Probe {
         };
         let pool = connection::open_with_distrust(&settings, target, ONE, distrust);
         let counters = Arc::clone(counters);
-        let connections = Connections::new(&pool, 1, timeout, distrust, counters, file.cloned());
+        let connections = Connections::new(&pool, 1, timeout, distrust, counters, guards.clone());
         Some(Self { pool, connections })
+    }
+
+    pub(super) fn pool(&self) -> &DatabaseConnection {
+        &self.pool
     }
 
     async fn check(&self) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! `circle-registry doctor`: examines the settings and the database, reports what is wrong and what to
-//! do about it, and changes nothing.
+//! do about it, and changes nothing unless it is asked to repair.
 //!
 //! It imports `server`, `exposure` and what is below them. Each file is one subject, and adds its findings to a
 //! [`Report`]. Start with [`examine`].
 
 mod configuration;
 mod connection;
+mod contents;
 mod files;
 mod postgres;
 mod postgres_facts;
@@ -17,11 +18,12 @@ mod sqlite;
 use sea_orm::{DbBackend, DbErr};
 
 pub use report::{Finding, Level, Report};
+use schema::SchemaState;
 
 use crate::{config::Settings, database::Database, exposure::Keys};
 
-/// Examines the settings and the database that they name.
-pub async fn examine(settings: &Settings, instances: u32) -> Report {
+/// Examines the settings and the database that they name, and repairs what can be derived from the rows.
+pub async fn examine(settings: &Settings, instances: u32, repair: bool) -> Report {
     let mut report = Report::default();
     configuration::check(settings, &mut report);
     files::check(settings, &mut report);
@@ -38,7 +40,8 @@ pub async fn examine(settings: &Settings, instances: u32) -> Report {
             );
         }
         Ok(database) => {
-            let examined = examine_database(settings, &database, instances, &mut report).await;
+            let examined =
+                examine_database(settings, &database, instances, repair, &mut report).await;
             if let Err(cause) = examined {
                 report.error(
                     "connection",
@@ -56,12 +59,16 @@ async fn examine_database(
     settings: &Settings,
     database: &Database,
     instances: u32,
+    repair: bool,
     report: &mut Report,
 ) -> Result<(), DbErr> {
-    if database.target().backend() == DbBackend::Sqlite {
-        sqlite::check(database, report).await?;
+    let schema = if database.target().backend() == DbBackend::Sqlite {
+        sqlite::check(database, report).await?
     } else {
-        postgres::check(settings, database, instances, report).await?;
+        postgres::check(settings, database, instances, report).await?
+    };
+    if schema == SchemaState::Current {
+        contents::check(database, repair, report).await?;
     }
     // A database that can't be read, or is another application's, has been reported.
     if let Ok(status) = database.look().await

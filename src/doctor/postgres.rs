@@ -29,22 +29,22 @@ pub(super) async fn check(
     database: &Database,
     instances: u32,
     report: &mut Report,
-) -> Result<(), DbErr> {
+) -> Result<SchemaState, DbErr> {
     let target = database.target();
     let name = format!("{} on {}", target.database(), target.host());
     if let Err(cause) = database.try_connect().await {
         let found = format!("{name} can't be used: {cause}");
         report.error("connection", found, connection::advice(&cause));
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     }
     if let Err(cause) = database.check_pooler().await {
         let advice = "see the chapter on poolers in docs/database.md";
         report.error("pooler", cause, advice);
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     }
     let db = database.connection();
     let Some(server) = postgres_facts::one::<ServerFacts>(db, ServerFacts::SQL).await? else {
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     };
     check_connection(&name, connection::round_trip(db).await?, &server, report);
     check_writable(&server, report);
@@ -55,9 +55,11 @@ pub(super) async fn check(
     check_clock(db, report).await?;
     let pool = PoolSize::from_settings(&settings.database, target);
     if let Some(slots) = postgres_facts::one::<ConnectionSlots>(db, ConnectionSlots::SQL).await? {
-        check_slots(&slots, pool.max, instances, report);
+        // One more asks whether the database is ready, and another one watches several hosts.
+        let each = pool.max + 1 + u32::from(target.hosts().is_some());
+        check_slots(&slots, each, instances, report);
     }
-    Ok(())
+    Ok(schema)
 }
 
 fn check_connection(name: &str, round_trip: Duration, server: &ServerFacts, report: &mut Report) {
@@ -216,12 +218,10 @@ async fn check_clock(db: &Connections, report: &mut Report) -> Result<(), DbErr>
     Ok(())
 }
 
-fn check_slots(available: &ConnectionSlots, max: u32, instances: u32, report: &mut Report) {
+fn check_slots(available: &ConnectionSlots, each: u32, instances: u32, report: &mut Report) {
     const SUBJECT: &str = "connections";
     let ConnectionSlots { slots, others } = *available;
-    // One more asks whether the database is ready.
-    let each = i64::from(max) + 1;
-    let needed = each * i64::from(instances);
+    let needed = i64::from(each) * i64::from(instances);
     let found = format!(
         "{instances} instance(s) with up to {each} each need {needed} of {slots} slots, {others} of them held by other clients"
     );

@@ -5,7 +5,11 @@ use std::path::Path;
 
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
-use super::{connection, report::Report, schema};
+use super::{
+    connection,
+    report::Report,
+    schema::{self, SchemaState},
+};
 use crate::database::{Connections, Database, errors};
 
 const SUBJECT: &str = "file";
@@ -14,7 +18,7 @@ const MEBIBYTE: u64 = 1 << 20;
 const MIN_FREE_BYTES: u64 = 32 * MEBIBYTE;
 const LOW_FREE_BYTES: u64 = 512 * MEBIBYTE;
 
-pub(super) async fn check(database: &Database, report: &mut Report) -> Result<(), DbErr> {
+pub(super) async fn check(database: &Database, report: &mut Report) -> Result<SchemaState, DbErr> {
     let name = database.target().database();
     if database.target().is_in_memory() {
         report.warning(
@@ -22,7 +26,7 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
             "the database is in memory and is lost when the service stops",
             "set DATABASE_URL to a file, as in sqlite:circle-registry.db",
         );
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     }
     let file = Path::new(name);
     let parent = file
@@ -38,7 +42,7 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
             ),
             "create it, or correct DATABASE_URL",
         );
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     }
     check_disk(folder, report);
     if !file.exists() {
@@ -47,12 +51,12 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
             format_args!("{name} does not exist yet"),
             "start the service, which creates it, or correct DATABASE_URL",
         );
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     }
     if let Ok(status) = database.look().await
         && !schema::check_known(&status, report)
     {
-        return Ok(());
+        return Ok(SchemaState::Unknown);
     }
     if let Err(cause) = database.try_connect().await {
         report.error(
@@ -60,7 +64,7 @@ pub(super) async fn check(database: &Database, report: &mut Report) -> Result<()
             format_args!("{name} can't be used: {cause}"),
             advice(&cause),
         );
-        return Ok(());
+        return Ok(SchemaState::Unreadable);
     }
     report.ok(SUBJECT, format_args!("{name} can be read and written"));
     check_contents(database.connection(), report).await
@@ -92,7 +96,7 @@ fn check_disk(folder: &Path, report: &mut Report) {
     }
 }
 
-async fn check_contents(db: &Connections, report: &mut Report) -> Result<(), DbErr> {
+async fn check_contents(db: &Connections, report: &mut Report) -> Result<SchemaState, DbErr> {
     let mode = text(db, "PRAGMA journal_mode").await?;
     if mode == "wal" {
         report.ok("journal", "is a write-ahead log");
@@ -113,9 +117,9 @@ async fn check_contents(db: &Connections, report: &mut Report) -> Result<(), DbE
             "stop the service and restore a backup, or recover what is left with `sqlite3 FILE .recover`",
         );
     }
-    schema::check(db, report).await;
+    let schema = schema::check(db, report).await;
     report.ok("clock", "is this machine's own");
-    Ok(())
+    Ok(schema)
 }
 
 async fn text(db: &Connections, sql: &str) -> Result<String, DbErr> {

@@ -23,9 +23,10 @@ pub enum Error {
     /// The resource no longer has the ETag that the request names.
     #[error("it has been changed since")]
     PreconditionFailed,
-    /// A unique index is violated, and no call of [`OnConstraint::on_unique`] said what that means.
-    #[error("a unique index is violated: {0}")]
-    Unique(DbErr),
+    /// A unique index is violated, and no call of [`OnConstraint::on_unique`] said what that means. Only
+    /// PostgreSQL tells which.
+    #[error("a unique index is violated: {cause}")]
+    Unique { index: Option<String>, cause: DbErr },
     /// A foreign key is violated, and no call of [`OnConstraint::on_foreign_key`] said what that means.
     #[error("a foreign key is violated: {0}")]
     ForeignKey(DbErr),
@@ -101,7 +102,7 @@ impl Error {
     /// What the database reported, if that is the reason.
     pub(crate) fn database_error(&self) -> Option<&DbErr> {
         match self {
-            Self::Unique(cause)
+            Self::Unique { cause, .. }
             | Self::ForeignKey(cause)
             | Self::PoolExhausted(cause)
             | Self::Contended(cause)
@@ -153,8 +154,8 @@ impl DatabaseCause for Error {
 /// Says what a constraint violation means for a statement.
 pub trait OnConstraint<T> {
     /// # Errors
-    /// `taken` if a unique index is violated, otherwise the error itself.
-    fn on_unique(self, taken: impl FnOnce() -> Error) -> Result<T, Error>;
+    /// `taken` if this unique index is violated, otherwise the error itself.
+    fn on_unique(self, index: &str, taken: impl FnOnce() -> Error) -> Result<T, Error>;
 
     /// # Errors
     /// `broken` if a foreign key is violated, otherwise the error itself.
@@ -162,9 +163,11 @@ pub trait OnConstraint<T> {
 }
 
 impl<T, E: Into<Error>> OnConstraint<T> for Result<T, E> {
-    fn on_unique(self, taken: impl FnOnce() -> Error) -> Result<T, Error> {
+    fn on_unique(self, index: &str, taken: impl FnOnce() -> Error) -> Result<T, Error> {
         self.map_err(|error| match error.into() {
-            Error::Unique(_) => taken(),
+            Error::Unique { index: of, .. } if of.as_deref().is_none_or(|of| of == index) => {
+                taken()
+            }
             other => other,
         })
     }

@@ -177,7 +177,7 @@ fn row_of_error(error: &Error) -> Row {
         Error::Conflict { code, .. } => (S::CONFLICT, code, None),
         Error::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition_failed",
             Some("The resource has changed since the state that If-Match names. Read it again.")),
-        Error::Unique(_) | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
+        Error::Unique { .. } | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
             Some("The change conflicts with existing data.")),
         Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid_request",
             Some("The request is well-formed, but parts of it are not valid.")),

@@ -96,7 +96,7 @@ pub(crate) async fn create(
     let row = row
         .insert(work.db())
         .await
-        .on_unique(name_taken)
+        .on_unique(NAME_INDEX, name_taken)
         .on_foreign_key(no_provider)?;
     work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
@@ -121,7 +121,7 @@ pub(crate) async fn update(
     let before = get_for_update(work.db(), id).await?;
     precondition.check(id, before.revision)?;
     let saved = write::save_changes(work.db(), &before, &changes).await;
-    let Some((row, fields)) = saved.on_unique(name_taken)? else {
+    let Some((row, fields)) = saved.on_unique(NAME_INDEX, name_taken)? else {
         return Ok(before);
     };
     work.record(
@@ -151,6 +151,8 @@ fn unknown(id: i64) -> Error {
 fn no_provider() -> Error {
     Error::invalid("#/provider_id", "there is no such provider")
 }
+
+const NAME_INDEX: &str = "models_name_unique";
 
 fn name_taken() -> Error {
     Error::conflict(

@@ -84,7 +84,10 @@ pub(crate) async fn create(
     work: UnitOfWork,
     row: provider::ActiveModel,
 ) -> Result<provider::Model, Error> {
-    let row = row.insert(work.db()).await.on_unique(name_taken)?;
+    let row = row
+        .insert(work.db())
+        .await
+        .on_unique(NAME_INDEX, name_taken)?;
     check_address(&row)?;
     work.record(change(Action::Create, &row).revision(row.revision));
     Ok(row)
@@ -101,7 +104,7 @@ pub(crate) async fn update(
     precondition.check(id, before.revision)?;
     let sets_address = changes.base_url.is_set() || changes.is_local.is_set();
     let saved = write::save_changes(work.db(), &before, &changes).await;
-    let Some((row, fields)) = saved.on_unique(name_taken)? else {
+    let Some((row, fields)) = saved.on_unique(NAME_INDEX, name_taken)? else {
         return Ok(before);
     };
     if sets_address {
@@ -206,6 +209,8 @@ async fn check_unused(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
 fn unknown(id: i64) -> Error {
     Error::not_found("provider", id.to_string())
 }
+
+const NAME_INDEX: &str = "providers_name_unique";
 
 fn name_taken() -> Error {
     Error::conflict(

@@ -1,11 +1,14 @@
 //! A pool of connections to the database that the settings name.
 
-pub use super::target::{Target, TargetError};
 use super::{
     hooks::{self, Distrust},
     limits::SessionLimits,
     settings::DatabaseSettings,
     target::Driver,
+};
+pub use super::{
+    hosts::{ChosenHost, Hosts},
+    target::{Target, TargetError},
 };
 use sea_orm_migration::sea_orm::{
     ConnectOptions, DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,

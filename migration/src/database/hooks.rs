@@ -25,8 +25,6 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_IDLE_UNCHECKED: Duration = Duration::from_secs(1);
 /// How long no returned connection is trusted after an error.
 const DISTRUST_PERIOD: Duration = Duration::from_secs(5);
-/// How often all connections may be replaced. While no server takes writes, every write asks for it.
-const REPLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When the connections of a pool last became suspect. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -52,12 +50,12 @@ impl Distrust {
         suspected.is_some_and(|raised| raised.elapsed() <= period)
     }
 
-    /// Has every connection replaced that is open now, unless that happened a moment ago.
-    pub fn replace_all(&self) {
+    /// Has every connection replaced that is open now, at most once in `interval`.
+    pub fn replace_all(&self, interval: Duration) {
         let mut raised = self.lock();
         if raised
             .replaced
-            .is_none_or(|last| last.elapsed() >= REPLACE_INTERVAL)
+            .is_none_or(|last| last.elapsed() >= interval)
         {
             raised.replaced = Some(Instant::now());
         }

@@ -6,6 +6,7 @@ pub mod connection;
 mod environment;
 pub mod hooks;
 mod host;
+mod hosts;
 pub mod limits;
 mod postgres_parameters;
 mod postgres_target;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    hosts,
     postgres_url::UrlParameter,
     target::{Fault, TargetError, URL_SETTING},
 };
@@ -45,17 +46,7 @@ const LIMITED: [(&str, &[&str]); 7] = [
         ],
     ),
     ("sslnegotiation", &["postgres"]),
-    (
-        "target_session_attrs",
-        &[
-            "any",
-            "read-write",
-            "read-only",
-            "primary",
-            "standby",
-            "prefer-standby",
-        ],
-    ),
+    ("target_session_attrs", &hosts::SESSION_ATTRIBUTES),
 ];
 
 /// libpq's variables for parameters that the driver does not read, reads without complaint, or that have

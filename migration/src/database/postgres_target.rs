@@ -9,6 +9,7 @@ use url::form_urlencoded;
 
 use super::{
     host,
+    hosts::Hosts,
     postgres_parameters::Parameters,
     postgres_tls,
     postgres_url::PostgresUrl,
@@ -41,22 +42,26 @@ impl PostgresTarget {
 
     /// From the host and the settings beside it. The host may name its port.
     pub(super) fn from_parts(host: &str, settings: &DatabaseSettings) -> Result<Self, TargetError> {
-        let (host, named_port) = if host::is_host(host) {
-            (host, "")
-        } else {
-            host::split_port(host)
-        };
         let port = settings.db_port.map(|port| port.to_string());
-        if !named_port.is_empty() && port.as_ref().is_some_and(|port| port != named_port) {
-            return Err(TargetError::new(HOST_SETTING, Fault::TwoPorts));
-        }
+        let with_port = |host| {
+            let (host, named_port) = if host::is_host(host) {
+                (host, "")
+            } else {
+                host::split_port(host)
+            };
+            match &port {
+                Some(port) if !named_port.is_empty() && port != named_port => {
+                    Err(TargetError::new(HOST_SETTING, Fault::TwoPorts))
+                }
+                Some(port) => Ok((host.to_owned(), port.clone())),
+                None => Ok((host.to_owned(), named_port.to_owned())),
+            }
+        };
+        let hosts: Result<_, _> = host.split(',').map(with_port).collect();
         let parts = PostgresUrl {
             user: Some(settings.db_user.clone()),
             password: settings.db_password.clone(),
-            hosts: vec![(
-                host.to_owned(),
-                port.unwrap_or_else(|| named_port.to_owned()),
-            )],
+            hosts: hosts?,
             database: Some(settings.db_name.clone()),
             parameters: Vec::new(),
         };
@@ -68,9 +73,18 @@ impl PostgresTarget {
         })
     }
 
-    /// What the driver connects by.
-    pub(super) fn options(&self) -> Result<PgConnectOptions, TargetError> {
-        let (host, port) = self.address()?;
+    /// The servers, each with what the driver connects by.
+    pub(super) fn hosts(&self) -> Result<Hosts, TargetError> {
+        let addresses = self.addresses()?;
+        let all = addresses
+            .into_iter()
+            .map(|(host, port)| self.options(host, port));
+        let wanted = self.parameters.value("target_session_attrs");
+        Ok(Hosts::new(all.collect::<Result<_, _>>()?, wanted))
+    }
+
+    fn options(&self, host: &str, port: &str) -> Result<PgConnectOptions, TargetError> {
+        let set = |text| Some(text).filter(|text: &&str| !text.is_empty());
         let (parts, parameters) = (&self.parts, &self.parameters);
         let database = parameters.value("dbname").or(parts.database.as_deref());
         let capacity = parameters.get("statement-cache-capacity");
@@ -79,8 +93,8 @@ impl PostgresTarget {
             return Err(capacity.error(Fault::Value("a number".to_owned())));
         }
         let options = driver_options([
-            ("host", host),
-            ("port", port),
+            ("host", set(host)),
+            ("port", set(port)),
             ("dbname", database),
             ("user", parameters.value("user").or(parts.user.as_deref())),
             (
@@ -109,36 +123,72 @@ impl PostgresTarget {
         postgres_tls::apply(options, parameters)
     }
 
-    /// The host and the port, unless the driver's defaults are meant.
-    fn address(&self) -> Result<(Option<&str>, Option<&str>), TargetError> {
-        let [(host, port)] = self.parts.hosts.as_slice() else {
-            return Err(self.error(Fault::Host));
+    /// The hosts and their ports; empty ones are the driver's defaults. A list among the parameters
+    /// replaces that of the URL, and one port is that of all hosts.
+    fn addresses(&self) -> Result<Vec<(&str, &str)>, TargetError> {
+        let (names, ports) = self
+            .parts
+            .hosts
+            .iter()
+            .map(|(name, port)| (&**name, &**port))
+            .unzip();
+        let list = |parameter, own| match self.parameters.value(parameter) {
+            Some(list) => list.split(',').collect(),
+            None => own,
         };
-        let name = self.parameters.value("host").unwrap_or(host);
-        let port = self.parameters.value("port").unwrap_or(port);
+        let (names, ports): (Vec<&str>, Vec<&str>) = (list("host", names), list("port", ports));
+        let literals = list("hostaddr", vec![""; names.len()]);
+        let count = names.len().max(literals.len());
+        let fits = |list: &[&str]| list.len() == count || list.len() == 1;
+        if !fits(&ports) || literals.len() != count || (names.len() != count && names != [""]) {
+            return Err(self.error(Fault::HostCount));
+        }
+        if count > 1 && names.contains(&"") && literals.contains(&"") {
+            return Err(self.error(Fault::Host));
+        }
+        (0..count)
+            .map(|index| self.address(at(&names, index), at(&ports, index), at(&literals, index)))
+            .collect()
+    }
+
+    fn address<'a>(
+        &'a self,
+        name: &'a str,
+        port: &'a str,
+        literal: &'a str,
+    ) -> Result<(&'a str, &'a str), TargetError> {
         if !name.is_empty() && !host::is_host(name) {
             return Err(self.error(Fault::Host));
         }
         if !port.is_empty() && !port.parse::<u16>().is_ok_and(|port| port > 0) {
             return Err(self.error(Fault::Port));
         }
-        let mut address = name;
-        if let Some(given) = self.parameters.get("hostaddr") {
-            if given.value.parse::<IpAddr>().is_err() {
-                return Err(given.error(Fault::Value("an IP address".to_owned())));
+        match self
+            .parameters
+            .get("hostaddr")
+            .filter(|_| !literal.is_empty())
+        {
+            None => Ok((name, port)),
+            Some(given) if literal.parse::<IpAddr>().is_err() => {
+                Err(given.error(Fault::Value("an IP address".to_owned())))
             }
-            if !name.is_empty() && self.parameters.value("sslmode") == Some("verify-full") {
-                return Err(given.error(Fault::NameNotChecked));
+            Some(given)
+                if !name.is_empty() && self.parameters.value("sslmode") == Some("verify-full") =>
+            {
+                Err(given.error(Fault::NameNotChecked))
             }
-            address = &given.value;
+            Some(_) => Ok((literal, port)),
         }
-        let set = |text| Some(text).filter(|text: &&str| !text.is_empty());
-        Ok((set(address), set(port)))
     }
 
     fn error(&self, fault: Fault) -> TargetError {
         TargetError::new(self.setting, fault)
     }
+}
+
+/// The element at this place, or the last of a list that is too short.
+fn at<'a>(list: &[&'a str], index: usize) -> &'a str {
+    list[index.min(list.len() - 1)]
 }
 
 /// The driver's options, with its defaults for what is missing: the variables and the password file of

@@ -39,7 +39,7 @@ pub struct DatabaseSettings {
     pub database_url: Option<String>,
 
     /// PostgreSQL host name, IP address or socket directory, if no URL is set. May name its port, as in
-    /// `db.example:5433`
+    /// `db.example:5433`. Several are separated by commas
     #[arg(long, global = true, env = "DB_HOST", value_name = "HOST")]
     pub db_host: Option<String>,
 

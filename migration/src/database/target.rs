@@ -1,13 +1,15 @@
 //! The database that the settings name.
 
-use std::{borrow::Cow, fmt, io, str::FromStr};
+use std::{borrow::Cow, fmt, io, str::FromStr, time::Duration};
 
 use sea_orm_migration::sea_orm::{
-    DbBackend,
+    DbBackend, DbErr,
     sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
 };
 
-use super::{postgres_target::PostgresTarget, settings::DatabaseSettings, sqlite_url};
+use super::{
+    hosts::Hosts, postgres_target::PostgresTarget, settings::DatabaseSettings, sqlite_url,
+};
 
 /// How an error names the setting of the URL.
 pub(super) const URL_SETTING: &str = "DATABASE_URL (--database-url)";
@@ -18,6 +20,7 @@ const DEFAULT_URL: &str = "sqlite:circle-registry.db";
 #[derive(Clone)]
 pub struct Target {
     driver: Driver,
+    hosts: Option<Hosts>,
     host: String,
     database: String,
     in_memory: bool,
@@ -61,9 +64,11 @@ pub(super) enum Fault {
     #[error("has a % that does not begin an encoded character; write %25 for %")]
     Encoding,
     #[error(
-        "must name one host: a host name, an IP address (IPv6 in brackets) or a socket directory"
+        "must name a host, or several: a host name, an IP address (IPv6 in brackets) or a socket directory"
     )]
     Host,
+    #[error("must have as many ports and addresses as hosts, or one port for all of them")]
+    HostCount,
     #[error("must have a port from 1 to 65535 or none")]
     Port,
     #[error("names another port than DB_PORT (--db-port)")]
@@ -117,12 +122,11 @@ impl Target {
     }
 
     fn postgres(target: &PostgresTarget) -> Result<Self, TargetError> {
-        let options = target.options()?;
+        let hosts = target.hosts()?;
+        let options = hosts.options(0).clone();
         Ok(Self {
-            host: match options.get_socket() {
-                Some(socket) => socket.display().to_string(),
-                None => options.get_host().to_owned(),
-            },
+            host: hosts.to_string(),
+            hosts: Some(hosts).filter(Hosts::are_a_choice),
             database: options.get_database().unwrap_or_default().to_owned(),
             in_memory: false,
             driver: Driver::Postgres(Box::new(options)),
@@ -134,6 +138,7 @@ impl Target {
             sqlite_url::parse(text).map_err(|fault| TargetError::new(URL_SETTING, fault))?;
         let file = options.get_filename().display().to_string();
         Ok(Self {
+            hosts: None,
             host: String::new(),
             database: if in_memory {
                 ":memory:".to_owned()
@@ -156,7 +161,24 @@ impl Target {
         &self.driver
     }
 
-    /// The server's host name or socket directory; empty for SQLite.
+    /// The servers of which one is to be chosen, unless only one will do whatever its role is.
+    pub fn hosts(&self) -> Option<&Hosts> {
+        self.hosts.as_ref()
+    }
+
+    /// The same database, on the server that will do now.
+    ///
+    /// # Errors
+    /// No server will do.
+    pub async fn choose_host(mut self, timeout: Duration) -> Result<Self, DbErr> {
+        if let Some(hosts) = self.hosts.take() {
+            let chosen = hosts.choose(timeout).await?;
+            self.driver = Driver::Postgres(Box::new(hosts.options(chosen.index).clone()));
+        }
+        Ok(self)
+    }
+
+    /// The server's host name or socket directory, or several; empty for SQLite.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -266,6 +288,50 @@ mod tests {
         }
         let given = options("postgres://db/app?options=-c%20geqo=off&options[a]=b c");
         assert_eq!(given.get_options(), Some(r"-c a=b\ c"), "the last counts");
+    }
+
+    #[test]
+    fn several_hosts_are_read_as_by_libpq() {
+        let addresses = |url: &str| {
+            let target: Target = url.parse().expect(url);
+            let hosts = target.hosts().expect(url);
+            let address = |index| {
+                let options = hosts.options(index);
+                format!("{}:{}", options.get_host(), options.get_port())
+            };
+            [address(0), address(1)].join(" ")
+        };
+        for (url, expected) in [
+            ("postgres://me@a:1,b:2/app", "a:1 b:2"),
+            ("postgres://me@a,b:2/app", "a:5432 b:2"),
+            ("postgres://me@[::1]:1,b/app", "::1:1 b:5432"),
+            ("postgres://me@/app?host=a,b&port=1,2", "a:1 b:2"),
+            ("postgres://me@/app?host=a,b&port=7", "a:7 b:7"),
+            (
+                "postgres://me@a,b/app?hostaddr=10.0.0.1,10.0.0.2",
+                "10.0.0.1:5432 10.0.0.2:5432",
+            ),
+        ] {
+            assert_eq!(addresses(url), expected);
+        }
+        let several: Target = "postgres://me:pw@a:1,b:2/app".parse().expect("a target");
+        assert_eq!(several.host(), "a,b");
+        let one: Target = "postgres://me@a/app?target_session_attrs=any"
+            .parse()
+            .expect("a target");
+        assert!(one.hosts().is_none());
+        let one: Target = "postgres://me@a/app?target_session_attrs=primary"
+            .parse()
+            .expect("a target");
+        assert!(one.hosts().is_some());
+        for url in [
+            "postgres://me@a,b,c/app?port=1,2",
+            "postgres://me@a,b/app?hostaddr=10.0.0.1",
+            "postgres://me@a,,b/app",
+            "postgres://me@a,b:x/app",
+        ] {
+            assert!(url.parse::<Target>().is_err(), "{url}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 use test_support::{
     Answer, Backend, TestApp, TestDatabase,
-    binary::Server,
+    binary::{self, Server},
     connect_to, end_sessions_on,
     postgres_server::{Durability, PostgresServer},
     proxy::Proxy,
@@ -45,11 +45,8 @@ async fn assert_writes_return(app: &TestApp) {
         if statuses == [201, 200] {
             return;
         }
-        assert!(
-            statuses
-                .iter()
-                .all(|status| matches!(status, 200 | 201 | 503))
-        );
+        let expected = |status: &u16| matches!(status, 200 | 201 | 503);
+        assert!(statuses.iter().all(expected), "{statuses:?}");
         assert!(started.elapsed() < Duration::from_secs(30), "{statuses:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -138,4 +135,80 @@ async fn connections_that_lead_to_a_standby_are_replaced_by_ones_to_the_new_prim
     create_circle(&app, "at-once").await.created();
     assert_writes_return(&app).await;
     app.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_hosts_the_primary_is_used_whichever_it_is() {
+    let mut first = PostgresServer::create(Durability::Off);
+    first.start_ready().await;
+    let mut second = first.create_standby();
+    second.start_ready().await;
+    // The standby comes first, and would do for reading.
+    let url = PostgresServer::url_of_all(&[&second, &first], "postgres", "read-write");
+    let mut settings = settings_for(&url);
+    settings.database.db_acquire_timeout = Duration::from_secs(2);
+    let app = TestApp::start(Backend::Postgres, settings).await;
+    create_circle(&app, "team").await.created();
+    app.get("/readyz").await.ok();
+
+    first.stop_immediately();
+    // Requests that wait for the old primary give up after the acquire timeout.
+    for _ in 0..100 {
+        assert_eq!(create_circle(&app, "refused").await.status, 503);
+        let problem = app.get("/readyz").await.body;
+        if problem["detail"] == "The database can't be used: no server is read-write." {
+            break;
+        }
+    }
+    let refused = create_circle(&app, "refused").await;
+    assert_eq!(refused.header("retry-after"), "1");
+    let problem = refused.problem(503, "database_unavailable");
+    assert_eq!(
+        problem["detail"],
+        "The database can't be used: no server is read-write."
+    );
+    second.promote().await;
+    assert_writes_return(&app).await;
+
+    // The old primary comes back as a standby, and the new one stays the only one that will do.
+    first.follow(&second);
+    first.start_ready().await;
+    assert_writes_return(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_is_passed_over_by_the_service_and_by_commands() {
+    let down = PostgresServer::create(Durability::Off);
+    let mut up = PostgresServer::create(Durability::Off);
+    up.start_ready().await;
+    let url = |attributes| PostgresServer::url_of_all(&[&down, &up], "postgres", attributes);
+    let migrate = ["migrate", "up", "--database-url"];
+    let output = binary::output_of(&[&migrate[..], &[&url("any")]].concat());
+    assert!(output.contains("applied"), "{output}");
+    for attributes in ["any", "read-write", "primary", "prefer-standby"] {
+        let app = TestApp::start(Backend::Postgres, settings_for(&url(attributes))).await;
+        create_circle(&app, attributes).await.created();
+        app.get("/readyz").await.ok();
+        app.stop().await;
+    }
+    let all = url("any");
+    let (_, rest) = all.split_once('@').expect("a user");
+    let (addresses, _) = rest.split_once('/').expect("a database");
+    let in_parts = [
+        "--db-user",
+        "test",
+        "--db-name",
+        "postgres",
+        "--db-host",
+        addresses,
+    ];
+    let output = binary::output_of(&[&["migrate", "status"][..], &in_parts].concat());
+    assert!(output.contains("applied"), "{output}");
+    for attributes in ["standby", "read-only"] {
+        let output = binary::run(&["migrate", "status", "--database-url", &url(attributes)]);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{log}");
+        assert!(log.contains(&format!("no server is {attributes}")), "{log}");
+    }
 }

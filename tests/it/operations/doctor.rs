@@ -433,3 +433,58 @@ async fn the_doctor_finds_a_postgresql_that_is_old_far_away_or_talks_in_the_clea
     db.close().await.expect("closed");
     database.remove().await;
 }
+
+/// As a restore of the rows alone does it: triggers fire, and ids are not drawn from their sequences.
+#[tokio::test]
+async fn the_doctor_finds_and_repairs_counts_and_sequences_that_do_not_agree_with_the_rows() {
+    on_both_databases(async |database| {
+        let db = connect_to(&database.url).await;
+        runner::up(&db, None).await.expect("up");
+        let now = "'2026-01-02T03:04:05+00:00'";
+        for sql in [
+            format!("INSERT INTO agents (id, name, created_at, updated_at) VALUES (5, 'a', {now}, {now})"),
+            format!(
+                "INSERT INTO circles (id, name, member_count, created_at, updated_at) \
+                 VALUES (7, 'c', 1, {now}, {now}), (8, 'right', 0, {now}, {now})"
+            ),
+            format!("INSERT INTO members (id, circle_id, agent_id, joined_at) VALUES (9, 7, 5, {now})"),
+            format!(
+                "INSERT INTO conversations (id, topic, turn_count, created_at, updated_at) \
+                 VALUES (3, 't', 4, {now}, {now})"
+            ),
+        ] {
+            db.execute_unprepared(&sql).await.expect(&sql);
+        }
+        db.close().await.expect("closed");
+        let counts = "SELECT name || ' ' || member_count || ' ' || revision FROM circles ORDER BY id";
+        let before = texts_of(&database.url, counts).await;
+        assert!(before[0].starts_with("c 2 "), "{before:?}");
+
+        let examined = Diagnosis::of(&database.url, &[]);
+        examined.fails("counts", "the member_count of 1 circles, the turn_count of 1 conversations");
+        if database.backend == Backend::Postgres {
+            examined.fails(
+                "sequences",
+                "the sequence of agents, the sequence of circles, the sequence of conversations, \
+                 the sequence of members",
+            );
+        }
+        assert_eq!(texts_of(&database.url, counts).await, before, "it only looked");
+
+        let repaired = Diagnosis::of(&database.url, &["--repair"]);
+        repaired.finds("ok", "counts", "repaired: the member_count of 1 circles");
+        assert_eq!(repaired.code, Some(0), "{}", repaired.text);
+        let after = texts_of(&database.url, counts).await;
+        assert!(after[0].starts_with("c 1 ") && after[1] == before[1], "{after:?}");
+        let examined = Diagnosis::of(&database.url, &["--repair"]);
+        examined.finds("ok", "counts", "are those of the rows");
+        if database.backend == Backend::Postgres {
+            examined.finds("ok", "sequences", "are ahead of their tables");
+        }
+        assert_eq!(texts_of(&database.url, counts).await, after);
+        let ids = "INSERT INTO circles (name, created_at, updated_at) \
+                   SELECT 'next', created_at, updated_at FROM agents RETURNING CAST(id AS text)";
+        assert_eq!(texts_of(&database.url, ids).await, ["9"]);
+    })
+    .await;
+}

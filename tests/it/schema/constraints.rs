@@ -2,9 +2,10 @@
 
 use migration::runner;
 use sea_orm::ConnectionTrait;
+use serde_json::json;
 
 use super::{insert_rows, read_rows};
-use test_support::{connect_to, on_both_databases};
+use test_support::{Backend, connect_to, on_both, on_both_databases};
 
 #[tokio::test]
 async fn the_schema_itself_refuses_what_makes_no_sense() {
@@ -53,6 +54,43 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         }
         assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1, 1, 1], "members go with their circle, conversations stay");
         db.close().await.expect("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_that_the_database_gives_out_twice_is_its_own_fault_and_no_name_that_is_taken() {
+    on_both(async |app| {
+        for path in ["/v1/providers", "/v1/circles"] {
+            let body = |name: &str| match path {
+                "/v1/circles" => json!({"name": name}),
+                _ => json!({"name": name, "api_type": "openai"}),
+            };
+            app.post(path, &body("first")).await.created();
+            let table = path.trim_start_matches("/v1/");
+            let rewind = match app.backend {
+                // It takes the higher of the sequence and the largest id.
+                Backend::Sqlite => {
+                    format!("UPDATE sqlite_sequence SET seq = 0 WHERE name = '{table}'")
+                }
+                Backend::Postgres => {
+                    format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1, false)")
+                }
+            };
+            app.database
+                .connection()
+                .execute_unprepared(&rewind)
+                .await
+                .expect(&rewind);
+            let answer = app.post(path, &body("second")).await;
+            match app.backend {
+                Backend::Sqlite => _ = answer.created(),
+                Backend::Postgres => _ = answer.problem(500, "internal"),
+            }
+            // The failed attempt has moved the sequence on.
+            app.post(path, &body("third")).await.created();
+            assert_eq!(app.post(path, &body("third")).await.status, 409);
+        }
     })
     .await;
 }

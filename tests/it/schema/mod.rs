@@ -7,6 +7,7 @@ mod fan_out;
 mod foreign_databases;
 mod imported_models;
 mod indexes;
+mod locales;
 mod migrations;
 
 mod roster_revisions;

@@ -74,6 +74,11 @@ impl TestDatabase {
         }
     }
 
+    /// A PostgreSQL database with a Turkish locale and nothing in it.
+    pub async fn create_turkish() -> Self {
+        Self::on_server(postgres::create_turkish().await)
+    }
+
     fn file() -> Self {
         let folder = TempDir::new().expect("a folder");
         Self {

@@ -66,6 +66,17 @@ pub async fn create_empty() -> String {
     name
 }
 
+/// A new database with nothing in it, in which the lower case of I is not i.
+pub async fn create_turkish() -> String {
+    let name = fresh_name();
+    let locale = "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C.UTF-8' ENCODING 'UTF8'";
+    admin(&format!(
+        "CREATE DATABASE {name} TEMPLATE template0 {locale}"
+    ))
+    .await;
+    name
+}
+
 pub async fn drop_database(name: &str) {
     admin(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
 }

@@ -170,6 +170,18 @@ impl PostgresServer {
         )
     }
 
+    /// The URL of a database that several servers have. They are tried in this order.
+    pub fn url_of_all(servers: &[&Self], database: &str, attributes: &str) -> String {
+        let addresses = servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port));
+        let addresses: Vec<String> = addresses.collect();
+        let addresses = addresses.join(",");
+        format!(
+            "postgres://test:{PASSWORD}@{addresses}/{database}?target_session_attrs={attributes}"
+        )
+    }
+
     /// Starts the server without waiting until it accepts connections.
     pub fn start(&mut self) {
         assert!(self.keeper.is_none(), "it runs already");
