@@ -204,6 +204,7 @@ fn log_wait(lifecycle: &Lifecycle, reason: &'static str, error: &StartError) {
 /// What the service waits for, if the error may pass by itself: the database is down, but neither
 /// refuses access nor has the wrong schema.
 fn transient_reason(error: &StartError) -> Option<&'static str> {
+    const NO_CONNECTION: &str = "The database has no connection free.";
     const BUSY: &str = "The database answers, but it is too busy or still starting.";
     let cause = match error {
         StartError::Database { cause, .. } if !errors::is_refused(cause) => cause,
@@ -213,7 +214,8 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
         _ => return None,
     };
     match Error::from(cause.clone()) {
-        Error::PoolExhausted(_) => Some("The database has no free connection yet."),
+        Error::PoolExhausted(_) => Some(NO_CONNECTION),
+        Error::Unavailable(cause) if errors::is_out_of_connections(&cause) => Some(NO_CONNECTION),
         Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),
         Error::Unavailable(_) => Some("The database can't be reached yet."),

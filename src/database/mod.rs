@@ -85,13 +85,7 @@ impl Database {
         pool.set_metric_callback(move |info| {
             counted.record_statement(info.statement, info.elapsed, info.failed);
         });
-        let connections = Connections::new(
-            &pool,
-            size.max,
-            settings.db_acquire_timeout,
-            &distrust,
-            Arc::clone(&counters),
-        );
+        let connections = Connections::new(&pool, size, settings, &distrust, Arc::clone(&counters));
         let probe = Probe::open(settings, &target, &distrust, &counters)
             .await
             .map_err(refused)?;

@@ -42,7 +42,7 @@ impl Probe {
             ..settings.clone()
         };
         let pool = connection::open_with_distrust(&settings, target, ONE, distrust).await?;
-        let connections = Connections::new(&pool, 1, timeout, distrust, Arc::clone(counters));
+        let connections = Connections::new(&pool, ONE, &settings, distrust, Arc::clone(counters));
         Ok(Some(Self { pool, connections }))
     }
 
