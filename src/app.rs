@@ -214,6 +214,7 @@ fn log_wait(lifecycle: &Lifecycle, reason: &'static str, error: &StartError) {
 /// What the service waits for, if the error may pass by itself: the database is down, but neither
 /// refuses access nor has the wrong schema.
 fn transient_reason(error: &StartError) -> Option<&'static str> {
+    const NO_CONNECTION: &str = "The database has no connection free.";
     const BUSY: &str = "The database answers, but it is too busy or still starting.";
     const POOLER: &str = "A connection pooler refuses the session; the log has its reason.";
     let cause = match error {
@@ -224,7 +225,8 @@ fn transient_reason(error: &StartError) -> Option<&'static str> {
         _ => return None,
     };
     match Error::from(cause.clone()) {
-        Error::PoolExhausted(_) => Some("The database has no free connection yet."),
+        Error::PoolExhausted(_) => Some(NO_CONNECTION),
+        Error::Unavailable(cause) if errors::is_out_of_connections(&cause) => Some(NO_CONNECTION),
         Error::Contended(_) | Error::Locked(_) | Error::TooSlow(_) => Some(BUSY),
         Error::Unavailable(cause) if errors::is_from_pooler(&cause) => Some(POOLER),
         Error::Unavailable(cause) if errors::is_reported(&cause) => Some(BUSY),

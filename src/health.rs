@@ -90,7 +90,7 @@ impl HealthApi {
     /// Get the connection pool's state
     ///
     /// Returns how many connections to the database are open, idle and in use, and the counts since the
-    /// service started. It also works while the database is down.
+    /// service started. It also works while the database is down, unless keys are in use.
     #[oai(path = "/v1/pool", method = "get", operation_id = "get_pool")]
     async fn get_pool(&self, Data(database): Data<&Database>) -> Result<Body<Pool>, Error> {
         let PoolStatistics {

@@ -23,7 +23,7 @@ impl AuditApi {
     /// List audit entries
     ///
     /// One entry for every resource that a request changed, written in the same transaction as the
-    /// change. Ordered by id, newest first. On PostgreSQL an entry appears when its transaction
+    /// change. Ordered by id, newest first; with `since` or `until` by time, and by id within one time. On PostgreSQL an entry appears when its transaction
     /// commits, which may be shortly after entries with higher ids: when polling, request the last
     /// minute again.
     #[oai(path = "/", method = "get", operation_id = "list_audit_entries")]

@@ -16,11 +16,14 @@
 //! would do.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use migration::database::hooks::Distrust;
+use migration::database::{connection::PoolSize, hooks::Distrust, settings::DatabaseSettings};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
     Statement,
@@ -47,6 +50,9 @@ pub struct Connections {
 #[derive(Debug)]
 struct ConnectionsInner {
     permits: Arc<Semaphore>,
+    size: PoolSize,
+    /// The most connections in use at once since the pool was last shrunk.
+    peak: AtomicU32,
     acquire_timeout: Duration,
     counters: Arc<PoolCounters>,
     guards: Guards,
@@ -90,8 +96,8 @@ pub(super) type ConnectionPermit = OwnedSemaphorePermit;
 impl Connections {
     pub(super) fn new(
         connection: &DatabaseConnection,
-        max: u32,
-        acquire_timeout: Duration,
+        size: PoolSize,
+        settings: &DatabaseSettings,
         distrust: &Distrust,
         counters: Arc<PoolCounters>,
         guards: Guards,
@@ -107,13 +113,17 @@ impl Connections {
             )),
         };
         let inner = Arc::new(ConnectionsInner {
-            permits: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX))),
-            acquire_timeout,
+            permits: Arc::new(Semaphore::new(
+                usize::try_from(size.max).unwrap_or(usize::MAX),
+            )),
+            size,
+            peak: AtomicU32::default(),
+            acquire_timeout: settings.db_acquire_timeout,
             counters,
             guards,
             backend,
         });
-        tokio::spawn(reap(Arc::downgrade(&inner)));
+        tokio::spawn(reap(Arc::downgrade(&inner), settings.db_idle_timeout));
         Self {
             inner,
             memory: None,
@@ -163,7 +173,11 @@ impl Connections {
     /// No permit in time, or a database that is not the right one.
     pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
         self.inner.guards.check().await?;
-        acquire(&self.inner.permits, self.inner.acquire_timeout).await
+        let permit = acquire(&self.inner.permits, self.inner.acquire_timeout).await?;
+        self.inner
+            .peak
+            .fetch_max(self.inner.in_use(), Ordering::Relaxed);
+        Ok(permit)
     }
 
     /// How many connections are open, and how many of them are idle.
@@ -211,16 +225,36 @@ impl ConnectionsInner {
     fn return_idle_for(&self, at_least: Duration) {
         on_stack!(&self.backend, stack => stack.return_idle_for(at_least));
     }
+
+    fn in_use(&self) -> u32 {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        self.size.max.saturating_sub(free)
+    }
+
+    /// Closes the idle connections beyond those that were in use at once since the last call. The pool
+    /// itself would keep them: it hands out the one that has been idle for longest, so that a few
+    /// statements a second use all of them.
+    async fn shrink(&self) {
+        let needed = self.peak.swap(self.in_use(), Ordering::Relaxed);
+        let needed = needed.max(self.size.min);
+        on_stack!(&self.backend, stack => stack.close_beyond(needed).await);
+    }
 }
 
-/// Returns connections that have been idle for too long, until the last clone is dropped.
-async fn reap(connections: Weak<ConnectionsInner>) {
+/// Returns connections that have been idle for too long, and closes those that are not needed, until the
+/// last clone is dropped.
+async fn reap(connections: Weak<ConnectionsInner>, idle_timeout: Duration) {
+    let mut shrunk_at = Instant::now();
     loop {
         tokio::time::sleep(MAX_IDLE).await;
         let Some(connections) = connections.upgrade() else {
             return;
         };
         connections.return_idle_for(MAX_IDLE);
+        if shrunk_at.elapsed() >= idle_timeout {
+            connections.shrink().await;
+            shrunk_at = Instant::now();
+        }
     }
 }
 

@@ -92,6 +92,16 @@ impl<DB: sqlx::Database> IdleStack<DB> {
             .retain(|idle| idle.last_used.elapsed() < at_least);
     }
 
+    /// Closes idle connections until no more than `count` are open. Connections in use stay.
+    pub(super) async fn close_beyond(&self, count: u32) {
+        while self.pool.size() > count
+            && let Some(idle) = self.pool.try_acquire()
+        {
+            // A connection that can't say goodbye is dropped.
+            let _ = tokio::time::timeout(MAX_IDLE, idle.close()).await;
+        }
+    }
+
     /// Takes a trusted connection from the stack, or one from the pool if there is none.
     async fn take(&self) -> Result<Checked<DB>, DbErr> {
         match self.pop_trusted() {

@@ -98,8 +98,8 @@ impl Database {
         };
         let connections = Connections::new(
             &pool,
-            size.max,
-            settings.db_acquire_timeout,
+            size,
+            settings,
             &distrust,
             Arc::clone(&counters),
             guards.clone(),

@@ -45,7 +45,8 @@ impl Probe {
         };
         let pool = connection::open_with_distrust(&settings, target, ONE, distrust);
         let counters = Arc::clone(counters);
-        let connections = Connections::new(&pool, 1, timeout, distrust, counters, guards.clone());
+        let connections =
+            Connections::new(&pool, ONE, &settings, distrust, counters, guards.clone());
         Some(Self { pool, connections })
     }
 

@@ -46,13 +46,18 @@ impl Keyring {
         self.0.has_keys.store(true, Ordering::Release);
     }
 
+    /// Whether a key is known to exist, without asking the database.
+    pub(crate) fn knows_keys(&self) -> bool {
+        self.0.has_keys.load(Ordering::Acquire)
+    }
+
     /// Whether no keys exist. That finding is cached for a moment, so that it does not cost a statement for
     /// each request. For that long, an instance may serve without keys after another one created the first.
     ///
     /// # Errors
     /// What the database reports. The result is then unknown.
     pub(crate) async fn is_empty(&self, database: &Database) -> Result<bool, Error> {
-        if self.0.has_keys.load(Ordering::Acquire) {
+        if self.knows_keys() {
             return Ok(false);
         }
         let none_at = *lock(&self.0.none_at);

@@ -10,6 +10,19 @@ pub(crate) enum Access {
     Public,
     /// The owner of a key with this scope, or with one that includes it.
     Scope(Scope),
+    /// The same with `read`. Served while the service starts and while the database is down, to anyone if it
+    /// is not known then whether keys exist.
+    Statistics,
+}
+
+impl Access {
+    pub(crate) fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Public => None,
+            Self::Scope(scope) => Some(scope),
+            Self::Statistics => Some(Scope::Read),
+        }
+    }
 }
 
 const PUBLIC: Access = Access::Public;
@@ -19,8 +32,7 @@ const ADMIN: Access = Access::Scope(Scope::Admin);
 const HANDLES: Access = Access::Scope(Scope::Handles);
 
 /// Changing the catalogue takes `admin`: a base URL decides who gets the prompts, and the provider's
-/// key, of every agent behind it. The statistics are public because they are needed while the
-/// database, which holds the keys, is down.
+/// key, of every agent behind it.
 const OPERATIONS: &[(&str, Access)] = &[
     ("list_circles", READ),
     ("create_circle", WRITE),
@@ -78,8 +90,8 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("revoke_key", ADMIN),
     ("get_liveness", PUBLIC),
     ("get_readiness", PUBLIC),
-    ("get_pool", PUBLIC),
-    ("get_cache", PUBLIC),
+    ("get_pool", Access::Statistics),
+    ("get_cache", Access::Statistics),
 ];
 
 /// Who may call an operation; `None` if the table lacks it.

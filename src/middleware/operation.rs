@@ -70,10 +70,9 @@ impl ApiOperation {
         }
     }
 
-    /// Whether anyone may call it, at any time. Such an operation is served before the database is
-    /// there, and is not counted among the concurrent requests.
-    pub(super) fn is_public(&self) -> bool {
-        self.access == Access::Public
+    /// Whether it is served before the database is there, and not counted among the concurrent requests.
+    pub(super) fn is_always_served(&self) -> bool {
+        matches!(self.access, Access::Public | Access::Statistics)
     }
 
     pub(super) fn has_path(&self, path: &str) -> bool {

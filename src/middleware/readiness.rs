@@ -11,7 +11,7 @@ pub(crate) struct Readiness;
 
 impl Middleware for Readiness {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
-        if !ApiOperation::of(&request)?.is_public()
+        if !ApiOperation::of(&request)?.is_always_served()
             && let Some(lifecycle) = request.data::<Lifecycle>()
         {
             lifecycle.check_started()?;

@@ -42,7 +42,7 @@ impl RunToCompletion {
     /// Excess requests are rejected at once, because waiting would only delay the rejection. Public
     /// operations need no permit: probes are answered under any load.
     fn permit(&self, request: &Request) -> poem::Result<Option<OwnedSemaphorePermit>> {
-        if ApiOperation::of(request)?.is_public() {
+        if ApiOperation::of(request)?.is_always_served() {
             return Ok(None);
         }
         let permit = Arc::clone(&self.permits).try_acquire_owned();

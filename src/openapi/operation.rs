@@ -35,7 +35,7 @@ impl Operation<'_> {
 
     /// Says what it needs of its caller.
     pub(super) fn require_scope(&mut self) {
-        let Some(Access::Scope(scope)) = access_to(&self.id) else {
+        let Some(scope) = access_to(&self.id).and_then(Access::scope) else {
             // Said outright: an operation without a word about it may have been forgotten.
             self.value["security"] = json!([]);
             return;

@@ -44,7 +44,12 @@ impl PoolSize {
             settings.db_pool_max.unwrap_or(default_max)
         };
         Self {
-            min: settings.db_pool_min.unwrap_or(4).min(max),
+            // A database in memory ends with its last connection.
+            min: if target.is_in_memory() {
+                1
+            } else {
+                settings.db_pool_min.unwrap_or(4).min(max)
+            },
             max,
         }
     }

@@ -101,8 +101,8 @@ pub struct DatabaseSettings {
     #[arg(long, global = true, env = "DB_IDLE_IN_TRANSACTION_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub db_idle_in_transaction_timeout: Duration,
 
-    /// Time after which an unused connection is closed
-    #[arg(long, global = true, env = "DB_IDLE_TIMEOUT", value_name = "TIME", default_value = "10m", value_parser = bounds::timeout)]
+    /// Time after which connections beyond the minimum are closed that were not needed at once
+    #[arg(long, global = true, env = "DB_IDLE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = bounds::timeout)]
     pub db_idle_timeout: Duration,
 
     /// Age at which a connection is replaced

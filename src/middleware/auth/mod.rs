@@ -35,7 +35,11 @@ pub(crate) struct Auth {
     lookup_timeout: Duration,
     lookup_permits: Semaphore,
     suspect_permits: Semaphore,
+    statistics_permit: Arc<Semaphore>,
 }
+
+/// How long a request for statistics waits to learn whether keys exist.
+const STATISTICS_LOOKUP_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How many lookups run at once for all addresses from which too many have failed. They wait for each
 /// other, so that what guesses keys takes no connections from those that have one.
@@ -76,18 +80,28 @@ impl Auth {
             lookup_timeout: settings.request_timeout,
             lookup_permits: Semaphore::new(settings.max_concurrent_requests),
             suspect_permits: Semaphore::new(MAX_SUSPECT_LOOKUPS),
+            statistics_permit: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// The caller; `None` if the operation is public.
     async fn authorize(&self, request: &Request) -> poem::Result<Option<Caller>> {
-        let Access::Scope(scope) = ApiOperation::of(request)?.access else {
+        let access = ApiOperation::of(request)?.access;
+        let Some(scope) = access.scope() else {
             return Ok(None);
         };
         let database = request
             .data::<Database>()
             .ok_or(RequestError::Unauthenticated)?;
         match BearerToken::of(request) {
+            BearerToken::Missing
+                if access == Access::Statistics && self.shows_statistics(database).await =>
+            {
+                Ok(None)
+            }
+            BearerToken::Missing if access == Access::Statistics => {
+                Err(RequestError::Unauthenticated.into())
+            }
             BearerToken::Missing if self.allows_keyless(request, database).await? => {
                 Ok(Some(Caller::Anyone))
             }
@@ -120,6 +134,23 @@ impl Auth {
             }
         }
         Ok(true)
+    }
+
+    /// Whether callers without a key see statistics: as long as no key is known to exist. The lookup runs in
+    /// a task of its own, one at a time, so that a database that is slow or down delays nothing.
+    async fn shows_statistics(&self, database: &Database) -> bool {
+        if matches!(self.keyless_access, KeylessAccess::Denied) || self.keyring.knows_keys() {
+            return false;
+        }
+        if let Ok(permit) = Arc::clone(&self.statistics_permit).try_acquire_owned() {
+            let (keyring, database) = (self.keyring.clone(), database.clone());
+            let lookup = tokio::spawn(async move {
+                let _ = keyring.is_empty(&database).await;
+                drop(permit);
+            });
+            let _ = timeout(STATISTICS_LOOKUP_TIMEOUT, lookup).await;
+        }
+        !self.keyring.knows_keys()
     }
 
     async fn authorize_key(

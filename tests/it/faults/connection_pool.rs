@@ -1,6 +1,6 @@
 //! Idle connections are kept for the next statement, and never keep a transaction from getting one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, Statement};
@@ -103,4 +103,44 @@ async fn a_statement_that_is_given_up_leaves_its_session_to_nobody() {
     assert_eq!(row.try_get_by_index::<i32>(0).expect("its own answer"), 2);
     app.stop().await;
     database.remove().await;
+}
+
+#[tokio::test]
+async fn after_a_surge_the_pool_shrinks_within_half_a_minute_however_light_the_load_is() {
+    on_both_databases(async |database| {
+        let mut settings = database.settings();
+        settings.database.db_pool_min = Some(2);
+        settings.database.db_pool_max = Some(12);
+        let app = TestApp::start(database.backend, settings).await;
+        let statement = match database.backend {
+            Backend::Sqlite => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) \
+                 SELECT count(*) FROM n"
+            }
+            Backend::Postgres => "SELECT 1::bigint FROM pg_sleep(0.5)",
+        };
+        let db = app.database.connection();
+        let statement = Statement::from_string(db.get_database_backend(), statement);
+        let surge = join_all((0..12).map(|_| db.query_one_raw(statement.clone()))).await;
+        assert!(surge.iter().all(Result::is_ok));
+        assert_eq!(pool_of(&app).await["open"], 12);
+        let ended = Instant::now();
+        // Writes take turns on all connections of the pool.
+        for number in 0.. {
+            let name = format!("p{number}");
+            let provider = serde_json::json!({"name": name, "api_type": "openai"});
+            app.post("/v1/providers", &provider).await.created();
+            if pool_of(&app).await["open"].as_u64() <= Some(3) {
+                break;
+            }
+            assert!(
+                ended.elapsed() < Duration::from_secs(30),
+                "{:?}",
+                pool_of(&app).await
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        app.stop().await;
+    })
+    .await;
 }

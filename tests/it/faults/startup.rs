@@ -11,10 +11,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use test_support::{
+    Backend, TestDatabase,
     binary::{self, Server},
     connect_to,
     faults::{report, within},
-    postgres,
+    postgres::{self, LimitedRole},
     postgres_server::{Durability, PASSWORD, PostgresServer},
 };
 
@@ -166,4 +167,25 @@ async fn a_sqlite_file_that_is_busy_at_the_start_is_waited_for() {
         .expect("it is let go");
     server.wait_for("/readyz", StatusCode::OK).await;
     db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_start_that_finds_all_connections_taken_says_that_none_is_free() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let direct = connect_to(&database.url).await;
+    let role = LimitedRole::create(&direct, &database.url).await;
+    let (one, other) = (connect_to(&role.url).await, connect_to(&role.url).await);
+    for db in [&one, &other] {
+        db.execute_unprepared("SELECT 1").await.expect("a session");
+    }
+    let server = Server::start(&role.url, &["--no-migrate"]).await;
+    let reason = server.get("/readyz").await.problem(503, "starting");
+    assert_eq!(reason["detail"], "The database has no connection free.");
+    one.close().await.expect("closed");
+    other.close().await.expect("closed");
+    server.wait_for("/readyz", StatusCode::OK).await;
+    drop(server);
+    role.remove(&direct).await;
+    direct.close().await.expect("closed");
+    database.remove().await;
 }

@@ -321,7 +321,14 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
         "{}",
         sound.text
     );
-    Diagnosis::of(&url, &["--instances", "14"]).finds("ok", "connections", "need 294 of 297");
+    Diagnosis::of(&url, &["--instances", "13"]).finds(
+        "ok",
+        "connections",
+        "room for a rolling update",
+    );
+    Diagnosis::of(&url, &["--instances", "14"])
+        .warns("connections", "need 294 of 297")
+        .warns("connections", "no room for a rolling update");
     Diagnosis::of(&url, &["--instances", "15"]).fails("connections", "need 315 of 297");
 
     let db = connect_to(&url).await;

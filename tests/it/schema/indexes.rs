@@ -269,3 +269,109 @@ async fn every_statement_of_the_hot_path_uses_an_index() {
     })
     .await;
 }
+
+/// The plan of an audit list by time. Every read of the table must begin at a time or an id, in an index that
+/// has the list's order.
+async fn plan(db: &DatabaseConnection, sql: &str) -> String {
+    if db.get_database_backend() == sea_orm::DbBackend::Sqlite {
+        let rows = query(db, &format!("EXPLAIN QUERY PLAN {sql}")).await;
+        let steps = rows
+            .iter()
+            .map(|row| row.try_get_by_index::<String>(3).expect("a step"));
+        return steps.collect::<Vec<_>>().join("\n");
+    }
+    let rows = query(db, &format!("EXPLAIN {sql}")).await;
+    let lines = rows
+        .iter()
+        .map(|row| row.try_get_by_index::<String>(0).expect("a line"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn audit_entries_of_long_ago_are_found_at_once() {
+    const EARLY: &str = "2020-01-01T01:00:00%2B00:00";
+    on_both_databases(async |database| {
+        let db = connect_to(&database.url).await;
+        runner::up(&db, None).await.expect("up");
+        // One entry a second from 2020 on, and their ids the other way round within each pair.
+        let at = match database.backend {
+            Backend::Sqlite => {
+                "strftime('%Y-%m-%dT%H:%M:%S.000000+00:00', 1577836800 + i, 'unixepoch')"
+            }
+            Backend::Postgres => "to_timestamp(1577836800 + i)",
+        };
+        let fill = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) \
+             INSERT INTO audit_entries (id, at, action, resource, resource_id) \
+             SELECT i + 2 * (i % 2) - 1, {at}, 'create', 'circle', i FROM n"
+        );
+        db.execute_unprepared(&fill).await.expect("entries");
+        db.execute_unprepared("ANALYZE").await.expect("statistics");
+        let arguments = [
+            "--log",
+            "circle_registry::database=trace",
+            "--log-format",
+            "json",
+            "--shutdown-delay",
+            "0s",
+        ];
+        let server = Server::start_ready(&database.url, &arguments).await;
+        for (filter, expected) in [
+            (format!("until={EARLY}"), [3599, 3598, 3597, 3596]),
+            (format!("until={EARLY}&order=asc"), [1, 2, 3, 4]),
+            (format!("since={EARLY}&order=asc"), [3600, 3601, 3602, 3603]),
+            (
+                format!("since={EARLY}"),
+                [300_000, 299_999, 299_998, 299_997],
+            ),
+        ] {
+            let mut found = Vec::new();
+            let mut path = format!("/v1/audit?limit=2&{filter}");
+            for _ in 0..2 {
+                let page = server.get(&path).await.ok();
+                let entries = page["data"].as_array().expect("entries");
+                found.extend(entries.iter().map(|entry| entry["resource_id"].as_i64()));
+                let cursor = page["next_cursor"].as_str().expect("a next page");
+                path = format!("/v1/audit?limit=2&{filter}&cursor={cursor}");
+            }
+            assert_eq!(found, expected.map(Some), "{filter}");
+        }
+        server.signal("-TERM");
+        let (_, log) = server.end().await;
+        let statements: BTreeSet<String> = log
+            .lines()
+            .filter_map(|line| {
+                Some(
+                    serde_json::from_str::<Value>(line).ok()?["sql"]
+                        .as_str()?
+                        .to_owned(),
+                )
+            })
+            .filter(|sql| sql.contains("audit_entries") && sql.contains("LIMIT"))
+            .collect();
+        assert_eq!(statements.len(), 8, "{statements:#?}");
+        for sql in statements {
+            let time = match database.backend {
+                Backend::Sqlite => "'2020-01-01T01:00:00.000000+00:00'",
+                Backend::Postgres => "'2020-01-01T01:00:00+00:00'::timestamptz",
+            };
+            // The parameters are times, except for the id of a cursor.
+            let sql = (1..=4).rev().fold(sql, |sql, number| {
+                sql.replace(&format!("\"id\" = ${number}"), "\"id\" = 7")
+                    .replace(&format!(", ${number}) ORDER"), ", 7) ORDER")
+                    .replace(&format!("${number}"), time)
+            });
+            let sql = sql
+                .replace("= ?", "= 7")
+                .replace(", ?) ", ", 7) ")
+                .replace('?', time);
+            let plan = plan(&db, &sql).await;
+            assert!(plan.contains("audit_entries_at"), "{sql}\n{plan}");
+            for slow in ["Sort", "Seq Scan", "Filter", "TEMP B-TREE"] {
+                assert!(!plan.contains(slow), "{sql}\n{plan}");
+            }
+        }
+        db.close().await.expect("closed");
+    })
+    .await;
+}
