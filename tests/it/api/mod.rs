@@ -21,6 +21,7 @@ mod models;
 mod openapi;
 mod providers;
 mod rate_limits;
+mod request_forms;
 mod response_bounds;
 mod restore;
 mod rosters;
