@@ -1,16 +1,13 @@
 //! Reads and writes of agents. A deleted agent keeps its row, as part of the history of its circles; no
 //! read here returns it.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::{DateTime, Utc};
 use entity::{agent, circle, member};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    JoinType, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait,
 };
 
 use super::dto::Agent;
@@ -168,41 +165,36 @@ pub(crate) async fn delete(
     };
     work.record(change(Action::Delete, &row));
     let circles = lock_circles(db, id).await?;
-    let ended = member::Entity::update_many()
-        .set(members::queries::ended())
-        .col_expr(
-            member::Column::Revision,
-            Expr::col(member::Column::Revision).add(1),
-        )
-        .filter(member::Column::AgentId.eq(id))
-        .filter(member::Entity::active())
-        .exec_with_returning(db)
-        .await?;
-    for member_row in &ended {
-        let circle_row = circles.iter().find(|row| row.id == member_row.circle_id);
-        let circle = circle_row.map_or("", |row| &row.name);
-        work.record(members::queries::change(Action::Delete, circle, member_row));
+    let own = Condition::all().add(member::Column::AgentId.eq(id));
+    for ended in members::queries::end_where(db, own).await? {
+        let circle = circles.get(&ended.circle_id).map_or("", String::as_str);
+        work.record(ended.change(circle));
     }
     Ok(())
 }
 
-/// Locks the circles that an agent is a member of, in the order in which all writes lock circles.
+/// Locks the circles that an agent is a member of, in the order in which all writes lock circles, and returns
+/// their names by id.
 async fn lock_circles(
     db: &impl ConnectionTrait,
     agent_id: i64,
-) -> Result<Vec<circle::Model>, Error> {
+) -> Result<HashMap<i64, String>, Error> {
     let circle_ids = member::Entity::find()
         .select_only()
         .column(member::Column::CircleId)
         .filter(member::Column::AgentId.eq(agent_id))
         .filter(member::Entity::active())
         .into_query();
-    Ok(circle::Entity::find()
+    let circles: Vec<(i64, String)> = circle::Entity::find()
+        .select_only()
+        .columns([circle::Column::Id, circle::Column::Name])
         .filter(circle::Column::Id.in_subquery(circle_ids))
         .order_by_asc(circle::Column::Id)
         .lock_exclusive()
+        .into_tuple()
         .all(db)
-        .await?)
+        .await?;
+    Ok(circles.into_iter().collect())
 }
 
 /// Restores a deleted agent. The memberships that its deletion ended stay ended.

@@ -8,7 +8,9 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, QueryFilter, QueryResult,
+    QueryTrait, Select, UpdateMany,
+    sea_query::{Expr, ExprTrait, Query},
 };
 
 use super::dto::Member;
@@ -27,6 +29,60 @@ pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Chang
         .id(row.id)
         .name(name_of(circle, row.agent_id))
         .revision(row.revision)
+}
+
+/// A membership that has ended, for the audit.
+pub(crate) struct EndedMember {
+    id: i64,
+    pub(crate) circle_id: i64,
+    pub(crate) agent_id: i64,
+    revision: i64,
+}
+
+impl EndedMember {
+    pub(crate) fn change(&self, circle: &str) -> Change {
+        Change::new(Action::Delete, Resource::Member)
+            .id(self.id)
+            .name(name_of(circle, self.agent_id))
+            .revision(self.revision)
+    }
+}
+
+/// The statement that ends the active memberships that `condition` selects.
+pub(super) fn ending(condition: Condition) -> UpdateMany<member::Entity> {
+    member::Entity::update_many()
+        .set(ended())
+        .col_expr(
+            member::Column::Revision,
+            Expr::col(member::Column::Revision).add(1),
+        )
+        .filter(member::Entity::active())
+        .filter(condition)
+}
+
+/// Ends the active memberships that `condition` selects, in the order of their ids. There may be any number of
+/// them, so that no more of their rows is read than what identifies them.
+pub(crate) async fn end_where(
+    db: &impl ConnectionTrait,
+    condition: Condition,
+) -> Result<Vec<EndedMember>, DbErr> {
+    use member::Column::{AgentId, CircleId, Id, Revision};
+    let mut update = ending(condition).into_query();
+    update.returning(Query::returning().columns([Id, CircleId, AgentId, Revision]));
+    let rows = db
+        .query_all_raw(db.get_database_backend().build(&update))
+        .await?;
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in &rows {
+        ended.push(EndedMember {
+            id: row.try_get_by_index(0)?,
+            circle_id: row.try_get_by_index(1)?,
+            agent_id: row.try_get_by_index(2)?,
+            revision: row.try_get_by_index(3)?,
+        });
+    }
+    ended.sort_unstable_by_key(|member| member.id);
+    Ok(ended)
 }
 
 /// The name of a member in the audit.
@@ -114,7 +170,7 @@ pub(crate) async fn remove(
 }
 
 /// The columns that change when a membership ends.
-pub(crate) fn ended() -> member::ActiveModel {
+fn ended() -> member::ActiveModel {
     member::ActiveModel {
         is_active: Set(false),
         left_at: Set(Some(now())),

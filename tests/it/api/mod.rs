@@ -19,6 +19,7 @@ mod lists;
 mod members;
 mod models;
 mod openapi;
+mod promised_bounds;
 mod providers;
 mod rate_limits;
 mod request_forms;
