@@ -111,13 +111,13 @@ mod tests {
         const MAX_RESERVED: usize = 64 << 20;
         let budget = MemoryBudget::new(64);
         let (one, other) = (budget.of_request(), budget.of_request());
-        one.set(MAX_RESERVED).expect("a free budget");
+        one.set(MAX_RESERVED + UNCOUNTED).expect("a free budget");
         other.set(UNCOUNTED).expect("what does not count");
         assert_eq!(other.set(2 * UNCOUNTED), Err(MemoryExhausted));
         one.set(MAX_RESERVED / 2).expect("less than before");
         other.reserve_rows(UNCOUNTED).expect("memory again");
         drop((one, other));
         let next = budget.of_request();
-        next.set(MAX_RESERVED).expect("all of it");
+        next.set(MAX_RESERVED + UNCOUNTED).expect("all of it");
     }
 }
