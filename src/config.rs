@@ -14,6 +14,7 @@ use clap::{
     Args, ValueEnum,
     builder::{BoolishValueParser, RangedU64ValueParser},
 };
+use ipnet::IpNet;
 use migration::{bounds, settings::DatabaseSettings};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
@@ -28,6 +29,13 @@ const NOT_AN_ADDRESS: &str =
 /// Parses a number from one to `max`.
 fn count(max: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=max)
+}
+
+/// Parses a network, or an address as a network of one.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    let address = || text.parse().map(|address: IpAddr| address.into());
+    let network = text.parse().or_else(|_| address());
+    network.map_err(|_| "must be an address, or a network such as 10.0.0.0/8")
 }
 
 /// All settings. Each is read from its flag, its environment variable, the settings file or its
@@ -115,6 +123,18 @@ pub struct ServerSettings {
         value_delimiter = ','
     )]
     pub allowed_host: Vec<String>,
+
+    /// Proxy whose `X-Forwarded-For` names its clients, as an address or a network such as 10.0.0.0/8. The log and
+    /// the rate limits then know the clients' addresses instead of the proxy's. Repeatable, or comma-separated
+    #[arg(
+        long,
+        global = true,
+        env = "TRUSTED_PROXY",
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        value_parser = network
+    )]
+    pub trusted_proxy: Vec<IpNet>,
 
     /// Interval between checks for the first API key while none exists
     #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = bounds::timeout)]

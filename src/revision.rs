@@ -31,6 +31,12 @@ pub(crate) fn digest(body: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12])
 }
 
+/// The entity tag of a response that no revision covers. It identifies the bytes.
+pub(crate) fn content_etag(body: impl AsRef<[u8]>) -> String {
+    let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..15]);
+    format!("\"{digest}\"")
+}
+
 /// A row that has an entity tag.
 pub(crate) trait HasEtag {
     fn etag(&self) -> String;

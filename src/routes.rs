@@ -132,7 +132,7 @@ pub(crate) fn endpoint(
         .wrap(routing)
         .wrap(ErrorResponses)
         .wrap(headers)
-        .wrap(RequestIds)
+        .wrap(RequestIds::new(settings))
         .wrap(AppState {
             keyring,
             lifecycle,
@@ -163,7 +163,7 @@ mod tests {
             .wrap(RunToCompletion::new(Duration::from_secs(10), 1))
             .wrap(Routing::new(&DOCUMENTS.description))
             .wrap(ErrorResponses)
-            .wrap(RequestIds);
+            .wrap(RequestIds::default());
         let request = Request::builder().method(method);
         let request = request.uri("/v1/circles".parse().expect("a path")).finish();
         let mut response = endpoint.get_response(request).await;

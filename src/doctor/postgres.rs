@@ -231,7 +231,7 @@ fn check_slots(available: &ConnectionSlots, each: u32, instances: u32, report: &
         report.error(SUBJECT, found, advice);
     } else if needed + others > slots {
         report.warning(SUBJECT, found, advice);
-    } else if needed + each + others > slots {
+    } else if needed + i64::from(each) + others > slots {
         let found = format!("{found}, and one more has no room for a rolling update");
         report.warning(SUBJECT, found, advice);
     } else {

@@ -10,11 +10,8 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Tag},
+    http::{Body, Tag, Tagged},
 };
-
-/// About as long are the handles of twenty members.
-const BYTES: usize = 1 << 15;
 
 pub(crate) struct HandlesApi;
 
@@ -24,7 +21,7 @@ impl HandlesApi {
     ///
     /// For each active member, in the roster's order, everything that a runtime needs to start it: provider and
     /// model, sampling settings, skills and the effective system prompt, each with its origin. Problems are
-    /// listed as warnings. Fails with 404 `not_found` if there is no circle with this name.
+    /// listed as warnings. The ETag changes exactly when the handles do. Fails with 404 `not_found` if there is no circle with this name.
     #[oai(
         path = "/circles/:circle_name/handles",
         method = "get",
@@ -35,9 +32,9 @@ impl HandlesApi {
         Data(database): Data<&Database>,
         /// The circle's name.
         circle_name: Path<String>,
-    ) -> Result<Body<CircleHandles<'static>>, Error> {
+    ) -> Result<Tagged<CircleHandles<'static>>, Error> {
         let rows = queries::of_circle(database.connection(), &circle_name.0).await?;
-        Body::with_capacity(BYTES, &rows.resolve()?)
+        Tagged::view(&rows.resolve()?)
     }
 
     /// Lint a circle
@@ -72,8 +69,8 @@ impl HandlesApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
-    ) -> Result<Body<Handle<'static>>, Error> {
+    ) -> Result<Tagged<Handle<'static>>, Error> {
         let row = queries::of_agent(database.connection(), id.0).await?;
-        Body::new(&row.resolve()?)
+        Tagged::view(&row.resolve()?)
     }
 }

@@ -16,10 +16,13 @@ use serde::Serialize;
 
 use crate::{
     error::Error,
-    revision::HasEtag,
+    revision::{self, HasEtag},
     rows,
     write::{Replayable, StoredResponse},
 };
+
+/// About as long are the handles of twenty members.
+const VIEW_BYTES: usize = 1 << 15;
 
 /// A response with one resource; if it is tagged, with the `ETag` of its state.
 #[derive(Debug)]
@@ -78,6 +81,20 @@ impl<T: Serialize> Tagged<T> {
     pub(crate) fn row(row: impl HasEtag + Into<T>) -> Result<Self, Error> {
         let etag = row.etag();
         Self::new(&row.into(), Some(etag), None)
+    }
+}
+
+impl<T> Tagged<T> {
+    /// What is made of several resources. Its tag identifies the bytes, and as a precondition it means nothing.
+    pub(crate) fn view(thing: &impl Serialize) -> Result<Self, Error> {
+        let body = rows::to_json(thing, VIEW_BYTES)?;
+        let etag = revision::content_etag(&body);
+        let body = String::from_utf8(body).map_err(|error| DbErr::Json(error.to_string()))?;
+        Ok(Self::replay(StoredResponse {
+            body,
+            etag: Some(etag),
+            ..StoredResponse::default()
+        }))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use poem::{Body, Request, http::header};
+use poem::{
+    Body, Request,
+    http::{HeaderValue, Method, header},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -19,6 +22,9 @@ pub const MAX_BODY: usize = 1 << 20;
 const MAX_BUFFERED: usize = 64 * MAX_BODY;
 /// How many bytes of each body do not count, so that large bodies do not keep out small ones.
 const UNCOUNTED: usize = 8 << 10;
+
+/// What some editors and libraries put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The memory for request bodies. Clones share it.
 #[derive(Clone, Debug)]
@@ -49,6 +55,9 @@ impl BodyBudget {
             body.extend_from_slice(&chunk);
         }
         request.set_data(Arc::new(reserved));
+        if body.starts_with(BYTE_ORDER_MARK) {
+            body.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok(body)
     }
 
@@ -68,11 +77,23 @@ impl BodyBudget {
     }
 }
 
-fn check_headers(request: &Request) -> poem::Result<()> {
+fn check_headers(request: &mut Request) -> poem::Result<()> {
     let declared = request.content_type().unwrap_or_default();
     let (essence, _) = declared.split_once(';').unwrap_or((declared, ""));
-    if !essence.trim().eq_ignore_ascii_case("application/json") {
+    let is = |media_type: &str| essence.trim().eq_ignore_ascii_case(media_type);
+    if request.method() == Method::PATCH && is("application/merge-patch+json") {
+        // An update is a merge patch (RFC 7396). Handlers take it under its other name.
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+    } else if !is("application/json") {
         return Err(RequestError::ContentType.into());
+    }
+    let encodings = request.headers().get_all(header::CONTENT_ENCODING);
+    if encodings
+        .iter()
+        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(RequestError::ContentEncoding.into());
     }
     let length = request.header(header::CONTENT_LENGTH);
     match length.and_then(|length| length.parse::<usize>().ok()) {

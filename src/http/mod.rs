@@ -29,7 +29,7 @@ pub(crate) use json::parse as parse_json;
 pub(crate) use parameters::joined;
 pub(crate) use payload::{Body, Items, NoContent, PageBody};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
-pub(crate) use problem::{ProblemKind, RequestError};
+pub(crate) use problem::{MAX_HEADER_FIELDS, ProblemKind, RequestError};
 pub(crate) use request_id::RequestId;
 pub(crate) use tag::Tag;
 pub(crate) use write_request::{NotIdempotent, keep_digest};

@@ -113,6 +113,10 @@ impl PreconditionParameters {
             let detail = format!("must have at most {MAX_IF_MATCH} characters");
             return Err(Error::invalid("header/If-Match", detail).into());
         }
+        let mut listed = tags.iter().flat_map(|tags| tags.split(','));
+        if tags.is_some() && listed.all(|tag| tag.trim().starts_with("W/")) {
+            return Err(RequestError::WeakTag.into());
+        }
         Ok(Precondition::parse(tags.as_deref()))
     }
 }

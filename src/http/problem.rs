@@ -61,6 +61,9 @@ pub(crate) struct FieldProblem {
     detail: String,
 }
 
+/// How many header fields a request may have.
+pub(crate) const MAX_HEADER_FIELDS: usize = 64;
+
 /// Why a request was rejected before its operation ran, or was cut off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
@@ -78,6 +81,15 @@ pub(crate) enum RequestError {
     TooSlow,
     #[error("the body must be sent as application/json")]
     ContentType,
+    #[error("the body must be sent without `Content-Encoding`: compressed bodies are not read")]
+    ContentEncoding,
+    #[error("the request has more than {MAX_HEADER_FIELDS} header fields")]
+    HeaderFields,
+    #[error(
+        "`If-Match` compares strongly, and a weak tag (`W/\"…\"`) never matches; a proxy that compresses \
+         responses makes tags weak"
+    )]
+    WeakTag,
     #[error("the database did not respond in time")]
     TimedOut,
     #[error("this path does not support the method")]
@@ -218,11 +230,15 @@ fn row_of_request_error(error: &RequestError) -> Row {
         RequestError::TooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large", None),
         RequestError::Incomplete => (S::BAD_REQUEST, "incomplete_body", None),
         RequestError::TooSlow => (S::REQUEST_TIMEOUT, "body_too_slow", None),
-        RequestError::ContentType => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),
+        RequestError::ContentType | RequestError::ContentEncoding =>
+            (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),
         RequestError::TimedOut => (S::GATEWAY_TIMEOUT, "timed_out",
             Some("The database did not respond in time. A change may still take effect: with an \
                   Idempotency-Key it can be retried safely.")),
         RequestError::Method { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed", None),
+        RequestError::HeaderFields =>
+            (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_header_fields", None),
+        RequestError::WeakTag => (S::PRECONDITION_FAILED, "precondition_failed", None),
         RequestError::Unauthenticated | RequestError::InvalidToken =>
             (S::UNAUTHORIZED, "unauthenticated", None),
         RequestError::Forbidden { .. } => (S::FORBIDDEN, "forbidden", None),

@@ -3,12 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::{circle, member, revision::next_in_sql};
+use entity::{circle, member, values::JsonObject};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter,
-    sea_query::OnConflict,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IdenStatic,
+    Iterable, QueryFilter, QueryResult, QuerySelect, QueryTrait,
+    sea_query::{Expr, OnConflict},
 };
 
 use super::{add, queries};
@@ -41,16 +42,52 @@ pub(super) async fn lock<'t>(
     let existing = add::lock_agents(db, agents).await?;
     let circle_row = circles::queries::get_for_update(db, circle).await?;
     precondition.check(circle_row.id, circle_row.revision)?;
-    let members = queries::of_circle(circle_row.id)
-        .filter(member::Column::AgentId.is_in(agents.iter().copied()))
-        .all(db)
-        .await?;
+    let members = load(db, circle_row.id, agents).await?;
     Ok(LockedMembers {
         work,
         circle_row,
         agents: existing,
         members: by_agent(members),
     })
+}
+
+/// The most JSON in the permissions of all members that one request reads, in bytes. In memory it is many times
+/// as large.
+const MAX_PERMISSIONS: usize = 1 << 20;
+
+/// The memberships of these agents, unless their permissions are too large together: the database adds up their
+/// sizes, and does not send them then.
+async fn load(
+    db: &impl ConnectionTrait,
+    circle_id: i64,
+    agents: &[i64],
+) -> Result<Vec<member::Model>, Error> {
+    let backend = db.get_database_backend();
+    let size = match backend {
+        DbBackend::Sqlite => "length(CAST(permissions AS BLOB))",
+        _ => "octet_length(permissions::text)",
+    };
+    let permissions =
+        format!("CASE WHEN sum({size}) OVER () > {MAX_PERMISSIONS} THEN NULL ELSE permissions END");
+    let others = member::Column::iter().filter(|it| !matches!(it, member::Column::Permissions));
+    let query = queries::of_circle(circle_id)
+        .filter(member::Column::AgentId.is_in(agents.iter().copied()))
+        .select_only()
+        .columns(others)
+        .expr_as(
+            Expr::cust(permissions),
+            member::Column::Permissions.as_str(),
+        );
+    let read = |row: &QueryResult| {
+        let permissions: Option<JsonObject> =
+            row.try_get("", member::Column::Permissions.as_str())?;
+        if permissions.is_none() {
+            return Err(Error::ResponseTooLarge);
+        }
+        Ok(member::Model::from_query_result(row, "")?)
+    };
+    let rows = db.query_all_raw(query.build(backend)).await?;
+    rows.iter().map(read).collect()
 }
 
 impl LockedMembers<'_> {
@@ -117,17 +154,8 @@ impl LockedMembers<'_> {
         &self,
         condition: Condition,
     ) -> Result<HashMap<i64, member::Model>, Error> {
-        let mut ended = member::Entity::update_many()
-            .set(queries::ended())
-            .col_expr(
-                member::Column::Revision,
-                next_in_sql(member::Column::Revision),
-            )
-            .filter(member::Column::CircleId.eq(self.circle_row.id))
-            .filter(member::Entity::active())
-            .filter(condition)
-            .exec_with_returning(self.work.db())
-            .await?;
+        let ending = queries::ending(self.own(condition));
+        let mut ended = ending.exec_with_returning(self.work.db()).await?;
         ended.sort_unstable_by_key(|member_row| member_row.id);
         let circle = &self.circle_row.name;
         let changes = ended
@@ -135,6 +163,21 @@ impl LockedMembers<'_> {
             .map(|member_row| queries::change(Action::Delete, circle, member_row));
         self.work.record_all(changes);
         Ok(by_agent(ended))
+    }
+
+    /// Ends the memberships of all other agents, and returns their ids.
+    pub(super) async fn end_others(&self, agents: Vec<i64>) -> Result<Vec<i64>, Error> {
+        let others = self.own(Condition::all().add(member::Column::AgentId.is_not_in(agents)));
+        let ended = queries::end_where(self.work.db(), others).await?;
+        let circle = &self.circle_row.name;
+        self.work
+            .record_all(ended.iter().map(|member| member.change(circle)));
+        Ok(ended.iter().map(|member| member.agent_id).collect())
+    }
+
+    /// Those of the circle's memberships that meet a condition.
+    fn own(&self, condition: Condition) -> Condition {
+        condition.add(member::Column::CircleId.eq(self.circle_row.id))
     }
 }
 

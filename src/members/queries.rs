@@ -4,11 +4,13 @@
 use chrono::{DateTime, Utc};
 use entity::{
     agent, circle, member,
+    revision::next_in_sql,
     values::{MemberRole, now},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    Order, QueryFilter, QueryResult, QueryTrait, Select,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
+    EntityTrait, IntoActiveModel, Order, QueryFilter, QueryResult, QueryTrait, Select, UpdateMany,
+    sea_query::Query,
 };
 
 use super::dto::Member;
@@ -27,6 +29,58 @@ pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Chang
         .id(row.id)
         .name(name_of(circle, row.agent_id))
         .revision(row.revision)
+}
+
+/// A membership that has ended, for the audit.
+pub(crate) struct EndedMember {
+    id: i64,
+    pub(crate) agent_id: i64,
+    revision: i64,
+}
+
+impl EndedMember {
+    pub(crate) fn change(&self, circle: &str) -> Change {
+        Change::new(Action::Delete, Resource::Member)
+            .id(self.id)
+            .name(name_of(circle, self.agent_id))
+            .revision(self.revision)
+    }
+}
+
+/// The statement that ends the active memberships that `condition` selects.
+pub(super) fn ending(condition: Condition) -> UpdateMany<member::Entity> {
+    member::Entity::update_many()
+        .set(ended())
+        .col_expr(
+            member::Column::Revision,
+            next_in_sql(member::Column::Revision),
+        )
+        .filter(member::Entity::active())
+        .filter(condition)
+}
+
+/// Ends the active memberships that `condition` selects, in the order of their ids. There may be any number of
+/// them, so that no more of their rows is read than what identifies them.
+pub(crate) async fn end_where(
+    db: &impl ConnectionTrait,
+    condition: Condition,
+) -> Result<Vec<EndedMember>, DbErr> {
+    use member::Column::{AgentId, Id, Revision};
+    let mut update = ending(condition).into_query();
+    update.returning(Query::returning().columns([Id, AgentId, Revision]));
+    let rows = db
+        .query_all_raw(db.get_database_backend().build(&update))
+        .await?;
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in &rows {
+        ended.push(EndedMember {
+            id: row.try_get_by_index(0)?,
+            agent_id: row.try_get_by_index(1)?,
+            revision: row.try_get_by_index(2)?,
+        });
+    }
+    ended.sort_unstable_by_key(|member| member.id);
+    Ok(ended)
 }
 
 /// The name of a member in the audit.
@@ -124,7 +178,7 @@ pub(crate) async fn remove(
 }
 
 /// The columns that change when a membership ends now.
-pub(super) fn ended() -> member::ActiveModel {
+fn ended() -> member::ActiveModel {
     ended_at(now())
 }
 

@@ -1,7 +1,7 @@
 //! Replacing the members of a circle with a given set.
 
 use entity::member;
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, IntoActiveModel};
 
 use super::{
     bulk::{self, LockedMembers},
@@ -28,8 +28,7 @@ pub(crate) async fn run(
     let (rows, mut changes) = compare(&locked, members);
     check_capacity(&locked, agents.len(), &changes)?;
     locked.save(rows).await?;
-    let others = Condition::all().add(member::Column::AgentId.is_not_in(agents));
-    changes.removed = locked.end(others).await?.into_keys().collect();
+    changes.removed = locked.end_others(agents).await?;
     changes.removed.sort_unstable();
     Ok(changes)
 }

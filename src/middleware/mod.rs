@@ -22,6 +22,7 @@
 
 mod access;
 mod auth;
+mod client_address;
 mod errors;
 mod headers;
 mod not_modified;

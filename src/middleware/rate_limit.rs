@@ -20,11 +20,11 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 use poem::{
-    Addr, Request, Response,
+    Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 
-use super::{Middleware, Next};
+use super::{Middleware, Next, client_address::ClientAddress};
 use crate::{
     config::ServerSettings,
     http::{RequestError, drain_body},
@@ -217,10 +217,8 @@ fn slot_of(hasher: &RandomState, client: impl Hash) -> u16 {
 }
 
 fn address_of(request: &Request) -> Option<IpAddr> {
-    match &request.remote_addr().0 {
-        Addr::SocketAddr(address) => Some(address.ip().to_canonical()),
-        _ => None,
-    }
+    let ClientAddress(address) = request.data()?;
+    Some(*address)
 }
 
 /// The part of an address that a client can't change at will.

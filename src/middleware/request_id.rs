@@ -6,11 +6,25 @@ use poem::{Request, Response};
 use poem_openapi::OperationId;
 use tracing::{Instrument, field};
 
-use super::{Middleware, Next};
-use crate::{http::RequestId, telemetry};
+use super::{
+    Middleware, Next,
+    client_address::{ClientAddress, TrustedProxies},
+};
+use crate::{config::ServerSettings, http::RequestId, telemetry};
 
 /// Gives every request an id, a span that carries the id to each log line, and a log line of its own.
-pub(crate) struct RequestIds;
+#[derive(Debug, Default)]
+pub(crate) struct RequestIds {
+    proxies: TrustedProxies,
+}
+
+impl RequestIds {
+    pub(crate) fn new(settings: &ServerSettings) -> Self {
+        Self {
+            proxies: TrustedProxies::new(&settings.trusted_proxy),
+        }
+    }
+}
 
 impl Middleware for RequestIds {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
@@ -20,6 +34,10 @@ impl Middleware for RequestIds {
             .and_then(RequestId::from_client)
             .unwrap_or_else(RequestId::new);
         request.set_data(id.clone());
+        let client = self.proxies.client_of(&request);
+        if let Some(client) = client {
+            request.set_data(client);
+        }
         let span = tracing::info_span!(
             "request",
             id = %id,
@@ -34,7 +52,10 @@ impl Middleware for RequestIds {
             if let Some(OperationId(operation)) = response.data() {
                 tracing::Span::current().record("operation", operation);
             }
+            let is_rejected = matches!(response.status().as_u16(), 401 | 403 | 429);
+            let client = client.filter(|_| is_rejected);
             tracing::info!(
+                client = client.map(|ClientAddress(address)| field::display(address)),
                 status = response.status().as_u16(),
                 elapsed_us = telemetry::micros(started.elapsed()),
                 "answered"

@@ -5,11 +5,15 @@
 
 use std::sync::Arc;
 
-use poem::{Request, Response, error::NotFoundError, http::Method};
+use poem::{
+    Request, Response,
+    error::NotFoundError,
+    http::{Method, StatusCode, header},
+};
 use serde_json::Value;
 
 use super::{ApiOperation, Middleware, Next};
-use crate::http::{RequestError, drain_body};
+use crate::http::{MAX_HEADER_FIELDS, RequestError, drain_body};
 
 /// What can be read beside the operations of the description.
 const DOCUMENTS: [&str; 4] = ["/openapi.json", "/docs", "/", "/favicon.ico"];
@@ -31,6 +35,21 @@ impl Routing {
             .iter()
             .map(|path| ApiOperation::compile(path, "get", &Value::Null, description));
         Self(operations.chain(documents).map(Arc::new).collect())
+    }
+
+    /// The answer to an OPTIONS request for what anyone may read, as load balancers probe it.
+    fn options(&self, request: &Request) -> Option<Response> {
+        let path = request.uri().path();
+        let found = self.0.iter().find(|operation| operation.has_path(path))?;
+        if request.method() != Method::OPTIONS || !found.is_always_served() {
+            return None;
+        }
+        let response = Response::builder().status(StatusCode::NO_CONTENT);
+        Some(
+            response
+                .header(header::ALLOW, "GET, HEAD, OPTIONS")
+                .finish(),
+        )
     }
 
     fn find(&self, method: &Method, path: &str) -> poem::Result<&Arc<ApiOperation>> {
@@ -59,6 +78,13 @@ impl Routing {
 
 impl Middleware for Routing {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+        if request.headers().len() > MAX_HEADER_FIELDS {
+            drain_body(&mut request).await;
+            return Err(RequestError::HeaderFields.into());
+        }
+        if let Some(options) = self.options(&request) {
+            return Ok(options);
+        }
         match self.find(request.method(), request.uri().path()) {
             Ok(operation) => {
                 let operation = Arc::clone(operation);

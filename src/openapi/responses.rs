@@ -44,10 +44,11 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
     ("409", "Conflict", "The request conflicts with what is stored", &[]),
     ("412", "PreconditionFailed", "The resource is not in the state that `If-Match` names", &[]),
     ("413", "ContentTooLarge", "The body is too large", &[]),
-    ("415", "UnsupportedMediaType", "The body is not sent as JSON", &[]),
+    ("415", "UnsupportedMediaType", "The body is not sent as JSON, or is compressed", &[]),
     ("421", "MisdirectedRequest", "The request is for another host name", &[]),
     ("422", "UnprocessableContent", "Parts of the request are not valid", &[]),
     ("429", "TooManyRequests", "The rate limit is exceeded", &["Retry-After"]),
+    ("431", "TooManyHeaderFields", "The request has too many header fields", &[]),
     ("500", "InternalServerError", "An internal error occurred", &[]),
     ("503", "ServiceUnavailable", "The service can't serve the request now", &["Retry-After"]),
     ("504", "GatewayTimeout", "The database did not respond in time", &[]),
@@ -107,7 +108,7 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
     } = operation;
     let conflicts = CONFLICTS.iter().any(|(known, _)| known == id);
     let has_body = value.get("requestBody").is_some();
-    let mut statuses = BTreeSet::from(["422", "500", "default"]);
+    let mut statuses = BTreeSet::from(["422", "431", "500", "default"]);
     for (applies, these) in [
         (*scoped, &["401", "403", "421", "429", "503", "504"][..]),
         (id == "get_readiness", &["503"]),

@@ -153,6 +153,9 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
     }
 }
 
+/// How many header fields of a request are read. Fewer are accepted, with an answer that says so.
+const MAX_READ_HEADER_FIELDS: usize = 512;
+
 /// HTTP/1.1 and HTTP/2, with limits on the memory that a client can occupy. [`TimedStream`] and
 /// [`StreamExecutor`] limit its time.
 fn protocol(read_timeout: Duration) -> auto::Builder<StreamExecutor> {
@@ -162,7 +165,7 @@ fn protocol(read_timeout: Duration) -> auto::Builder<StreamExecutor> {
         .http1()
         .half_close(true)
         .max_buf_size(64 << 10)
-        .max_headers(64);
+        .max_headers(MAX_READ_HEADER_FIELDS);
     protocol
         .http2()
         .max_concurrent_streams(100)

@@ -7,21 +7,24 @@ use std::net::IpAddr;
 
 use poem::{
     Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, header, uri::Authority},
 };
 
-use crate::http::RequestError;
+use crate::{config::CorsOrigin, http::RequestError};
 
 /// The names of the loopback interface, and those that the operator lists.
 #[derive(Clone, Debug)]
 pub(super) struct AllowedHosts {
     listed: Vec<String>,
+    /// Origins whose pages may read responses.
+    origins: Vec<CorsOrigin>,
 }
 
 impl AllowedHosts {
-    pub(super) fn new(listed: &[String]) -> Self {
+    pub(super) fn new(listed: &[String], origins: &[CorsOrigin]) -> Self {
         Self {
             listed: listed.to_vec(),
+            origins: origins.to_vec(),
         }
     }
 
@@ -36,14 +39,31 @@ impl AllowedHosts {
             return Err(RequestError::Host);
         }
         let mut origins = values(request.headers(), header::ORIGIN);
-        if !origins.all(|origin| {
-            origin
-                .split_once("://")
-                .is_some_and(|(_, host)| self.contains(host))
-        }) {
-            return Err(RequestError::Origin);
+        if origins.all(|origin| self.is_own(origin, request)) {
+            Ok(())
+        } else {
+            Err(RequestError::Origin)
         }
-        Ok(())
+    }
+
+    /// Whether an origin is this service, or may call it. On another port of this machine is another site.
+    fn is_own(&self, origin: &str, request: &Request) -> bool {
+        if self
+            .origins
+            .iter()
+            .any(|allowed| allowed.as_str() == origin)
+        {
+            return true;
+        }
+        let Some((scheme, host)) = origin.split_once("://") else {
+            return false;
+        };
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let port_of = |host: &str| port_of(host).unwrap_or(default_port);
+        // Without a host, as in HTTP/1.0, there is no port to compare with.
+        let mut hosts = values(request.headers(), header::HOST)
+            .chain(request.uri().authority().map(Authority::as_str));
+        self.contains(host) && hosts.all(|own| port_of(own) == port_of(host))
     }
 
     fn contains(&self, host: &str) -> bool {
@@ -75,9 +95,18 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+fn port_of(host: &str) -> Option<u16> {
+    let (_, port) = host.rsplit_once(':')?;
+    port.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn origins() -> Vec<CorsOrigin> {
+        vec!["https://console.example".parse().expect("an origin")]
+    }
 
     fn request(headers: &[(&str, &str)]) -> Request {
         let mut request = Request::builder();
@@ -89,7 +118,7 @@ mod tests {
 
     #[test]
     fn only_loopback_and_listed_names_are_answered() {
-        let hosts = AllowedHosts::new(&["registry.example".to_owned()]);
+        let hosts = AllowedHosts::new(&["registry.example".to_owned()], &origins());
         for (host, allowed) in [
             ("127.0.0.1:8000", true),
             ("127.0.0.1", true),
@@ -122,11 +151,18 @@ mod tests {
 
     #[test]
     fn only_pages_of_allowed_hosts_are_answered() {
-        let hosts = AllowedHosts::new(&["registry.example".to_owned()]);
+        let hosts = AllowedHosts::new(&["registry.example".to_owned()], &origins());
         for (origin, allowed) in [
             ("http://127.0.0.1:8000", true),
-            ("http://localhost:3000", true),
-            ("https://registry.example", true),
+            ("http://localhost:8000", true),
+            ("http://[::1]:8000", true),
+            ("http://localhost:3000", false),
+            ("http://127.0.0.1", false),
+            ("http://127.0.0.1:80000", false),
+            ("https://console.example", true),
+            ("https://console.example:8000", false),
+            ("https://registry.example:8000", true),
+            ("https://registry.example", false),
             ("https://evil.example", false),
             ("null", false),
             ("", false),
@@ -135,5 +171,15 @@ mod tests {
             let answer = hosts.check(&request(&headers));
             assert_eq!(answer.is_ok(), allowed, "{origin}");
         }
+        let behind_tls = [
+            ("host", "registry.example"),
+            ("origin", "https://registry.example"),
+        ];
+        assert!(hosts.check(&request(&behind_tls)).is_ok());
+        let other_port = [
+            ("host", "registry.example"),
+            ("origin", "https://registry.example:444"),
+        ];
+        assert!(hosts.check(&request(&other_port)).is_err());
     }
 }

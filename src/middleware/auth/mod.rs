@@ -65,7 +65,7 @@ impl Auth {
             KeylessAccess::Denied
         } else if settings.is_loopback() {
             KeylessAccess::OnThisMachine {
-                hosts: AllowedHosts::new(&settings.allowed_host),
+                hosts: AllowedHosts::new(&settings.allowed_host, &settings.cors_origin),
                 allow_proxies: settings.insecure,
             }
         } else if settings.insecure {

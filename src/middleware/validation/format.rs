@@ -42,10 +42,10 @@ fn is_full_date(text: &str) -> bool {
         && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok_and(|date| date.to_string() == text)
 }
 
-/// RFC 3339's date-time. chrono alone also accepts lower-case letters, and a blank in place of the T.
+/// RFC 3339's date-time, whose letters may be lower-case. chrono alone also accepts a blank in place of the T.
 /// The year has four digits in UTC too, because SQLite compares timestamps as text.
 fn is_date_time(text: &str) -> bool {
-    text.as_bytes().get(10) == Some(&b'T')
+    matches!(text.as_bytes().get(10), Some(b'T' | b't'))
         && DateTime::parse_from_rfc3339(text)
             .is_ok_and(|timestamp| (0..=9999).contains(&timestamp.to_utc().year()))
 }
@@ -58,6 +58,7 @@ mod tests {
     fn a_timestamp_has_a_time_and_an_offset() {
         for text in [
             "2026-01-31T12:00:00Z",
+            "2026-01-31t12:00:00z",
             "2026-01-31T12:00:00.123456+02:00",
             "0000-01-01T00:00:00Z",
         ] {

@@ -55,8 +55,11 @@ impl RequestValidation {
         check_query(&operation, query, &mut errors);
         check_preconditions(&operation, request.headers(), &mut errors);
         if let Some(schema) = &operation.body {
-            let text = self.bodies.read(request).await?;
-            let body = parse_json(&text)?;
+            let mut text = self.bodies.read(request).await?;
+            let mut body = parse_json(&text)?;
+            if schema.make_integers(&mut body) {
+                text = body.to_string().into_bytes();
+            }
             schema.check(&body, &mut errors);
             let found = secrets::look_through(&body);
             errors.append(found.refused);

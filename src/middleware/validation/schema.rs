@@ -137,6 +137,35 @@ impl JsonSchema {
         }
     }
 
+    /// Writes whole numbers such as `4096.0` as integers where the schema wants integers, and returns whether there
+    /// were any: JSON has one kind of number, and some languages have only such numbers.
+    pub(crate) fn make_integers(&self, value: &mut Value) -> bool {
+        match (&self.schema_type, value) {
+            (SchemaType::Integer(_), value @ Value::Number(_)) => match whole_number(value) {
+                Some(whole) => {
+                    *value = whole.into();
+                    true
+                }
+                None => false,
+            },
+            (SchemaType::Array(bounds), Value::Array(items)) => {
+                items
+                    .iter_mut()
+                    .map(|item| u32::from(bounds.item.make_integers(item)))
+                    .sum::<u32>()
+                    > 0
+            }
+            (SchemaType::Object(fields), Value::Object(members)) => {
+                let made = fields.properties.iter().map(|(name, property)| {
+                    let member = members.get_mut(name);
+                    u32::from(member.is_some_and(|member| property.make_integers(member)))
+                });
+                made.sum::<u32>() > 0
+            }
+            _ => false,
+        }
+    }
+
     /// What is wrong with a parameter, which arrives as text.
     pub(crate) fn check_parameter(&self, text: &str) -> Option<String> {
         let value = match self.schema_type {
@@ -191,6 +220,17 @@ impl SchemaType {
             Self::Object(_) => "an object",
         }
     }
+}
+
+/// The integer that a number with a fraction of zero, or an exponent, stands for.
+fn whole_number(value: &Value) -> Option<i64> {
+    /// Beyond it, a floating-point number stands for several integers.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = value.as_f64().filter(|_| value.is_f64())?;
+    if number.fract() != 0.0 || number.abs() > MAX_EXACT {
+        return None;
+    }
+    format!("{number:.0}").parse().ok()
 }
 
 /// A bound of the schema that is a count.
@@ -322,6 +362,36 @@ mod tests {
         let mut errors = FieldErrors::default();
         JsonSchema::compile(schema, &Value::Null).check(value, &mut errors);
         errors.listed().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn whole_numbers_are_integers_where_the_schema_wants_some() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "size": {"type": "integer"},
+                "ids": {"type": "array", "items": {"type": "integer"}},
+                "share": {"type": "number"},
+                "free": {"type": "object", "additionalProperties": {}}
+            }
+        });
+        let schema = JsonSchema::compile(&schema, &Value::Null);
+        let mut body =
+            json!({"size": 4096.0, "ids": [1, 2.0, 3e2], "share": 1.0, "free": {"x": 1.0}});
+        assert!(schema.make_integers(&mut body));
+        assert_eq!(
+            body.to_string(),
+            r#"{"size":4096,"ids":[1,2,300],"share":1.0,"free":{"x":1.0}}"#
+        );
+        for other in [
+            json!({"size": 4096}),
+            json!({"size": 1.5}),
+            json!({"size": 1e300}),
+        ] {
+            let mut body = other.clone();
+            assert!(!schema.make_integers(&mut body));
+            assert_eq!(body, other);
+        }
     }
 
     #[test]

@@ -151,3 +151,32 @@ fn what_no_browser_would_send_is_no_origin() {
         assert!(said.contains("must be an origin"), "{wrong}: {said}");
     }
 }
+
+#[tokio::test]
+async fn without_keys_a_page_on_another_port_of_this_machine_changes_nothing() {
+    with_app(&[LISTED], async |app| {
+        app.a_circle("team").await;
+        let start = async |origin: &str| {
+            let request = app.request(Method::POST, "/v1/circles/team/start");
+            Answer::to(request.header("origin", origin)).await
+        };
+        for stranger in [
+            "http://localhost:3000",
+            "http://127.0.0.1:1",
+            "http://127.0.0.1",
+            "null",
+        ] {
+            start(stranger).await.problem(403, "origin_not_allowed");
+        }
+        assert_eq!(app.get("/v1/circles/team").await.ok()["status"], "stopped");
+        let port = app.base.rsplit(':').next().expect("a port");
+        for own in [
+            app.base.clone(),
+            format!("http://localhost:{port}"),
+            LISTED.to_owned(),
+        ] {
+            start(&own).await.ok();
+        }
+    })
+    .await;
+}

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use test_support::{TestApp, TestDatabase, binary, factories::id, on_both, on_both_databases};
+use test_support::{
+    Answer, TestApp, TestDatabase, binary, factories::id, on_both, on_both_databases,
+};
 
 /// The part of a handle's prompt that comes from `source`.
 fn part_from(handle: &Value, source: &str) -> Option<String> {
@@ -384,6 +386,50 @@ async fn lint_on_the_command_line_says_the_same_and_fails_where_anything_is_wron
             "{said}"
         );
         app.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn handles_have_a_tag_of_what_they_show() {
+    on_both(async |app| {
+        let model = a_sound_model(app).await;
+        let agent = post(app, "/v1/agents", json!({"name": "Ada", "model_id": model})).await;
+        app.a_circle("team").await;
+        app.a_member("team", agent).await;
+        for path in [
+            "/v1/circles/team/handles".to_owned(),
+            format!("/v1/agents/{agent}/handle"),
+        ] {
+            let tag = app.get(&path).await.header("etag").to_owned();
+            let again = async |tag: &str| {
+                let request = app.request(reqwest::Method::GET, &path);
+                Answer::to(request.header("if-none-match", tag)).await
+            };
+            let (unchanged, statements) = app.statements(again(&tag)).await;
+            assert_eq!(
+                (unchanged.status, unchanged.text.as_str(), statements),
+                (304, "", 1)
+            );
+            assert_eq!(unchanged.header("etag"), tag);
+            for patched in [
+                (format!("/v1/agents/{agent}"), json!({"system_prompt": tag})),
+                (
+                    format!("/v1/models/{model}"),
+                    json!({"max_output": tag.len() + path.len()}),
+                ),
+                (
+                    "/v1/providers/1".to_owned(),
+                    json!({"api_key_env": format!("KEY_{}", path.len())}),
+                ),
+            ] {
+                let before = app.get(&path).await.header("etag").to_owned();
+                app.patch(&patched.0, &patched.1).await.ok();
+                let changed = again(&before).await;
+                assert_ne!(changed.header("etag"), before, "{}", patched.0);
+                changed.ok();
+            }
+        }
     })
     .await;
 }

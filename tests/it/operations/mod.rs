@@ -1,6 +1,7 @@
 //! The program as operators use it: commands, settings, TLS, start and stop, and its output.
 
 mod catalog;
+mod client_addresses;
 mod command_line;
 mod database_addresses;
 mod database_certificates;

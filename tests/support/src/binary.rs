@@ -16,9 +16,15 @@ use super::{Answer, postgres::free_port};
 /// How long a process may take to start, to respond or to end before a test fails.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A build of the program to test instead of the debug build: `TEST_PROGRAM`.
+pub fn other_program() -> Option<String> {
+    std::env::var("TEST_PROGRAM").ok()
+}
+
 /// Cargo sets this for the integration tests of the package that has the binary.
 fn program() -> String {
-    std::env::var("CARGO_BIN_EXE_circle-registry").expect("the tests run by `cargo test`")
+    let built = || std::env::var("CARGO_BIN_EXE_circle-registry");
+    other_program().unwrap_or_else(|| built().expect("the tests run by `cargo test`"))
 }
 
 /// The program with these arguments, without the settings in the environment of this process.
@@ -299,6 +305,13 @@ impl Process {
             .map(|ticks| ticks.parse::<u64>().expect("ticks"))
             .sum();
         Duration::from_millis(10 * ticks)
+    }
+
+    /// Forgets the peak of the memory so far, and returns the memory in bytes.
+    pub fn reset_peak_memory(self) -> u64 {
+        // "Resets the peak resident set size to the current value", in proc(5).
+        fs::write(format!("/proc/{}/clear_refs", self.0), "5").expect("a process");
+        self.peak_memory()
     }
 
     /// The peak memory in bytes.

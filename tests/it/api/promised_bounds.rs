@@ -1,0 +1,513 @@
+//! The bounds that docs/operations.md promises: the worst request that the other bounds allow is sent to every
+//! operation, and its CPU time, its memory and the size of its response are held within them.
+//!
+//! A debug build gets ten times the CPU time. The promise is tested on a release build:
+//! `cargo build --release && TEST_PROGRAM=target/release/circle-registry tests/run promised_bounds -- --nocapture`
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use test_support::{
+    Answer, Backend, TestDatabase,
+    binary::{self, Server},
+    faults::report,
+};
+
+/// The promise for one request.
+const MAX_CPU: Duration = Duration::from_millis(500);
+const MAX_MEMORY: u64 = 64 << 20;
+/// A response has at most 8 MiB, and one row more; the two parts of a list with related rows have as much each.
+const MAX_RESPONSE: usize = 20 << 20;
+/// The promise for 256 requests at once.
+const MAX_MEMORY_TOGETHER: u64 = 1 << 30;
+
+/// How many times as long a debug build may take.
+fn slowness() -> u32 {
+    if binary::other_program().is_some() {
+        1
+    } else {
+        10
+    }
+}
+
+/// The operations, in an order in which each finds what it needs, and the worst request for each.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        ("get_liveness", GET, "/livez", None),
+        ("get_readiness", GET, "/readyz", None),
+        ("get_pool", GET, "/v1/pool", None),
+        ("get_cache", GET, "/v1/cache", None),
+        (
+            "list_circles",
+            GET,
+            "/v1/circles?include=members&limit=200&count=true&sort=-name&q=%C3%A9",
+            None,
+        ),
+        (
+            "get_circle",
+            GET,
+            "/v1/circles/full?include_inactive=true",
+            None,
+        ),
+        ("get_circle", GET, "/v1/circles/large", None),
+        (
+            "list_members",
+            GET,
+            "/v1/circles/large/members?limit=200&include_inactive=true&count=true",
+            None,
+        ),
+        ("get_member", GET, "/v1/circles/large/members/1", None),
+        (
+            "list_agent_circles",
+            GET,
+            "/v1/agents/1/circles?limit=200&count=true",
+            None,
+        ),
+        ("get_circle_handles", GET, "/v1/circles/full/handles", None),
+        ("get_circle_handles", GET, "/v1/circles/large/handles", None),
+        ("lint_circle", GET, "/v1/circles/full/lint", None),
+        ("get_agent_handle", GET, "/v1/agents/1/handle", None),
+        (
+            "list_agents",
+            GET,
+            "/v1/agents?limit=200&include=model&count=true&sort=-name&q=%C3%A9",
+            None,
+        ),
+        ("get_agent", GET, "/v1/agents/1", None),
+        (
+            "list_model_agents",
+            GET,
+            "/v1/models/1/agents?limit=200&count=true",
+            None,
+        ),
+        (
+            "list_models",
+            GET,
+            "/v1/models?limit=200&include=provider&count=true",
+            None,
+        ),
+        ("get_model", GET, "/v1/models/1", None),
+        (
+            "list_provider_models",
+            GET,
+            "/v1/providers/1/models?limit=200&count=true",
+            None,
+        ),
+        (
+            "list_providers",
+            GET,
+            "/v1/providers?limit=200&count=true&sort=-name",
+            None,
+        ),
+        ("get_provider", GET, "/v1/providers/1", None),
+        (
+            "list_conversations",
+            GET,
+            "/v1/conversations?limit=200&include=participants,last_message&count=true",
+            None,
+        ),
+        ("get_conversation", GET, "/v1/conversations/1", None),
+        (
+            "list_participants",
+            GET,
+            "/v1/conversations/1/participants",
+            None,
+        ),
+        (
+            "list_messages",
+            GET,
+            "/v1/conversations/1/messages?limit=200&order=desc&count=true",
+            None,
+        ),
+        ("get_message", GET, "/v1/conversations/1/messages/1", None),
+        (
+            "get_transcript",
+            GET,
+            "/v1/conversations/1/transcript?format=markdown",
+            None,
+        ),
+        (
+            "list_audit_entries",
+            GET,
+            "/v1/audit?limit=200&count=true",
+            None,
+        ),
+        ("list_keys", GET, "/v1/keys?limit=200&count=true", None),
+        ("get_key", GET, "/v1/keys/1", None),
+        (
+            "create_key",
+            POST,
+            "/v1/keys",
+            Some(json!({"name": wide_text(200), "scopes": ["handles"]})),
+        ),
+        (
+            "create_provider",
+            POST,
+            "/v1/providers",
+            Some(provider("last")),
+        ),
+        (
+            "update_provider",
+            PATCH,
+            "/v1/providers/1",
+            Some(json!({"config": wide_json()})),
+        ),
+        ("create_model", POST, "/v1/models", Some(model("last"))),
+        (
+            "update_model",
+            PATCH,
+            "/v1/models/1",
+            Some(json!({"model_alias": wide_text(255)})),
+        ),
+        ("create_agent", POST, "/v1/agents", Some(agent())),
+        ("update_agent", PATCH, "/v1/agents/1", Some(agent())),
+        ("create_circle", POST, "/v1/circles", Some(circle("last"))),
+        (
+            "update_circle",
+            PATCH,
+            "/v1/circles/full",
+            Some(json!({"settings": wide_json()})),
+        ),
+        ("start_circle", POST, "/v1/circles/full/start", None),
+        ("stop_circle", POST, "/v1/circles/full/stop", None),
+        (
+            "add_member",
+            POST,
+            "/v1/circles/last/members",
+            Some(json!({"agent_id": 1, "permissions": wide_json()})),
+        ),
+        (
+            "update_member",
+            PATCH,
+            "/v1/circles/full/members/1",
+            Some(json!({"permissions": wide_json()})),
+        ),
+        (
+            "batch_members",
+            POST,
+            "/v1/circles/last/members:batch?partial=true",
+            Some(batch()),
+        ),
+        (
+            "batch_members",
+            POST,
+            "/v1/circles/large/members:batch?partial=true",
+            Some(batch_of_updates()),
+        ),
+        (
+            "replace_members",
+            Method::PUT,
+            "/v1/circles/last/members",
+            Some(json!({"members": members()})),
+        ),
+        (
+            "create_conversation",
+            POST,
+            "/v1/conversations",
+            Some(conversation()),
+        ),
+        (
+            "update_conversation",
+            PATCH,
+            "/v1/conversations/1",
+            Some(json!({"summary": wide_text(100_000)})),
+        ),
+        (
+            "create_message",
+            POST,
+            "/v1/conversations/1/messages",
+            Some(message()),
+        ),
+        (
+            "remove_participant",
+            DELETE,
+            "/v1/conversations/1/participants/1",
+            None,
+        ),
+        (
+            "add_participant",
+            POST,
+            "/v1/conversations/1/participants",
+            Some(json!({"agent_id": 1})),
+        ),
+        ("delete_conversation", DELETE, "/v1/conversations/1", None),
+        ("remove_member", DELETE, "/v1/circles/full/members/1", None),
+        ("delete_circle", DELETE, "/v1/circles/large", None),
+        ("restore_circle", POST, "/v1/circles/large/restore", None),
+        (
+            "replace_members",
+            Method::PUT,
+            "/v1/circles/large/members",
+            Some(json!({"members": []})),
+        ),
+        ("delete_agent", DELETE, "/v1/agents/1", None),
+        ("restore_agent", POST, "/v1/agents/1/restore", None),
+        ("delete_model", DELETE, "/v1/models/2", None),
+        (
+            "delete_provider",
+            DELETE,
+            "/v1/providers/2?cascade=true",
+            None,
+        ),
+        ("revoke_key", DELETE, "/v1/keys/2", None),
+    ]
+}
+
+/// The number of agents with the largest prompts, and of all agents.
+const LARGE_AGENTS: i64 = 14;
+const AGENTS: i64 = 200;
+
+fn wide_text(characters: usize) -> String {
+    "é".repeat(characters)
+}
+
+/// As many values as a body may have, and as deep as they may be.
+fn wide_json() -> Value {
+    let deep = (0..100).fold(json!(1), |value, _| json!([value]));
+    json!({"wide": vec![json!({"a": 1}); 24_000], "deep": deep, "text": wide_text(200_000)})
+}
+
+fn words() -> Vec<String> {
+    (0..100)
+        .map(|word| format!("{word:03}{}", wide_text(197)))
+        .collect()
+}
+
+fn provider(name: &str) -> Value {
+    json!({
+        "name": name, "api_type": "openai", "display_name": wide_text(200), "config": wide_json(),
+        "base_url": format!("https://{}.example", "x".repeat(2000))
+    })
+}
+
+fn model(name: &str) -> Value {
+    let alias = wide_text(255);
+    json!({"provider_id": 1, "model_name": format!("{name}{}", wide_text(240)), "model_alias": alias})
+}
+
+/// About 0.9 MB.
+fn agent() -> Value {
+    let prompt = wide_text(100_000);
+    json!({
+        "name": wide_text(200), "role": wide_text(200), "model_id": 1, "system_prompt": prompt,
+        "base_prompt": prompt, "skill_names": words(), "competencies": words(), "can_review": words(),
+        "metadata": {"wide": vec![json!({"a": 1}); 20_000]}
+    })
+}
+
+fn circle(name: &str) -> Value {
+    json!({
+        "name": name, "display_name": wide_text(200), "description": wide_text(10_000),
+        "project_context": wide_text(100_000),
+        "settings": {"instructions": wide_text(100_000), "wide": vec![json!({"a": 1}); 20_000]}
+    })
+}
+
+fn members() -> Vec<Value> {
+    let permissions = json!({"may": vec![json!({"a": 1}); 40]});
+    (1..=AGENTS)
+        .map(|id| json!({"agent_id": id, "permissions": permissions, "competencies": ["é"]}))
+        .collect()
+}
+
+fn batch() -> Value {
+    let add = |mut member: Value| {
+        member["op"] = "add".into();
+        member
+    };
+    json!({"operations": members().into_iter().map(add).collect::<Vec<_>>()})
+}
+
+fn batch_of_updates() -> Value {
+    let update = |id| json!({"op": "update", "agent_id": id, "role": "lead"});
+    json!({"operations": (1..=LARGE_AGENTS).map(update).collect::<Vec<_>>()})
+}
+
+fn conversation() -> Value {
+    let participants: Vec<i64> = (1..=AGENTS).collect();
+    json!({"topic": wide_text(500), "initial_prompt": wide_text(100_000), "participants": participants})
+}
+
+fn message() -> Value {
+    let call = json!({"wide": vec![json!({"a": 1}); 200]});
+    json!({"content": wide_text(200_000), "tool_calls": vec![call; 100]})
+}
+
+struct Bounded {
+    server: Server,
+    token: String,
+}
+
+impl Bounded {
+    async fn start(database: &TestDatabase) -> Self {
+        let create = ["keys", "create", "--name", "admin", "--scope", "admin"];
+        let create = [&create[..], &["--database-url", &database.url]].concat();
+        let token = binary::output_of(&create).trim().to_owned();
+        let settings = [
+            "--log",
+            "warn",
+            "--rate-limit-reads",
+            "0",
+            "--rate-limit-writes",
+            "0",
+        ];
+        let server = Server::start_ready(&database.url, &settings).await;
+        Self { server, token }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.server.client().request(method, self.server.url(path));
+        let mut request = request.bearer_auth(&self.token);
+        if let Some(body) = body {
+            let body = body.to_string();
+            assert!(body.len() <= 1 << 20, "{path}: {}", body.len());
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
+        }
+        Answer::to(request).await
+    }
+
+    async fn created(&self, path: &str, body: &Value) {
+        self.send(Method::POST, path, Some(body)).await.created();
+    }
+
+    /// The largest rows, and the fullest circle.
+    async fn fill(&self) {
+        for index in 0..10 {
+            self.created("/v1/providers", &provider(&format!("provider-{index}")))
+                .await;
+            self.created("/v1/models", &model(&format!("model-{index}")))
+                .await;
+        }
+        for _ in 0..LARGE_AGENTS {
+            self.created("/v1/agents", &agent()).await;
+        }
+        let small: Vec<Value> = (LARGE_AGENTS..AGENTS)
+            .map(|id| json!({"name": format!("agent {id}")}))
+            .collect();
+        for agents in small.chunks(16) {
+            join_all(agents.iter().map(|agent| self.created("/v1/agents", agent))).await;
+        }
+        for name in ["full", "large"] {
+            self.created("/v1/circles", &circle(name)).await;
+            let path = format!("/v1/circles/{name}/members");
+            let body = json!({"members": members()});
+            self.send(Method::PUT, &path, Some(&body)).await.ok();
+        }
+        for id in 1..=LARGE_AGENTS {
+            let path = format!("/v1/circles/large/members/{id}");
+            let body = json!({"permissions": wide_json()});
+            self.send(Method::PATCH, &path, Some(&body)).await.ok();
+        }
+        for _ in 0..10 {
+            self.created("/v1/conversations", &conversation()).await;
+            self.created("/v1/conversations/1/messages", &message())
+                .await;
+        }
+    }
+
+    /// What the process takes for the largest list, asked for 256 times at once.
+    async fn check_together(&self) {
+        let process = self.server.process();
+        process.reset_peak_memory();
+        let ask = async || {
+            let request = self
+                .server
+                .client()
+                .get(self.server.url("/v1/agents?limit=200"));
+            let request = request.timeout(Duration::from_mins(5));
+            let answer = request
+                .bearer_auth(&self.token)
+                .send()
+                .await
+                .expect("an answer");
+            let status = answer.status();
+            answer.bytes().await.expect("a body");
+            status
+        };
+        let statuses = join_all((0..256).map(|_| ask())).await;
+        let served = statuses.iter().filter(|status| status.is_success()).count();
+        let memory = process.peak_memory();
+        report(
+            "256 at once",
+            &format!("{served} served, {} MiB", memory >> 20),
+        );
+        assert!(
+            served > 0 && memory <= MAX_MEMORY_TOGETHER,
+            "{served}, {} MiB",
+            memory >> 20
+        );
+    }
+
+    /// What the process takes for one request.
+    async fn check(&self, operation: &str, method: Method, path: &str, body: Option<&Value>) {
+        let process = self.server.process();
+        let (cpu, memory) = (process.cpu(), process.reset_peak_memory());
+        let answer = self.send(method, path, body).await;
+        let cpu = process.cpu().saturating_sub(cpu);
+        let memory = process.peak_memory().saturating_sub(memory);
+        let (status, length) = (answer.status, answer.text.len());
+        report(
+            operation,
+            &format!(
+                "{status}, {length} bytes, {cpu:?} of CPU, {} KiB",
+                memory >> 10
+            ),
+        );
+        let start: String = answer.text.chars().take(300).collect();
+        assert!(
+            (200..300).contains(&status) || start.contains("response_too_large"),
+            "{operation}: {status} {start}"
+        );
+        let is_streamed = operation == "get_transcript";
+        assert!(
+            is_streamed || length <= MAX_RESPONSE,
+            "{operation}: {length} bytes"
+        );
+        assert!(cpu <= slowness() * MAX_CPU, "{operation}: {cpu:?}");
+        assert!(memory <= MAX_MEMORY, "{operation}: {} MiB", memory >> 20);
+    }
+}
+
+async fn check_all(backend: Backend) {
+    let database = TestDatabase::create(backend).await;
+    let bounded = Bounded::start(&database).await;
+    bounded.fill().await;
+    bounded.check_together().await;
+    let description = bounded.server.get("/openapi.json").await.ok();
+    let paths = description["paths"].as_object().expect("paths");
+    let operations = paths
+        .values()
+        .flat_map(|item| item.as_object().expect("operations").values());
+    let described: BTreeSet<&str> = operations
+        .filter_map(|it| it["operationId"].as_str())
+        .collect();
+    let requests = requests();
+    let tested: BTreeSet<&str> = requests.iter().map(|(operation, ..)| *operation).collect();
+    assert_eq!(tested, described, "the worst request of each operation");
+
+    for (operation, method, path, body) in requests {
+        bounded.check(operation, method, path, body.as_ref()).await;
+    }
+    drop(bounded);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn no_request_takes_more_than_is_promised_on_sqlite() {
+    check_all(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn no_request_takes_more_than_is_promised_on_postgresql() {
+    check_all(Backend::Postgres).await;
+}
