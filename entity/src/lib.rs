@@ -21,6 +21,7 @@ pub mod api_key;
 pub mod audit_entry;
 pub mod circle;
 pub mod conversation;
+pub mod free_json;
 pub mod idempotency_key;
 pub mod member;
 pub mod message;

@@ -37,6 +37,7 @@ mod m20261125_000001_name_models;
 mod m20261125_000002_unmark_retired_models;
 mod m20261126_000040_pass_turns_on;
 mod m20261126_000041_add_authors;
+mod m20261126_000042_keep_json_text;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000002_unmark_retired_models::Migration),
             Box::new(m20261126_000040_pass_turns_on::Migration),
             Box::new(m20261126_000041_add_authors::Migration),
+            Box::new(m20261126_000042_keep_json_text::Migration),
         ]
     }
 }

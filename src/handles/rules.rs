@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use entity::{model::retired_on, values::MemberRole};
 use sea_orm::DbErr;
 use serde::Deserialize;
+use sonic_rs::{JsonValueTrait, LazyValue};
 
 use super::{
     dto::{
@@ -33,7 +34,7 @@ pub(super) fn resolve_circle<'r>(
     members: &[Facts<'r>],
     today: NaiveDate,
 ) -> Result<CircleHandles<'r>, DbErr> {
-    let additions = Additions::of(circle);
+    let additions = Additions::of(circle)?;
     let handles = members
         .iter()
         .map(|facts| resolve(facts, &additions, today))
@@ -161,9 +162,9 @@ fn value<T>(setting: Setting<T>) -> Option<T> {
 pub(super) struct Additions(Vec<(PromptSource, String)>);
 
 impl Additions {
-    fn of(circle: &CircleFacts<'_>) -> Self {
+    fn of(circle: &CircleFacts<'_>) -> Result<Self, DbErr> {
         let mut additions = Vec::new();
-        if let Some(instructions) = instructions(circle) {
+        if let Some(instructions) = text(instructions(circle)?.as_deref()) {
             let text = format!("## Instructions of the circle\n\n{instructions}");
             additions.push((PromptSource::CircleInstructions, text));
         }
@@ -171,7 +172,7 @@ impl Additions {
             let text = format!("## Project context\n\n{context}");
             additions.push((PromptSource::CircleProjectContext, text));
         }
-        Self(additions)
+        Ok(Self(additions))
     }
 }
 
@@ -218,8 +219,15 @@ fn default_prompt(agent: &AgentFacts<'_>) -> String {
     }
 }
 
-fn instructions<'c>(circle: &'c CircleFacts<'_>) -> Option<&'c str> {
-    text(circle.settings.0.get("instructions")?.as_str())
+/// The circle's instructions, if they are a string.
+fn instructions(circle: &CircleFacts<'_>) -> Result<Option<String>, DbErr> {
+    #[derive(Deserialize)]
+    struct CircleSettings<'r> {
+        #[serde(borrow)]
+        instructions: Option<LazyValue<'r>>,
+    }
+    let CircleSettings { instructions } = circle.settings.parse()?;
+    Ok(instructions.and_then(|text| text.as_str().map(ToOwned::to_owned)))
 }
 
 #[derive(Default)]

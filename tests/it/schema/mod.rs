@@ -5,6 +5,7 @@ mod constraints;
 mod conversations;
 mod imported_models;
 mod indexes;
+mod json_columns;
 mod migrations;
 
 mod roster_revisions;
