@@ -23,6 +23,13 @@ pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
+/// A time as both databases store it: digits beyond microseconds are cut off, and a leap second is the second after
+/// it. `None` if that is out of range.
+#[must_use]
+pub fn stored(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(time.timestamp_micros())
+}
+
 /// What an agent is doing.
 #[derive(
     Clone,

@@ -54,6 +54,8 @@ pub(super) async fn list(
         .apply_if(since, |query, since| {
             query.filter(search::since(Column::At, since))
         })
-        .apply_if(until, |query, until| query.filter(Column::At.lt(until)));
+        .apply_if(until, |query, until| {
+            query.filter(search::until(Column::At, until))
+        });
     page::fetch(db, query, Column::Id, order, page).await
 }
