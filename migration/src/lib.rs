@@ -38,6 +38,7 @@ mod m20261125_000002_unmark_retired_models;
 mod m20261126_000040_pass_turns_on;
 mod m20261126_000041_add_authors;
 mod m20261126_000042_keep_json_text;
+mod m20261126_000043_add_catalog_name;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000040_pass_turns_on::Migration),
             Box::new(m20261126_000041_add_authors::Migration),
             Box::new(m20261126_000042_keep_json_text::Migration),
+            Box::new(m20261126_000043_add_catalog_name::Migration),
         ]
     }
 }
