@@ -1,6 +1,7 @@
 //! Conditions that the two databases write differently, and a look at what a condition finds.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
+use entity::values::stored;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr,
     PaginatorTrait, QueryOrder, QuerySelect, Select,
@@ -72,9 +73,14 @@ fn list_of_ids(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> String
     }
 }
 
-/// At this time or later, in the microseconds that both databases store.
+/// At this time or later.
 pub(crate) fn since<C: ColumnTrait>(column: C, moment: DateTime<Utc>) -> SimpleExpr {
-    column.gte(moment.trunc_subsecs(6))
+    column.gte(stored(moment).unwrap_or(moment))
+}
+
+/// Before this time.
+pub(crate) fn until<C: ColumnTrait>(column: C, moment: DateTime<Utc>) -> SimpleExpr {
+    column.lt(stored(moment).unwrap_or(moment))
 }
 
 /// The names of the first rows of `query`, and how many more there are: "a, b, c and 4 more". `None` if there are

@@ -23,6 +23,7 @@ pub mod audit_entry;
 pub mod catalog_revision;
 pub mod circle;
 pub mod conversation;
+pub mod free_json;
 pub mod idempotency_key;
 pub mod member;
 pub mod message;

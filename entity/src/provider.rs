@@ -17,6 +17,8 @@ pub struct Model {
     pub is_local: bool,
     pub api_key_env: Option<String>,
     pub config: JsonObject,
+    /// Its name in lists that are imported, in lower case; it stays when the provider is renamed.
+    pub catalog_name: Option<String>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     /// Incremented by every change.

@@ -15,10 +15,19 @@ use sea_orm::{DeriveActiveEnum, EnumIter, FromJsonQueryResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::free_json::{JsonList, JsonObject};
+
 /// The current time, truncated to the microseconds that both databases store.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
+}
+
+/// A time as both databases store it: digits beyond microseconds are cut off, and a leap second is the second after
+/// it. `None` if that is out of range.
+#[must_use]
+pub fn stored(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(time.timestamp_micros())
 }
 
 /// What an agent is doing.
@@ -251,36 +260,6 @@ impl fmt::Display for ScopeList {
 #[serde(transparent)]
 pub struct StringList(pub Vec<String>);
 
-/// A JSON object with members of the client's choice.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
-#[serde(transparent)]
-pub struct JsonObject(pub serde_json::Map<String, Value>);
-
-impl Type for JsonObject {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "JsonObject".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
-            ..MetaSchema::new("object")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
-    }
-}
-
 /// Implements the schema of a list: an array of `item`.
 macro_rules! list_type {
     ($ty:ident of $element:ty, at most $max:literal, $item:expr) => {
@@ -328,16 +307,6 @@ list_type!(IdList of i64, at most 500, MetaSchema {
     ..MetaSchema::new_with_format("integer", "int64")
 });
 
-/// A list of JSON objects with members of the client's choice: at most 100.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
-#[serde(transparent)]
-pub struct JsonList(pub Vec<JsonObject>);
-
-list_type!(JsonList of JsonObject, at most 100, match JsonObject::schema_ref() {
-    MetaSchemaRef::Inline(schema) => *schema,
-    MetaSchemaRef::Reference(_) => MetaSchema::new("object"),
-});
-
 /// Implements JSON input and output through serde, for the types with a schema written by hand.
 macro_rules! json_by_serde {
     ($($ty:ty),*) => {$(
@@ -355,4 +324,4 @@ macro_rules! json_by_serde {
     )*};
 }
 
-json_by_serde!(StringList, IdList, JsonList, JsonObject);
+json_by_serde!(StringList, IdList);

@@ -42,6 +42,8 @@ mod m20261126_000002_prune_audit_additive;
 mod m20261126_000010_fold_provider_names;
 mod m20261126_000040_pass_turns_on;
 mod m20261126_000041_add_authors;
+mod m20261126_000042_keep_json_text;
+mod m20261126_000043_add_catalog_name;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -79,6 +81,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000010_fold_provider_names::Migration),
             Box::new(m20261126_000040_pass_turns_on::Migration),
             Box::new(m20261126_000041_add_authors::Migration),
+            Box::new(m20261126_000042_keep_json_text::Migration),
+            Box::new(m20261126_000043_add_catalog_name::Migration),
         ]
     }
 }

@@ -58,7 +58,9 @@ pub(super) async fn list(
         .apply_if(since, |query, since| {
             query.filter(search::since(Column::At, since))
         })
-        .apply_if(until, |query, until| query.filter(Column::At.lt(until)));
+        .apply_if(until, |query, until| {
+            query.filter(search::until(Column::At, until))
+        });
     if by_time {
         fetch_by_time(db, query, order, page).await
     } else {

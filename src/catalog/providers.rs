@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use entity::{model, provider, values::JsonObject};
 use poem_openapi::types::MaybeUndefined;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, QuerySelect,
 };
 
 use super::{
@@ -48,16 +49,12 @@ pub(super) async fn write_providers(
             continue;
         }
         if let Some(row) = renamed.get(&name) {
-            notes.push(Remark {
-                key: provider.clone(),
-                provider: Some(provider.clone()),
-                text: format!("the provider is named {} in the catalogue", row.name),
-            });
+            notes.push(renamed_note(provider, row));
             changes.keep();
         } else if existing.contains_key(&name) {
             changes.keep();
         } else {
-            changes.add(new_provider(provider).into());
+            changes.add(listed(provider));
         }
     }
     let tally = changes.write(db, "providers", dry_run).await?;
@@ -83,11 +80,15 @@ async fn find_renamed(
     existing: &HashMap<String, provider::Model>,
 ) -> Result<HashMap<String, provider::Model>, DbErr> {
     let is_missing = |model: &&&ListedModel| !existing.contains_key(&model.provider.to_lowercase());
+    let mut found = by_list_name(existing);
+    let is_missing = |model: &&&ListedModel| {
+        is_missing(model) && !found.contains_key(&model.provider.to_lowercase())
+    };
     let listed = list.provider_names();
     let unlisted = existing.iter().filter(|(name, _)| !listed.contains(*name));
     let unlisted: HashMap<i64, &provider::Model> = unlisted.map(|(_, row)| (row.id, row)).collect();
     if unlisted.is_empty() || !models.iter().any(|model| is_missing(&model)) {
-        return Ok(HashMap::new());
+        return Ok(found);
     }
     let keys: Vec<(String, i64)> = model::Entity::find()
         .filter(model::Column::CatalogKey.is_not_null())
@@ -99,11 +100,39 @@ async fn find_renamed(
     let keys = keys.into_iter().filter(|(_, id)| unlisted.contains_key(id));
     let provider_of: HashMap<String, i64> = keys.collect();
     let missing = models.iter().filter(is_missing);
-    let found = missing.filter_map(|model| {
+    let by_key = missing.filter_map(|model| {
         let row = unlisted[provider_of.get(&model.key)?];
         Some((model.provider.to_lowercase(), row.clone()))
     });
-    Ok(found.collect())
+    let by_key: Vec<_> = by_key.collect();
+    found.extend(by_key);
+    Ok(found)
+}
+
+/// The providers that have another name than in the list that they were imported from, by their names there.
+fn by_list_name(existing: &HashMap<String, provider::Model>) -> HashMap<String, provider::Model> {
+    let named = existing
+        .values()
+        .filter_map(|row| Some((row.catalog_name.clone()?, row.clone())));
+    named
+        .filter(|(name, _)| !existing.contains_key(name))
+        .collect()
+}
+
+fn renamed_note(listed: &str, row: &provider::Model) -> Remark {
+    Remark {
+        key: listed.to_owned(),
+        provider: Some(listed.to_owned()),
+        text: format!("the provider is named {} in the catalogue", row.name),
+    }
+}
+
+/// A new provider's row.
+fn listed(name: &str) -> provider::ActiveModel {
+    provider::ActiveModel {
+        catalog_name: Set(Some(name.to_lowercase())),
+        ..new_provider(name).into()
+    }
 }
 
 async fn providers_by_name(
@@ -150,17 +179,26 @@ fn fill_in(before: &provider::Model, known: &KnownProvider) -> ProviderUpdate {
 /// Adds the providers that come with the program, and fills in what is not known of those that exist.
 pub(super) async fn add_builtin(db: &DatabaseTransaction, dry_run: bool) -> Result<Summary, DbErr> {
     let existing = providers_by_name(db).await?;
+    let renamed = by_list_name(&existing);
     let mut changes = Changes::default();
-    let mut skipped = Vec::new();
+    let (mut notes, mut skipped) = (Vec::new(), Vec::new());
     for known in builtin::PROVIDERS {
-        let Some(before) = existing.get(known.name) else {
-            changes.add(new_provider(known.name).into());
+        let Some(before) = existing.get(known.name).or_else(|| renamed.get(known.name)) else {
+            changes.add(listed(known.name));
             continue;
         };
+        if renamed.contains_key(known.name) {
+            notes.push(renamed_note(known.name, before));
+        }
         let update = fill_in(before, known);
         let base_url = update.base_url.value().or(before.base_url.as_ref());
         match base_url::check(base_url.map(String::as_str), before.is_local) {
-            Ok(()) => changes.update(merge(before.clone().into_active_model(), &update.into())),
+            Ok(()) => {
+                let mut row = merge(before.clone().into_active_model(), &update.into());
+                row.catalog_name
+                    .set_if_not_equals(Some(known.name.to_owned()));
+                changes.update(row);
+            }
             Err(wrong) => skipped.push(Remark {
                 key: before.name.clone(),
                 provider: Some(before.name.clone()),
@@ -170,6 +208,7 @@ pub(super) async fn add_builtin(db: &DatabaseTransaction, dry_run: bool) -> Resu
     }
     Ok(Summary {
         providers: changes.write(db, "providers", dry_run).await?,
+        notes,
         skipped,
         ..Summary::default()
     })

@@ -15,7 +15,6 @@ use sea_orm::{
     sea_query::ExprTrait,
 };
 
-use serde_json::Value;
 
 use super::dto::{Circle, MAX_INSTRUCTIONS_LENGTH};
 use crate::{
@@ -104,7 +103,7 @@ fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
     let Set(settings) = &row.settings else {
         return Ok(());
     };
-    let instructions = settings.0.get("instructions").and_then(Value::as_str);
+    let instructions = settings.string_member("instructions");
     let length = instructions.map_or(0, |text| text.chars().count());
     if length > MAX_INSTRUCTIONS_LENGTH {
         let detail = format!("must have at most {MAX_INSTRUCTIONS_LENGTH} characters");

@@ -4,7 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use entity::{
     agent, circle, member, model, provider,
-    values::{AgentStatus, CircleStatus, JsonObject, MemberRole},
+    values::{AgentStatus, CircleStatus, MemberRole},
 };
 
 use crate::rows::{RawJson, row};
@@ -18,7 +18,7 @@ row! {
         pub(super) status: CircleStatus = circle::Status,
         pub(super) require_review: bool = circle::RequireReview,
         pub(super) max_members: Option<i32> = circle::MaxMembers,
-        pub(super) settings: JsonObject = circle::Settings,
+        pub(super) settings: RawJson<'r> = circle::Settings,
         pub(super) project_context: Option<&'r str> = circle::ProjectContext,
     }
 }

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use entity::{model::retired_on, values::MemberRole};
 use sea_orm::DbErr;
 use serde::Deserialize;
+use sonic_rs::{JsonValueTrait, LazyValue};
 
 use super::{
     dto::{
@@ -38,7 +39,7 @@ pub(super) fn resolve_circle<'r>(
     members: &[Facts<'r>],
     today: NaiveDate,
 ) -> Result<CircleHandles<'r>, Error> {
-    let additions = Additions::of(circle);
+    let additions = Additions::of(circle)?;
     let mut handles = Vec::with_capacity(members.len());
     let mut prompt_bytes = 0;
     for facts in members {
@@ -172,9 +173,9 @@ fn value<T>(setting: Setting<T>) -> Option<T> {
 pub(super) struct Additions(Vec<(PromptSource, String)>);
 
 impl Additions {
-    fn of(circle: &CircleFacts<'_>) -> Self {
+    fn of(circle: &CircleFacts<'_>) -> Result<Self, DbErr> {
         let mut additions = Vec::new();
-        if let Some(instructions) = instructions(circle) {
+        if let Some(instructions) = text(instructions(circle)?.as_deref()) {
             let text = format!("## Instructions of the circle\n\n{instructions}");
             additions.push((PromptSource::CircleInstructions, text));
         }
@@ -182,7 +183,7 @@ impl Additions {
             let text = format!("## Project context\n\n{context}");
             additions.push((PromptSource::CircleProjectContext, text));
         }
-        Self(additions)
+        Ok(Self(additions))
     }
 }
 
@@ -229,8 +230,15 @@ fn default_prompt(agent: &AgentFacts<'_>) -> String {
     }
 }
 
-fn instructions<'c>(circle: &'c CircleFacts<'_>) -> Option<&'c str> {
-    text(circle.settings.0.get("instructions")?.as_str())
+/// The circle's instructions, if they are a string.
+fn instructions(circle: &CircleFacts<'_>) -> Result<Option<String>, DbErr> {
+    #[derive(Deserialize)]
+    struct CircleSettings<'r> {
+        #[serde(borrow)]
+        instructions: Option<LazyValue<'r>>,
+    }
+    let CircleSettings { instructions } = circle.settings.parse()?;
+    Ok(instructions.and_then(|text| text.as_str().map(ToOwned::to_owned)))
 }
 
 #[derive(Default)]
@@ -337,7 +345,7 @@ pub(super) fn lint(
     members: &[Facts<'_>],
     today: NaiveDate,
 ) -> Result<Lint, DbErr> {
-    let additions = Additions::of(circle);
+    let additions = Additions::of(circle)?;
     let (mut of_members, mut any_reviewer) = (Vec::new(), false);
     for facts in members {
         let handle = resolve(facts, &additions, today)?;

@@ -36,6 +36,7 @@ fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Error> {
     }
     let digest = request.data::<BodyDigest>().cloned();
     let digest = digest.unwrap_or_else(|| BodyDigest::of(b""));
+    let digest = digest.with_query(request.uri().query().unwrap_or_default());
     let path = request.uri().path();
     IdempotencyKey::new(key.as_bytes(), caller_of(request), path, digest).map(Some)
 }

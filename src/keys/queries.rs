@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use entity::{
     api_key,
-    values::{Scope, ScopeList, now},
+    values::{Scope, ScopeList, now, stored},
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -73,7 +73,7 @@ pub(crate) async fn create(
         scopes,
         expires_at,
     } = new;
-    let now = now();
+    let (now, expires_at) = (now(), expires_at.and_then(stored));
     if expires_at.is_some_and(|time| time <= now) {
         return Err(Error::invalid("#/expires_at", "is not in the future"));
     }

@@ -14,7 +14,7 @@ row! {
     /// A provider of models, and the wire protocol of its API.
     #[derive(Debug, Object, Serialize)]
     #[oai(rename = "Provider")]
-    pub(crate) struct ProviderRow<'r> of provider without revision {
+    pub(crate) struct ProviderRow<'r> of provider without revision, catalog_name {
         /// Assigned by the service.
         pub(crate) id: i64,
         /// Stable handle, unique regardless of case.
@@ -86,6 +86,7 @@ input! {
     }
     row {
         id: NotSet,
+        catalog_name: NotSet,
         created_at: NotSet,
         updated_at: NotSet,
         revision: NotSet,

@@ -79,15 +79,11 @@ impl Source for PgRow {
         Ok(Timestamp::Decoded(time))
     }
 
-    /// PostgreSQL stores no invalid JSON. The text of a `jsonb` follows the number of its format, which is 1 (PostgreSQL's source,
-    /// `jsonb_send`).
+    /// PostgreSQL stores no invalid JSON: free JSON is `text` with a check, lists are `jsonb`. The text of a `jsonb` follows
+    /// the number of its format, which is 1 (PostgreSQL's source, `jsonb_send`).
     fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        match (value.format(), Self::string(value)?) {
-            (PgValueFormat::Binary, text) => text
-                .strip_prefix('\u{1}')
-                .ok_or_else(|| DbErr::Type("a jsonb of an unknown format".to_owned())),
-            (PgValueFormat::Text, text) => Ok(text),
-        }
+        let text = Self::string(value)?;
+        Ok(text.strip_prefix('\u{1}').unwrap_or(text))
     }
 }
 
@@ -152,7 +148,7 @@ cells! {
     NaiveDate: |value| R::date(value),
     Price: |value| R::i64(value).map(Price::from_stored),
     StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
-    JsonObject: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
+    JsonObject: |value| R::json(value).map(JsonObject::from_stored),
 }
 
 impl<'r, T> Cell<'r> for Json<'r, T> {

@@ -49,13 +49,21 @@ pub(crate) trait Replayable: Sized {
     fn replay(stored: StoredResponse) -> Self;
 }
 
-/// The SHA-256 of a request's body in Base64.
+/// The SHA-256 of a request's body, and of its query if it has one, in Base64.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyDigest(String);
 
 impl BodyDigest {
     pub(crate) fn of(body: &[u8]) -> Self {
         Self(BASE64_STANDARD_NO_PAD.encode(Sha256::digest(body)))
+    }
+
+    /// The digest of a request with this query. Base64 has no `?`, so no body has the same digest.
+    pub(crate) fn with_query(self, query: &str) -> Self {
+        if query.is_empty() {
+            return self;
+        }
+        Self::of(format!("{}?{query}", self.0).as_bytes())
     }
 }
 
@@ -146,7 +154,7 @@ impl IdempotencyKey {
     /// transaction ends.
     ///
     /// # Errors
-    /// Another request with the key is being served (409), the key was used with another body
+    /// Another request with the key is being served (409), the key was used with another body or query
     /// (422), or what the database reports.
     pub(super) async fn find_response(
         &self,
@@ -159,7 +167,7 @@ impl IdempotencyKey {
         if row.digest != self.digest.0 {
             return Err(Error::invalid(
                 format!("header/{}", Self::HEADER),
-                "was used with another body",
+                "was used with another body or query",
             ));
         }
         Ok(Some(StoredResponse {

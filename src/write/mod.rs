@@ -6,9 +6,10 @@
 //!
 //! Start with [`unit_of_work`]. This folder may import `database` and what is below it.
 
+use entity::free_json;
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, Iterable,
+    ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait,
+    DbErr, EntityTrait, IntoActiveModel, Iterable, Value,
 };
 
 mod audit;
@@ -29,7 +30,9 @@ pub(crate) use unit_of_work::{UnitOfWork, run};
 /// changed.
 pub(crate) fn merge<A: ActiveModelTrait>(mut row: A, requested: &A) -> A {
     for column in <A::Entity as EntityTrait>::Column::iter() {
-        if let ActiveValue::Set(value) = requested.get(column) {
+        if let ActiveValue::Set(value) = requested.get(column)
+            && !is_same_json(column, row.get(column).into_value(), &value)
+        {
             row.set_if_not_equals(column, value);
         }
     }
@@ -53,6 +56,16 @@ where
         return Ok(None);
     }
     Ok(Some((row.update(db).await?, Fields::set_in(requested))))
+}
+
+/// Whether a column of JSON has this value already, in another form.
+fn is_same_json(column: impl ColumnTrait, before: Option<Value>, after: &Value) -> bool {
+    match (column.def().get_column_type(), before, after) {
+        (ColumnType::Json, Some(Value::String(Some(before))), Value::String(Some(after))) => {
+            free_json::is_same(&before, after)
+        }
+        _ => false,
+    }
 }
 
 /// Who makes a change, and in which request it is made.

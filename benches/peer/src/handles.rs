@@ -87,7 +87,7 @@ pub fn said(list: Vec<&str>) -> Option<Vec<&str>> {
 }
 
 fn text(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+    text.filter(|text| !text.trim().is_empty())
 }
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! On PostgreSQL: a deadpool of tokio-postgres connections, prepared statements, structs that
 //! borrow from the rows.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, error::Error};
 
 use axum::{
     Json,
@@ -14,7 +14,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio_postgres::{NoTls, Row, types::FromSql};
+use tokio_postgres::{
+    NoTls, Row,
+    types::{FromSql, Type},
+};
 
 use crate::{
     handles::{self, Capabilities, Handle, Handles, ModelState, Provenance, Words},
@@ -76,6 +79,19 @@ impl App {
     }
 }
 
+/// JSON that is stored as `text` or `jsonb`.
+struct JsonText<'r>(&'r RawValue);
+
+impl<'r> FromSql<'r> for JsonText<'r> {
+    fn from_sql(_: &Type, text: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(serde_json::from_slice(text.strip_prefix(b"\x01").unwrap_or(text))?))
+    }
+
+    fn accepts(column: &Type) -> bool {
+        matches!(*column, Type::TEXT | Type::JSONB)
+    }
+}
+
 /// The columns of a row, one after the other.
 struct Columns<'r> {
     row: &'r Row,
@@ -90,7 +106,7 @@ impl<'r> Columns<'r> {
     }
 
     fn json(&mut self) -> &'r RawValue {
-        self.next::<tokio_postgres::types::Json<_>>().0
+        self.next::<JsonText>().0
     }
 
     fn moment(&mut self) -> Moment<'r> {
@@ -310,7 +326,7 @@ pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Resu
     Ok(wire::json(out))
 }
 
-const HANDLES: &str = "c.id, c.name, c.status, c.require_review, c.max_members, c.settings ->> 'instructions', \
+const HANDLES: &str = "c.id, c.name, c.status, c.require_review, c.max_members, c.settings::json ->> 'instructions', \
     c.project_context, m.id, m.agent_id, m.role, m.is_active, m.joined_at, m.competencies, m.can_review, \
     m.permissions, m.temperature, m.max_tokens, a.name, a.role, a.status, a.system_prompt, a.base_prompt, \
     a.skill_names, a.competencies, a.can_review, a.temperature, a.max_tokens, o.model_name, o.context_window, \

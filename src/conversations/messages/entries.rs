@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use entity::{conversation, message, values::JsonObject};
+use entity::{conversation, message};
 use sea_orm::ActiveEnum;
 
 use super::dto::TranscriptFormat;
@@ -46,7 +46,7 @@ pub(super) fn entry(row: &message::Model, format: TranscriptFormat) -> String {
         }
     };
     quote(&mut text, content, format);
-    let calls: Vec<String> = tool_calls.0.iter().map(json_line).collect();
+    let calls: Vec<String> = tool_calls.items().into_iter().map(json_line).collect();
     match format {
         TranscriptFormat::Text => {
             text.extend(calls.iter().map(|call| format!("tool call: {call}\n")));
@@ -86,8 +86,9 @@ fn line(text: &str, format: TranscriptFormat) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-fn json_line(call: &JsonObject) -> String {
-    one_line(&serde_json::to_string(call).unwrap_or_default()).into_owned()
+/// JSON has line breaks only between its parts.
+fn json_line(call: &str) -> String {
+    one_line(&call.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
 
 /// Quotes a text: every line begins with `> `. In Markdown it is a block quote, which ends whatever the

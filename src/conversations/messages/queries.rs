@@ -159,7 +159,7 @@ fn numbered(
         reply_to,
     } = new;
     let content = content.unwrap_or_default();
-    if content.is_empty() && tool_calls.0.is_empty() {
+    if content.is_empty() && tool_calls.is_empty() {
         let detail = "must not be empty, unless the message calls tools";
         return Err(Error::invalid("#/content", detail));
     }

@@ -1,6 +1,7 @@
 //! The formats that the description gives to strings.
 
 use chrono::{DateTime, Datelike, NaiveDate};
+use entity::values::stored;
 use serde_json::Value;
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,9 @@ fn is_full_date(text: &str) -> bool {
 fn is_date_time(text: &str) -> bool {
     matches!(text.as_bytes().get(10), Some(b'T' | b't'))
         && DateTime::parse_from_rfc3339(text)
-            .is_ok_and(|timestamp| (0..=9999).contains(&timestamp.to_utc().year()))
+            .ok()
+            .and_then(|timestamp| stored(timestamp.to_utc()))
+            .is_some_and(|timestamp| (0..=9999).contains(&timestamp.year()))
 }
 
 #[cfg(test)]
@@ -61,6 +64,8 @@ mod tests {
             "2026-01-31t12:00:00z",
             "2026-01-31T12:00:00.123456+02:00",
             "0000-01-01T00:00:00Z",
+            "2026-06-30T23:59:60Z",
+            "2026-01-31T12:00:00.123456789Z",
         ] {
             assert!(is_date_time(text), "{text}");
         }
@@ -71,6 +76,8 @@ mod tests {
             "2026-01-31 12:00:00Z",
             "2026-02-30T12:00:00Z",
             "9999-12-31T23:59:59-01:00",
+            "9999-12-31T23:59:60Z",
+            "2026-01-31T12:00:61Z",
             "0000-01-01T00:00:00+01:00",
             "1767225600",
             "",

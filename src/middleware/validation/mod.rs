@@ -8,6 +8,7 @@
 //! `RequestValidation::check`.
 
 mod format;
+mod free_json;
 mod names;
 mod schema;
 
@@ -65,7 +66,10 @@ impl RequestValidation {
             errors.append(found.refused);
             suspected = found.suspected;
             keep_digest(request, &text);
-            request.set_body(Body::from_vec(text));
+            if errors.is_empty() {
+                let text = schema.quote_free(text)?;
+                request.set_body(Body::from_vec(text));
+            }
         }
         if errors.is_empty() {
             Ok(suspected)

@@ -23,11 +23,11 @@ use crate::{
 pub(crate) struct JsonSchema {
     nullable: bool,
     choices: Vec<Value>,
-    schema_type: SchemaType,
+    pub(super) schema_type: SchemaType,
 }
 
 #[derive(Debug)]
-enum SchemaType {
+pub(super) enum SchemaType {
     Any,
     Boolean,
     Integer(Range<i64>),
@@ -38,7 +38,7 @@ enum SchemaType {
 }
 
 #[derive(Debug)]
-struct Range<T> {
+pub(super) struct Range<T> {
     min: T,
     max: T,
 }
@@ -48,7 +48,7 @@ struct Range<T> {
 const MAX_LINE_LENGTH: usize = 1_000;
 
 #[derive(Debug)]
-struct StringBounds {
+pub(super) struct StringBounds {
     min_length: usize,
     max_length: usize,
     pattern: Option<Regex>,
@@ -56,18 +56,18 @@ struct StringBounds {
 }
 
 #[derive(Debug)]
-struct ArrayBounds {
-    item: JsonSchema,
+pub(super) struct ArrayBounds {
+    pub(super) item: JsonSchema,
     min_items: usize,
     max_items: usize,
 }
 
 #[derive(Debug)]
-struct ObjectFields {
-    properties: BTreeMap<String, JsonSchema>,
+pub(super) struct ObjectFields {
+    pub(super) properties: BTreeMap<String, JsonSchema>,
     required: Vec<String>,
     /// Whether fields other than these are accepted.
-    open: bool,
+    pub(super) open: bool,
 }
 
 /// Follows a reference into the description's components.

@@ -153,3 +153,36 @@ async fn a_key_is_free_again_after_a_day() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_key_stands_for_one_query_too() {
+    on_both(async |app| {
+        app.an_agent("a").await;
+        app.a_circle("team").await;
+        let path = "/v1/circles/team/members:batch";
+        let body = json!({"operations": [{"op": "add", "agent_id": 1}]});
+        let send = async |key: &str, query: &str| {
+            post(app, &format!("{path}{query}"), key, Some(&body)).await
+        };
+        let first = send("k", "?partial=true").await.ok();
+        let again = send("k", "?partial=true").await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.ok(), first);
+        for query in ["", "?partial=false"] {
+            let wrong = send("k", query).await.invalid(&["header/Idempotency-Key"]);
+            assert_eq!(
+                wrong["errors"][0]["detail"],
+                "was used with another body or query"
+            );
+        }
+        let remove = json!({"operations": [{"op": "remove", "agent_id": 1}]});
+        post(app, path, "l", Some(&remove)).await.ok();
+        for query in ["?partial=true", "?partial=false"] {
+            let wrong = post(app, &format!("{path}{query}"), "l", Some(&remove)).await;
+            wrong.invalid(&["header/Idempotency-Key"]);
+        }
+        let again = post(app, &format!("{path}?"), "l", Some(&remove)).await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+    })
+    .await;
+}

@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use entity::api_key;
 use reqwest::Method;
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 
 use test_support::{
-    Answer, TestApp, TestDatabase, binary,
+    Answer, Backend, TestApp, TestDatabase, binary,
     factories::{column, timestamp},
     keys::TestKey,
     on_both, on_both_databases,
@@ -296,4 +296,90 @@ fn a_key_is_not_made_by_a_command_that_makes_no_sense() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(complaint), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_time_is_kept_to_the_microsecond_and_a_leap_second_is_the_next_second() {
+    on_both(async |app| {
+        let admin = app.first_key().await;
+        let post = async |time: &str| {
+            let body = json!({"name": "k", "scopes": ["read"], "expires_at": time});
+            app.ask(Method::POST, "/v1/keys", Some(&body), &admin.token)
+                .await
+        };
+        for (sent, kept) in [
+            (
+                "2099-01-02T03:04:05.123456789Z",
+                "2099-01-02T03:04:05.123456Z",
+            ),
+            ("2099-01-02T03:04:05.000000999Z", "2099-01-02T03:04:05Z"),
+            (
+                "2099-01-02T03:04:05.9999999Z",
+                "2099-01-02T03:04:05.999999Z",
+            ),
+            ("2099-06-30T23:59:60Z", "2099-07-01T00:00:00Z"),
+            ("2099-06-30T23:59:60.25Z", "2099-07-01T00:00:00.250Z"),
+            ("2099-07-01T01:59:60+02:00", "2099-07-01T00:00:00Z"),
+            ("2099-01-02T03:04:05.1+00:00", "2099-01-02T03:04:05.100Z"),
+        ] {
+            let created = post(sent).await.created();
+            assert_eq!(created["key"]["expires_at"], kept, "{sent}");
+            let path = format!("/v1/keys/{}", created["key"]["id"]);
+            assert_eq!(
+                app.get_with(&path, &admin.token).await.ok()["expires_at"],
+                kept,
+                "{sent}"
+            );
+        }
+        post("9999-12-31T23:59:60Z")
+            .await
+            .invalid(&["#/expires_at"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_filter_by_time_finds_the_same_on_both_databases_whatever_its_digits() {
+    on_both(async |app| {
+        app.an_agent("a").await;
+        let db = app.database.connection();
+        let time = match app.backend {
+            Backend::Sqlite => "'2026-06-30T23:59:59.123456+00:00'",
+            Backend::Postgres => "timestamptz '2026-06-30T23:59:59.123456+00:00'",
+        };
+        for sql in [
+            format!("UPDATE agents SET updated_at = {time}"),
+            format!(
+                "INSERT INTO audit_entries (at, action, resource, resource_id) \
+                 VALUES ({time}, 'probe', 'agent', 1)"
+            ),
+        ] {
+            db.execute_unprepared(&sql).await.expect("a time");
+        }
+        for (time, later) in [
+            ("2026-06-30T23:59:59.123456Z", 1),
+            ("2026-06-30T23:59:59.123456789Z", 1),
+            ("2026-06-30T23:59:59.123457Z", 0),
+            ("2026-06-30T23:59:60Z", 0),
+        ] {
+            assert_eq!(
+                app.total(&format!("/v1/agents?updated_since={time}")).await,
+                later,
+                "{time}"
+            );
+            assert_eq!(
+                app.total(&format!("/v1/audit?action=probe&since={time}"))
+                    .await,
+                later,
+                "{time}"
+            );
+            assert_eq!(
+                app.total(&format!("/v1/audit?action=probe&until={time}"))
+                    .await,
+                1 - later,
+                "{time}"
+            );
+        }
+    })
+    .await;
 }

@@ -12,6 +12,7 @@ mod conditional_headers;
 mod conversations;
 mod documents;
 mod etags;
+mod free_json;
 mod handles;
 mod idempotency;
 mod keys;

@@ -7,6 +7,7 @@ mod fan_out;
 mod foreign_databases;
 mod imported_models;
 mod indexes;
+mod json_columns;
 mod locales;
 mod migrations;
 

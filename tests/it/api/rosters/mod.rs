@@ -6,6 +6,7 @@ mod random_writes;
 
 use circle_registry::{config::Settings, database::Database};
 use entity::{agent, circle, member, model, provider};
+use poem_openapi::types::ToJSON;
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 use serde_json::{Value, json};
 
@@ -113,7 +114,7 @@ fn show(member: &member::ModelEx, agent: &agent::ModelEx) -> Value {
         "joined_at": member.joined_at,
         "competencies": member.competencies,
         "can_review": member.can_review,
-        "permissions": member.permissions,
+        "permissions": member.permissions.to_json(),
         "agent_name": agent.name,
         "agent_role": agent.role,
         "system_prompt": agent.system_prompt,

@@ -180,3 +180,57 @@ async fn a_list_with_control_characters_commands_no_terminal() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_renamed_provider_is_found_by_its_name_in_the_list_without_any_model() {
+    on_both_databases(async |database| {
+        let builtin = || {
+            let url = &database.url;
+            binary::output_of(&["catalog", "import", "--builtin", "--database-url", url])
+        };
+        let rename = async |from: &str, to: &str| {
+            on_app(database, async |app| {
+                let page = app.get(&format!("/v1/providers?q={from}")).await.ok();
+                let path = format!("/v1/providers/{}", id(&page["data"][0]));
+                app.patch(&path, &json!({"name": to})).await.ok();
+            })
+            .await;
+        };
+        assert!(builtin().contains("providers  27 added, 0 changed, 0 unchanged"));
+        rename("groq", "fast").await;
+        let said = builtin();
+        assert!(
+            said.contains("providers  0 added, 0 changed, 27 unchanged"),
+            "{said}"
+        );
+        assert!(
+            said.contains("groq: the provider is named fast in the catalogue"),
+            "{said}"
+        );
+
+        // A price list finds it, too, and the other way round.
+        let folder = TempDir::new().expect("a folder");
+        let list = json!({
+            "groq/a": {"litellm_provider": "Groq", "mode": "chat"},
+            "new/x": {"litellm_provider": "new", "mode": "chat"}
+        });
+        let said = import(database, &write_list(&folder, &list), &[]);
+        assert!(
+            said.contains("providers  1 added, 0 changed, 1 unchanged"),
+            "{said}"
+        );
+        rename("fast", "faster").await;
+        rename("new", "newer").await;
+        let said = import(database, &write_list(&folder, &list), &[]);
+        assert!(
+            said.contains("providers  0 added, 0 changed, 2 unchanged"),
+            "{said}"
+        );
+        assert!(
+            said.contains("models     0 added, 0 changed, 2 unchanged"),
+            "{said}"
+        );
+        assert!(builtin().contains("providers  0 added, 0 changed, 27 unchanged"));
+    })
+    .await;
+}
