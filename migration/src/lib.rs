@@ -36,6 +36,7 @@ mod m20261124_000005_count_members;
 mod m20261125_000001_name_models;
 mod m20261125_000002_unmark_retired_models;
 mod m20261126_000001_order_revisions_by_time;
+mod m20261126_000050_describe_agents_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000001_name_models::Migration),
             Box::new(m20261125_000002_unmark_retired_models::Migration),
             Box::new(m20261126_000001_order_revisions_by_time::Migration),
+            Box::new(m20261126_000050_describe_agents_additive::Migration),
         ]
     }
 }

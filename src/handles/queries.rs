@@ -17,7 +17,7 @@ use sea_orm::{
 use super::{
     dto::{CircleHandles, Handle, Lint},
     facts::{AgentFacts, CircleFacts, Facts, MemberFacts, ModelFacts},
-    rules,
+    rules, warnings,
 };
 use crate::{
     agents, circles,
@@ -128,7 +128,7 @@ fn facts<'r>(
 /// [`Error::NotFound`] if there is no circle with this name, and errors of the database.
 pub async fn lint(database: &Database, name: &str) -> Result<Lint, Error> {
     let rows = of_circle(database.connection(), name).await?;
-    Ok(rules::lint(rows.resolve()?))
+    Ok(warnings::of_handles(rows.resolve()?))
 }
 
 fn today() -> NaiveDate {

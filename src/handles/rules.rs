@@ -1,25 +1,18 @@
-//! The rules: what a handle is resolved to, and what is wrong with it. Facts in, handles out; no
-//! database and no clock.
+//! The rules: what a handle is resolved to. Facts in, handles out; no database and no clock.
 
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use entity::{model::retired_on, values::MemberRole};
 use sea_orm::DbErr;
 use serde::Deserialize;
 
 use super::{
-    dto::{
-        Capabilities, CircleHandles, Handle, Layer, Lint, PromptPart, PromptSource, Provenance,
-        Warning, WarningCode,
-    },
+    dto::{Capabilities, CircleHandles, Handle, Layer, PromptPart, PromptSource, Provenance},
     facts::{AgentFacts, CircleFacts, Facts, ModelFacts},
+    tokens,
+    warnings::{self, Limits},
 };
 use crate::rows::{Json, RawJson};
-
-/// Characters in a token, as a rule of thumb for English text ("What are tokens and how to count
-/// them?", OpenAI's help centre). It errs on the side of a warning too few.
-const CHARACTERS_A_TOKEN: usize = 4;
 
 /// Room for a prompt; most need no more.
 const PROMPT_BYTES: usize = 1 << 10;
@@ -40,7 +33,7 @@ pub(super) fn resolve_circle<'r>(
         circle: circle.name.into(),
         status: circle.status,
         require_review: circle.require_review,
-        warnings: circle_warnings(circle, &handles),
+        warnings: warnings::of_circle(circle, &handles),
         handles,
     })
 }
@@ -58,9 +51,6 @@ pub(super) fn resolve<'r>(
     } = facts;
     let (member, model) = (member.as_ref(), model.as_ref());
     let prompt = compose_prompt(agent, additions)?;
-    let mut warnings = Vec::new();
-    check_model(agent, model, &prompt, today, &mut warnings);
-
     let temperature = first_set([
         (Layer::Member, member.and_then(|member| member.temperature)),
         (Layer::Agent, agent.temperature),
@@ -88,10 +78,16 @@ pub(super) fn resolve<'r>(
         ),
         (Layer::Agent, non_empty(agent.can_review)),
     ]);
+    let limits = Limits {
+        prompt_tokens: prompt.tokens(),
+        max_tokens: value(max_tokens),
+    };
+    let warnings = warnings::of_agent(agent, model, &limits, today);
     Ok(Handle {
         agent_id: agent.id,
         agent_name: agent.name.into(),
         agent_role: agent.role.map(Into::into),
+        agent_description: agent.description.map(Into::into),
         agent_status: agent.status,
         member_id: member.map(|member| member.id),
         role: member.map(|member| member.role),
@@ -221,6 +217,7 @@ struct Prompt {
     text: String,
     /// In characters.
     length: usize,
+    weight: usize,
     parts: Vec<PromptPart>,
 }
 
@@ -244,87 +241,10 @@ impl Prompt {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.length += text.chars().count();
+        self.weight += tokens::weight(text);
     }
-}
 
-fn check_model(
-    agent: &AgentFacts<'_>,
-    model: Option<&ModelFacts<'_>>,
-    prompt: &Prompt,
-    today: NaiveDate,
-    warnings: &mut Vec<Warning>,
-) {
-    let mut warn = |code, detail: String| {
-        warnings.push(Warning {
-            code,
-            detail,
-            agent_id: Some(agent.id),
-        });
-    };
-    let name = agent.name;
-    let Some(model) = model else {
-        return warn(WarningCode::NoModel, format!("{name} has no model"));
-    };
-    if let Some(date) = retired_on(model.deprecation_date, today) {
-        let detail = format!("{name} runs on {}, which was retired on {date}", model.name);
-        warn(WarningCode::ModelDeprecated, detail);
-    } else if model.is_deprecated {
-        let detail = format!("{name} runs on {}, which is deprecated", model.name);
-        warn(WarningCode::ModelDeprecated, detail);
-    }
-    if model.api_key_env.is_none() && !model.is_local {
-        let detail = format!(
-            "{name} runs on {}, for whose key no variable is named",
-            model.provider
-        );
-        warn(WarningCode::NoKeyVariable, detail);
-    }
-    let tokens = i64::try_from(prompt.length / CHARACTERS_A_TOKEN).unwrap_or(i64::MAX);
-    if let Some(window) = model.context_window.filter(|window| tokens > *window) {
-        let detail = format!("{name}'s prompt takes about {tokens} tokens, its model {window}");
-        warn(WarningCode::PromptOverContext, detail);
-    }
-}
-
-fn circle_warnings(circle: &CircleFacts<'_>, handles: &[Handle<'_>]) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let mut warn = |code, detail| {
-        warnings.push(Warning {
-            code,
-            detail,
-            agent_id: None,
-        });
-    };
-    if circle.require_review && !handles.iter().any(may_review) {
-        let detail = "work must be reviewed, and no active member may review".to_owned();
-        warn(WarningCode::NoReviewer, detail);
-    }
-    let limit = circle
-        .max_members
-        .and_then(|limit| usize::try_from(limit).ok());
-    if let Some(limit) = limit.filter(|limit| handles.len() > *limit) {
-        let detail = format!("{} active members, where {limit} may be", handles.len());
-        warn(WarningCode::OverMaxMembers, detail);
-    }
-    warnings
-}
-
-/// Reviewers may review, and members with a field to review in.
-fn may_review(handle: &Handle<'_>) -> bool {
-    handle.role == Some(MemberRole::Reviewer) || handle.provenance.can_review.is_some()
-}
-
-pub(super) fn lint(circle: CircleHandles<'_>) -> Lint {
-    let mut warnings = circle.warnings;
-    warnings.extend(
-        circle
-            .handles
-            .into_iter()
-            .flat_map(|handle| handle.warnings),
-    );
-    Lint {
-        circle: circle.circle.into(),
-        ok: warnings.is_empty(),
-        warnings,
+    fn tokens(&self) -> usize {
+        tokens::of_weight(self.weight)
     }
 }

@@ -35,14 +35,21 @@ impl Operation<'_> {
 
     /// Says what it needs of its caller.
     pub(super) fn require_scope(&mut self) {
-        let Some(Access::Scope(scope)) = access_to(&self.id) else {
-            // Said outright: an operation without a word about it may have been forgotten.
-            self.value["security"] = json!([]);
-            return;
-        };
         let text = self.value["description"].as_str().unwrap_or_default();
-        self.value["description"] = format!("{text}\n\nNeeds the scope `{scope}`.").into();
-        self.value["x-required-scope"] = scope.name().into();
+        match access_to(&self.id) {
+            None | Some(Access::Public) => {
+                // Said outright: an operation without a word about it may have been forgotten.
+                self.value["security"] = json!([]);
+                return;
+            }
+            Some(Access::AnyKey) => {
+                self.value["description"] = format!("{text}\n\nNeeds a key of any scope.").into();
+            }
+            Some(Access::Scope(scope)) => {
+                self.value["description"] = format!("{text}\n\nNeeds the scope `{scope}`.").into();
+                self.value["x-required-scope"] = scope.name().into();
+            }
+        }
         self.value["security"] = json!([{"bearer": []}]);
         self.scoped = true;
     }

@@ -81,8 +81,10 @@ impl Auth {
 
     /// The caller; `None` if the operation is public.
     async fn authorize(&self, request: &Request) -> poem::Result<Option<Caller>> {
-        let Access::Scope(scope) = ApiOperation::of(request)?.access else {
-            return Ok(None);
+        let scope = match ApiOperation::of(request)?.access {
+            Access::Public => return Ok(None),
+            Access::AnyKey => None,
+            Access::Scope(scope) => Some(scope),
         };
         let database = request
             .data::<Database>()
@@ -126,7 +128,7 @@ impl Auth {
         &self,
         database: &Database,
         token: &str,
-        scope: Scope,
+        scope: Option<Scope>,
         is_suspect: bool,
     ) -> poem::Result<Caller> {
         let find_key = || self.keyring.open(database, token);
@@ -139,10 +141,11 @@ impl Auth {
             return Err(RequestError::InvalidToken.into());
         };
         tracing::Span::current().record("key", key.id);
-        if key.scopes.include(scope) {
-            Ok(Caller::Key(key.id))
-        } else {
-            Err(RequestError::Forbidden { scope }.into())
+        match scope {
+            Some(scope) if !key.scopes.include(scope) => {
+                Err(RequestError::Forbidden { scope }.into())
+            }
+            _ => Ok(Caller::Key(key.id)),
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod format;
 mod names;
+mod patterns;
 mod schema;
 
 use std::{collections::HashSet, sync::Arc};

@@ -70,6 +70,7 @@ async fn a_handle_holds_all_that_a_runtime_needs() {
         let model = a_sound_model(app).await;
         let agent = json!({
             "name": "Ada", "role": "lead", "model_id": model, "system_prompt": "You lead.",
+            "description": "Use this agent when plans differ.",
             "skill_names": ["plan", "write"], "competencies": ["rust"], "can_review": ["rust"],
             "temperature": 0.4
         });
@@ -85,6 +86,7 @@ async fn a_handle_holds_all_that_a_runtime_needs() {
             ("agent_id", json!(agent)),
             ("agent_name", json!("Ada")),
             ("agent_role", json!("lead")),
+            ("agent_description", json!("Use this agent when plans differ.")),
             ("role", json!("lead")),
             ("permissions", json!({"merge": true})),
             ("provider", json!("acme")),
@@ -287,6 +289,42 @@ async fn every_warning_is_raised_by_what_it_warns_of() {
                 json!({"api_key_env": "KEY"}),
                 "no_key_variable",
             ),
+            (
+                format!("/v1/providers/{provider}"),
+                json!({"api_type": "unknown"}),
+                json!({"api_type": "openai"}),
+                "unknown_api_type",
+            ),
+            (
+                format!("/v1/providers/{provider}"),
+                json!({"base_url": null}),
+                json!({"base_url": "https://api.acme.example/v1"}),
+                "no_address",
+            ),
+            (
+                path.clone(),
+                json!({"mode": "embedding"}),
+                json!({"mode": "chat"}),
+                "not_a_chat_model",
+            ),
+            (
+                format!("/v1/agents/{agent}"),
+                json!({"max_tokens": 301}),
+                json!({"max_tokens": 300}),
+                "max_tokens_over_output",
+            ),
+            (
+                format!("/v1/circles/team/members/{agent}"),
+                json!({"max_tokens": 301}),
+                json!({"max_tokens": null}),
+                "max_tokens_over_output",
+            ),
+            (
+                format!("/v1/agents/{agent}"),
+                json!({"system_prompt": "团".repeat(3000)}),
+                json!({"system_prompt": "x".repeat(3000)}),
+                "prompt_over_context",
+            ),
         ] {
             app.patch(&path, &bad).await.ok();
             let found = lint().await;
@@ -296,6 +334,24 @@ async fn every_warning_is_raised_by_what_it_warns_of() {
             assert_eq!(handle["warnings"], found["warnings"]);
             app.patch(&path, &good).await.ok();
             assert_eq!(lint().await["ok"], true, "{good}");
+        }
+        for instructions in [json!(5), json!(["be kind"]), json!({"text": "be kind"})] {
+            let settings = json!({"settings": {"instructions": instructions}});
+            app.patch("/v1/circles/team", &settings).await.ok();
+            let found = lint().await;
+            assert_eq!(
+                codes(&found["warnings"]),
+                [("instructions_not_text", false)]
+            );
+        }
+        for settings in [
+            json!({"instructions": null}),
+            json!({"instructions": "be kind"}),
+        ] {
+            app.patch("/v1/circles/team", &json!({"settings": settings}))
+                .await
+                .ok();
+            assert_eq!(lint().await["ok"], true, "{settings}");
         }
         let tomorrow = json!({"deprecation_date": "2999-01-01"});
         app.patch(&path, &tomorrow).await.ok();
@@ -353,6 +409,10 @@ async fn a_handle_of_nobody_is_not_found() {
         app.a_circle("empty").await;
         let empty = app.get("/v1/circles/empty/handles").await.ok();
         assert_eq!(empty["handles"], json!([]));
+        assert_eq!(
+            codes(&empty["warnings"]),
+            [("empty_circle", false), ("no_reviewer", false)]
+        );
     })
     .await;
 }
@@ -370,10 +430,20 @@ async fn lint_on_the_command_line_says_the_same_and_fails_where_anything_is_wron
         };
         assert_eq!(
             lint("team"),
+            (
+                Some(1),
+                "empty_circle: the circle has no active members\n".to_owned()
+            )
+        );
+        let model = a_sound_model(&app).await;
+        let agent = app.an_agent_on("Ada", model).await;
+        app.a_member("team", agent).await;
+        assert_eq!(
+            lint("team"),
             (Some(0), "nothing is wrong with team\n".to_owned())
         );
-        let agent = app.an_agent("Ada").await;
-        app.a_member("team", agent).await;
+        let path = format!("/v1/agents/{agent}");
+        app.patch(&path, &json!({"model_id": null})).await.ok();
         assert_eq!(
             lint("team"),
             (Some(1), "no_model: Ada has no model\n".to_owned())

@@ -12,6 +12,7 @@ mod conditional_headers;
 mod conversations;
 mod documents;
 mod etags;
+mod external_ids;
 mod handles;
 mod idempotency;
 mod keys;
