@@ -16,6 +16,7 @@ mod external_ids;
 mod handles;
 mod idempotency;
 mod keys;
+mod lint;
 mod lists;
 mod members;
 mod models;
