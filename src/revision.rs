@@ -89,9 +89,11 @@ pub(crate) async fn update<E: Versioned>(
 /// The states that a change may start from: those of an `If-Match` (RFC 9110, section 13.1.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Precondition {
-    /// Any state.
+    /// Any state, also none.
     #[default]
     Any,
+    /// Any state (`*`).
+    Exists,
     /// One of these, as id and revision. Tags that this service did not issue are left out.
     OneOf(Vec<(i64, i64)>),
 }
@@ -99,7 +101,8 @@ pub(crate) enum Precondition {
 impl Precondition {
     pub(crate) fn parse(if_match: Option<&str>) -> Self {
         match if_match.map(str::trim) {
-            None | Some("*") => Self::Any,
+            None => Self::Any,
+            Some("*") => Self::Exists,
             Some(tags) => Self::OneOf(tags.split(',').filter_map(parse_tag).collect()),
         }
     }
@@ -107,7 +110,7 @@ impl Precondition {
     /// The allowed revisions of the resource with this id; `None` for any.
     pub(crate) fn revisions_of(&self, id: i64) -> Option<Vec<i64>> {
         match self {
-            Self::Any => None,
+            Self::Any | Self::Exists => None,
             Self::OneOf(tags) => {
                 let own = tags.iter().filter(|(tag_id, _)| *tag_id == id);
                 Some(own.map(|(_, revision)| *revision).collect())
@@ -126,11 +129,22 @@ impl Precondition {
         }
     }
 
+    /// Checks that the resource may be one that does not exist.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] if it must exist.
+    pub(crate) fn check_absent(&self) -> Result<(), Error> {
+        match self {
+            Self::Any => Ok(()),
+            _ => Err(Error::PreconditionFailed),
+        }
+    }
+
     /// Why a statement with this precondition matched no row: the resource is in another state, or it
     /// does not exist.
     pub(crate) fn explain_no_match<T>(&self, found: Result<T, Error>) -> Error {
         match found {
-            Ok(_) if *self == Self::Any => Error::Database(DbErr::RecordNotUpdated),
+            Ok(_) if self.revisions_of(0).is_none() => Error::Database(DbErr::RecordNotUpdated),
             Ok(_) => Error::PreconditionFailed,
             Err(error) => error,
         }

@@ -11,7 +11,10 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub name: String,
+    /// The name that another system has for it; unique among the agents that are not deleted.
+    pub external_id: Option<String>,
     pub role: Option<String>,
+    pub description: Option<String>,
     pub system_prompt: Option<String>,
     pub base_prompt: Option<String>,
     pub skill_names: StringList,

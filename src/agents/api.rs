@@ -7,6 +7,7 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
+use sea_orm::ActiveValue::NotSet;
 
 use super::{
     dto::{Agent, AgentCreate, AgentInclude, AgentRow, AgentUpdate},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged},
     models::{self, dto::ModelRow},
     page::PageRequest,
     revision::Precondition,
@@ -80,7 +81,8 @@ impl AgentsApi {
 
     /// Create an agent
     ///
-    /// Fails with 422 `invalid_request` if there is no such model.
+    /// Fails with 422 `invalid_request` if there is no such model, and with 409 `external_id_taken` if
+    /// another agent has the external id.
     #[oai(path = "/agents", method = "post", operation_id = "create_agent")]
     async fn create_agent(
         &self,
@@ -91,6 +93,42 @@ impl AgentsApi {
         write
             .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
+    }
+
+    /// Create or replace the agent with an external id
+    ///
+    /// Creates the agent (201), or sets all its fields (200): an absent field takes its default, as when an
+    /// agent is created. Sending the same again changes nothing. Fails with 422 `invalid_request` if
+    /// there is no such model, or the body names another `external_id`.
+    #[oai(
+        path = "/agents/by-external-id/:external_id",
+        method = "put",
+        operation_id = "replace_agent"
+    )]
+    async fn replace_agent(
+        &self,
+        write: WriteRequest,
+        /// The agent's external id.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        external_id: Path<String>,
+        precondition: Precondition,
+        new: Json<AgentCreate>,
+    ) -> Result<CreatedOrReplaced<Agent>, Error> {
+        let external_id = external_id.0;
+        let mut new = new.0;
+        let named = new.external_id.get_or_insert_with(|| external_id.clone());
+        if *named != external_id {
+            let detail = "is not the external id in the path";
+            return Err(Error::invalid("#/external_id", detail));
+        }
+        // What is not part of the body stays.
+        let row = agent::ActiveModel {
+            is_active: NotSet,
+            ..new.into()
+        };
+        let path = |row: &agent::Model| format!("/v1/agents/{}", row.id);
+        let change = |work| queries::replace(work, &external_id, &precondition, row.clone());
+        write.create_or_replace(path, change).await
     }
 
     /// Get an agent
@@ -110,7 +148,8 @@ impl AgentsApi {
     /// Update an agent
     ///
     /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
-    /// there is no agent with this id, and with 422 `invalid_request` if there is no such model.
+    /// there is no agent with this id, with 422 `invalid_request` if there is no such model, and with 409
+    /// `external_id_taken` if another agent has the external id.
     #[oai(path = "/agents/:id", method = "patch", operation_id = "update_agent")]
     async fn update_agent(
         &self,
@@ -148,8 +187,9 @@ impl AgentsApi {
     /// The agent returns as it was, but a model that was deleted since is unset. With
     /// `memberships=true`, the memberships that its deletion ended return, too;
     /// `list_agent_circles` with `include_inactive=true` shows them. Fails with 404 `not_found` if
-    /// there never was an agent with this id, with 409 `not_deleted` if it is not deleted, and with
-    /// 409 `circle_full` if a circle has no place for it.
+    /// there never was an agent with this id, with 409 `not_deleted` if it is not deleted, with 409
+    /// `circle_full` if a circle has no place for it, and with 409 `external_id_taken` if another agent has
+    /// its external id since.
     #[oai(
         path = "/agents/:id/restore",
         method = "post",

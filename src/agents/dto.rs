@@ -23,9 +23,15 @@ row! {
         pub(crate) id: i64,
         /// Display name; need not be unique.
         pub(crate) name: Text<'r>,
+        /// The name that another system has for the agent.
+        #[oai(nullable)]
+        pub(crate) external_id: Option<Text<'r>>,
         /// A short description of what the agent is, as `Rust reviewer`.
         #[oai(nullable)]
         pub(crate) role: Option<Text<'r>>,
+        /// When to use the agent, and for what.
+        #[oai(nullable)]
+        pub(crate) description: Option<Text<'r>>,
         /// The system prompt.
         #[oai(nullable)]
         pub(crate) system_prompt: Option<Text<'r>>,
@@ -98,11 +104,17 @@ input! {
         /// The agent's role in its own words, as `Rust reviewer`.
         #[oai(validator(min_length = 1, max_length = 200))]
         role: String,
+        /// When to use the agent, and for what.
+        #[oai(validator(max_length = 5000))]
+        description: String,
+        /// The name that another system has for the agent; unique among agents that are not deleted.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        external_id: String,
         /// The agent's system prompt.
-        #[oai(validator(max_length = 100000))]
+        #[oai(validator(max_length = 500000))]
         system_prompt: String,
         /// The prompt that is used if there is no system prompt.
-        #[oai(validator(max_length = 100000))]
+        #[oai(validator(max_length = 500000))]
         base_prompt: String,
         /// How the agent communicates.
         #[oai(validator(min_length = 1, max_length = 200))]

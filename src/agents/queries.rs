@@ -38,6 +38,9 @@ fn change(action: Action, row: &agent::Model) -> Change {
         .revision(row.revision)
 }
 
+/// The unique index on `external_id`.
+const EXTERNAL_ID_INDEX: &str = "agents_external_id";
+
 /// Which agents a list shows.
 #[derive(Debug, Default)]
 pub(crate) struct AgentFilter {
@@ -115,9 +118,42 @@ pub(crate) async fn create(
     work: UnitOfWork,
     row: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
-    let row = row.insert(work.db()).await.on_foreign_key(no_model)?;
+    let row = row.insert(work.db()).await;
+    let row = row
+        .on_foreign_key(no_model)
+        .on_unique(EXTERNAL_ID_INDEX, external_id_taken)?;
     work.record(change(Action::Create, &row));
     Ok(row)
+}
+
+/// Creates the agent with an external id, or sets all its columns. Says whether it was created.
+pub(crate) async fn replace(
+    work: UnitOfWork,
+    external_id: &str,
+    precondition: &Precondition,
+    row: agent::ActiveModel,
+) -> Result<(agent::Model, bool), Error> {
+    let before = agent::Entity::find_not_deleted()
+        .filter(agent::Column::ExternalId.eq(external_id))
+        .lock(LockType::NoKeyUpdate)
+        .one(work.db())
+        .await?;
+    let Some(before) = before else {
+        precondition.check_absent()?;
+        let created = row.insert(work.db()).await.on_foreign_key(no_model);
+        // Another request has just created it: the next attempt finds it.
+        let created = created.map_err(|error| match error {
+            Error::Unique { index, cause }
+                if index.as_deref().is_none_or(|of| of == EXTERNAL_ID_INDEX) =>
+            {
+                Error::Contended(cause)
+            }
+            other => other,
+        })?;
+        work.record(change(Action::Create, &created));
+        return Ok((created, true));
+    };
+    Ok((save(&work, before, precondition, &row).await?, false))
 }
 
 /// An agent, locked until the transaction ends. Rows may still refer to it.
@@ -138,9 +174,22 @@ pub(crate) async fn update(
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     let before = get_for_update(work.db(), id).await?;
-    precondition.check(id, before.revision)?;
-    let saved = write::save_changes(work.db(), &before, &changes).await;
-    let Some((row, fields)) = saved.on_foreign_key(no_model)? else {
+    save(&work, before, precondition, &changes).await
+}
+
+/// Changes a locked agent.
+async fn save(
+    work: &UnitOfWork,
+    before: agent::Model,
+    precondition: &Precondition,
+    changes: &agent::ActiveModel,
+) -> Result<agent::Model, Error> {
+    precondition.check(before.id, before.revision)?;
+    let saved = write::save_changes(work.db(), &before, changes).await;
+    let saved = saved
+        .on_foreign_key(no_model)
+        .on_unique(EXTERNAL_ID_INDEX, external_id_taken)?;
+    let Some((row, fields)) = saved else {
         return Ok(before);
     };
     work.record(change(Action::Update, &row).fields(fields));
@@ -176,17 +225,18 @@ pub(crate) async fn restore(
     memberships: bool,
 ) -> Result<agent::Model, Error> {
     let db = work.db();
-    let deleted_at = match memberships {
-        true => deleted_at(db, id).await?,
-        false => None,
+    let deleted_at = if memberships {
+        deleted_at(db, id).await?
+    } else {
+        None
     };
     let restored = agent::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
     let deleted = agent::Entity::update_many().filter(agent::Column::IsActive.eq(false));
-    let saved = revision::update(db, deleted, id, precondition, restored).await?;
-    let Some(row) = saved else {
+    let saved = revision::update(db, deleted, id, precondition, restored).await;
+    let Some(row) = saved.on_unique(EXTERNAL_ID_INDEX, external_id_taken)? else {
         return Err(why_not_restored(db, id).await?);
     };
     work.record(change(Action::Restore, &row));
@@ -219,6 +269,10 @@ async fn why_not_restored(db: &impl ConnectionTrait, id: i64) -> Result<Error, E
 
 pub(crate) fn unknown(id: i64) -> Error {
     Error::not_found("agent", id.to_string())
+}
+
+fn external_id_taken() -> Error {
+    Error::conflict("external_id_taken", "another agent has this external_id")
 }
 
 fn no_model() -> Error {

@@ -68,6 +68,25 @@ row! {
 /// A row that owns its values.
 pub(crate) type Circle = CircleRow<'static>;
 
+row! {
+    /// A circle's id and names.
+    #[derive(Debug, Object, Serialize)]
+    #[oai(rename = "CircleName")]
+    pub(crate) struct CircleNameRow<'r> {
+        /// Assigned by the service.
+        pub(crate) id: i64 = circle::Id,
+        /// The circle's name.
+        pub(crate) name: Text<'r> = circle::Name,
+        /// Display name.
+        #[oai(nullable)]
+        pub(crate) display_name: Option<Text<'r>> = circle::DisplayName,
+        /// Whether the circle is at work.
+        pub(crate) status: CircleStatus = circle::Status,
+    }
+}
+
+pub(crate) type CircleName = CircleNameRow<'static>;
+
 /// Related resources that a list of circles can include.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
@@ -175,7 +194,7 @@ input! {
         #[oai(validator(minimum(value = "1"), maximum(value = "100000")))]
         max_members: i32,
         /// What the members should know about the project. It becomes part of every member's prompt.
-        #[oai(validator(max_length = 100000))]
+        #[oai(validator(max_length = 500000))]
         project_context: String,
     }
     defaulted {

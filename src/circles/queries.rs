@@ -10,17 +10,16 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder,
     QueryResult, QuerySelect, QueryTrait, Select,
     sea_query::ExprTrait,
 };
 
-
-use super::dto::{Circle, MAX_INSTRUCTIONS_LENGTH};
+use super::dto::{Circle, CircleName, MAX_INSTRUCTIONS_LENGTH};
 use crate::{
     database::Connections,
     error::{Error, OnConstraint},
-    page::Page,
+    page::{self, Page, PageRequest},
     revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
@@ -69,6 +68,12 @@ pub(crate) async fn list(
             query.filter(search::text_in(backend, &names, &q))
         });
     LIST.fetch(db, query, page).await
+}
+
+/// Rows of [`CircleName`]s.
+pub(crate) async fn names(db: &Connections, page: PageRequest) -> Result<Page<QueryResult>, Error> {
+    let query = rows::select_only::<_, CircleName>(circle::Entity::find_not_deleted());
+    page::fetch(db, query, circle::Column::Id, Order::Asc, page).await
 }
 
 /// Circles that are not deleted by a name, which is the parameter of a text that is built once.

@@ -121,7 +121,7 @@ input! {
         #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
         max_turns: i64,
         /// The prompt that the conversation starts from.
-        #[oai(validator(max_length = 100000))]
+        #[oai(validator(max_length = 500000))]
         initial_prompt: String,
     }
     defaulted {
@@ -133,7 +133,7 @@ input! {
         /// Whether messages can be appended.
         status: Option<ConversationStatus>,
         /// The outcome of the conversation.
-        #[oai(nullable, validator(max_length = 100000))]
+        #[oai(nullable, validator(max_length = 500000))]
         summary: MaybeUndefined<String>,
     }
     row {

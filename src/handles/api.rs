@@ -8,15 +8,38 @@ use super::{
     queries,
 };
 use crate::{
+    circles::{
+        self,
+        dto::{CircleName, CircleNameRow},
+    },
     database::Database,
     error::Error,
-    http::{Body, Tag, Tagged},
+    http::{Body, PageBody, Tag, Tagged},
+    page::PageRequest,
+    rows::FromRow,
 };
 
 pub(crate) struct HandlesApi;
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Handles")]
 impl HandlesApi {
+    /// List the circles that have handles
+    ///
+    /// The names of all circles that are not deleted, ordered by id, for runtimes whose key has no other scope.
+    #[oai(
+        path = "/handles/circles",
+        method = "get",
+        operation_id = "list_handle_circles"
+    )]
+    async fn list_handle_circles(
+        &self,
+        Data(database): Data<&Database>,
+        page: PageRequest,
+    ) -> Result<Body<PageBody<CircleName>>, Error> {
+        let page = circles::queries::names(database.connection(), page).await?;
+        Body::page(&page, CircleNameRow::read)
+    }
+
     /// Get the handles of a circle
     ///
     /// For each active member, in the roster's order, everything that a runtime needs to start it: provider and

@@ -35,6 +35,9 @@ pub(crate) struct Handle<'r> {
     /// A short description of what the agent is.
     #[oai(nullable)]
     pub(crate) agent_role: Option<Text<'r>>,
+    /// When to use the agent, and for what.
+    #[oai(nullable)]
+    pub(crate) agent_description: Option<Text<'r>>,
     /// What the agent is doing.
     pub(crate) agent_status: AgentStatus,
     /// The membership's id; null outside a circle.
@@ -187,9 +190,21 @@ pub enum WarningCode {
     ModelDeprecated,
     /// The provider is not local and has no `api_key_env`.
     NoKeyVariable,
-    /// The system prompt alone is longer than the model's context window, at an estimated four
-    /// characters a token.
+    /// The system prompt alone is longer than the model's context window, at an estimated four ASCII
+    /// characters a token, three of other alphabets, or one and a half of Chinese, Japanese and Korean.
     PromptOverContext,
+    /// The provider's `api_type` is `unknown`, so a runtime can't know how to call it.
+    UnknownApiType,
+    /// The provider has no `base_url`.
+    NoAddress,
+    /// `max_tokens` is greater than the model's `max_output`.
+    MaxTokensOverOutput,
+    /// The model's `mode` is one that does not answer prompts, such as `embedding`.
+    NotAChatModel,
+    /// The circle's `settings.instructions` is not text, and is not part of any prompt.
+    InstructionsNotText,
+    /// The circle has no active members.
+    EmptyCircle,
     /// Work must be reviewed, and no active member can review it.
     NoReviewer,
     /// The circle has more active members than `max_members`.

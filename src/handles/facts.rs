@@ -45,6 +45,7 @@ row! {
         pub(super) id: i64 = agent::Id,
         pub(super) name: &'r str = agent::Name,
         pub(super) role: Option<&'r str> = agent::Role,
+        pub(super) description: Option<&'r str> = agent::Description,
         pub(super) status: AgentStatus = agent::Status,
         pub(super) system_prompt: Option<&'r str> = agent::SystemPrompt,
         pub(super) base_prompt: Option<&'r str> = agent::BasePrompt,
@@ -61,6 +62,7 @@ row! {
     #[derive(Clone, Debug)]
     pub(super) struct ModelFacts<'r> {
         pub(super) name: &'r str = model::ModelName,
+        pub(super) mode: Option<&'r str> = model::Mode,
         pub(super) context_window: Option<i64> = model::ContextWindow,
         pub(super) max_output: Option<i64> = model::MaxOutput,
         pub(super) default_temperature: Option<f64> = model::DefaultTemperature,

@@ -8,6 +8,8 @@ mod dto;
 mod facts;
 mod queries;
 mod rules;
+mod tokens;
+mod warnings;
 
 pub(crate) use api::HandlesApi;
 pub use dto::{Lint, Warning, WarningCode};

@@ -1,20 +1,17 @@
-//! The rules: what a handle is resolved to, and what is wrong with it. Facts in, handles out; no
-//! database and no clock.
+//! The rules: what a handle is resolved to. Facts in, handles out; no database and no clock.
 
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use entity::{model::retired_on, values::MemberRole};
 use sea_orm::DbErr;
 use serde::Deserialize;
 use sonic_rs::{JsonValueTrait, LazyValue};
 
 use super::{
-    dto::{
-        Capabilities, CircleHandles, Handle, Layer, Lint, PromptPart, PromptSource, Provenance,
-        Warning, WarningCode,
-    },
+    dto::{Capabilities, CircleHandles, Handle, Layer, Lint, PromptPart, PromptSource, Provenance},
     facts::{AgentFacts, CircleFacts, Facts, ModelFacts},
+    tokens,
+    warnings::{self, Limits},
 };
 use crate::{
     error::Error,
@@ -22,10 +19,6 @@ use crate::{
     rows::{Json, RawJson},
     text::one_line,
 };
-
-/// Characters in a token, as a rule of thumb for English text ("What are tokens and how to count
-/// them?", OpenAI's help centre). It errs on the side of a warning too few.
-const CHARACTERS_A_TOKEN: usize = 4;
 
 /// Room for a prompt; most need no more.
 const PROMPT_BYTES: usize = 1 << 10;
@@ -55,7 +48,11 @@ pub(super) fn resolve_circle<'r>(
         circle: circle.name.into(),
         status: circle.status,
         require_review: circle.require_review,
-        warnings: circle_warnings(circle, handles.len(), handles.iter().any(may_review)),
+        warnings: warnings::of_circle(
+            circle,
+            handles.len(),
+            handles.iter().any(warnings::may_review),
+        )?,
         handles,
     })
 }
@@ -73,9 +70,6 @@ pub(super) fn resolve<'r>(
     } = facts;
     let (member, model) = (member.as_ref(), model.as_ref());
     let prompt = compose_prompt(agent, additions)?;
-    let mut warnings = Vec::new();
-    check_model(agent, model, &prompt, today, &mut warnings);
-
     let temperature = first_set([
         (Layer::Member, member.and_then(|member| member.temperature)),
         (Layer::Agent, agent.temperature),
@@ -103,10 +97,16 @@ pub(super) fn resolve<'r>(
         ),
         (Layer::Agent, non_empty(agent.can_review)),
     ]);
+    let limits = Limits {
+        prompt_tokens: prompt.tokens(),
+        max_tokens: value(max_tokens),
+    };
+    let warnings = warnings::of_agent(agent, model, &limits, today);
     Ok(Handle {
         agent_id: agent.id,
         agent_name: agent.name.into(),
         agent_role: agent.role.map(Into::into),
+        agent_description: agent.description.map(Into::into),
         agent_status: agent.status,
         member_id: member.map(|member| member.id),
         role: member.map(|member| member.role),
@@ -232,13 +232,21 @@ fn default_prompt(agent: &AgentFacts<'_>) -> String {
 
 /// The circle's instructions, if they are a string.
 fn instructions(circle: &CircleFacts<'_>) -> Result<Option<String>, DbErr> {
+    let instructions = raw_instructions(circle)?;
+    Ok(instructions.and_then(|text| text.as_str().map(ToOwned::to_owned)))
+}
+
+/// What the circle's settings have as instructions.
+pub(super) fn raw_instructions<'r>(
+    circle: &CircleFacts<'r>,
+) -> Result<Option<LazyValue<'r>>, DbErr> {
     #[derive(Deserialize)]
     struct CircleSettings<'r> {
         #[serde(borrow)]
         instructions: Option<LazyValue<'r>>,
     }
     let CircleSettings { instructions } = circle.settings.parse()?;
-    Ok(instructions.and_then(|text| text.as_str().map(ToOwned::to_owned)))
+    Ok(instructions)
 }
 
 #[derive(Default)]
@@ -246,6 +254,7 @@ struct Prompt {
     text: String,
     /// In characters.
     length: usize,
+    weight: usize,
     parts: Vec<PromptPart>,
 }
 
@@ -269,74 +278,12 @@ impl Prompt {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.length += text.chars().count();
+        self.weight += tokens::weight(text);
     }
-}
 
-fn check_model(
-    agent: &AgentFacts<'_>,
-    model: Option<&ModelFacts<'_>>,
-    prompt: &Prompt,
-    today: NaiveDate,
-    warnings: &mut Vec<Warning>,
-) {
-    let mut warn = |code, detail: String| {
-        warnings.push(Warning {
-            code,
-            detail,
-            agent_id: Some(agent.id),
-        });
-    };
-    let name = agent.name;
-    let Some(model) = model else {
-        return warn(WarningCode::NoModel, format!("{name} has no model"));
-    };
-    if let Some(date) = retired_on(model.deprecation_date, today) {
-        let detail = format!("{name} runs on {}, which was retired on {date}", model.name);
-        warn(WarningCode::ModelDeprecated, detail);
-    } else if model.is_deprecated {
-        let detail = format!("{name} runs on {}, which is deprecated", model.name);
-        warn(WarningCode::ModelDeprecated, detail);
+    fn tokens(&self) -> usize {
+        tokens::of_weight(self.weight)
     }
-    if model.api_key_env.is_none() && !model.is_local {
-        let detail = format!(
-            "{name} runs on {}, for whose key no variable is named",
-            model.provider
-        );
-        warn(WarningCode::NoKeyVariable, detail);
-    }
-    let tokens = i64::try_from(prompt.length / CHARACTERS_A_TOKEN).unwrap_or(i64::MAX);
-    if let Some(window) = model.context_window.filter(|window| tokens > *window) {
-        let detail = format!("{name}'s prompt takes about {tokens} tokens, its model {window}");
-        warn(WarningCode::PromptOverContext, detail);
-    }
-}
-
-fn circle_warnings(circle: &CircleFacts<'_>, members: usize, any_reviewer: bool) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let mut warn = |code, detail| {
-        warnings.push(Warning {
-            code,
-            detail,
-            agent_id: None,
-        });
-    };
-    if circle.require_review && !any_reviewer {
-        let detail = "work must be reviewed, and no active member may review".to_owned();
-        warn(WarningCode::NoReviewer, detail);
-    }
-    let limit = circle
-        .max_members
-        .and_then(|limit| usize::try_from(limit).ok());
-    if let Some(limit) = limit.filter(|limit| members > *limit) {
-        let detail = format!("{members} active members, where {limit} may be");
-        warn(WarningCode::OverMaxMembers, detail);
-    }
-    warnings
-}
-
-/// Reviewers may review, and members with a field to review in.
-fn may_review(handle: &Handle<'_>) -> bool {
-    handle.role == Some(MemberRole::Reviewer) || handle.provenance.can_review.is_some()
 }
 
 /// The warnings of a circle's handles. One handle is in memory at a time.
@@ -349,10 +296,10 @@ pub(super) fn lint(
     let (mut of_members, mut any_reviewer) = (Vec::new(), false);
     for facts in members {
         let handle = resolve(facts, &additions, today)?;
-        any_reviewer |= may_review(&handle);
+        any_reviewer |= warnings::may_review(&handle);
         of_members.extend(handle.warnings);
     }
-    let mut warnings = circle_warnings(circle, members.len(), any_reviewer);
+    let mut warnings = warnings::of_circle(circle, members.len(), any_reviewer)?;
     warnings.append(&mut of_members);
     Ok(Lint {
         circle: circle.name.to_owned(),

@@ -37,6 +37,11 @@ pub(crate) type Created<T> = Answer<T, 201, true>;
 /// The response to any other operation on one resource.
 pub(crate) type Tagged<T> = Answer<T, 200, true>;
 
+/// The response to a PUT: that of a create, if the stored response has the path of a new resource, or else
+/// that of an update.
+#[derive(Debug)]
+pub(crate) struct CreatedOrReplaced<T>(Tagged<T>);
+
 /// A response without an `ETag`, as the summary of a change of many resources.
 pub(crate) type Untagged<T> = Answer<T, 200, false>;
 
@@ -108,6 +113,46 @@ impl<T: Serialize> Answer<T, 201, false> {
     /// The response to the create of a resource that has no `ETag`.
     pub(crate) fn untagged_at(location: String, thing: &T) -> Result<Self, Error> {
         Self::new(thing, None, Some(location))
+    }
+}
+
+impl<T: Serialize> CreatedOrReplaced<T> {
+    pub(crate) fn row(new: Option<String>, row: impl HasEtag + Into<T>) -> Result<Self, Error> {
+        let etag = row.etag();
+        Ok(Self(Answer::new(&row.into(), Some(etag), new)?))
+    }
+}
+
+impl<T> Replayable for CreatedOrReplaced<T> {
+    const STATUS: u16 = Tagged::<T>::STATUS;
+
+    fn stored(&self) -> StoredResponse {
+        self.0.stored()
+    }
+
+    fn replay(stored: StoredResponse) -> Self {
+        Self(Answer::replay(stored))
+    }
+}
+
+impl<T: Send> IntoResponse for CreatedOrReplaced<T> {
+    fn into_response(self) -> Response {
+        match self.0.stored.location {
+            Some(_) => Created::<T>::replay(self.0.stored).into_response(),
+            None => self.0.into_response(),
+        }
+    }
+}
+
+impl<T: Type> ApiResponse for CreatedOrReplaced<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = Tagged::<T>::meta();
+        meta.responses.extend(Created::<T>::meta().responses);
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 }
 

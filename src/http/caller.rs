@@ -1,8 +1,14 @@
 //! The caller of a request.
 
-use poem::Request;
+use poem::{FromRequest, Request, RequestBody};
 
 use crate::write::Caller;
+
+impl<'a> FromRequest<'a> for Caller {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(caller_of(request))
+    }
+}
 
 /// The caller that authentication found for this request.
 pub(crate) fn caller_of(request: &Request) -> Caller {

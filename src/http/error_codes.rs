@@ -21,6 +21,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("model_name_taken", 409, "The provider has another model of that name."),
     ("provider_in_use", 409, "The provider has models."),
     ("model_in_use", 409, "Agents use the model."),
+    ("external_id_taken", 409, "Another agent has the external id."),
     ("not_deleted", 409, "The resource to restore is not deleted."),
     ("member_exists", 409, "The agent is an active member of the circle."),
     ("circle_full", 409, "The circle has `max_members` active members."),

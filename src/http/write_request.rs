@@ -3,7 +3,7 @@
 use poem::{FromRequest, Request, RequestBody, http::Method, web::Data};
 use serde::Serialize;
 
-use super::{Created, NoContent, RequestId, Tagged, Untagged, caller_of};
+use super::{Created, CreatedOrReplaced, NoContent, RequestId, Tagged, Untagged, caller_of};
 use crate::{
     database::Database,
     error::Error,
@@ -56,6 +56,24 @@ impl WriteRequest {
         F: Future<Output = Result<R, Error>>,
     {
         self.run(change, |row| Created::row(path(&row), row)).await
+    }
+
+    /// 201 with the new resource and its path, or 200 with the resource as it is after the change. `change`
+    /// says whether it created the resource.
+    pub(crate) async fn create_or_replace<T, R, F>(
+        &self,
+        path: impl Fn(&R) -> String,
+        change: impl Fn(UnitOfWork) -> F,
+    ) -> Result<CreatedOrReplaced<T>, Error>
+    where
+        T: Serialize + From<R>,
+        R: HasEtag,
+        F: Future<Output = Result<(R, bool), Error>>,
+    {
+        self.run(change, |(row, is_new)| {
+            CreatedOrReplaced::row(is_new.then(|| path(&row)), row)
+        })
+        .await
     }
 
     /// 200 with the resource as it is after the change.

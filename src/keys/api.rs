@@ -20,7 +20,7 @@ use crate::{
     http::{Answer, Body, NoContent, NotIdempotent, PageBody, Tag},
     page::PageRequest,
     rows::FromRow,
-    write::WriteRequest,
+    write::{Caller, WriteRequest},
 };
 
 pub(crate) struct KeysApi;
@@ -65,6 +65,22 @@ impl KeysApi {
             .await?;
         keyring.has_keys();
         Ok(created)
+    }
+
+    /// Get the key of this request
+    ///
+    /// Which key the client sends, with its scopes. Fails with 404 `not_found` if it sends none, because no
+    /// keys exist.
+    #[oai(path = "/self", method = "get", operation_id = "get_own_key")]
+    async fn get_own_key(
+        &self,
+        Data(database): Data<&Database>,
+        caller: Caller,
+    ) -> Result<Body<Key>, Error> {
+        let id = caller.key_id();
+        let id = id.ok_or_else(|| Error::not_found("key", "in this request"))?;
+        let row = queries::get(database.connection(), id).await?;
+        Body::new(&Key::from(row))
     }
 
     /// Get a key

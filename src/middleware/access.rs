@@ -10,15 +10,18 @@ pub(crate) enum Access {
     Public,
     /// The owner of a key with this scope, or with one that includes it.
     Scope(Scope),
-    /// The same with `read`. Served while the service starts and while the database is down, to anyone if it
-    /// is not known then whether keys exist.
+    /// The owner of any key.
+    AnyKey,
+    /// The owner of a key with `read`. Served while the service starts and while the database is down, to anyone
+    /// if it is not known then whether keys exist.
     Statistics,
 }
 
 impl Access {
+    /// The scope that a key must have.
     pub(crate) fn scope(self) -> Option<Scope> {
         match self {
-            Self::Public => None,
+            Self::Public | Self::AnyKey => None,
             Self::Scope(scope) => Some(scope),
             Self::Statistics => Some(Scope::Read),
         }
@@ -30,6 +33,7 @@ const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const ADMIN: Access = Access::Scope(Scope::Admin);
 const HANDLES: Access = Access::Scope(Scope::Handles);
+const ANY_KEY: Access = Access::AnyKey;
 
 /// Changing the catalogue takes `admin`: a base URL decides who gets the prompts, and the provider's
 /// key, of every agent behind it.
@@ -49,11 +53,13 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_member", READ),
     ("update_member", WRITE),
     ("remove_member", WRITE),
+    ("list_handle_circles", HANDLES),
     ("get_circle_handles", HANDLES),
     ("get_agent_handle", HANDLES),
     ("lint_circle", READ),
     ("list_agents", READ),
     ("create_agent", WRITE),
+    ("replace_agent", WRITE),
     ("get_agent", READ),
     ("update_agent", WRITE),
     ("delete_agent", WRITE),
@@ -86,6 +92,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("list_audit_entries", ADMIN),
     ("list_keys", ADMIN),
     ("create_key", ADMIN),
+    ("get_own_key", ANY_KEY),
     ("get_key", ADMIN),
     ("revoke_key", ADMIN),
     ("get_liveness", PUBLIC),

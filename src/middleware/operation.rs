@@ -75,6 +75,11 @@ impl ApiOperation {
         matches!(self.access, Access::Public | Access::Statistics)
     }
 
+    pub(super) fn fixed_segments(&self) -> usize {
+        let is_fixed = |segment: &&Segment| matches!(segment, Segment::Fixed(_));
+        self.path.iter().filter(is_fixed).count()
+    }
+
     pub(super) fn has_path(&self, path: &str) -> bool {
         let mut requested = segments(path);
         let matches = |segment: &Segment| match (segment, requested.next()) {

@@ -3,7 +3,7 @@
 //! This happens once, and every middleware inside asks the request for its [`ApiOperation`]. (poem
 //! matches the path again to call the handler: poem-openapi's service can't be called without.)
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use poem::{
     Request, Response,
@@ -18,6 +18,7 @@ use crate::http::{MAX_HEADER_FIELDS, RequestError, drain_body};
 /// What can be read beside the operations of the description.
 const DOCUMENTS: [&str; 4] = ["/openapi.json", "/docs", "/", "/favicon.ico"];
 
+/// Paths with more fixed segments come first.
 #[derive(Debug)]
 pub(crate) struct Routing(Vec<Arc<ApiOperation>>);
 
@@ -34,7 +35,9 @@ impl Routing {
         let documents = DOCUMENTS
             .iter()
             .map(|path| ApiOperation::compile(path, "get", &Value::Null, description));
-        Self(operations.chain(documents).map(Arc::new).collect())
+        let mut all: Vec<_> = operations.chain(documents).map(Arc::new).collect();
+        all.sort_by_key(|operation| Reverse(operation.fixed_segments()));
+        Self(all)
     }
 
     /// The answer to an OPTIONS request for what anyone may read, as load balancers probe it.
@@ -58,22 +61,29 @@ impl Routing {
         } else {
             method
         };
-        let mut operations = self.0.iter();
-        if let Some(operation) = operations.find(|it| it.method == *method && it.has_path(path)) {
-            return Ok(operation);
+        let mut at_path = self.0.iter().filter(|operation| operation.has_path(path));
+        let mut found = at_path.next().ok_or(NotFoundError)?;
+        // `/v1/keys/self` is not the key with the id `self`.
+        let fixed = found.fixed_segments();
+        let mut allow = Vec::new();
+        while found.method != *method {
+            allow.push(found.method.as_str());
+            match at_path.next() {
+                Some(next) if next.fixed_segments() == fixed => found = next,
+                _ => return Err(method_not_allowed(allow)),
+            }
         }
-        let at_path = self.0.iter().filter(|operation| operation.has_path(path));
-        let mut allow: Vec<&str> = at_path.map(|found| found.method.as_str()).collect();
-        if allow.is_empty() {
-            return Err(NotFoundError.into());
-        }
-        if allow.contains(&"GET") {
-            allow.push("HEAD");
-        }
-        allow.sort_unstable();
-        let allow = allow.join(", ");
-        Err(RequestError::Method { allow }.into())
+        Ok(found)
     }
+}
+
+fn method_not_allowed(mut allow: Vec<&str>) -> poem::Error {
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    allow.sort_unstable();
+    let allow = allow.join(", ");
+    RequestError::Method { allow }.into()
 }
 
 impl Middleware for Routing {

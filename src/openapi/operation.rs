@@ -35,14 +35,22 @@ impl Operation<'_> {
 
     /// Says what it needs of its caller.
     pub(super) fn require_scope(&mut self) {
-        let Some(scope) = access_to(&self.id).and_then(Access::scope) else {
+        let access = access_to(&self.id);
+        if matches!(access, None | Some(Access::Public)) {
             // Said outright: an operation without a word about it may have been forgotten.
             self.value["security"] = json!([]);
             return;
-        };
+        }
         let text = self.value["description"].as_str().unwrap_or_default();
-        self.value["description"] = format!("{text}\n\nNeeds the scope `{scope}`.").into();
-        self.value["x-required-scope"] = scope.name().into();
+        match access.and_then(Access::scope) {
+            None => {
+                self.value["description"] = format!("{text}\n\nNeeds a key of any scope.").into();
+            }
+            Some(scope) => {
+                self.value["description"] = format!("{text}\n\nNeeds the scope `{scope}`.").into();
+                self.value["x-required-scope"] = scope.name().into();
+            }
+        }
         self.value["security"] = json!([{"bearer": []}]);
         self.scoped = true;
     }

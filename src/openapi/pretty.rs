@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-const WIDTH: usize = 120;
+const WIDTH: usize = 200;
 /// Spaces per level. One saves a tenth of the text.
 const STEP: usize = 1;
 

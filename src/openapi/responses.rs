@@ -21,7 +21,9 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("add_member", &["member_exists", "circle_full"]),
     ("replace_members", &["circle_full"]),
     ("batch_members", &["batch_failed"]),
-    ("restore_agent", &["not_deleted", "circle_full"]),
+    ("create_agent", &["external_id_taken"]),
+    ("update_agent", &["external_id_taken"]),
+    ("restore_agent", &["not_deleted", "circle_full", "external_id_taken"]),
     ("create_model", &["model_name_taken"]),
     ("update_model", &["model_name_taken"]),
     ("delete_model", &["model_in_use"]),
@@ -112,7 +114,7 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
     for (applies, these) in [
         (*scoped, &["401", "403", "421", "429", "503", "504"][..]),
         (id == "get_readiness", &["503"]),
-        (path.contains('{'), &["404"]),
+        (path.contains('{') || id == "get_own_key", &["404"]),
         (has_body, &["400", "408", "413", "415"]),
         (
             conflicts || operation.takes(IdempotencyKey::HEADER),

@@ -19,6 +19,7 @@ pub struct Handle<'a> {
     pub agent_id: i64,
     pub agent_name: &'a str,
     pub agent_role: Option<&'a str>,
+    pub agent_description: Option<&'a str>,
     pub agent_status: &'a str,
     pub member_id: i64,
     pub role: &'a str,

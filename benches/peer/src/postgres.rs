@@ -328,7 +328,7 @@ pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Resu
 
 const HANDLES: &str = "c.id, c.name, c.status, c.require_review, c.max_members, c.settings::json ->> 'instructions', \
     c.project_context, m.id, m.agent_id, m.role, m.is_active, m.joined_at, m.competencies, m.can_review, \
-    m.permissions, m.temperature, m.max_tokens, a.name, a.role, a.status, a.system_prompt, a.base_prompt, \
+    m.permissions, m.temperature, m.max_tokens, a.name, a.role, a.description, a.status, a.system_prompt, a.base_prompt, \
     a.skill_names, a.competencies, a.can_review, a.temperature, a.max_tokens, o.model_name, o.context_window, \
     o.max_output, o.default_temperature, o.supports_vision, o.supports_tools, o.supports_streaming, \
     o.supports_reasoning, o.is_deprecated, o.deprecation_date, p.name, p.api_type, p.base_url, p.is_local, \
@@ -376,7 +376,8 @@ fn handle<'r>(
     let (own_competencies, own_review) = (list(column.json())?, list(column.json())?);
     let permissions = column.json();
     let (own_temperature, own_tokens) = (column.next::<Option<f64>>(), column.next::<Option<i64>>());
-    let (agent_name, agent_role, agent_status) = (column.next(), column.next(), column.next());
+    let (agent_name, agent_role) = (column.next(), column.next());
+    let (agent_description, agent_status) = (column.next(), column.next());
     let (system_prompt, base_prompt) = (column.next(), column.next());
     let skill_names = list(column.json())?;
     let (competencies, can_review) = (list(column.json())?, list(column.json())?);
@@ -418,6 +419,7 @@ fn handle<'r>(
         agent_id,
         agent_name,
         agent_role,
+        agent_description,
         agent_status,
         member_id,
         role,

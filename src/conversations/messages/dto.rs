@@ -55,7 +55,7 @@ pub(crate) struct MessageCreate {
     #[oai(nullable, validator(min_length = 1, max_length = 200))]
     pub(crate) author_name: Option<String>,
     /// The text of the message. May be empty, null or absent if the message calls tools.
-    #[oai(nullable, validator(max_length = 200000))]
+    #[oai(nullable, validator(max_length = 500000))]
     pub(crate) content: Option<String>,
     /// The agents that the message addresses. They must participate in the conversation.
     #[oai(default)]

@@ -87,7 +87,7 @@ impl Auth {
     /// The caller; `None` if the operation is public.
     async fn authorize(&self, request: &Request) -> poem::Result<Option<Caller>> {
         let access = ApiOperation::of(request)?.access;
-        let Some(scope) = access.scope() else {
+        if access == Access::Public {
             return Ok(None);
         };
         let database = request
@@ -109,7 +109,7 @@ impl Auth {
             BearerToken::Malformed => Err(RequestError::InvalidToken.into()),
             BearerToken::Present(token) => {
                 let is_suspect = self.rate_limit.is_suspect(request);
-                let key = self.authorize_key(database, token, scope, is_suspect);
+                let key = self.authorize_key(database, token, access.scope(), is_suspect);
                 key.await.map(Some)
             }
         }
@@ -157,7 +157,7 @@ impl Auth {
         &self,
         database: &Database,
         token: &str,
-        scope: Scope,
+        scope: Option<Scope>,
         is_suspect: bool,
     ) -> poem::Result<Caller> {
         let find_key = || self.keyring.open(database, token);
@@ -170,10 +170,11 @@ impl Auth {
             return Err(RequestError::InvalidToken.into());
         };
         tracing::Span::current().record("key", key.id);
-        if key.scopes.include(scope) {
-            Ok(Caller::Key(key.id))
-        } else {
-            Err(RequestError::Forbidden { scope }.into())
+        match scope {
+            Some(scope) if !key.scopes.include(scope) => {
+                Err(RequestError::Forbidden { scope }.into())
+            }
+            _ => Ok(Caller::Key(key.id)),
         }
     }
 

@@ -10,6 +10,7 @@
 mod format;
 mod free_json;
 mod names;
+mod patterns;
 mod schema;
 
 use std::{collections::HashSet, sync::Arc};

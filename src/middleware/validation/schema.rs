@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     format::Format,
     names::{check_name, check_names},
+    patterns::in_words,
 };
 use crate::{
     error::{FieldError, FieldErrors, Place},
@@ -279,7 +280,7 @@ impl StringBounds {
         } else if let Some(pattern) = &self.pattern
             && !pattern.is_match(text)
         {
-            report(&format_args!("must match {pattern}"));
+            report(&in_words(pattern.as_str()));
         } else if let Some(format) = self.format
             && !format.matches(text)
         {

@@ -11,7 +11,8 @@ use test_support::{
 /// An agent with every field set.
 fn ada(model_id: i64) -> Value {
     json!({
-        "name": "Ada", "role": "Rust reviewer", "system_prompt": "You review.\n\"Kindly\" 🦀",
+        "name": "Ada", "external_id": "ada/1", "role": "Rust reviewer",
+        "description": "Use this agent when Rust code waits for a review.", "system_prompt": "You review.\n\"Kindly\" 🦀",
         "base_prompt": "You are Ada.", "skill_names": ["code-review", "rust"],
         "competencies": ["rust", "sql"], "can_review": ["rust"], "traits": ["thorough"],
         "languages": ["en", "日本語"], "communication_style": "concise", "temperature": 0.7,
@@ -23,7 +24,7 @@ fn ada(model_id: i64) -> Value {
 /// The same fields, all different.
 fn bob(model_id: i64) -> Value {
     json!({
-        "name": "Bob", "role": "Writer", "system_prompt": "You write.", "base_prompt": "",
+        "name": "Bob", "external_id": "Боб", "role": "Writer", "description": "", "system_prompt": "You write.", "base_prompt": "",
         "skill_names": [], "competencies": ["prose"], "can_review": ["prose", "rust"],
         "traits": ["terse", "terse"], "languages": ["de"], "communication_style": "dry",
         "temperature": 2.0, "max_tokens": 1, "model_id": model_id, "status": "offline",
@@ -75,7 +76,7 @@ async fn an_agent_needs_no_more_than_a_name() {
     on_both(async |app| {
         let created = app.post("/v1/agents", &json!({"name": "Ada"})).await;
         let nothing = json!({
-            "role": null, "system_prompt": null, "base_prompt": null, "skill_names": [],
+            "role": null, "external_id": null, "description": null, "system_prompt": null, "base_prompt": null, "skill_names": [],
             "competencies": [], "can_review": [], "traits": [], "languages": [],
             "communication_style": null, "temperature": null, "max_tokens": null,
             "model_id": null, "status": "idle", "metadata": {}
@@ -137,7 +138,8 @@ async fn null_clears_what_may_be_null_and_an_absent_field_stays() {
 async fn a_value_out_of_bounds_is_refused() {
     on_both(async |app| {
         let bad = json!({
-            "name": "", "role": "r".repeat(201), "system_prompt": "s".repeat(100_001),
+            "name": "", "role": "r".repeat(201), "system_prompt": "s".repeat(500_001), "description": "d".repeat(5001),
+            "external_id": "e".repeat(256),
             "skill_names": ["", "ok", "s".repeat(201)], "traits": vec!["t"; 101],
             "temperature": 2.000_001, "max_tokens": 0, "model_id": 0, "status": "asleep"
         });
@@ -145,6 +147,8 @@ async fn a_value_out_of_bounds_is_refused() {
             "#/name",
             "#/role",
             "#/system_prompt",
+            "#/description",
+            "#/external_id",
             "#/skill_names/0",
             "#/skill_names/2",
             "#/traits",
@@ -156,7 +160,8 @@ async fn a_value_out_of_bounds_is_refused() {
         assert_eq!(app.total("/v1/agents").await, 0);
 
         let widest = json!({
-            "name": "ü".repeat(200), "system_prompt": "s".repeat(100_000),
+            "name": "ü".repeat(200), "external_id": "团".repeat(255), "description": "ü".repeat(5000),
+            "system_prompt": "s".repeat(500_000),
             "skill_names": vec!["s".repeat(200); 100], "temperature": 0.0,
             "max_tokens": 1_000_000_000
         });

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use test_support::{
-    Answer, TestApp, TestDatabase, binary, factories::id, on_both, on_both_databases,
-};
+use test_support::{Answer, TestApp, factories::id, on_both};
 
 /// The part of a handle's prompt that comes from `source`.
 fn part_from(handle: &Value, source: &str) -> Option<String> {
@@ -34,7 +32,7 @@ fn sources(handle: &Value) -> Vec<&str> {
 }
 
 /// The codes of the warnings, and whether each is about an agent.
-fn codes(warnings: &Value) -> Vec<(&str, bool)> {
+pub(super) fn codes(warnings: &Value) -> Vec<(&str, bool)> {
     let warnings = warnings.as_array().expect("warnings");
     warnings
         .iter()
@@ -47,13 +45,13 @@ fn codes(warnings: &Value) -> Vec<(&str, bool)> {
         .collect()
 }
 
-async fn post(app: &TestApp, path: &str, body: Value) -> i64 {
+pub(super) async fn post(app: &TestApp, path: &str, body: Value) -> i64 {
     let created = app.post(path, &body).await.created();
     created["id"].as_i64().unwrap_or_default()
 }
 
 /// A provider with a key variable, and a model with all fields set.
-async fn a_sound_model(app: &TestApp) -> i64 {
+pub(super) async fn a_sound_model(app: &TestApp) -> i64 {
     let provider = json!({
         "name": "acme", "api_type": "openai", "base_url": "https://api.acme.example/v1",
         "api_key_env": "ACME_API_KEY"
@@ -72,6 +70,7 @@ async fn a_handle_holds_all_that_a_runtime_needs() {
         let model = a_sound_model(app).await;
         let agent = json!({
             "name": "Ada", "role": "lead", "model_id": model, "system_prompt": "You lead.",
+            "description": "Use this agent when plans differ.",
             "skill_names": ["plan", "write"], "competencies": ["rust"], "can_review": ["rust"],
             "temperature": 0.4
         });
@@ -87,6 +86,7 @@ async fn a_handle_holds_all_that_a_runtime_needs() {
             ("agent_id", json!(agent)),
             ("agent_name", json!("Ada")),
             ("agent_role", json!("lead")),
+            ("agent_description", json!("Use this agent when plans differ.")),
             ("role", json!("lead")),
             ("permissions", json!({"merge": true})),
             ("provider", json!("acme")),
@@ -355,37 +355,10 @@ async fn a_handle_of_nobody_is_not_found() {
         app.a_circle("empty").await;
         let empty = app.get("/v1/circles/empty/handles").await.ok();
         assert_eq!(empty["handles"], json!([]));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn lint_on_the_command_line_says_the_same_and_fails_where_anything_is_wrong() {
-    on_both_databases(async |database: &TestDatabase| {
-        let app = TestApp::start(database.backend, database.settings()).await;
-        let circle = json!({"name": "team", "require_review": false});
-        post(&app, "/v1/circles", circle).await;
-        let lint = |name: &str| {
-            let output = binary::run(&["circle", "lint", name, "--database-url", &database.url]);
-            let said = [output.stdout, output.stderr].concat();
-            (output.status.code(), String::from_utf8(said).expect("text"))
-        };
         assert_eq!(
-            lint("team"),
-            (Some(0), "nothing is wrong with team\n".to_owned())
+            codes(&empty["warnings"]),
+            [("empty_circle", false), ("no_reviewer", false)]
         );
-        let agent = app.an_agent("Ada").await;
-        app.a_member("team", agent).await;
-        assert_eq!(
-            lint("team"),
-            (Some(1), "no_model: Ada has no model\n".to_owned())
-        );
-        let (code, said) = lint("none");
-        assert!(
-            code == Some(1) && said.contains("there is no circle none"),
-            "{said}"
-        );
-        app.stop().await;
     })
     .await;
 }

@@ -383,3 +383,39 @@ async fn a_filter_by_time_finds_the_same_on_both_databases_whatever_its_digits()
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_client_finds_out_which_key_it_has_and_a_runtime_which_circles_there_are() {
+    on_both(async |app| {
+        app.get("/v1/keys/self").await.problem(404, "not_found");
+        for name in ["one", "two", "gone"] {
+            app.a_circle(name).await;
+        }
+        app.delete("/v1/circles/gone").await.no_content();
+        let admin = app.first_key().await;
+        for scope in ["read", "write", "admin", "handles"] {
+            let key = app.key_by(&admin, &[scope]).await;
+            let own = app
+                .ask(Method::GET, "/v1/keys/self", None, &key.token)
+                .await
+                .ok();
+            assert_eq!(
+                (&own["id"], &own["scopes"]),
+                (&json!(key.id), &json!([scope]))
+            );
+            assert!(own.get("token").is_none() && own.get("secret_hash").is_none());
+            let path = "/v1/handles/circles?limit=1&count=true";
+            let listed = app.ask(Method::GET, path, None, &key.token).await;
+            if ["read", "write"].contains(&scope) {
+                listed.problem(403, "forbidden");
+                continue;
+            }
+            let page = listed.ok();
+            assert_eq!(page["total"], 2);
+            let expected =
+                json!({"id": 1, "name": "one", "display_name": null, "status": "stopped"});
+            assert_eq!(page["data"], json!([expected]));
+        }
+    })
+    .await;
+}

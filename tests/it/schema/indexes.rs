@@ -14,13 +14,14 @@ use test_support::{Answer, Backend, TestDatabase, binary::Server, connect_to, on
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 34] = [
+    const EVERYWHERE: [&str; 35] = [
         "providers (is_local",
         "models (provider_id",
         "models (mode",
         "models (is_deprecated",
         "agents (model_id",
         "agents (status",
+        "agents (external_id",
         "circles (status",
         "members (circle_id",
         "members (agent_id",

@@ -33,23 +33,42 @@ struct Operation {
 }
 
 impl Operation {
-    fn matches(&self, method: &Method, path: &str) -> bool {
+    fn has_method(&self, method: &Method) -> bool {
         let is_get = *method == Method::HEAD && self.method == Method::GET;
-        let mut segments = path.split('/');
-        (is_get || self.method == *method)
-            && self.path.iter().all(|own| {
-                segments
-                    .next()
-                    .is_some_and(|segment| own.starts_with('{') || *own == segment)
-            })
-            && segments.next().is_none()
+        is_get || self.method == *method
     }
+
+    fn has_path(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        let has = |own: &&str| {
+            let segment = segments.next();
+            segment.is_some_and(|segment| own.starts_with('{') || *own == segment)
+        };
+        self.path.iter().all(has) && segments.next().is_none()
+    }
+
+    fn parameters(&self) -> usize {
+        let is_parameter = |segment: &&&str| segment.starts_with('{');
+        self.path.iter().filter(is_parameter).count()
+    }
+}
+
+/// The operation of a request: `/v1/keys/self` is not the key with the id `self`.
+fn find(method: &Method, path: &str) -> Option<&'static Operation> {
+    let at_path = || {
+        OPERATIONS
+            .iter()
+            .filter(|operation| operation.has_path(path))
+    };
+    let fewest = at_path().map(Operation::parameters).min();
+    at_path()
+        .filter(|operation| Some(operation.parameters()) == fewest)
+        .find(|operation| operation.has_method(method))
 }
 
 /// Fails if a response contradicts the description.
 pub(super) fn check(method: &Method, path: &str, answer: &Answer) {
-    let mut operations = OPERATIONS.iter();
-    if let Some(operation) = operations.find(|operation| operation.matches(method, path)) {
+    if let Some(operation) = find(method, path) {
         let status = answer.status.to_string();
         assert!(
             operation.responses.get(&status).is_some(),

@@ -122,6 +122,13 @@ fn in_the_catalogue() -> Vec<Step> {
         )
         .refused_with(json!({"name": "Eve", "model_id": 99})),
         step(
+            "replace_agent",
+            "/v1/agents/by-external-id/eve@directory",
+            json!({"name": "Eve", "description": CANARY}),
+            &["create agent Eve - +"],
+        )
+        .refused_with(json!({"name": "Eve", "external_id": "other"})),
+        step(
             "update_agent",
             "/v1/agents/1",
             json!({"base_prompt": CANARY, "metadata": anything, "skill_names": [CANARY]}),

@@ -4,6 +4,7 @@ mod bodies;
 mod every_operation;
 mod parameters;
 mod routes;
+mod words;
 
 use serde_json::{Value, json};
 

@@ -72,7 +72,7 @@ async fn rows_are_found_by_their_exact_names() {
         let name = "Ada-été 100%_x";
         for name in [name, "ada", "b"] {
             let circle = json!({"name": name});
-            let slug = name.is_ascii().then_some(name).unwrap_or("ada-x");
+            let slug = if name.is_ascii() { name } else { "ada-x" };
             let provider = app.a_provider(slug).await;
             app.a_model(provider, name).await;
             app.an_agent(name).await;
