@@ -10,6 +10,7 @@ mod database_restarts;
 mod expired_idempotency_keys;
 mod failover;
 mod http2;
+mod instances;
 mod key_guessing;
 mod locks;
 mod log_output;

@@ -134,6 +134,15 @@ impl Server {
         Self::run(command(&serve(database_url, more)), "127.0.0.1").await
     }
 
+    /// Starts a server at an address, and waits until it is ready.
+    pub async fn start_at(address: SocketAddr, database_url: &str, more: &[&str]) -> Self {
+        let command = command(&serve(database_url, more));
+        let server = Self::begin_at(address, command, "127.0.0.1", None);
+        let server = server.answering().await;
+        server.wait_for("/readyz", StatusCode::OK).await;
+        server
+    }
+
     /// The same, listening on all addresses.
     pub async fn start_for_all(database_url: &str, more: &[&str]) -> Self {
         Self::run(command(&serve(database_url, more)), "0.0.0.0").await
@@ -168,8 +177,17 @@ impl Server {
         server
     }
 
-    fn begin(mut command: Command, host: &str, stderr: Option<Stdio>) -> Self {
+    fn begin(command: Command, host: &str, stderr: Option<Stdio>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self::begin_at(address, command, host, stderr)
+    }
+
+    fn begin_at(
+        address: SocketAddr,
+        mut command: Command,
+        host: &str,
+        stderr: Option<Stdio>,
+    ) -> Self {
         let log = NamedTempFile::new().expect("a file");
         let to_file = || log.reopen().expect("the file").into();
         let child = command
@@ -188,24 +206,22 @@ impl Server {
     }
 
     async fn spawn(command: Command, host: &str, stderr: Option<Stdio>) -> Self {
-        let mut server = Self::begin(command, host, stderr);
+        Self::begin(command, host, stderr).answering().await
+    }
+
+    /// Waits until it answers, ready or not.
+    async fn answering(mut self) -> Self {
         let deadline = Instant::now() + PROCESS_TIMEOUT;
-        while server
-            .client
-            .get(server.url("/livez"))
-            .send()
-            .await
-            .is_err()
-        {
-            let ended = server.child.try_wait().expect("the process");
+        while self.client.get(self.url("/livez")).send().await.is_err() {
+            let ended = self.child.try_wait().expect("the process");
             assert!(
                 ended.is_none() && Instant::now() < deadline,
                 "the server does not answer: {}",
-                server.log()
+                self.log()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        server
+        self
     }
 
     /// Starts a server and waits until it is ready.

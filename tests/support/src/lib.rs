@@ -10,6 +10,7 @@ mod conditional;
 mod description;
 pub mod factories;
 pub mod faults;
+pub mod haproxy;
 pub mod keys;
 pub mod pgbouncer;
 pub mod postgres;
