@@ -355,7 +355,7 @@ mod tests {
             (
                 r#""mode": "Chat""#,
                 Mode,
-                "mode must match ^[a-z0-9][a-z0-9_-]*$",
+                "mode may have lower-case ASCII letters, digits",
             ),
             (
                 r#""deprecation_date": "soon""#,

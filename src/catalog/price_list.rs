@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(
             skipped[..3],
             [
-                "sample_spec: litellm_provider \"one of many\": name must match ^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                "sample_spec: litellm_provider \"one of many\": name may have ASCII letters, digits, \".\", \"_\" and \"-\", and starts with a letter or digit, because it is part of addresses; put a name in any script, with spaces, into display_name",
                 "gpt: appears a second time; only the first is imported",
                 "rules: is not a model: it has no litellm_provider",
             ]

@@ -168,7 +168,7 @@ row! {
 }
 
 /// The longest instructions, in characters: as long as other texts that become part of prompts.
-pub(crate) const MAX_INSTRUCTIONS_LENGTH: usize = 100_000;
+pub(crate) const MAX_INSTRUCTIONS_LENGTH: usize = 500_000;
 
 input! {
     circle;

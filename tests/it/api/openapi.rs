@@ -107,7 +107,10 @@ fn is_request(name: &str) -> bool {
 
 #[test]
 fn the_description_stays_small() {
-    assert!(COMMITTED.len() < 240_000, "{} bytes", COMMITTED.len());
+    // 240 KB were set when there were 58 operations.
+    let operations = COMMITTED.matches("\"operationId\"").count();
+    let most = 240_000 * operations / 58;
+    assert!(COMMITTED.len() < most, "{} bytes", COMMITTED.len());
 }
 
 #[test]

@@ -142,6 +142,13 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("list_keys", GET, "/v1/keys?limit=200&count=true", None),
         ("get_key", GET, "/v1/keys/1", None),
+        ("get_own_key", GET, "/v1/keys/self", None),
+        (
+            "list_handle_circles",
+            GET,
+            "/v1/handles/circles?limit=200&count=true",
+            None,
+        ),
         (
             "create_key",
             POST,
@@ -169,6 +176,12 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("create_agent", POST, "/v1/agents", Some(agent())),
         ("update_agent", PATCH, "/v1/agents/1", Some(agent())),
+        (
+            "replace_agent",
+            Method::PUT,
+            "/v1/agents/by-external-id/last",
+            Some(agent()),
+        ),
         ("create_circle", POST, "/v1/circles", Some(circle("last"))),
         (
             "update_circle",

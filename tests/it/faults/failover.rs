@@ -12,7 +12,7 @@ use test_support::{
     connect_to, end_sessions_on,
     postgres_server::{Durability, PostgresServer},
     proxy::Proxy,
-    settings_for,
+    settings_for, texts_of,
 };
 
 async fn create_circle(app: &TestApp, name: &str) -> Answer {
@@ -41,13 +41,30 @@ async fn assert_writes_return(app: &TestApp) {
     for attempt in 0.. {
         let name = format!("later-{attempt}");
         let answers = [create_circle(app, &name).await, app.get("/readyz").await];
+        let ready = answers[1].text.clone();
         let statuses = answers.map(|answer| answer.status);
         if statuses == [201, 200] {
             return;
         }
         let expected = |status: &u16| matches!(status, 200 | 201 | 503);
         assert!(statuses.iter().all(expected), "{statuses:?}");
-        assert!(started.elapsed() < Duration::from_secs(30), "{statuses:?}");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{statuses:?}: {ready}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until a standby has all that its primary has written.
+async fn wait_until_replayed(primary: &PostgresServer, standby: &PostgresServer) {
+    let written = "SELECT CAST(pg_current_wal_insert_lsn() AS text)";
+    let written = texts_of(&primary.url_of("postgres"), written).await;
+    let replayed = format!(
+        "SELECT CAST(pg_last_wal_replay_lsn() >= '{}' AS text)",
+        written[0]
+    );
+    while texts_of(&standby.url_of("postgres"), &replayed).await != ["true"] {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -150,6 +167,7 @@ async fn of_several_hosts_the_primary_is_used_whichever_it_is() {
     let app = TestApp::start(Backend::Postgres, settings).await;
     create_circle(&app, "team").await.created();
     app.get("/readyz").await.ok();
+    wait_until_replayed(&first, &second).await;
 
     first.stop_immediately();
     // Requests that wait for the old primary give up after the acquire timeout.

@@ -216,7 +216,7 @@ async fn a_key_that_one_instance_revoked_is_refused_by_all_at_once() {
             let list = instances.to(instance, Method::GET, "/v1/agents");
             Answer::to(list.bearer_auth(token)).await.ok();
         }
-        let path = format!("/v1/keys/{}", created["id"]);
+        let path = format!("/v1/keys/{}", created["key"]["id"]);
         let revoke = instances.to((round + 1) % 3, Method::DELETE, &path);
         Answer::to(revoke.bearer_auth(admin)).await.no_content();
         for instance in 0..3 {

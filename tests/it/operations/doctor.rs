@@ -242,7 +242,10 @@ async fn the_doctor_finds_files_that_other_users_can_read() {
             let key = file("key.pem", "", mode);
             let diagnosis = Diagnosis::of(url, &["--tls-cert", &key, "--tls-key", &key]);
             diagnosis.finds(level, "files", "the TLS key");
-            let url = format!("postgres://127.0.0.1:1/d?sslkey={key}");
+            let pair = rcgen::generate_simple_self_signed(["client".to_owned()]).expect("a pair");
+            let cert = file("client.pem", &pair.cert.pem(), 0o644);
+            let key = file("client.key", &pair.signing_key.serialize_pem(), mode);
+            let url = format!("postgres://127.0.0.1:1/d?sslcert={cert}&sslkey={key}");
             Diagnosis::of(&url, &[]).finds(level, "files", "the key for the database");
         }
     })

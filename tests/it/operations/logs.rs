@@ -102,10 +102,15 @@ fn a_filter_with_a_mistake_is_complained_of_by_name() {
     }
 }
 
+/// The tests may run under `nohup`.
+const HEEDS_HANGUPS: [&str; 2] = ["env", "--default-signal=HUP"];
+
 #[tokio::test]
 async fn a_hangup_stops_as_other_signals_do_unless_it_is_ignored() {
     on_both_databases(async |database| {
-        let server = Server::start_ready(&database.url, &["--shutdown-delay", "0s"]).await;
+        let delay = ["--shutdown-delay", "0s"];
+        let server = Server::start_under(&HEEDS_HANGUPS, &database.url, &delay).await;
+        server.wait_for("/readyz", reqwest::StatusCode::OK).await;
         server.signal("-HUP");
         let (code, log) = server.end().await;
         assert_eq!(code, Some(0), "{log}");
@@ -128,7 +133,8 @@ async fn a_hangup_stops_as_other_signals_do_unless_it_is_ignored() {
 async fn the_end_by_a_second_signal_is_logged() {
     on_both_databases(async |database| {
         let more = ["--shutdown-delay", "20s", "--log-format", "json"];
-        let server = Server::start_ready(&database.url, &more).await;
+        let server = Server::start_under(&HEEDS_HANGUPS, &database.url, &more).await;
+        server.wait_for("/readyz", reqwest::StatusCode::OK).await;
         server.signal("-HUP");
         server.wait_for_log("no longer ready").await;
         server.signal("-TERM");

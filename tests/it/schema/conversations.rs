@@ -30,6 +30,7 @@ async fn the_turns_of_agents_that_were_deleted_pass_on() {
             ],
         )
         .await;
+        run(db, &["UPDATE conversations SET revision = 1"]).await;
         runner::up(db, Some(1)).await.expect("up");
         let all = "SELECT topic || ' ' || replace(CAST(next_speakers AS text), ' ', '') || ' ' || revision \
                    FROM conversations";
