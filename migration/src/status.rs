@@ -30,7 +30,7 @@ const MAX_LISTED: usize = 5;
 pub struct Status {
     pub applied: Vec<String>,
     pub pending: Vec<String>,
-    /// Applied by a later release, and harmless to this one: their names end in [`ADDITIVE`].
+    /// Applied by a later release, and harmless to this one: their names end in `_additive`.
     pub additive: Vec<String>,
     /// Applied, but unknown to this program.
     pub unknown: Vec<String>,

@@ -42,9 +42,12 @@ impl Routing {
 
     /// The answer to an OPTIONS request for what anyone may read, as load balancers probe it.
     fn options(&self, request: &Request) -> Option<Response> {
+        if request.method() != Method::OPTIONS {
+            return None;
+        }
         let path = request.uri().path();
         let found = self.0.iter().find(|operation| operation.has_path(path))?;
-        if request.method() != Method::OPTIONS || !found.is_always_served() {
+        if !found.is_always_served() {
             return None;
         }
         let response = Response::builder().status(StatusCode::NO_CONTENT);

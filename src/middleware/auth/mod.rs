@@ -89,7 +89,7 @@ impl Auth {
         let access = ApiOperation::of(request)?.access;
         if access == Access::Public {
             return Ok(None);
-        };
+        }
         let database = request
             .data::<Database>()
             .ok_or(RequestError::Unauthenticated)?;

@@ -124,7 +124,7 @@ async fn a_compressed_body_is_refused_for_what_it_is() {
 #[tokio::test]
 async fn too_many_header_fields_are_a_problem() {
     on_both(async |app| {
-        for (count, status) in [(55, 200), (70, 431), (300, 431)] {
+        for (count, status) in [(55, 200), (70, 431), (90, 431), (300, 431)] {
             for path in ["/v1/agents", "/livez"] {
                 let mut request = app.request(Method::GET, path);
                 for index in 0..count {
@@ -133,7 +133,7 @@ async fn too_many_header_fields_are_a_problem() {
                 }
                 let answer = Answer::to(request).await;
                 assert_eq!(answer.status, status, "{count}");
-                if status == 431 {
+                if status == 431 && count < 100 {
                     answer.problem(431, "too_many_header_fields");
                 }
             }

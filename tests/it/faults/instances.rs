@@ -40,7 +40,7 @@ impl Instances {
             database,
             servers,
             client: Client::builder()
-                .timeout(Duration::from_secs(60))
+                .timeout(Duration::from_mins(1))
                 .build()
                 .expect("a client"),
         }

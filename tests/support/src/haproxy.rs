@@ -73,13 +73,14 @@ fn program() -> PathBuf {
 }
 
 fn configuration(port: u16, instances: &[SocketAddr]) -> String {
-    let servers: String = instances
+    let servers: Vec<String> = instances
         .iter()
         .enumerate()
         .map(|(number, address)| {
-            format!("    server i{number} {address} check inter 300ms fall 1 rise 1\n")
+            format!("    server i{number} {address} check inter 300ms fall 1 rise 1")
         })
         .collect();
+    let servers = servers.join("\n");
     format!(
         "defaults
     mode http
@@ -96,6 +97,7 @@ backend instances
     balance roundrobin
     option httpchk GET /readyz
     http-check expect status 200
-{servers}"
+{servers}
+"
     )
 }
