@@ -101,7 +101,7 @@ impl AgentsApi {
     /// agent is created. Sending the same again changes nothing. Fails with 422 `invalid_request` if
     /// there is no such model, or the body names another `external_id`.
     #[oai(
-        path = "/agents/by-external-id/:external_id",
+        path = "/agents/by-external-id/:agent_external_id",
         method = "put",
         operation_id = "replace_agent"
     )]
@@ -110,11 +110,11 @@ impl AgentsApi {
         write: WriteRequest,
         /// The agent's external id.
         #[oai(validator(min_length = 1, max_length = 255))]
-        external_id: Path<String>,
+        agent_external_id: Path<String>,
         precondition: Precondition,
         new: Json<AgentCreate>,
     ) -> Result<CreatedOrReplaced<Agent>, Error> {
-        let external_id = external_id.0;
+        let external_id = agent_external_id.0;
         let mut new = new.0;
         let named = new.external_id.get_or_insert_with(|| external_id.clone());
         if *named != external_id {

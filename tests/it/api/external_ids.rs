@@ -54,7 +54,7 @@ async fn an_agent_is_created_once_for_its_external_id_and_replaced_after() {
             .invalid(&["#/model_id"]);
         put(app, &"x".repeat(256), &full)
             .await
-            .invalid(&["path/external_id"]);
+            .invalid(&["path/agent_external_id"]);
     })
     .await;
 }

@@ -7,8 +7,8 @@ use client::{
     Client, ResponseValue,
     types::{
         AgentCreate, CircleCreate, CircleStatus, ConversationCreate, ConversationCreateCircle,
-        MemberCreate, MemberRole, MessageCreate, ModelCreate, ModelCreateInputPrice, Problem,
-        ProviderCreate, TurnStrategy, WarningCode,
+        MemberCreate, MemberRole, MessageCreate, MessageCreateContent, ModelCreate,
+        ModelCreateInputPrice, Problem, ProviderCreate, TurnStrategy, WarningCode,
     },
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -26,14 +26,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = env::args().nth(1).ok_or("the server's address")?;
     let bearer = format!("Bearer {}", env::var("CIRCLE_REGISTRY_TOKEN")?);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(bearer)?)]);
-    let http = reqwest::Client::builder().default_headers(headers).build()?;
+    let http = reqwest::Client::builder()
+        .default_headers(headers)
+        .build()?;
     let client = Client::new_with_client(&server, http);
 
     let nobody = Client::new(&server);
     let unknown = refused(nobody.list_circles().send().await, 401);
     assert_eq!(unknown.code, "unauthenticated");
 
-    let body = ProviderCreate::builder().name("rust-acme").api_type("openai");
+    let body = ProviderCreate::builder()
+        .name("rust-acme")
+        .api_type("openai");
     let acme = created(client.create_provider().body(body).send().await);
     assert_eq!(acme.name, "rust-acme");
     let body = ModelCreate::builder()
@@ -67,7 +71,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (grace, MemberRole::Member),
     ] {
         let body = MemberCreate::builder().agent_id(agent).role(role);
-        let member = created(client.add_member().circle_name(TEAM).body(body).send().await);
+        let member = created(
+            client
+                .add_member()
+                .circle_name(TEAM)
+                .body(body)
+                .send()
+                .await,
+        );
         assert_eq!(member.role, role);
     }
 
@@ -129,10 +140,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .circle(ConversationCreateCircle::try_from(TEAM)?)
         .turn_strategy(TurnStrategy::RoundRobin);
     let talk = id(created(client.create_conversation().body(body).send().await).id);
-    let says = || MessageCreate::builder().agent_id(ada).content("Ready?");
+    let text = MessageCreateContent::try_from("Ready?")?;
+    let says = || MessageCreate::builder().agent_id(ada).content(text.clone());
     let said = created(client.create_message().id(talk).body(says()).send().await);
     assert_eq!((said.number, &*said.author_name), (1, "Ada"));
-    let again = refused(client.create_message().id(talk).body(says()).send().await, 409);
+    let again = refused(
+        client.create_message().id(talk).body(says()).send().await,
+        409,
+    );
     assert_eq!(again.code, "not_its_turn");
     let page = found(client.list_messages().id(talk).send().await);
     assert_eq!(page.data.len(), 1);
@@ -143,7 +158,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let taken = refused(client.create_circle().body(body).send().await, 409);
     assert_eq!(taken.code, "circle_name_taken");
     let body = MemberCreate::builder().agent_id(NonZeroU64::try_from(999_999)?);
-    let invalid = refused(client.add_member().circle_name(TEAM).body(body).send().await, 422);
+    let invalid = refused(
+        client
+            .add_member()
+            .circle_name(TEAM)
+            .body(body)
+            .send()
+            .await,
+        422,
+    );
     assert_eq!(invalid.code, "invalid_request");
     let pointers: Vec<&str> = invalid.errors.iter().map(|error| &*error.pointer).collect();
     assert_eq!(pointers, ["#/agent_id"]);
