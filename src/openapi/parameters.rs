@@ -19,7 +19,7 @@ const EXAMPLES: [(&str, &str); 17] = [
     ("circle_name", "release-team"),
     ("competency", "code review"),
     ("cursor", "MQ"),
-    ("external_id", "linus@directory"),
+    ("agent_external_id", "linus@directory"),
     ("ids", "1,2,3"),
     ("include", "participants,last_message"),
     ("mode", "chat"),
