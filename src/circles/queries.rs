@@ -111,7 +111,7 @@ fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
     let instructions = settings.string_member("instructions");
     let length = instructions.map_or(0, |text| text.chars().count());
     if length > MAX_INSTRUCTIONS_LENGTH {
-        let detail = format!("must have at most {MAX_INSTRUCTIONS_LENGTH} characters");
+        let detail = format!("may have at most {MAX_INSTRUCTIONS_LENGTH} characters");
         return Err(Error::invalid("#/settings/instructions", detail));
     }
     Ok(())

@@ -160,7 +160,7 @@ fn numbered(
     } = new;
     let content = content.unwrap_or_default();
     if content.is_empty() && tool_calls.is_empty() {
-        let detail = "must not be empty, unless the message calls tools";
+        let detail = "may be empty only if the message calls tools";
         return Err(Error::invalid("#/content", detail));
     }
     Ok(message::ActiveModel {
