@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use entity::{
     agent, conversation, member, participant,
+    revision::next_in_sql,
     values::{ConversationStatus, IdList, TurnStrategy, now},
 };
 use sea_orm::{
@@ -11,7 +12,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, RelationTrait,
-    sea_query::{Expr, ExprTrait},
+    sea_query::Expr,
 };
 
 use super::{queries::get_for_update, turns};
@@ -303,7 +304,7 @@ async fn set_next_of_all(
     conversation::Entity::update_many()
         .col_expr(Column::NextSpeakers, Expr::value(next))
         .col_expr(Column::UpdatedAt, Expr::value(now()))
-        .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
+        .col_expr(Column::Revision, next_in_sql(Column::Revision))
         .filter(search::among(db.get_database_backend(), Column::Id, ids))
         .exec(db)
         .await?;

@@ -1,6 +1,7 @@
 //! Whether what is stored agrees with itself. Rows that are copied into a migrated database fire its triggers,
 //! which count them once more, and leave the sequences that choose ids where they were.
 
+use entity::values::now;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement};
 
 use super::{postgres_facts, report::Report};
@@ -70,6 +71,7 @@ async fn check_counts(database: &Database, repair: bool, report: &mut Report) ->
 
 async fn repair_counts(database: &Database) -> Result<(), DbErr> {
     let transaction = database.begin_write().await?;
+    let revision = now().timestamp_micros();
     if transaction.get_database_backend() == DbBackend::Postgres {
         transaction.execute_unprepared(LOCK).await?;
     }
@@ -80,7 +82,9 @@ async fn repair_counts(database: &Database) -> Result<(), DbErr> {
     } in COUNTS
     {
         let update = format!(
-            "UPDATE {table} SET revision = revision + 1, {column} = {counted} WHERE {column} <> {counted}"
+            "UPDATE {table} SET {column} = {counted}, \
+             revision = CASE WHEN revision < {revision} THEN {revision} ELSE revision + 1 END \
+             WHERE {column} <> {counted}"
         );
         transaction.execute_unprepared(&update).await?;
     }

@@ -70,6 +70,16 @@ async fn a_state_that_a_restored_backup_has_lost_is_never_taken_for_a_later_one(
         app.a_circle("team").await;
         let conversation = json!({"circle": "team", "topic": "t"});
         let created = app.post("/v1/conversations", &conversation).await.created();
+        let passed_on = app.an_agent("Cleo").await;
+        let round = json!({
+            "topic": "r", "participants": [second, passed_on], "turn_strategy": "round_robin"
+        });
+        app.post("/v1/conversations", &round).await.created();
+        let says = json!({"agent_id": second, "content": "Your turn."});
+        app.post("/v1/conversations/2/messages", &says)
+            .await
+            .created();
+        let passed_on = format!("/v1/agents/{passed_on}");
         let backup = Backup::make(database, &app).await;
 
         let changes = [
@@ -102,6 +112,11 @@ async fn a_state_that_a_restored_backup_has_lost_is_never_taken_for_a_later_one(
         }
         app.a_member("team", first).await;
         app.a_circle("another").await;
+        app.delete(&passed_on).await.no_content();
+        lost.push((
+            "/v1/conversations/2",
+            tag_of(&app, "/v1/conversations/2").await,
+        ));
         for path in ["/v1/circles/team", "/v1/circles/another"] {
             lost.push((path, tag_of(&app, path).await));
         }
@@ -112,6 +127,7 @@ async fn a_state_that_a_restored_backup_has_lost_is_never_taken_for_a_later_one(
         }
         app.a_member("team", second).await;
         app.a_circle("another").await;
+        app.delete(&passed_on).await.no_content();
         for (path, tag) in &lost {
             let now = app.get_if_none_match(path, tag).await;
             assert!(!now.text.contains("lost"), "{path}: {}", now.text);
