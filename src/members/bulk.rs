@@ -154,7 +154,7 @@ impl LockedMembers<'_> {
         &self,
         condition: Condition,
     ) -> Result<HashMap<i64, member::Model>, Error> {
-        let ending = queries::ending(self.own(condition));
+        let ending = queries::setting(queries::ended(), self.own(condition));
         let mut ended = ending.exec_with_returning(self.work.db()).await?;
         ended.sort_unstable_by_key(|member_row| member_row.id);
         let circle = &self.circle_row.name;
@@ -168,16 +168,20 @@ impl LockedMembers<'_> {
     /// Ends the memberships of all other agents, and returns their ids.
     pub(super) async fn end_others(&self, agents: Vec<i64>) -> Result<Vec<i64>, Error> {
         let others = self.own(Condition::all().add(member::Column::AgentId.is_not_in(agents)));
-        let ended = queries::end_where(self.work.db(), others).await?;
-        let circle = &self.circle_row.name;
-        self.work
-            .record_all(ended.iter().map(|member| member.change(circle)));
+        let ended = queries::set_where(self.work.db(), queries::ended(), others).await?;
+        let circle_of = |_| self.circle_row.name.as_str();
+        let changes = ended
+            .iter()
+            .map(|member| member.change(Action::Delete, circle_of));
+        self.work.record_all(changes);
         Ok(ended.iter().map(|member| member.agent_id).collect())
     }
 
-    /// Those of the circle's memberships that meet a condition.
+    /// Those of the circle's active memberships that meet a condition.
     fn own(&self, condition: Condition) -> Condition {
-        condition.add(member::Column::CircleId.eq(self.circle_row.id))
+        condition
+            .add(member::Column::CircleId.eq(self.circle_row.id))
+            .add(member::Entity::active())
     }
 }
 

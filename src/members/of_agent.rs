@@ -4,19 +4,16 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::{circle, member, revision::next_in_sql};
+use entity::{circle, member};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{ExprTrait, Query},
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::ExprTrait,
 };
 
-use super::queries::{circle_full, ended_at, name_of};
+use super::queries::{circle_full, ended_at, set_where};
 use crate::{
     error::Error,
-    write::{Action, Change, Resource, UnitOfWork},
+    write::{Action, UnitOfWork},
 };
 
 /// What is needed of a locked circle.
@@ -113,30 +110,14 @@ async fn set(
     which: Condition,
     columns: member::ActiveModel,
 ) -> Result<(), Error> {
-    use member::Column;
-    let mut statement = member::Entity::update_many()
-        .set(columns)
-        .col_expr(Column::Revision, next_in_sql(Column::Revision))
-        .filter(which)
-        .into_query();
-    let returned = [
-        Column::Id,
-        Column::CircleId,
-        Column::AgentId,
-        Column::Revision,
-    ];
-    statement.returning(Query::returning().columns(returned));
     let circles = circles.into_iter().map(|circle| (circle.id, circle.name));
     let names: HashMap<i64, String> = circles.collect();
-    let mut changes = Vec::with_capacity(names.len());
-    for row in work.db().query_all(&statement).await? {
-        let (id, circle_id, agent_id, revision): (i64, i64, i64, i64) =
-            row.try_get_many_by_index()?;
-        let circle = names.get(&circle_id).map_or("", String::as_str);
-        let change = Change::new(action, Resource::Member).id(id);
-        changes.push(change.name(name_of(circle, agent_id)).revision(revision));
-    }
-    changes.sort_unstable_by_key(|change| change.id);
-    work.record_all(changes);
+    let changed = set_where(work.db(), columns, which).await?;
+    let circle_of = |id| names.get(&id).map_or("", String::as_str);
+    work.record_all(
+        changed
+            .iter()
+            .map(|member| member.change(action, circle_of)),
+    );
     Ok(())
 }

@@ -31,56 +31,61 @@ pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Chang
         .revision(row.revision)
 }
 
-/// A membership that has ended, for the audit.
-pub(crate) struct EndedMember {
+/// What identifies a membership that was changed, for the audit.
+pub(super) struct ChangedMember {
     id: i64,
-    pub(crate) agent_id: i64,
+    circle_id: i64,
+    pub(super) agent_id: i64,
     revision: i64,
 }
 
-impl EndedMember {
-    pub(crate) fn change(&self, circle: &str) -> Change {
-        Change::new(Action::Delete, Resource::Member)
+impl ChangedMember {
+    /// `circle_of` knows the name of a circle by its id.
+    pub(super) fn change<'n>(&self, action: Action, circle_of: impl Fn(i64) -> &'n str) -> Change {
+        Change::new(action, Resource::Member)
             .id(self.id)
-            .name(name_of(circle, self.agent_id))
+            .name(name_of(circle_of(self.circle_id), self.agent_id))
             .revision(self.revision)
     }
 }
 
-/// The statement that ends the active memberships that `condition` selects.
-pub(super) fn ending(condition: Condition) -> UpdateMany<member::Entity> {
+/// The statement that sets columns of the memberships that `which` selects.
+pub(super) fn setting(
+    columns: member::ActiveModel,
+    which: Condition,
+) -> UpdateMany<member::Entity> {
     member::Entity::update_many()
-        .set(ended())
+        .set(columns)
         .col_expr(
             member::Column::Revision,
             next_in_sql(member::Column::Revision),
         )
-        .filter(member::Entity::active())
-        .filter(condition)
+        .filter(which)
 }
 
-/// Ends the active memberships that `condition` selects, in the order of their ids. There may be any number of
-/// them, so that no more of their rows is read than what identifies them.
-pub(crate) async fn end_where(
+/// Sets columns of the memberships that `which` selects, and returns them in the order of their ids. There may be
+/// any number of them, so no more of their rows is read than what identifies them.
+pub(super) async fn set_where(
     db: &impl ConnectionTrait,
-    condition: Condition,
-) -> Result<Vec<EndedMember>, DbErr> {
-    use member::Column::{AgentId, Id, Revision};
-    let mut update = ending(condition).into_query();
-    update.returning(Query::returning().columns([Id, AgentId, Revision]));
-    let rows = db
-        .query_all_raw(db.get_database_backend().build(&update))
-        .await?;
-    let mut ended = Vec::with_capacity(rows.len());
+    columns: member::ActiveModel,
+    which: Condition,
+) -> Result<Vec<ChangedMember>, DbErr> {
+    use member::Column::{AgentId, CircleId, Id, Revision};
+    let mut statement = setting(columns, which).into_query();
+    statement.returning(Query::returning().columns([Id, CircleId, AgentId, Revision]));
+    let rows = db.query_all(&statement).await?;
+    let mut changed = Vec::with_capacity(rows.len());
     for row in &rows {
-        ended.push(EndedMember {
-            id: row.try_get_by_index(0)?,
-            agent_id: row.try_get_by_index(1)?,
-            revision: row.try_get_by_index(2)?,
+        let (id, circle_id, agent_id, revision) = row.try_get_many_by_index()?;
+        changed.push(ChangedMember {
+            id,
+            circle_id,
+            agent_id,
+            revision,
         });
     }
-    ended.sort_unstable_by_key(|member| member.id);
-    Ok(ended)
+    changed.sort_unstable_by_key(|member| member.id);
+    Ok(changed)
 }
 
 /// The name of a member in the audit.
@@ -178,7 +183,7 @@ pub(crate) async fn remove(
 }
 
 /// The columns that change when a membership ends now.
-fn ended() -> member::ActiveModel {
+pub(super) fn ended() -> member::ActiveModel {
     ended_at(now())
 }
 
