@@ -337,6 +337,28 @@ fn timestamp(bytes: &[u8]) -> Option<DateTime<Utc>> {
         .filter(|timestamp| (0..=9999).contains(&timestamp.year()))
 }
 
+/// One page of a list, and what belongs to the rows with these ids. The page ends early if that is larger than a
+/// response may be.
+pub(crate) async fn list_with_related<L, R, T>(
+    mut request: SortedRequest,
+    list: impl Fn(SortedRequest) -> L,
+    related: impl Fn(Vec<i64>) -> R,
+) -> Result<(Page<QueryResult>, T), Error>
+where
+    L: Future<Output = Result<Page<QueryResult>, Error>>,
+    R: Future<Output = Result<T, Error>>,
+{
+    loop {
+        let page = list(request.clone()).await?;
+        match related(rows::ids(&page.rows)?).await {
+            Err(Error::ResponseTooLarge) if page.rows.len() > 1 => {
+                request.limit_to(page.rows.len() / 2);
+            }
+            related => return Ok((page, related?)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

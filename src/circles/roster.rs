@@ -28,7 +28,7 @@ use crate::{
     revision::view_etag,
     rows::{self, Columns, FromRow, Sql},
     search,
-    sort::SortedRequest,
+    sort::{SortedRequest, list_with_related},
 };
 
 /// The usual size of a member in JSON.
@@ -194,26 +194,19 @@ pub(super) struct MembersOfCircles(HashMap<i64, Vec<QueryResult>>);
 pub(super) async fn list_with_members(
     db: &Connections,
     filter: CircleFilter,
-    mut request: SortedRequest,
+    request: SortedRequest,
 ) -> Result<(Page<QueryResult>, MembersOfCircles), Error> {
-    loop {
-        let page = queries::list(db, filter.clone(), request.clone()).await?;
-        match members_of(db, &page.rows).await {
-            Err(Error::ResponseTooLarge) if page.rows.len() > 1 => {
-                request.limit_to(page.rows.len() / 2);
-            }
-            members => return Ok((page, members?)),
-        }
-    }
+    let list = |request| queries::list(db, filter.clone(), request);
+    list_with_related(request, list, |circles| members_of(db, circles)).await
 }
 
-/// The active members of the circles in these rows, in one statement.
+/// The active members of these circles, in one statement.
 async fn members_of(
     db: &impl ConnectionTrait,
-    circles: &[QueryResult],
+    circles: Vec<i64>,
 ) -> Result<MembersOfCircles, Error> {
     let backend = db.get_database_backend();
-    let among = search::among(backend, member::Column::CircleId, rows::ids(circles)?);
+    let among = search::among(backend, member::Column::CircleId, circles);
     let statement = OF_CIRCLES.clone().filter(among).build(backend);
     let mut members: HashMap<i64, Vec<QueryResult>> = HashMap::new();
     for row in db.query_all_raw(statement).await? {

@@ -27,7 +27,7 @@ use crate::{
     page::Page,
     revision::Precondition,
     rows, search,
-    sort::{Sortable, SortedList, SortedRequest},
+    sort::{Sortable, SortedList, SortedRequest, list_with_related},
     write::{self, Action, Change, Resource, UnitOfWork},
 };
 
@@ -132,17 +132,11 @@ pub(crate) async fn list_with_participants(
     db: &Connections,
     filter: ConversationFilter,
     with_last_message: bool,
-    mut request: SortedRequest,
+    request: SortedRequest,
 ) -> Result<(Page<QueryResult>, HashMap<i64, Vec<ParticipantRow>>), Error> {
-    loop {
-        let page = list(db, filter.clone(), with_last_message, request.clone()).await?;
-        match participants::by_conversation(db, rows::ids(&page.rows)?).await {
-            Err(Error::ResponseTooLarge) if page.rows.len() > 1 => {
-                request.limit_to(page.rows.len() / 2);
-            }
-            participants => return Ok((page, participants?)),
-        }
-    }
+    let list = |request| list(db, filter.clone(), with_last_message, request);
+    let participants = |conversations| participants::by_conversation(db, conversations);
+    list_with_related(request, list, participants).await
 }
 
 /// Creates a conversation. Without a list of participants, these are the circle's members.
