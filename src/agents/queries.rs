@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use entity::agent;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType,
     QueryFilter, QueryResult, QuerySelect, QueryTrait, RelationTrait, sea_query::LockType,
 };
 
@@ -140,16 +140,10 @@ pub(crate) async fn replace(
         .await?;
     let Some(before) = before else {
         precondition.check_absent()?;
-        let created = row.insert(work.db()).await.on_foreign_key(no_model);
         // Another request has just created it: the next attempt finds it.
-        let created = created.map_err(|error| match error {
-            Error::Unique { index, cause }
-                if index.as_deref().is_none_or(|of| of == EXTERNAL_ID_INDEX) =>
-            {
-                Error::Contended(cause)
-            }
-            other => other,
-        })?;
+        let contended = || Error::Contended(DbErr::RecordNotInserted);
+        let created = row.insert(work.db()).await.on_foreign_key(no_model);
+        let created = created.on_unique(EXTERNAL_ID_INDEX, contended)?;
         work.record(change(Action::Create, &created));
         return Ok((created, true));
     };

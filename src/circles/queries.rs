@@ -8,11 +8,8 @@ use entity::{
     values::{CircleStatus, now},
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select,
-    sea_query::ExprTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order,
+    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, sea_query::ExprTrait,
 };
 
 use super::dto::{Circle, CircleName, MAX_INSTRUCTIONS_LENGTH};
@@ -23,7 +20,7 @@ use crate::{
     revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{Action, Change, Fields, Resource, UnitOfWork, merge},
+    write::{self, Action, Change, Resource, UnitOfWork},
 };
 
 fn change(action: Action, row: &circle::Model) -> Change {
@@ -169,19 +166,15 @@ async fn save(
     before: circle::Model,
     mut changes: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
-    if !merge(before.clone().into_active_model(), &changes).is_changed() {
-        return Ok(before);
-    }
-    if let Set(status) = changes.status {
+    if let Set(status) = changes.status
+        && status != before.status
+    {
         record_transition(&mut changes, before.status, status);
     }
-    let fields = Fields::set_in(&changes);
-    changes.id = Unchanged(before.id);
-    changes.revision = Unchanged(before.revision);
-    let after = changes
-        .update(work.db())
-        .await
-        .on_unique(NAME_INDEX, name_taken)?;
+    let saved = write::save_changes(work.db(), &before, &changes).await;
+    let Some((after, fields)) = saved.on_unique(NAME_INDEX, name_taken)? else {
+        return Ok(before);
+    };
     work.record(change(action, &after).fields(fields));
     Ok(after)
 }
@@ -191,7 +184,6 @@ fn record_transition(changes: &mut circle::ActiveModel, before: CircleStatus, af
     use CircleStatus::Stopped;
     let now = now();
     match (before, after) {
-        (Stopped, Stopped) => {}
         (Stopped, _) => changes.started_at = Set(Some(now)),
         (_, Stopped) => changes.stopped_at = Set(Some(now)),
         _ => {}
