@@ -54,6 +54,7 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 mod memory;
+mod progress;
 pub mod telemetry;
 
 mod text;

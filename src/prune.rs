@@ -8,7 +8,6 @@ use std::{fmt, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::values::now;
-use indicatif::{ProgressBar, ProgressStyle};
 use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, Value};
 
@@ -16,6 +15,7 @@ use crate::{
     config::{RetentionSettings, Settings},
     database::Database,
     error::Error,
+    progress,
     write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
 
@@ -166,7 +166,7 @@ impl Prunable {
             self.announce(work, before)
         })
         .await?;
-        let progress = progress(count, self.name);
+        let progress = progress::bar(count, self.name);
         loop {
             let deleted = self.delete_batch(database, before).await?.rows_affected();
             progress.inc(deleted);
@@ -233,13 +233,6 @@ async fn lift_timeout(db: &impl ConnectionTrait) -> Result<(), DbErr> {
             .await?;
     }
     Ok(())
-}
-
-/// A progress bar on a terminal, and nothing otherwise.
-fn progress(rows: u64, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(rows).with_style(style).with_message(what)
 }
 
 fn time(time: DateTime<Utc>) -> String {

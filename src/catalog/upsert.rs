@@ -1,12 +1,13 @@
 //! Writing many rows in few statements: new ones and changed ones.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable,
     PrimaryKeyToColumn, sea_query::OnConflict,
 };
 
 use super::summary::Tally;
+use crate::progress;
 
 /// Rows in one statement. A model has 20 columns, and SQLite accepts 32,766 values.
 const CHUNK: usize = 500;
@@ -63,7 +64,8 @@ impl<A: ActiveModelTrait + ActiveModelBehavior + Send> Changes<A> {
         if dry_run {
             return Ok(tally);
         }
-        let progress = progress(tally.writes(), what);
+        let rows = u64::try_from(tally.writes()).unwrap_or_default();
+        let progress = progress::bar(rows, what);
         save(db, self.added, true, &progress).await?;
         save(db, self.changed, false, &progress).await?;
         progress.finish_and_clear();
@@ -96,13 +98,4 @@ async fn save<A: ActiveModelTrait + ActiveModelBehavior + Send>(
         progress.inc(u64::try_from(chunk.len()).unwrap_or_default());
     }
     Ok(())
-}
-
-/// A progress bar on a terminal, and nothing otherwise.
-fn progress(rows: usize, what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:10} {wide_bar} {pos}/{len}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(u64::try_from(rows).unwrap_or_default())
-        .with_style(style)
-        .with_message(what.to_owned())
 }

@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 39] = [
+const MODULES: [&str; 40] = [
     // The program.
     "cli",
     "app",
@@ -49,6 +49,7 @@ const MODULES: [&str; 39] = [
     "text",
     "lifecycle",
     "memory",
+    "progress",
     "config",
     "error",
     "entity",
