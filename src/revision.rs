@@ -33,8 +33,7 @@ pub(crate) fn digest(body: impl AsRef<[u8]>) -> String {
 
 /// The entity tag of a response that no revision covers. It identifies the bytes.
 pub(crate) fn content_etag(body: impl AsRef<[u8]>) -> String {
-    let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..15]);
-    format!("\"{digest}\"")
+    format!("\"{}\"", digest(body))
 }
 
 /// A row that has an entity tag.

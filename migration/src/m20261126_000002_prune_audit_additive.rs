@@ -1,7 +1,7 @@
 //! Old audit entries may be deleted, recent ones may not.
 //!
 //! `audit_retention` is one row: the time before which entries may be deleted. It only grows, and never beyond
-//! 30 days ago, so that nobody can remove the traces of what they have just done, `circle-registry prune` and its
+//! 30 days ago, so that no one can remove the traces of a recent change, `circle-registry prune` and its
 //! own entry included. Triggers hold both rules for every writer; to get round them takes the owner of the table.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};

@@ -202,8 +202,9 @@ input! {
         require_review: bool = "yes",
         /// Whether work is routed to members by competency. Defaults to true.
         auto_route: bool = "yes",
-        /// Further settings, interpreted by the runtime. A string in `instructions`, of at most 100,000
-        /// characters, becomes part of every member's prompt. An update replaces the whole object. Values that look like secrets are rejected.
+        /// Further settings, interpreted by the runtime. A string in `instructions`, of at most 500,000
+        /// characters, becomes part of every member's prompt. An update replaces the whole object. Values
+        /// that look like secrets are rejected.
         settings: JsonObject,
     }
     update_only {

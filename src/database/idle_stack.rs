@@ -153,7 +153,7 @@ where
     QueryResult: From<DB::Row>,
     ExecResult: From<DB::QueryResult>,
 {
-    /// Adds the rows of a statement to `rows`, up to their limit.
+    /// Adds the rows of a statement to `rows`, up to their limit. Without a subscriber, as in [`Self::run`].
     pub(super) async fn fetch_all<'m>(
         &self,
         statement: &Statement,

@@ -29,7 +29,7 @@ const LISTEN_BACKLOG: u32 = 4096;
 /// Less than the shortest interval at which health is usually checked.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest response, in bytes. Probes respond with a few hundred.
-const MAX_RESPONSE: u64 = 1 << 16;
+const MAX_LOCAL_RESPONSE: u64 = 1 << 16;
 
 /// Binds the address, which fails if another process listens on it.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -89,7 +89,10 @@ async fn exchange(
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut response = Vec::new();
-    stream.take(MAX_RESPONSE).read_to_end(&mut response).await?;
+    stream
+        .take(MAX_LOCAL_RESPONSE)
+        .read_to_end(&mut response)
+        .await?;
     let response = String::from_utf8_lossy(&response);
     let unreadable = || io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP");
     let (head, body) = response.split_once("\r\n\r\n").ok_or_else(unreadable)?;

@@ -33,7 +33,7 @@ async fn one_of_everything(app: &TestApp) -> Vec<(String, Value)> {
     ]
 }
 
-/// The state of the resource in its tag. The tag of a roster goes on with the state of the catalogue.
+/// The state of the resource in its tag. The tag of a roster also has the state of the catalogue.
 fn state_of(tag: &str) -> Vec<&str> {
     tag.trim_matches('"').split('-').take(2).collect()
 }

@@ -12,7 +12,7 @@ use test_support::{
     postgres::{self, LimitedRole},
 };
 
-/// A statement that has no more sessions opened, its reverse, and what is told of it.
+/// A statement after which no more sessions are opened, its reverse, and how the refusal is reported.
 struct Refusal {
     refuse: String,
     allow: String,

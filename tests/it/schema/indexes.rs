@@ -112,17 +112,19 @@ async fn fill(db: &DatabaseConnection) {
     db.execute_unprepared("ANALYZE").await.expect("statistics");
 }
 
+/// Arguments of a server that logs each statement.
+const LOG_STATEMENTS: [&str; 6] = [
+    "--log",
+    "circle_registry::database=trace",
+    "--log-format",
+    "json",
+    "--shutdown-delay",
+    "0s",
+];
+
 /// Sends every frequent kind of request, and returns the statements that the server ran.
 async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String> {
-    let arguments = [
-        "--log",
-        "circle_registry::database=trace",
-        "--log-format",
-        "json",
-        "--shutdown-delay",
-        "0s",
-    ];
-    let server = Server::start_ready(&database.url, &arguments).await;
+    let server = Server::start_ready(&database.url, &LOG_STATEMENTS).await;
     let second_page = async |path: &str| {
         let page = server.get(path).await.ok();
         let cursor = page["next_cursor"].as_str().expect("a second page");
@@ -308,15 +310,7 @@ async fn audit_entries_of_long_ago_are_found_at_once() {
         );
         db.execute_unprepared(&fill).await.expect("entries");
         db.execute_unprepared("ANALYZE").await.expect("statistics");
-        let arguments = [
-            "--log",
-            "circle_registry::database=trace",
-            "--log-format",
-            "json",
-            "--shutdown-delay",
-            "0s",
-        ];
-        let server = Server::start_ready(&database.url, &arguments).await;
+        let server = Server::start_ready(&database.url, &LOG_STATEMENTS).await;
         for (filter, expected) in [
             (format!("until={EARLY}"), [3599, 3598, 3597, 3596]),
             (format!("until={EARLY}&order=asc"), [1, 2, 3, 4]),
