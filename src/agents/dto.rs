@@ -142,7 +142,7 @@ input! {
         languages: StringList,
         /// What the agent is doing. A new agent is `idle` by default.
         status: AgentStatus,
-        /// Further data, interpreted by the runtime. Values that look like secrets are rejected.
+        /// Further data, interpreted by the runtime. Secrets of known forms are rejected.
         metadata: JsonObject,
     }
     row {

@@ -203,8 +203,8 @@ input! {
         /// Whether work is routed to members by competency. Defaults to true.
         auto_route: bool = "yes",
         /// Further settings, interpreted by the runtime. A string in `instructions`, of at most 500,000
-        /// characters, becomes part of every member's prompt. An update replaces the whole object. Values
-        /// that look like secrets are rejected.
+        /// characters, becomes part of every member's prompt. An update replaces the whole object. Secrets
+        /// of known forms are rejected.
         settings: JsonObject,
     }
     update_only {

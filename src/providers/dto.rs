@@ -80,8 +80,8 @@ input! {
     defaulted {
         /// Whether the provider runs on the caller's own machines.
         is_local: bool,
-        /// Further settings, interpreted by the runtime. An update replaces the whole object. Values that
-        /// look like secrets are rejected.
+        /// Further settings, interpreted by the runtime. An update replaces the whole object. Secrets of
+        /// known forms are rejected.
         config: JsonObject,
     }
     row {
