@@ -14,7 +14,7 @@
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
 //!
-//! The crate imports nothing of the service. `values` and `price` hold column types that the API shows
+//! The crate imports nothing of the service. `values`, `price` and `prices` hold column types that the API shows
 //! too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
@@ -30,6 +30,7 @@ pub mod message;
 pub mod model;
 pub mod participant;
 pub mod price;
+pub mod prices;
 pub mod provider;
 pub mod revision;
 pub mod values;

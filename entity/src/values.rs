@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::{
     Enum,
-    registry::{MetaSchema, MetaSchemaRef},
+    registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
 };
 use sea_orm::{DeriveActiveEnum, EnumIter, FromJsonQueryResult};
@@ -260,7 +260,7 @@ impl fmt::Display for ScopeList {
 #[serde(transparent)]
 pub struct StringList(pub Vec<String>);
 
-/// Implements the schema of a list: an array of `item`.
+/// Implements the schema of a list: an array of `item`, a [`MetaSchemaRef`].
 macro_rules! list_type {
     ($ty:ident of $element:ty, at most $max:literal, $item:expr) => {
         impl Type for $ty {
@@ -274,10 +274,14 @@ macro_rules! list_type {
 
             fn schema_ref() -> MetaSchemaRef {
                 MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    items: Some(Box::new(MetaSchemaRef::Inline(Box::new($item)))),
+                    items: Some(Box::new($item)),
                     max_items: Some($max),
                     ..MetaSchema::new("array")
                 }))
+            }
+
+            fn register(registry: &mut Registry) {
+                <$element>::register(registry);
             }
 
             fn as_raw_value(&self) -> Option<&Self> {
@@ -291,21 +295,21 @@ macro_rules! list_type {
     };
 }
 
-list_type!(StringList of String, at most 100, MetaSchema {
+list_type!(StringList of String, at most 100, MetaSchemaRef::Inline(Box::new(MetaSchema {
     min_length: Some(1),
     max_length: Some(200),
     ..MetaSchema::new("string")
-});
+})));
 
 /// A list of ids: at most 500.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(transparent)]
 pub struct IdList(pub Vec<i64>);
 
-list_type!(IdList of i64, at most 500, MetaSchema {
+list_type!(IdList of i64, at most 500, MetaSchemaRef::Inline(Box::new(MetaSchema {
     minimum: Some(1.0),
     ..MetaSchema::new_with_format("integer", "int64")
-});
+})));
 
 /// Implements JSON input and output through serde, for the types with a schema written by hand.
 macro_rules! json_by_serde {
@@ -325,3 +329,5 @@ macro_rules! json_by_serde {
 }
 
 json_by_serde!(StringList, IdList);
+
+pub(crate) use {json_by_serde, list_type};

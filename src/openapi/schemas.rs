@@ -58,7 +58,7 @@ pub(super) fn finish(description: &mut Value) {
 fn bound_names(node: &mut Map<String, Value>) {
     if node
         .get("additionalProperties")
-        .is_some_and(Value::is_object)
+        .is_some_and(|others| *others == json!({}))
     {
         let described = node.get("description").and_then(Value::as_str);
         let described = described.map_or_else(String::new, |text| format!("{text} "));

@@ -287,8 +287,10 @@ pub async fn add_member(
 
 const MODELS: &str = "SELECT id, provider_id, model_name, catalog_key, model_alias, mode, input_price, output_price, \
     cache_read_price, cache_write_price, context_window, max_output, default_temperature, supports_vision, \
-    supports_tools, supports_streaming, supports_reasoning, release_date, deprecation_date, is_deprecated, created_at, \
-    updated_at FROM models WHERE id > $1 ORDER BY id LIMIT $2";
+    supports_tools, supports_streaming, supports_reasoning, supports_response_schema, supports_prompt_caching, \
+    supports_pdf_input, supports_audio_input, supports_web_search, supports_computer_use, accepts_sampling, \
+    reasoning_efforts, price_tiers, prices, price_source, priced_at, pinned_fields, release_date, deprecation_date, \
+    is_deprecated, created_at, updated_at FROM models WHERE id > $1 ORDER BY id LIMIT $2";
 
 pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Result<Response, Failure> {
     let (limit, after) = (asked.limit()?, wire::after(asked.cursor.as_deref())?);
@@ -313,6 +315,19 @@ pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Resu
             supports_tools: column.next(),
             supports_streaming: column.next(),
             supports_reasoning: column.next(),
+            supports_response_schema: column.next(),
+            supports_prompt_caching: column.next(),
+            supports_pdf_input: column.next(),
+            supports_audio_input: column.next(),
+            supports_web_search: column.next(),
+            supports_computer_use: column.next(),
+            accepts_sampling: column.next(),
+            reasoning_efforts: column.json(),
+            price_tiers: column.json(),
+            prices: column.json(),
+            price_source: column.next(),
+            priced_at: column.next(),
+            pinned_fields: column.json(),
             release_date: column.next(),
             deprecation_date: column.next(),
             is_deprecated: column.next(),

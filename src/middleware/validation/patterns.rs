@@ -5,7 +5,7 @@ const NAME: &str = "may have ASCII letters, digits, \".\", \"_\" and \"-\", and 
 const KIND: &str = "may have lower-case ASCII letters, digits, \"_\" and \"-\", and starts with a letter or digit, as \"chat\"";
 
 /// The patterns of the description. A test holds that none is missing.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 11] = [
     ("^[A-Za-z0-9][A-Za-z0-9._-]*$", NAME),
     (
         "^[a-z0-9][a-z0-9._-]*$",
@@ -32,6 +32,10 @@ const WORDS: [(&str, &str); 10] = [
     (
         "^(participants|last_message)(,(participants|last_message))*$",
         "must be \"participants\", \"last_message\" or both, separated by a comma",
+    ),
+    (
+        "^[a-z_]+(,[a-z_]+)*$",
+        "must be names of capabilities, separated by commas, as \"tools,vision\"",
     ),
     (
         "^[!-~]+$",

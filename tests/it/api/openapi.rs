@@ -99,10 +99,10 @@ fn resolved<'d>(description: &'d Value, node: &'d Value) -> &'d Value {
     })
 }
 
-/// Whether a schema is that of a request, by its name.
+/// Whether a schema is that of a request, by its name. A price tier is in responses, too.
 fn is_request(name: &str) -> bool {
     let kinds = ["Create", "Update", "Batch", "Operation", "Set"];
-    kinds.iter().any(|kind| name.ends_with(kind))
+    kinds.iter().any(|kind| name.ends_with(kind)) || name == "PriceTier"
 }
 
 #[test]
