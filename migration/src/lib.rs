@@ -47,6 +47,7 @@ mod m20261126_000043_add_catalog_name;
 mod m20261126_000050_describe_agents_additive;
 mod m20261126_000055_locate_audit_entries_additive;
 mod m20261126_000056_index_audit_names_additive;
+mod m20261126_000057_fold_model_routes;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -89,6 +90,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000050_describe_agents_additive::Migration),
             Box::new(m20261126_000055_locate_audit_entries_additive::Migration),
             Box::new(m20261126_000056_index_audit_names_additive::Migration),
+            Box::new(m20261126_000057_fold_model_routes::Migration),
         ]
     }
 }
