@@ -42,6 +42,10 @@ row! {
         /// The `X-Request-Id` of the request; null on the command line.
         #[oai(nullable)]
         pub(crate) request_id: Option<Text<'r>>,
+        /// The address that the request came from: the peer's or, behind proxies that `--trusted-proxy` lists, the
+        /// client's; null on the command line, and for changes of releases that did not record it.
+        #[oai(nullable)]
+        pub(crate) client_address: Option<Text<'r>>,
     }
 }
 

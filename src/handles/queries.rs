@@ -1,17 +1,13 @@
 //! One statement loads a circle of any size for its handles, and one an agent. As in the roster, they are built
 //! once, from the entities' relations.
-//!
-//! The circle is repeated in the row of each member. Handles need few of its columns, so that a separate row, as
-//! in the roster, saves PostgreSQL nothing (267 against 250 microseconds for twenty members).
 
 use std::sync::LazyLock;
 
 use chrono::{NaiveDate, Utc};
-use entity::{agent, circle, member, model};
+use entity::{agent, member, model};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
-    QuerySelect, RelationTrait, Select,
-    sea_query::{Expr, ExprTrait, IntoCondition},
+    QuerySelect, RelationTrait, Select, sea_query::ExprTrait,
 };
 
 use super::{
@@ -20,45 +16,45 @@ use super::{
     rules,
 };
 use crate::{
-    agents, circles,
+    agents,
+    circles::{CircleRows, CircleSql},
     database::Database,
     error::Error,
     rows::{self, Columns, FromRow, Sql},
 };
 
-/// A circle by name: a row for each active member, or one row without a member.
-static OF_CIRCLE: LazyLock<Sql> = LazyLock::new(|| {
-    let active_members = circle::Relation::Member
-        .def()
-        .on_condition(|_, members| Expr::col((members, member::Column::IsActive)).into_condition());
-    let circles = circles::queries::by_name()
-        .join(JoinType::LeftJoin, active_members)
-        .join(JoinType::LeftJoin, member::Relation::Agent.def());
-    let query = rows::select_only::<_, CircleFacts<'_>>(circles);
-    let query = with_agents(rows::also_select::<_, MemberFacts<'_>>(query));
-    Sql::of(|_| query.clone())
+/// A circle by name, and its active members.
+static OF_CIRCLE: LazyLock<CircleSql> = LazyLock::new(|| {
+    let columns = [
+        MemberFacts::columns(),
+        AgentFacts::columns(),
+        ModelFacts::columns(),
+    ];
+    CircleSql::new(&CircleFacts::columns(), &columns.concat(), |members| {
+        let active = members.filter(member::Entity::active());
+        with_models(active.join(JoinType::LeftJoin, member::Relation::Agent.def()))
+    })
 });
 
 /// An agent by its id.
 static OF_AGENT: LazyLock<Sql> = LazyLock::new(|| {
     let id = agent::Column::Id.into_expr();
     let agents = agent::Entity::find_not_deleted().filter(id.eq(rows::parameter()));
-    let query = with_agents(agents.select_only());
+    let columns = [AgentFacts::columns(), ModelFacts::columns()].concat();
+    let query = rows::select_columns(with_models(agents), &columns);
     Sql::of(|_| query.clone())
 });
 
-/// Selects the columns of agents, and of the models and providers of agents that have any.
-fn with_agents<E: EntityTrait>(agents: Select<E>) -> Select<E> {
-    let joined = agents
+/// Joins the models and providers of agents that have any.
+fn with_models<E: EntityTrait>(agents: Select<E>) -> Select<E> {
+    agents
         .join(JoinType::LeftJoin, agent::Relation::Model.def())
-        .join(JoinType::LeftJoin, model::Relation::Provider.def());
-    let query = rows::also_select::<_, AgentFacts<'_>>(joined);
-    rows::also_select::<_, ModelFacts<'_>>(query)
+        .join(JoinType::LeftJoin, model::Relation::Provider.def())
 }
 
-/// The rows of a circle: one for each member, and at least one.
+/// The rows of a circle and its active members.
 #[derive(Debug)]
-pub(super) struct LoadedCircle(Vec<QueryResult>);
+pub(super) struct LoadedCircle(CircleRows);
 
 /// The row of an agent.
 #[derive(Debug)]
@@ -69,11 +65,7 @@ pub(super) async fn of_circle(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<LoadedCircle, Error> {
-    let rows = OF_CIRCLE.find(db, name).await?;
-    if rows.is_empty() {
-        return Err(circles::queries::unknown(name));
-    }
-    Ok(LoadedCircle(rows))
+    OF_CIRCLE.find(db, name).await.map(LoadedCircle)
 }
 
 /// Loads an agent, outside any circle.
@@ -91,14 +83,12 @@ impl LoadedCircle {
     }
 
     fn facts(&self) -> Result<(CircleFacts<'_>, Vec<Facts<'_>>), DbErr> {
-        let circle = CircleFacts::read(&mut Columns::of(&self.0[0]))?;
-        let first = CircleFacts::columns().len();
-        let mut members = Vec::with_capacity(self.0.len());
-        for row in &self.0 {
-            let columns = &mut Columns::from(row, first);
-            if let Some(member) = MemberFacts::read_joined(columns)? {
-                members.push(facts(Some(member), columns)?);
-            }
+        let circle = CircleFacts::read(&mut self.0.circle())?;
+        let rows = self.0.members();
+        let mut members = Vec::with_capacity(rows.len());
+        for mut columns in rows {
+            let member = MemberFacts::read(&mut columns)?;
+            members.push(facts(Some(member), &mut columns)?);
         }
         members.sort_by_cached_key(|facts| {
             let member = facts.member.as_ref();

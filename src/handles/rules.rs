@@ -98,7 +98,7 @@ pub(super) fn resolve<'r>(
         (Layer::Agent, non_empty(agent.can_review)),
     ]);
     let limits = Limits {
-        prompt_tokens: prompt.tokens(),
+        prompt_tokens: tokens::of_weight(prompt.text.weight),
         max_tokens: value(max_tokens),
     };
     let warnings = warnings::of_agent(agent, model, &limits, today);
@@ -126,7 +126,7 @@ pub(super) fn resolve<'r>(
         temperature: value(temperature),
         max_tokens: value(max_tokens),
         skill_names: Json::Stored(agent.skill_names),
-        system_prompt: prompt.text,
+        system_prompt: prompt.text.text,
         provenance: Provenance {
             system_prompt: prompt.parts,
             temperature: layer(temperature),
@@ -168,19 +168,19 @@ fn value<T>(setting: Setting<T>) -> Option<T> {
     setting.map(|(_, value)| value)
 }
 
-/// What a circle adds to the prompt of each member.
+/// What a circle adds to the prompt of each member, measured once.
 #[derive(Debug, Default)]
-pub(super) struct Additions(Vec<(PromptSource, String)>);
+pub(super) struct Additions(Vec<(PromptSource, Measured)>);
 
 impl Additions {
     fn of(circle: &CircleFacts<'_>) -> Result<Self, DbErr> {
         let mut additions = Vec::new();
         if let Some(instructions) = text(instructions(circle)?.as_deref()) {
-            let text = format!("## Instructions of the circle\n\n{instructions}");
+            let text = Measured::of(["## Instructions of the circle\n\n", instructions]);
             additions.push((PromptSource::CircleInstructions, text));
         }
         if let Some(context) = text(circle.project_context) {
-            let text = format!("## Project context\n\n{context}");
+            let text = Measured::of(["## Project context\n\n", context]);
             additions.push((PromptSource::CircleProjectContext, text));
         }
         Ok(Self(additions))
@@ -189,24 +189,26 @@ impl Additions {
 
 /// The effective system prompt: the agent's own words, then what the circle adds, then its skills.
 fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Prompt, DbErr> {
-    let mut prompt = Prompt {
-        text: String::with_capacity(PROMPT_BYTES),
-        ..Prompt::default()
-    };
+    let mut prompt = Prompt::default();
+    prompt.text.text.reserve(PROMPT_BYTES);
     match (text(agent.system_prompt), text(agent.base_prompt)) {
-        (Some(own), _) => prompt.add(PromptSource::AgentSystemPrompt, [own]),
-        (None, Some(base)) => prompt.add(PromptSource::AgentBasePrompt, [base]),
-        (None, None) => prompt.add(PromptSource::Default, [&*default_prompt(agent)]),
+        (Some(own), _) => prompt.add(PromptSource::AgentSystemPrompt, |text| text.push(own)),
+        (None, Some(base)) => prompt.add(PromptSource::AgentBasePrompt, |text| text.push(base)),
+        (None, None) => prompt.add(PromptSource::Default, |text| {
+            text.push(&default_prompt(agent));
+        }),
     }
     for (source, addition) in &additions.0 {
-        prompt.add(*source, [&**addition]);
+        prompt.add(*source, |text| text.append(addition));
     }
     if !agent.skill_names.is_empty_list() {
         let skills: Vec<Skill<'_>> = agent.skill_names.parse()?;
         let names: Vec<_> = skills.iter().map(|Skill(name)| one_line(name)).collect();
         let lines = names.iter().flat_map(|name| ["\n- ", name]);
-        let text = ["## Skills\n"].into_iter().chain(lines);
-        prompt.add(PromptSource::AgentSkills, text);
+        let skills = ["## Skills\n"].into_iter().chain(lines);
+        prompt.add(PromptSource::AgentSkills, |text| {
+            skills.for_each(|part| text.push(part));
+        });
     }
     Ok(prompt)
 }
@@ -251,28 +253,42 @@ pub(super) fn raw_instructions<'r>(
 
 #[derive(Default)]
 struct Prompt {
-    text: String,
-    /// In characters.
-    length: usize,
-    weight: usize,
+    text: Measured,
     parts: Vec<PromptPart>,
 }
 
 impl Prompt {
-    /// Adds a part that is made of these texts.
-    fn add<'t>(&mut self, source: PromptSource, texts: impl IntoIterator<Item = &'t str>) {
-        if !self.text.is_empty() {
-            self.push("\n\n");
+    /// Adds the part that `write` appends.
+    fn add(&mut self, source: PromptSource, write: impl FnOnce(&mut Measured)) {
+        if !self.text.text.is_empty() {
+            self.text.push("\n\n");
         }
-        let start = self.length;
-        for text in texts {
-            self.push(text);
-        }
+        let start = self.text.length;
+        write(&mut self.text);
         self.parts.push(PromptPart {
             source,
             start: u32::try_from(start).unwrap_or(u32::MAX),
-            length: u32::try_from(self.length - start).unwrap_or(u32::MAX),
+            length: u32::try_from(self.text.length - start).unwrap_or(u32::MAX),
         });
+    }
+}
+
+/// A text whose characters and tokens are counted.
+#[derive(Debug, Default)]
+struct Measured {
+    text: String,
+    /// In characters.
+    length: usize,
+    weight: usize,
+}
+
+impl Measured {
+    fn of(parts: [&str; 2]) -> Self {
+        let mut text = Self::default();
+        for part in parts {
+            text.push(part);
+        }
+        text
     }
 
     fn push(&mut self, text: &str) {
@@ -281,8 +297,10 @@ impl Prompt {
         self.weight += tokens::weight(text);
     }
 
-    fn tokens(&self) -> usize {
-        tokens::of_weight(self.weight)
+    fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+        self.length += other.length;
+        self.weight += other.weight;
     }
 }
 
