@@ -33,6 +33,7 @@ pub(crate) enum Action {
 pub(crate) enum Resource {
     Provider,
     Model,
+    McpServer,
     Agent,
     Circle,
     Member,
@@ -67,6 +68,7 @@ impl Resource {
         match self {
             Self::Provider => "provider",
             Self::Model => "model",
+            Self::McpServer => "mcp_server",
             Self::Agent => "agent",
             Self::Circle => "circle",
             Self::Member => "member",
