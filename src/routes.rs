@@ -23,7 +23,7 @@ use crate::{
     health::HealthApi,
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
-    members::MembersApi,
+    members::{MembersApi, jobs::MembershipsAtOnce},
     memory::MemoryBudget,
     middleware::{
         AppState, Auth, ErrorResponses, Headers, JsonSchema, NotModified, RateLimit, Readiness,
@@ -140,6 +140,7 @@ pub(crate) fn endpoint(
             memory: MemoryBudget::new(settings.response_memory_mib),
             rosters: RosterCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
+            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
         })
 }
 

@@ -45,6 +45,7 @@ mod m20261126_000041_add_authors;
 mod m20261126_000042_keep_json_text;
 mod m20261126_000043_add_catalog_name;
 mod m20261126_000050_describe_agents_additive;
+mod m20261126_000065_end_memberships_later_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -85,6 +86,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000042_keep_json_text::Migration),
             Box::new(m20261126_000043_add_catalog_name::Migration),
             Box::new(m20261126_000050_describe_agents_additive::Migration),
+            Box::new(m20261126_000065_end_memberships_later_additive::Migration),
         ]
     }
 }

@@ -81,12 +81,11 @@ fn with_agents<E: EntityTrait>(members: Select<E>) -> Select<E> {
         .join(JoinType::LeftJoin, model::Relation::Provider.def())
 }
 
-static ACTIVE: LazyLock<Sql> =
-    LazyLock::new(|| roster_sql(|members| members.filter(member::Entity::active())));
-static WITH_INACTIVE: LazyLock<Sql> = LazyLock::new(|| roster_sql(|members| members));
+static ACTIVE: LazyLock<Sql> = LazyLock::new(|| roster_sql(false));
+static WITH_INACTIVE: LazyLock<Sql> = LazyLock::new(|| roster_sql(true));
 
 /// A row for the circle, which starts with 1, and a row for each member, which starts with 0.
-fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) -> Sql {
+fn roster_sql(include_inactive: bool) -> Sql {
     Sql::of(|backend| {
         let (circle_end, first) = (1 + CIRCLE_COLUMNS.len(), first_of_member(backend));
         let member_end = first + RosterMember::columns().len();
@@ -103,7 +102,8 @@ fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) 
             nulls(circle_end.saturating_sub(member_end)),
         ];
         let members = by_name().join(JoinType::InnerJoin, circle::Relation::Member.def());
-        let members = rows::select_columns(which(with_agents(members)), &member.concat());
+        let members = with_agents(members).filter(member::Entity::shown(include_inactive));
+        let members = rows::select_columns(members, &member.concat());
         let mut both = rows::select_columns(by_name(), &circle.concat());
         QuerySelect::query(&mut both).union(UnionType::All, members.into_query());
         both
@@ -139,7 +139,7 @@ pub(super) async fn load(
     let columns = &mut Columns::from(&circle, 1);
     let state = RosterState::read(columns)?;
     let mut roster = CircleRow::read(columns)?;
-    roster.members = Some(in_order(&rows, first_of_member(db.get_database_backend()))?);
+    roster.set_members(in_order(&rows, first_of_member(db.get_database_backend()))?);
     let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.len() + 1))?;
     Ok((json, state))
 }
@@ -181,7 +181,8 @@ pub(super) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<R
 }
 
 static OF_CIRCLES: LazyLock<Select<member::Entity>> = LazyLock::new(|| {
-    let members = with_agents(member::Entity::find_active());
+    let members = with_agents(member::Entity::find());
+    let members = members.filter(member::Entity::shown(false));
     let members = members.select_only().column(member::Column::CircleId);
     rows::also_select::<_, RosterMember<'_>>(members)
 });

@@ -26,14 +26,18 @@ use crate::{
     rows::{self, Columns, FromRow, Sql},
 };
 
-/// A circle by name: a row for each active member, or one row without a member.
+/// A circle by name: a row for each active member, or one row without a member. The row of a member whose agent was
+/// deleted has no agent.
 static OF_CIRCLE: LazyLock<Sql> = LazyLock::new(|| {
     let active_members = circle::Relation::Member
         .def()
         .on_condition(|_, members| Expr::col((members, member::Column::IsActive)).into_condition());
+    let not_deleted = member::Relation::Agent
+        .def()
+        .on_condition(|_, agents| Expr::col((agents, agent::Column::IsActive)).into_condition());
     let circles = circles::queries::by_name()
         .join(JoinType::LeftJoin, active_members)
-        .join(JoinType::LeftJoin, member::Relation::Agent.def());
+        .join(JoinType::LeftJoin, not_deleted);
     let query = rows::select_only::<_, CircleFacts<'_>>(circles);
     let query = with_agents(rows::also_select::<_, MemberFacts<'_>>(query));
     Sql::of(|_| query.clone())
@@ -96,8 +100,9 @@ impl LoadedCircle {
         let mut members = Vec::with_capacity(self.0.len());
         for row in &self.0 {
             let columns = &mut Columns::from(row, first);
-            if let Some(member) = MemberFacts::read_joined(columns)? {
-                members.push(facts(Some(member), columns)?);
+            let member = MemberFacts::read_joined(columns)?;
+            if let Some(agent) = AgentFacts::read_joined(columns)? {
+                members.push(facts(member, agent, columns)?);
             }
         }
         members.sort_by_cached_key(|facts| {
@@ -111,18 +116,20 @@ impl LoadedCircle {
 impl LoadedAgent {
     /// The handle of the agent.
     pub(super) fn resolve(&self) -> Result<Handle<'_>, DbErr> {
-        let facts = facts(None, &mut Columns::of(&self.0))?;
+        let columns = &mut Columns::of(&self.0);
+        let facts = facts(None, AgentFacts::read(columns)?, columns)?;
         rules::resolve(&facts, &rules::Additions::default(), today())
     }
 }
 
 fn facts<'r>(
     member: Option<MemberFacts<'r>>,
+    agent: AgentFacts<'r>,
     columns: &mut Columns<'r>,
 ) -> Result<Facts<'r>, DbErr> {
     Ok(Facts {
         member,
-        agent: AgentFacts::read(columns)?,
+        agent,
         model: ModelFacts::read_joined(columns)?,
     })
 }
