@@ -168,8 +168,9 @@ impl AgentsApi {
 
     /// Delete an agent
     ///
-    /// Also ends its memberships: from then on, no roster and no list of members shows it. If it has very many
-    /// (more than 1,000 by default), their `left_at` and the `member_count` of their circles follow in the background. Fails with 404 `not_found` if there is no agent with this id.
+    /// Also ends its memberships: from then on, no roster and no list of members shows it. If they are very
+    /// many (more than 1,000 by default), their `left_at` and the `member_count` of their circles follow in
+    /// the background. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(path = "/agents/:id", method = "delete", operation_id = "delete_agent")]
     async fn delete_agent(
         &self,
@@ -190,10 +191,10 @@ impl AgentsApi {
     /// The agent returns as it was, but a model that was deleted since is unset. With
     /// `memberships=true`, the memberships that its deletion ended return, too;
     /// `list_agent_circles` with `include_inactive=true` shows them. If they are very many, they return in the
-    /// background, except to circles that have no place. Fails with 404 `not_found` if
-    /// there never was an agent with this id, with 409 `not_deleted` if it is not deleted, with 409
-    /// `circle_full` if a circle has no place for it, with 409 `external_id_taken` if another agent has its
-    /// external id since, and with 409 `memberships_ending` if its very many memberships are still being ended
+    /// background, except to circles that have no place. Fails with 404 `not_found` if there never was an
+    /// agent with this id, with 409 `not_deleted` if it is not deleted, with 409 `circle_full` if
+    /// a circle has no place for it, with 409 `external_id_taken` if another agent has its external id since,
+    /// and with 409 `memberships_ending` if its very many memberships are still being ended
     /// and are not to return.
     #[oai(
         path = "/agents/:id/restore",
