@@ -8,7 +8,7 @@ use poem_openapi::{
 };
 use rust_decimal::{Decimal, RoundingStrategy};
 use sea_orm::DeriveValueType;
-use serde::{Serialize, Serializer, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::Value;
 
 /// US dollars per million tokens with ten decimal places, from 0 to 99,999,999.9999999999.
@@ -114,6 +114,13 @@ impl Serialize for Price {
             .take_while(|digit| **digit == b'0');
         let shown = &digits[zeros.count()..];
         serializer.serialize_str(str::from_utf8(shown).map_err(ser::Error::custom)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::model;
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter};
+use entity::{model, values::StringList};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IdenStatic,
+    IntoActiveModel, Iterable, QueryFilter,
+};
 
 use super::{
     price_list::{ListedModel, Remark},
@@ -114,9 +117,14 @@ impl ExistingModels {
     }
 }
 
-/// The row with what the list states. It keeps its name.
+/// The row with what the list states. It keeps its name and its pinned fields.
 fn changed(row: model::Model, listed: &ListedModel) -> model::ActiveModel {
-    keyed(merge(row.into_active_model(), &listed.facts), listed)
+    let mut facts = listed.facts.clone();
+    let StringList(pinned) = &row.pinned_fields;
+    for column in model::Column::iter().filter(|it| pinned.iter().any(|name| name == it.as_str())) {
+        facts.not_set(column);
+    }
+    keyed(merge(row.into_active_model(), &facts), listed)
 }
 
 /// A row with what the list states. Lists rarely state whether a model streams; models that write text do,
@@ -129,6 +137,7 @@ fn new_model(provider_id: i64, listed: &ListedModel) -> model::ActiveModel {
             listed.mode.as_deref(),
             Some("chat" | "completion" | "responses")
         ),
+        accepts_sampling: true,
         ..ModelCreate::default()
     };
     keyed(merge(new.into(), &listed.facts), listed)

@@ -92,9 +92,9 @@ async fn run_all(database: &Database) -> Result<(), Error> {
 /// Who deleted or restored the agent, for the entries of its memberships.
 async fn actor_of(db: &impl ConnectionTrait, job: &membership_job::Model) -> Result<Actor, DbErr> {
     use audit_entry::Column;
-    let entry: Option<(Option<i64>, Option<String>)> = audit_entry::Entity::find()
+    let entry: Option<(Option<i64>, Option<String>, Option<String>)> = audit_entry::Entity::find()
         .select_only()
-        .columns([Column::KeyId, Column::RequestId])
+        .columns([Column::KeyId, Column::RequestId, Column::ClientAddress])
         .filter(Column::ResourceId.eq(job.agent_id))
         .filter(Column::Resource.eq(Resource::Agent.as_str()))
         .filter(Column::Action.eq(action_of(job).as_str()))
@@ -102,10 +102,11 @@ async fn actor_of(db: &impl ConnectionTrait, job: &membership_job::Model) -> Res
         .into_tuple()
         .one(db)
         .await?;
-    let (key_id, request_id) = entry.unwrap_or_default();
+    let (key_id, request_id, client_address) = entry.unwrap_or_default();
     Ok(Actor {
         caller: key_id.map_or(Caller::Anyone, Caller::Key),
         request_id,
+        client_address: client_address.and_then(|address| address.parse().ok()),
     })
 }
 
