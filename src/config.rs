@@ -124,8 +124,8 @@ pub struct ServerSettings {
     )]
     pub allowed_host: Vec<String>,
 
-    /// Proxy whose `X-Forwarded-For` names its clients, as an address or a network such as 10.0.0.0/8. The log and
-    /// the rate limits then know the clients' addresses instead of the proxy's. Repeatable, or comma-separated
+    /// Proxy whose `X-Forwarded-For` names its clients, as an address or a network such as 10.0.0.0/8. The log, the
+    /// audit trail and the rate limits then know the clients' addresses instead of the proxy's. Repeatable, or comma-separated
     #[arg(
         long,
         global = true,

@@ -23,6 +23,7 @@ use crate::{
     health::HealthApi,
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
+    mcp_servers::McpServersApi,
     members::MembersApi,
     memory::MemoryBudget,
     middleware::{
@@ -43,6 +44,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         AgentsApi,
         ModelsApi,
         ProvidersApi,
+        McpServersApi,
         ConversationsApi,
         MessagesApi,
         AuditApi,

@@ -21,6 +21,7 @@ pub struct Model {
     pub fields: StringList,
     pub revision: Option<i64>,
     pub request_id: Option<String>,
+    pub client_address: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -18,6 +18,8 @@
 //! too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
+pub mod agent_fallback;
+pub mod agent_server;
 pub mod api_key;
 pub mod audit_entry;
 pub mod catalog_revision;
@@ -25,12 +27,16 @@ pub mod circle;
 pub mod conversation;
 pub mod free_json;
 pub mod idempotency_key;
+pub mod mcp_server;
 pub mod member;
 pub mod message;
 pub mod model;
+pub mod params;
 pub mod participant;
 pub mod price;
 pub mod prices;
 pub mod provider;
 pub mod revision;
+pub mod tool;
 pub mod values;
+pub mod variables;

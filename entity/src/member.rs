@@ -2,7 +2,10 @@
 
 use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
-use crate::values::{JsonObject, MemberRole, StringList};
+use crate::{
+    params::ModelParams,
+    values::{JsonObject, MemberRole, StringList},
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -18,6 +21,7 @@ pub struct Model {
     pub permissions: JsonObject,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
+    pub params: ModelParams,
     pub is_active: bool,
     pub joined_at: DateTimeUtc,
     pub left_at: Option<DateTimeUtc>,

@@ -3,6 +3,7 @@
 use sea_orm::{Condition, entity::prelude::*};
 
 use crate::{
+    params::ModelParams,
     price::Price,
     prices::{PriceTiers, Prices},
     values::StringList,
@@ -27,6 +28,7 @@ pub struct Model {
     pub context_window: Option<i64>,
     pub max_output: Option<i64>,
     pub default_temperature: Option<f64>,
+    pub default_params: ModelParams,
     pub supports_vision: bool,
     pub supports_tools: bool,
     pub supports_streaming: bool,

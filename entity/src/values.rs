@@ -311,6 +311,43 @@ list_type!(IdList of i64, at most 500, MetaSchemaRef::Inline(Box::new(MetaSchema
     ..MetaSchema::new_with_format("integer", "int64")
 })));
 
+/// A list of ids of models: at most 10.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct FallbackList(pub Vec<i64>);
+
+list_type!(FallbackList of i64, at most 10, MetaSchemaRef::Inline(Box::new(MetaSchema {
+    minimum: Some(1.0),
+    ..MetaSchema::new_with_format("integer", "int64")
+})));
+
+/// Texts that end a model's output: at most 16, each of 1 to 2,000 characters, of several lines if need be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StopList(pub Vec<String>);
+
+list_type!(StopList of String, at most 16, MetaSchemaRef::Inline(Box::new(MetaSchema {
+    min_length: Some(1),
+    max_length: Some(2000),
+    ..MetaSchema::new("string")
+})));
+
+/// How the runtime reaches an MCP server.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize, Deserialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Transport {
+    /// The runtime starts the server with its command.
+    Stdio,
+    /// Streamable HTTP, at the server's address.
+    StreamableHttp,
+    /// Server-sent events, at the server's address: the transport before streamable HTTP.
+    Sse,
+}
+
 /// Implements JSON input and output through serde, for the types with a schema written by hand.
 macro_rules! json_by_serde {
     ($($ty:ty),*) => {$(
@@ -328,6 +365,6 @@ macro_rules! json_by_serde {
     )*};
 }
 
-json_by_serde!(StringList, IdList);
+json_by_serde!(StringList, IdList, FallbackList, StopList);
 
 pub(crate) use {json_by_serde, list_type};

@@ -45,6 +45,13 @@ mod m20261126_000041_add_authors;
 mod m20261126_000042_keep_json_text;
 mod m20261126_000043_add_catalog_name;
 mod m20261126_000050_describe_agents_additive;
+mod m20261126_000055_locate_audit_entries_additive;
+mod m20261126_000056_index_audit_names_additive;
+mod m20261126_000057_fold_model_routes;
+mod m20261126_000060_create_mcp_servers_additive;
+mod m20261126_000061_create_agent_mcp_servers_additive;
+mod m20261126_000062_create_agent_fallback_models_additive;
+mod m20261126_000063_define_agents_additive;
 mod m20261126_000070_add_model_facts_additive;
 
 pub use database::{bounds, connection, settings};
@@ -86,6 +93,13 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000042_keep_json_text::Migration),
             Box::new(m20261126_000043_add_catalog_name::Migration),
             Box::new(m20261126_000050_describe_agents_additive::Migration),
+            Box::new(m20261126_000055_locate_audit_entries_additive::Migration),
+            Box::new(m20261126_000056_index_audit_names_additive::Migration),
+            Box::new(m20261126_000057_fold_model_routes::Migration),
+            Box::new(m20261126_000060_create_mcp_servers_additive::Migration),
+            Box::new(m20261126_000061_create_agent_mcp_servers_additive::Migration),
+            Box::new(m20261126_000062_create_agent_fallback_models_additive::Migration),
+            Box::new(m20261126_000063_define_agents_additive::Migration),
             Box::new(m20261126_000070_add_model_facts_additive::Migration),
         ]
     }

@@ -17,6 +17,7 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged},
+    mcp_servers,
     models::{self, dto::ModelRow},
     page::PageRequest,
     revision::Precondition,
@@ -43,6 +44,12 @@ impl AgentsApi {
         /// Only agents that run on this model.
         #[oai(validator(minimum(value = "1")))]
         model_id: Query<Option<i64>>,
+        /// Only agents that may fall back on this model.
+        #[oai(validator(minimum(value = "1")))]
+        fallback_model_id: Query<Option<i64>>,
+        /// Only agents with tools of this MCP server.
+        #[oai(validator(minimum(value = "1")))]
+        mcp_server_id: Query<Option<i64>>,
         /// Only agents with exactly this skill.
         #[oai(validator(min_length = 1, max_length = 200))]
         skill: Query<Option<String>>,
@@ -63,6 +70,8 @@ impl AgentsApi {
         let filter = AgentFilter {
             status: status.0,
             model_id: model_id.0,
+            fallback_model_id: fallback_model_id.0,
+            mcp_server_id: mcp_server_id.0,
             skill: skill.0,
             competency: competency.0,
             q: q.0,
@@ -81,8 +90,8 @@ impl AgentsApi {
 
     /// Create an agent
     ///
-    /// Fails with 422 `invalid_request` if there is no such model, and with 409 `external_id_taken` if
-    /// another agent has the external id.
+    /// Fails with 422 `invalid_request` if there is no such model or MCP server, or a tool is not as its type asks for, and
+    /// with 409 `external_id_taken` if another agent has the external id.
     #[oai(path = "/agents", method = "post", operation_id = "create_agent")]
     async fn create_agent(
         &self,
@@ -99,7 +108,7 @@ impl AgentsApi {
     ///
     /// Creates the agent (201), or sets all its fields (200): an absent field takes its default, as when an
     /// agent is created. Sending the same again changes nothing. Fails with 422 `invalid_request` if
-    /// there is no such model, or the body names another `external_id`.
+    /// there is no such model or MCP server, a tool is not as its type asks for, or the body names another `external_id`.
     #[oai(
         path = "/agents/by-external-id/:agent_external_id",
         method = "put",
@@ -148,8 +157,8 @@ impl AgentsApi {
     /// Update an agent
     ///
     /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
-    /// there is no agent with this id, with 422 `invalid_request` if there is no such model, and with 409
-    /// `external_id_taken` if another agent has the external id.
+    /// there is no agent with this id, with 422 `invalid_request` if there is no such model or MCP server, or a tool is not
+    /// as its type asks for, and with 409 `external_id_taken` if another agent has the external id.
     #[oai(path = "/agents/:id", method = "patch", operation_id = "update_agent")]
     async fn update_agent(
         &self,
@@ -213,7 +222,8 @@ impl AgentsApi {
 
     /// List the agents that run on a model
     ///
-    /// Ordered by id, without deleted agents: the agents that prevent the model from being deleted.
+    /// Ordered by id, without deleted agents. Together with the agents that may fall back on it
+    /// (`GET /v1/agents?fallback_model_id=…`) they prevent the model from being deleted.
     /// `GET /v1/agents?model_id=…` returns the same list with filters and other orders, and is empty
     /// for a model that does not exist. Fails with 404 `not_found` if there is no model with this id.
     #[oai(
@@ -233,6 +243,34 @@ impl AgentsApi {
         models::queries::get(db, id.0).await?;
         let its = AgentFilter {
             model_id: Some(id.0),
+            ..AgentFilter::default()
+        };
+        let page = queries::list(db, its, false, page.into()).await?;
+        Body::page(&page, AgentRow::read)
+    }
+
+    /// List the agents with tools of an MCP server
+    ///
+    /// Ordered by id, without deleted agents: the agents that prevent the server from being deleted.
+    /// `GET /v1/agents?mcp_server_id=…` returns the same list with filters and other orders, and is empty for a server that
+    /// does not exist. Fails with 404 `not_found` if there is no MCP server with this id.
+    #[oai(
+        path = "/mcp-servers/:id/agents",
+        method = "get",
+        operation_id = "list_mcp_server_agents"
+    )]
+    async fn list_mcp_server_agents(
+        &self,
+        Data(database): Data<&Database>,
+        /// The MCP server's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        page: PageRequest,
+    ) -> Result<Body<PageBody<Agent>>, Error> {
+        let db = database.connection();
+        mcp_servers::queries::get(db, id.0).await?;
+        let its = AgentFilter {
+            mcp_server_id: Some(id.0),
             ..AgentFilter::default()
         };
         let page = queries::list(db, its, false, page.into()).await?;

@@ -4,18 +4,21 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use entity::agent;
+use entity::{agent, agent_fallback};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType,
-    QueryFilter, QueryResult, QuerySelect, QueryTrait, RelationTrait, sea_query::LockType,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait, RelationTrait,
+    sea_query::{LockType, SelectStatement},
 };
 
-use super::dto::Agent;
+use super::{dto::Agent, links};
 use crate::{
     conversations,
     database::Connections,
     error::{Error, OnConstraint},
-    members,
+    mcp_servers, members,
     models::dto::Model,
     page::Page,
     revision::{self, Precondition},
@@ -46,6 +49,8 @@ const EXTERNAL_ID_INDEX: &str = "agents_external_id";
 pub(crate) struct AgentFilter {
     pub(crate) status: Option<entity::values::AgentStatus>,
     pub(crate) model_id: Option<i64>,
+    pub(crate) fallback_model_id: Option<i64>,
+    pub(crate) mcp_server_id: Option<i64>,
     pub(crate) skill: Option<String>,
     pub(crate) competency: Option<String>,
     pub(crate) q: Option<String>,
@@ -65,6 +70,8 @@ pub(crate) async fn list(
     let AgentFilter {
         status,
         model_id,
+        fallback_model_id,
+        mcp_server_id,
         skill,
         competency,
         q,
@@ -78,6 +85,12 @@ pub(crate) async fn list(
         })
         .apply_if(model_id, |query, id| {
             query.filter(agent::Column::ModelId.eq(id))
+        })
+        .apply_if(fallback_model_id, |query, id| {
+            query.filter(agent::Column::Id.in_subquery(falling_back_on(id)))
+        })
+        .apply_if(mcp_server_id, |query, id| {
+            query.filter(agent::Column::Id.in_subquery(mcp_servers::queries::users_of(id)))
         })
         .apply_if(skill, |query, skill| {
             query.filter(search::list_holds(
@@ -106,6 +119,15 @@ pub(crate) async fn list(
     LIST.fetch(db, query, page).await
 }
 
+/// The ids of the agents that may fall back on a model, deleted ones too.
+fn falling_back_on(model_id: i64) -> SelectStatement {
+    agent_fallback::Entity::find()
+        .select_only()
+        .column(agent_fallback::Column::AgentId)
+        .filter(agent_fallback::Column::ModelId.eq(model_id))
+        .into_query()
+}
+
 pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
     agent::Entity::find_not_deleted()
         .filter(agent::Column::Id.eq(id))
@@ -122,6 +144,7 @@ pub(crate) async fn create(
     let row = row
         .on_foreign_key(no_model)
         .on_unique(EXTERNAL_ID_INDEX, external_id_taken)?;
+    links::replace(work.db(), None, &row).await?;
     work.record(change(Action::Create, &row));
     Ok(row)
 }
@@ -144,6 +167,7 @@ pub(crate) async fn replace(
         let contended = || Error::Contended(DbErr::RecordNotInserted);
         let created = row.insert(work.db()).await.on_foreign_key(no_model);
         let created = created.on_unique(EXTERNAL_ID_INDEX, contended)?;
+        links::replace(work.db(), None, &created).await?;
         work.record(change(Action::Create, &created));
         return Ok((created, true));
     };
@@ -186,6 +210,7 @@ async fn save(
     let Some((row, fields)) = saved else {
         return Ok(before);
     };
+    links::replace(work.db(), Some(&before), &row).await?;
     work.record(change(Action::Update, &row).fields(fields));
     Ok(row)
 }
@@ -233,6 +258,7 @@ pub(crate) async fn restore(
     let Some(row) = saved.on_unique(EXTERNAL_ID_INDEX, external_id_taken)? else {
         return Err(why_not_restored(db, id).await?);
     };
+    let row = links::restore(db, row).await?;
     work.record(change(Action::Restore, &row));
     if let Some(deleted_at) = deleted_at {
         members::of_agent::restore_all(&work, id, deleted_at).await?;

@@ -41,6 +41,10 @@ impl AuditApi {
         /// Only entries for this action, as `delete`.
         #[oai(validator(max_length = 64, pattern = "^[a-z_]+$"))]
         action: Query<Option<String>>,
+        /// Only entries for what had exactly this name at that time, as `review-team`, or `review-team/7` for a
+        /// member.
+        #[oai(validator(max_length = 500))]
+        name: Query<Option<String>>,
         /// Only changes that were made with this API key.
         #[oai(validator(minimum(value = "1")))]
         key_id: Query<Option<i64>>,
@@ -60,6 +64,7 @@ impl AuditApi {
             resource: resource.0,
             resource_id: resource_id.0,
             action: action.0,
+            name: name.0,
             key_id: key_id.0,
             since: since.0,
             until: until.0,

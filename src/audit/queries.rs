@@ -22,6 +22,7 @@ pub(super) struct AuditFilter {
     pub(super) resource: Option<String>,
     pub(super) resource_id: Option<i64>,
     pub(super) action: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) key_id: Option<i64>,
     pub(super) since: Option<DateTime<Utc>>,
     pub(super) until: Option<DateTime<Utc>>,
@@ -39,6 +40,7 @@ pub(super) async fn list(
         resource,
         resource_id,
         action,
+        name,
         key_id,
         since,
         until,
@@ -54,6 +56,7 @@ pub(super) async fn list(
         .apply_if(action, |query, action| {
             query.filter(Column::Action.eq(action))
         })
+        .apply_if(name, |query, name| query.filter(Column::Name.eq(name)))
         .apply_if(key_id, |query, id| query.filter(Column::KeyId.eq(id)))
         .apply_if(since, |query, since| {
             query.filter(search::since(Column::At, since))

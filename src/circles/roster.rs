@@ -5,19 +5,18 @@
 //! built once, from the entities' relations and columns. What they mean is in the test of the roster: it loads
 //! the same with SeaORM's Entity Loader, which takes four times as long, and compares.
 //!
-//! The circle is a row of its own, before its members. Repeated in the row of each member, as a join returns it,
-//! it costs PostgreSQL a quarter more (290 against 230 microseconds). The joins are not nested, because SQLite
-//! materialises a join in parentheses, which takes seventy times as long.
+//! The joins are not nested, because SQLite materialises a join in parentheses, which takes seventy times as long.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use entity::{agent, catalog_revision, circle, member, model};
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, JoinType, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select, sea_query::UnionType,
+    ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, JoinType, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
 };
 
 use super::{
+    circle_rows::CircleSql,
     dto::{CircleRow, RosterMember},
     queries::{self, CircleFilter, by_name, unknown},
 };
@@ -81,47 +80,19 @@ fn with_agents<E: EntityTrait>(members: Select<E>) -> Select<E> {
         .join(JoinType::LeftJoin, model::Relation::Provider.def())
 }
 
-static ACTIVE: LazyLock<Sql> =
+static ACTIVE: LazyLock<CircleSql> =
     LazyLock::new(|| roster_sql(|members| members.filter(member::Entity::active())));
-static WITH_INACTIVE: LazyLock<Sql> = LazyLock::new(|| roster_sql(|members| members));
+static WITH_INACTIVE: LazyLock<CircleSql> = LazyLock::new(|| roster_sql(|members| members));
 
-/// A row for the circle, which starts with 1, and a row for each member, which starts with 0.
-fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) -> Sql {
-    Sql::of(|backend| {
-        let (circle_end, first) = (1 + CIRCLE_COLUMNS.len(), first_of_member(backend));
-        let member_end = first + RosterMember::columns().len();
-        let nulls = |count| vec!["NULL".to_owned(); count];
-        let circle = [
-            vec!["1".to_owned()],
-            CIRCLE_COLUMNS.clone(),
-            nulls(member_end.saturating_sub(circle_end)),
-        ];
-        let member = [
-            vec!["0".to_owned()],
-            nulls(first - 1),
-            RosterMember::columns(),
-            nulls(circle_end.saturating_sub(member_end)),
-        ];
-        let members = by_name().join(JoinType::InnerJoin, circle::Relation::Member.def());
-        let members = rows::select_columns(which(with_agents(members)), &member.concat());
-        let mut both = rows::select_columns(by_name(), &circle.concat());
-        QuerySelect::query(&mut both).union(UnionType::All, members.into_query());
-        both
+fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) -> CircleSql {
+    CircleSql::new(&CIRCLE_COLUMNS, &RosterMember::columns(), |members| {
+        which(with_agents(members))
     })
 }
 
 /// The columns of the roster's state and of the circle.
 static CIRCLE_COLUMNS: LazyLock<Vec<String>> =
     LazyLock::new(|| [&STATE_COLUMNS[..], &CircleRow::columns()].concat());
-
-/// The position of the first column of a member. PostgreSQL needs one type for each column, so there the columns
-/// of members follow those of the circle. SQLite takes time for each column of a row, so there they share columns.
-fn first_of_member(backend: DbBackend) -> usize {
-    match backend {
-        DbBackend::Sqlite => 1,
-        _ => 1 + CIRCLE_COLUMNS.len(),
-    }
-}
 
 /// The circle of that name with its members, as JSON, and its state, in one statement.
 pub(super) async fn load(
@@ -134,32 +105,22 @@ pub(super) async fn load(
     } else {
         &ACTIVE
     };
-    let mut rows = statement.find(db, name).await?;
-    let circle = take_circle(&mut rows)?.ok_or_else(|| unknown(name))?;
-    let columns = &mut Columns::from(&circle, 1);
+    let rows = statement.find(db, name).await?;
+    let columns = &mut rows.circle();
     let state = RosterState::read(columns)?;
     let mut roster = CircleRow::read(columns)?;
-    roster.members = Some(in_order(&rows, first_of_member(db.get_database_backend()))?);
-    let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.len() + 1))?;
+    roster.members = Some(in_order(rows.members())?);
+    let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.members().len() + 1))?;
     Ok((json, state))
 }
 
-/// Takes the row of the circle from among those of its members. It is the first in practice, but SQL does not
-/// guarantee the order.
-fn take_circle(rows: &mut Vec<QueryResult>) -> Result<Option<QueryResult>, DbErr> {
-    for index in 0..rows.len() {
-        if Columns::of(&rows[index]).next::<i64>()? == 1 {
-            return Ok(Some(rows.swap_remove(index)));
-        }
-    }
-    Ok(None)
-}
-
 /// Reads members, and sorts them in the roster's order.
-fn in_order(rows: &[QueryResult], first: usize) -> Result<Vec<RosterMember<'_>>, DbErr> {
+fn in_order<'r>(
+    rows: impl ExactSizeIterator<Item = Columns<'r>>,
+) -> Result<Vec<RosterMember<'r>>, DbErr> {
     let mut members = Vec::with_capacity(rows.len());
-    for row in rows {
-        members.push(RosterMember::read(&mut Columns::from(row, first))?);
+    for mut columns in rows {
+        members.push(RosterMember::read(&mut columns)?);
     }
     members.sort_unstable_by(|one: &RosterMember<'_>, other| {
         let by_role = one.role.cmp(&other.role);
@@ -220,6 +181,6 @@ impl MembersOfCircles {
     /// The members of one circle, in the roster's order.
     pub(super) fn of(&self, circle_id: i64) -> Result<Vec<RosterMember<'_>>, DbErr> {
         let rows = self.0.get(&circle_id).map_or(&[][..], Vec::as_slice);
-        in_order(rows, 1)
+        in_order(rows.iter().map(|row| Columns::from(row, 1)))
     }
 }

@@ -1,4 +1,6 @@
-//! The caller of a request.
+//! The caller of a request, and where it came from.
+
+use std::net::IpAddr;
 
 use poem::{FromRequest, Request, RequestBody};
 
@@ -9,6 +11,10 @@ impl<'a> FromRequest<'a> for Caller {
         Ok(caller_of(request))
     }
 }
+
+/// The address that a request comes from, as far as proxies can be trusted with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 /// The caller that authentication found for this request.
 pub(crate) fn caller_of(request: &Request) -> Caller {

@@ -22,7 +22,7 @@ pub(crate) use answer::{Answer, Created, CreatedOrReplaced, Tagged, Untagged};
 pub use body::MAX_BODY;
 pub(crate) use body::{BodyBudget, drain_body};
 pub(crate) use cached::CachedBody;
-pub(crate) use caller::caller_of;
+pub(crate) use caller::{ClientAddress, caller_of};
 pub(crate) use error_codes::ERROR_CODES;
 pub(crate) use input::{UpdateField, input};
 pub(crate) use json::parse as parse_json;

@@ -3,7 +3,9 @@
 use poem::{FromRequest, Request, RequestBody, http::Method, web::Data};
 use serde::Serialize;
 
-use super::{Created, CreatedOrReplaced, NoContent, RequestId, Tagged, Untagged, caller_of};
+use super::{
+    ClientAddress, Created, CreatedOrReplaced, NoContent, RequestId, Tagged, Untagged, caller_of,
+};
 use crate::{
     database::Database,
     error::Error,
@@ -18,6 +20,7 @@ impl<'a> FromRequest<'a> for WriteRequest {
         let actor = Actor {
             caller: caller_of(request),
             request_id: Some(RequestId::of(request).to_string()),
+            client_address: request.data().map(|ClientAddress(address)| *address),
         };
         let key = idempotency_key(request)?;
         Ok(Self::new(database.clone(), actor, key, in_flight.clone()))

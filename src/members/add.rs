@@ -76,6 +76,7 @@ fn read(row: &QueryResult) -> Result<member::Model, DbErr> {
         permissions: column.next()?,
         temperature: column.maybe()?,
         max_tokens: column.maybe()?,
+        params: column.next()?,
         is_active: column.next()?,
         joined_at: column.next()?,
         left_at: column.maybe()?,

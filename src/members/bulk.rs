@@ -51,36 +51,37 @@ pub(super) async fn lock<'t>(
     })
 }
 
-/// The most JSON in the permissions of all members that one request reads, in bytes. In memory it is many times
-/// as large.
-const MAX_PERMISSIONS: usize = 1 << 20;
+/// The most free JSON of all members that one request reads, in bytes. In memory it is many times as large.
+const MAX_FREE_JSON: usize = 1 << 20;
 
-/// The memberships of these agents, unless their permissions are too large together: the database adds up their
-/// sizes, and does not send them then.
+/// The memberships of these agents, unless their free JSON is too large together: the database adds up its
+/// size, and does not send it then.
 async fn load(
     db: &impl ConnectionTrait,
     circle_id: i64,
     agents: &[i64],
 ) -> Result<Vec<member::Model>, Error> {
+    use member::Column::{Params, Permissions};
     let backend = db.get_database_backend();
     let size = match backend {
-        DbBackend::Sqlite => "length(CAST(permissions AS BLOB))",
-        _ => "octet_length(permissions::text)",
+        DbBackend::Sqlite => "length(CAST(permissions AS BLOB)) + length(CAST(params AS BLOB))",
+        _ => "octet_length(permissions) + octet_length(params)",
     };
-    let permissions =
-        format!("CASE WHEN sum({size}) OVER () > {MAX_PERMISSIONS} THEN NULL ELSE permissions END");
-    let others = member::Column::iter().filter(|it| !matches!(it, member::Column::Permissions));
+    let unless_large = |column: member::Column| {
+        let name = column.as_str();
+        Expr::cust(format!(
+            "CASE WHEN sum({size}) OVER () > {MAX_FREE_JSON} THEN NULL ELSE {name} END"
+        ))
+    };
+    let others = member::Column::iter().filter(|it| !matches!(it, Permissions | Params));
     let query = queries::of_circle(circle_id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))
         .select_only()
         .columns(others)
-        .expr_as(
-            Expr::cust(permissions),
-            member::Column::Permissions.as_str(),
-        );
+        .expr_as(unless_large(Permissions), Permissions.as_str())
+        .expr_as(unless_large(Params), Params.as_str());
     let read = |row: &QueryResult| {
-        let permissions: Option<JsonObject> =
-            row.try_get("", member::Column::Permissions.as_str())?;
+        let permissions: Option<JsonObject> = row.try_get("", Permissions.as_str())?;
         if permissions.is_none() {
             return Err(Error::ResponseTooLarge);
         }

@@ -5,13 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use poem::{Addr, Request, http::HeaderName};
 
-use crate::http::joined;
+use crate::http::{ClientAddress, joined};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// The address that a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
 
 /// The proxies whose word on their clients counts.
 #[derive(Clone, Debug, Default)]

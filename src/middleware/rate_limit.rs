@@ -24,10 +24,10 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 
-use super::{Middleware, Next, client_address::ClientAddress};
+use super::{Middleware, Next};
 use crate::{
     config::ServerSettings,
-    http::{RequestError, drain_body},
+    http::{ClientAddress, RequestError, drain_body},
     write::Caller,
 };
 

@@ -6,11 +6,12 @@ use poem::{Request, Response};
 use poem_openapi::OperationId;
 use tracing::{Instrument, field};
 
-use super::{
-    Middleware, Next,
-    client_address::{ClientAddress, TrustedProxies},
+use super::{Middleware, Next, client_address::TrustedProxies};
+use crate::{
+    config::ServerSettings,
+    http::{ClientAddress, RequestId},
+    telemetry,
 };
-use crate::{config::ServerSettings, http::RequestId, telemetry};
 
 /// Gives every request an id, a span that carries the id to each log line, and a log line of its own.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use entity::{
     model,
+    params::ModelParams,
     price::Price,
     prices::{PriceTiers, Prices},
     values::StringList,
@@ -60,6 +61,8 @@ row! {
         /// Sampling temperature if neither the member nor the agent sets one, from 0 to 2.
         #[oai(nullable)]
         pub(crate) default_temperature: Option<f64>,
+        /// Further parameters of calls that neither the member nor the agent sets.
+        pub(crate) default_params: Json<'r, ModelParams>,
         /// Whether the model accepts images.
         pub(crate) supports_vision: bool,
         /// Whether the model calls tools.
@@ -208,6 +211,8 @@ input! {
         deprecation_date: NaiveDate,
     }
     defaulted {
+        /// Further parameters of calls that neither the member nor the agent sets.
+        default_params: ModelParams,
         /// Whether the model accepts images.
         supports_vision: bool,
         /// Whether the model calls tools.

@@ -9,7 +9,7 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
     include_str!("../circles/examples.json"),
@@ -19,6 +19,7 @@ const EXAMPLES: [&str; 12] = [
     include_str!("../health.examples.json"),
     include_str!("../http/examples.json"),
     include_str!("../keys/examples.json"),
+    include_str!("../mcp_servers/examples.json"),
     include_str!("../members/examples.json"),
     include_str!("../models/examples.json"),
     include_str!("../providers/examples.json"),

@@ -56,11 +56,11 @@ mod tests {
             (Column::ResourceId, "made.id"),
         ];
         let text = "INSERT INTO audit_entries \
-            (at, key_id, action, resource, resource_id, name, fields, revision, request_id) \
-            SELECT $3, $4, $5, $6, made.id, $7, $8, made.revision, $9";
+            (at, key_id, action, resource, resource_id, name, fields, revision, request_id, client_address) \
+            SELECT $3, $4, $5, $6, made.id, $7, $8, made.revision, $9, $10";
         assert_eq!(
             insert_text::<audit_entry::Entity>(&elsewhere, 3),
-            (text.to_owned(), 10)
+            (text.to_owned(), 11)
         );
         let row = audit_entry::ActiveModel {
             id: NotSet,
@@ -73,6 +73,7 @@ mod tests {
             fields: Set(StringList::default()),
             revision: NotSet,
             request_id: NotSet,
+            client_address: NotSet,
         };
         let values: Vec<Value> = insert_values(row).collect();
         let expected = [

@@ -33,6 +33,7 @@ pub(crate) enum Action {
 pub(crate) enum Resource {
     Provider,
     Model,
+    McpServer,
     Agent,
     Circle,
     Member,
@@ -67,6 +68,7 @@ impl Resource {
         match self {
             Self::Provider => "provider",
             Self::Model => "model",
+            Self::McpServer => "mcp_server",
             Self::Agent => "agent",
             Self::Circle => "circle",
             Self::Member => "member",
@@ -164,7 +166,7 @@ impl Change {
     }
 }
 
-/// Rows in one statement. An entry has nine columns, and SQLite accepts 32,766 values.
+/// Rows in one statement. An entry has ten columns, and SQLite accepts 32,766 values.
 const CHUNK: usize = 1000;
 
 /// Inserts an entry for each change, in the order of the changes.
@@ -226,5 +228,6 @@ fn entry(actor: &Actor, at: DateTime<Utc>, change: Change) -> audit_entry::Activ
         fields: Set(fields.into()),
         revision: Set(revision),
         request_id: Set(actor.request_id.clone()),
+        client_address: Set(actor.client_address.map(|address| address.to_string())),
     }
 }

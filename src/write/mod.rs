@@ -6,6 +6,8 @@
 //!
 //! Start with [`unit_of_work`]. This folder may import `database` and what is below it.
 
+use std::net::IpAddr;
+
 use entity::free_json;
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait,
@@ -72,6 +74,7 @@ fn is_same_json(column: impl ColumnTrait, before: Option<Value>, after: &Value) 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Actor {
     pub(crate) caller: Caller,
-    /// `None` on the command line.
+    /// `None` on the command line, like the address.
     pub(crate) request_id: Option<String>,
+    pub(crate) client_address: Option<IpAddr>,
 }

@@ -69,6 +69,7 @@ pub(super) struct ObjectFields {
     required: Vec<String>,
     /// What other fields are, if those are accepted.
     pub(super) others: Option<Box<JsonSchema>>,
+    max_fields: usize,
 }
 
 /// Follows a reference into the description's components.
@@ -340,11 +341,16 @@ impl ObjectFields {
                 .is_object()
                 .then(|| JsonSchema::compile(&schema["additionalProperties"], description))
                 .map(Box::new),
+            max_fields: count(schema, "maxProperties").unwrap_or(usize::MAX),
         }
     }
 
     fn check(&self, members: &Map<String, Value>, place: &Place<'_>, errors: &mut FieldErrors) {
         let is_missing = |name: &&String| !members.contains_key(*name);
+        if members.len() > self.max_fields {
+            let detail = format!("must have at most {} members", self.max_fields);
+            errors.push(|| FieldError::at(place, detail));
+        }
         for name in self.required.iter().filter(is_missing) {
             let member = Place::Member(place, name);
             errors.push(|| FieldError::at(&member, "is required"));

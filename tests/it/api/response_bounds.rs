@@ -168,6 +168,8 @@ async fn handles_count_what_the_circle_adds_to_every_prompt() {
             .await
             .problem(422, "response_too_large");
         app.get("/v1/circles/team").await.ok();
+        // The statement sends what the circle adds once, and lint answers without the prompts.
+        app.get("/v1/circles/team/lint").await.ok();
     })
     .await;
 }

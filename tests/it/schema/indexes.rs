@@ -14,7 +14,7 @@ use test_support::{Answer, Backend, TestDatabase, binary::Server, connect_to, on
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 35] = [
+    const EVERYWHERE: [&str; 36] = [
         "providers (is_local",
         "models (provider_id",
         "models (mode",
@@ -50,6 +50,7 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "audit_entries (action",
         "audit_entries (resource,",
         "audit_entries (resource_id",
+        "audit_entries (name",
     ];
     const POSTGRES_ONLY: [&str; 7] = [
         "agents (skill_names",
@@ -291,7 +292,7 @@ async fn plan(db: &DatabaseConnection, sql: &str) -> String {
 }
 
 #[tokio::test]
-async fn audit_entries_of_long_ago_are_found_at_once() {
+async fn audit_entries_of_long_ago_and_of_a_name_are_found_at_once() {
     const EARLY: &str = "2020-01-01T01:00:00%2B00:00";
     on_both_databases(async |database| {
         let db = connect_to(&database.url).await;
@@ -305,8 +306,8 @@ async fn audit_entries_of_long_ago_are_found_at_once() {
         };
         let fill = format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) \
-             INSERT INTO audit_entries (id, at, action, resource, resource_id) \
-             SELECT i + 2 * (i % 2) - 1, {at}, 'create', 'circle', i FROM n"
+             INSERT INTO audit_entries (id, at, action, resource, resource_id, name) \
+             SELECT i + 2 * (i % 2) - 1, {at}, 'create', 'circle', i, 'c' || (i % 100000) FROM n"
         );
         db.execute_unprepared(&fill).await.expect("entries");
         db.execute_unprepared("ANALYZE").await.expect("statistics");
@@ -331,9 +332,15 @@ async fn audit_entries_of_long_ago_are_found_at_once() {
             }
             assert_eq!(found, expected.map(Some), "{filter}");
         }
+        for order in ["asc", "desc"] {
+            let page = server
+                .get(&format!("/v1/audit?name=c7&order={order}"))
+                .await;
+            assert_eq!(page.ok()["data"].as_array().map(Vec::len), Some(3));
+        }
         server.signal("-TERM");
         let (_, log) = server.end().await;
-        let statements: BTreeSet<String> = log
+        let (of_name, statements): (BTreeSet<String>, BTreeSet<String>) = log
             .lines()
             .filter_map(|line| {
                 Some(
@@ -343,7 +350,18 @@ async fn audit_entries_of_long_ago_are_found_at_once() {
                 )
             })
             .filter(|sql| sql.contains("audit_entries") && sql.contains("LIMIT"))
-            .collect();
+            .partition(|sql| sql.contains(r#""name" = "#));
+        assert_eq!(of_name.len(), 2, "{of_name:#?}");
+        for sql in of_name {
+            let sql = ["$1", "?"].iter().fold(sql, |sql, parameter| {
+                sql.replacen(&format!("= {parameter}"), "= 'c7'", 1)
+            });
+            let plan = plan(&db, &sql.replace("$2", "50").replace('?', "50")).await;
+            assert!(plan.contains("audit_entries_name"), "{sql}\n{plan}");
+            for slow in ["Seq Scan", "TEMP B-TREE"] {
+                assert!(!plan.contains(slow), "{sql}\n{plan}");
+            }
+        }
         assert_eq!(statements.len(), 8, "{statements:#?}");
         for sql in statements {
             let time = match database.backend {

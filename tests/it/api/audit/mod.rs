@@ -62,6 +62,7 @@ async fn every_operation_that_changes_something_leaves_its_entry_and_a_refused_o
             for entry in &left {
                 assert_eq!(entry["request_id"], answer.header("x-request-id"));
                 assert_eq!(entry["key_id"], Value::Null);
+                assert_eq!(entry["client_address"], "127.0.0.1", "{operation}");
                 assert_eq!(entry["at"], left[0]["at"], "{operation}");
                 last = entry["id"].as_i64().expect("an id");
             }
@@ -225,7 +226,7 @@ async fn an_entry_is_never_changed_deleted_or_replaced() {
         let replace = match app.backend {
             Backend::Sqlite => {
                 "INSERT OR REPLACE INTO audit_entries SELECT id, at, key_id, 'nothing', resource, \
-                 resource_id, name, fields, revision, request_id FROM audit_entries"
+                 resource_id, name, fields, revision, request_id, client_address FROM audit_entries"
             }
             Backend::Postgres => "TRUNCATE audit_entries",
         };
@@ -292,6 +293,10 @@ async fn the_audit_is_read_in_pages_from_either_end_and_filtered() {
             ("action=create", 4),
             ("action=update&resource=agent", 1),
             ("key_id=1", 0),
+            ("name=b", 3),
+            ("name=B", 0),
+            ("name=b&action=update", 1),
+            ("name=team%2F1", 0),
             (&format!("since={at}"), 1),
             (&format!("until={at}"), 5),
             ("since=2999-01-01T00:00:00Z", 0),
@@ -332,7 +337,9 @@ async fn an_import_is_one_entry_and_none_where_it_changes_nothing() {
             text_of(&entries[0], &mut HashMap::new()),
             "import catalog - providers -"
         );
-        assert_eq!(entries[0]["request_id"], Value::Null);
+        for field in ["request_id", "client_address"] {
+            assert_eq!(entries[0][field], Value::Null);
+        }
         app.stop().await;
     })
     .await;
