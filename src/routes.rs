@@ -24,7 +24,7 @@ use crate::{
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
     mcp_servers::McpServersApi,
-    members::MembersApi,
+    members::{MembersApi, jobs::MembershipsAtOnce},
     memory::MemoryBudget,
     middleware::{
         AppState, Auth, ErrorResponses, Headers, JsonSchema, NotModified, RateLimit, Readiness,
@@ -142,6 +142,7 @@ pub(crate) fn endpoint(
             memory: MemoryBudget::new(settings.response_memory_mib),
             rosters: RosterCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
+            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
         })
 }
 

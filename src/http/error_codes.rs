@@ -25,6 +25,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("mcp_server_in_use", 409, "Agents have tools of the MCP server."),
     ("external_id_taken", 409, "Another agent has the external id."),
     ("not_deleted", 409, "The resource to restore is not deleted."),
+    ("memberships_ending", 409, "The deleted agent's memberships are still being ended; a moment later it can be restored."),
     ("member_exists", 409, "The agent is an active member of the circle."),
     ("circle_full", 409, "The circle has `max_members` active members."),
     ("batch_failed", 409, "Nothing was changed, because at least one operation of the batch failed."),
