@@ -256,50 +256,89 @@ impl<'k> PriceKey<'k> {
     /// The longest key, in characters.
     pub const MAX_LENGTH: usize = 80;
 
+    /// Reads the key of a further price.
+    ///
     /// # Errors
     /// Why the key is not one.
     pub fn parse(key: &'k str) -> Result<Self, &'static str> {
+        let key = Self::parse_any(key)?;
+        key.has_no_field().map(|()| key)
+    }
+
+    /// Reads a key that may be that of a price with a field of its own, as `input` and `output.above_200000`.
+    ///
+    /// # Errors
+    /// Why the key is not one.
+    pub fn parse_any(key: &'k str) -> Result<Self, &'static str> {
         if key.len() > Self::MAX_LENGTH {
             return Err("is longer than 80 characters");
         }
-        let service = key
-            .split_once('.')
-            .filter(|(first, _)| SERVICES.contains(first));
+        let service = key.split_once('.');
+        let service = service.filter(|(first, _)| SERVICES.contains(first));
         let (service, rest) = service.map_or((None, key), |(it, rest)| (Some(it), rest));
-        let (rest, above) = rest
-            .rsplit_once(".above_")
-            .map_or((rest, None), |(it, above)| (it, Some(above)));
-        let (name, variant) = rest
-            .split_once('.')
-            .map_or((rest, None), |(it, variant)| (it, Some(variant)));
+        let (rest, above) = split(rest.rsplit_once(".above_"), rest);
+        let (name, variant) = split(rest.split_once('.'), rest);
         let meter = METERS.iter().find(|meter| meter.name == name);
-        let meter =
-            meter.ok_or("is not a unit that prices are for; see the description of prices")?;
+        let meter = meter
+            .ok_or("is not a unit that prices are for; see the documentation of the catalogue")?;
         if variant.is_some_and(|it| !meter.has_variants || !is_variant(it)) {
             return Err("has a variant that its unit does not have");
         }
         let above_tokens = above.map(parse_threshold).transpose()?;
-        let key = Self {
+        Ok(Self {
             service,
             meter,
             variant,
             above_tokens,
-        };
-        key.has_no_field().map(|()| key)
+        })
     }
 
-    /// Prices with fields of their own are not further prices.
+    /// Whether the price has a field of its own, or belongs in a tier.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.service.is_none() && PLAIN.contains(&self.meter.name)
+    }
+
     fn has_no_field(&self) -> Result<(), &'static str> {
-        let is_plain = matches!(
-            self.meter.name,
-            "input" | "output" | "cache_read" | "cache_write"
-        );
-        match (self.service, self.above_tokens) {
-            (None, None) if is_plain => Err("has a field of its own, as input_price"),
-            (None, Some(_)) if is_plain => Err("belongs in price_tiers"),
-            _ => Ok(()),
+        match self.above_tokens {
+            _ if !self.is_plain() => Ok(()),
+            None => Err("has a field of its own, as input_price"),
+            Some(_) => Err("belongs in price_tiers"),
         }
     }
+}
+
+/// The units that a [`PriceTier`] has prices of.
+const PLAIN: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
+
+impl PriceTier {
+    /// A tier without prices.
+    #[must_use]
+    pub fn above(above_tokens: i64) -> Self {
+        Self {
+            above_tokens,
+            input: None,
+            output: None,
+            cache_read: None,
+            cache_write: None,
+        }
+    }
+
+    /// The price of this unit; `None` for other units.
+    pub fn price_mut(&mut self, unit: &str) -> Option<&mut Option<Price>> {
+        match unit {
+            "input" => Some(&mut self.input),
+            "output" => Some(&mut self.output),
+            "cache_read" => Some(&mut self.cache_read),
+            "cache_write" => Some(&mut self.cache_write),
+            _ => None,
+        }
+    }
+}
+
+/// The two parts, or the whole and nothing.
+fn split<'k>(parts: Option<(&'k str, &'k str)>, whole: &'k str) -> (&'k str, Option<&'k str>) {
+    parts.map_or((whole, None), |(first, rest)| (first, Some(rest)))
 }
 
 fn is_variant(text: &str) -> bool {

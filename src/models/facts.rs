@@ -18,7 +18,7 @@ use crate::{
     write::merge,
 };
 
-const PRICES: [Column; 6] = [
+pub(crate) const PRICES: [Column; 6] = [
     Column::InputPrice,
     Column::OutputPrice,
     Column::CacheReadPrice,
@@ -50,13 +50,13 @@ const OTHERS: [Column; 18] = [
 ];
 
 /// The fields that an import may set, which can be pinned.
-fn pinnable() -> impl Iterator<Item = Column> {
+pub(crate) fn pinnable() -> impl Iterator<Item = Column> {
     PRICES.into_iter().chain(OTHERS)
 }
 
 /// # Errors
 /// What is wrong with the fields that these changes set.
-pub(super) fn check(changes: &model::ActiveModel) -> Result<(), Error> {
+pub(crate) fn check(changes: &model::ActiveModel) -> Result<(), Error> {
     let mut errors = FieldErrors::default();
     if let Set(tiers) = &changes.price_tiers {
         check_tiers(tiers, &mut errors);
