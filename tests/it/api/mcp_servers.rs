@@ -181,6 +181,8 @@ async fn a_renamed_server_has_its_new_name_in_every_agent_that_uses_it() {
             let body = json!({"name": name, "tools": uses("old")});
             agents.push(id(&app.post("/v1/agents", &body).await.created()));
         }
+        app.a_circle("team").await;
+        app.a_member("team", agents[2]).await;
         let other = json!({"name": "c", "tools": [{"type": "mcp", "server": "other"}]});
         let other = app.post("/v1/agents", &other).await.created();
         app.delete(&format!("/v1/agents/{}", agents[2]))
@@ -202,10 +204,14 @@ async fn a_renamed_server_has_its_new_name_in_every_agent_that_uses_it() {
             (&json!("agent"), &json!("update"), &json!(["tools"]))
         );
         let restored = app
-            .post(&format!("/v1/agents/{}/restore", agents[2]), &json!({}))
+            .post(
+                &format!("/v1/agents/{}/restore?memberships=true", agents[2]),
+                &json!({}),
+            )
             .await
             .ok();
         assert_eq!(restored["tools"], renamed);
+        assert_eq!(app.total("/v1/circles/team/members").await, 1);
         let same = app.get(&format!("/v1/agents/{}", other["id"])).await.ok();
         assert_eq!(same, other);
 
