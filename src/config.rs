@@ -310,6 +310,22 @@ pub struct ServerSettings {
     )]
     pub roster_cache_mib: u64,
 
+    /// Memberships of an agent that its deletion or restoration ends or restores in its own transaction; more
+    /// are ended or restored afterwards, in the background
+    #[arg(
+        long,
+        global = true,
+        env = "MEMBERSHIPS_AT_ONCE",
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(1..=50_000)
+    )]
+    pub memberships_at_once: u64,
+
+    /// Interval between looks for memberships to end or restore in the background
+    #[arg(long, global = true, env = "MEMBERSHIP_JOB_INTERVAL", value_name = "TIME", default_value = "5s", value_parser = bounds::timeout)]
+    pub membership_job_interval: Duration,
+
     /// Time to keep accepting requests after a stop signal, while /readyz responds with 503
     #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = bounds::delay)]
     pub shutdown_delay: Duration,

@@ -34,6 +34,7 @@ pub(crate) mod models;
 
 pub(crate) mod audit;
 pub mod keys;
+pub(crate) mod mcp_servers;
 pub(crate) mod providers;
 
 // The kit that every resource is made of.

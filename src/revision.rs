@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
-    agent, circle, conversation, member, model, provider,
+    agent, circle, conversation, mcp_server, member, model, provider,
     revision::{Versioned, next_in_sql},
     values::now,
 };
@@ -53,6 +53,7 @@ macro_rules! has_etag {
 
 has_etag!(
     provider::Model,
+    mcp_server::Model,
     model::Model,
     agent::Model,
     circle::Model,

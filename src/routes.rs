@@ -24,7 +24,8 @@ use crate::{
     health::HealthApi,
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
-    members::MembersApi,
+    mcp_servers::McpServersApi,
+    members::{MembersApi, jobs::MembershipsAtOnce},
     memory::MemoryBudget,
     middleware::{
         AppState, Auth, BasePath, Compressed, ErrorResponses, Headers, JsonSchema, Middleware,
@@ -45,6 +46,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         AgentsApi,
         ModelsApi,
         ProvidersApi,
+        McpServersApi,
         ConversationsApi,
         MessagesApi,
         AuditApi,
@@ -150,6 +152,7 @@ pub(crate) fn endpoint(
             memory: MemoryBudget::new(settings.response_memory_mib),
             rosters: RosterCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
+            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
         })
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn among<C: ColumnTrait>(
 }
 
 /// Any number of ids as one value: an array's text for PostgreSQL, JSON for SQLite.
-fn list_of_ids(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> String {
+pub(crate) fn list_of_ids(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> String {
     let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
     let ids = ids.join(",");
     match backend {

@@ -2,7 +2,11 @@
 
 use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
-use crate::values::{AgentStatus, JsonObject, StringList};
+use crate::{
+    params::ModelParams,
+    tool::ToolList,
+    values::{AgentStatus, FallbackList, JsonObject, StringList},
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -25,7 +29,13 @@ pub struct Model {
     pub communication_style: Option<String>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
+    pub params: ModelParams,
     pub model_id: Option<i64>,
+    /// The models to try in place of `model_id`, in this order. Each has a row in `agent_fallback_models` too, by which a
+    /// model's agents are found.
+    pub fallback_model_ids: FallbackList,
+    /// Each MCP server that it names has a row in `agent_mcp_servers`, too.
+    pub tools: ToolList,
     pub status: AgentStatus,
     pub is_active: bool,
     pub metadata: JsonObject,
@@ -37,6 +47,8 @@ pub struct Model {
     pub model: BelongsTo<Option<super::model::Entity>>,
     #[sea_orm(has_many)]
     pub memberships: HasMany<super::member::Entity>,
+    #[sea_orm(has_many, via = "agent_server")]
+    pub servers: HasMany<super::mcp_server::Entity>,
 }
 
 crate::revision::versioned!();

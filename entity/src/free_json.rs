@@ -4,10 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
-    types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+    types::{ParseError, ParseFromJSON, ParseResult, Type},
 };
 use sea_orm::DeriveValueType;
-use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
 /// A JSON object with members of the client's choice, as the text that was sent: the order of its members and the
@@ -30,6 +29,11 @@ impl JsonObject {
     #[must_use]
     pub fn from_stored(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The string that is the value of a member, if it is one.
@@ -139,19 +143,21 @@ impl ParseFromJSON for JsonList {
 /// serializers write an array of numbers.
 macro_rules! json_texts {
     ($($ty:ty),*) => {$(
-        impl Serialize for $ty {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl ::serde::Serialize for $ty {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_bytes(self.0.as_bytes())
             }
         }
 
-        impl ToJSON for $ty {
-            fn to_json(&self) -> Option<Value> {
+        impl ::poem_openapi::types::ToJSON for $ty {
+            fn to_json(&self) -> Option<::serde_json::Value> {
                 serde_json::from_str(&self.0).ok()
             }
         }
     )*};
 }
+
+pub(crate) use json_texts;
 
 json_texts!(JsonObject, JsonList);
 

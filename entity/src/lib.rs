@@ -8,16 +8,18 @@
 //! ```
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
-//! membership in one circle. Apart from these there are API keys, audit entries, idempotency keys and the
-//! revision of the catalogue.
+//! membership in one circle. Apart from these there are API keys, audit entries, idempotency keys, membership
+//! jobs and the revision of the catalogue.
 //!
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
 //!
-//! The crate imports nothing of the service. `values` and `price` hold column types that the API shows
+//! The crate imports nothing of the service. `values`, `price` and `prices` hold column types that the API shows
 //! too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
+pub mod agent_fallback;
+pub mod agent_server;
 pub mod api_key;
 pub mod audit_entry;
 pub mod catalog_revision;
@@ -25,11 +27,17 @@ pub mod circle;
 pub mod conversation;
 pub mod free_json;
 pub mod idempotency_key;
+pub mod mcp_server;
 pub mod member;
+pub mod membership_job;
 pub mod message;
 pub mod model;
+pub mod params;
 pub mod participant;
 pub mod price;
+pub mod prices;
 pub mod provider;
 pub mod revision;
+pub mod tool;
 pub mod values;
+pub mod variables;

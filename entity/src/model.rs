@@ -2,7 +2,12 @@
 
 use sea_orm::{Condition, entity::prelude::*};
 
-use crate::price::Price;
+use crate::{
+    params::ModelParams,
+    price::Price,
+    prices::{PriceTiers, Prices},
+    values::StringList,
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -23,10 +28,27 @@ pub struct Model {
     pub context_window: Option<i64>,
     pub max_output: Option<i64>,
     pub default_temperature: Option<f64>,
+    pub default_params: ModelParams,
     pub supports_vision: bool,
     pub supports_tools: bool,
     pub supports_streaming: bool,
     pub supports_reasoning: bool,
+    pub supports_response_schema: bool,
+    pub supports_prompt_caching: bool,
+    pub supports_pdf_input: bool,
+    pub supports_audio_input: bool,
+    pub supports_web_search: bool,
+    pub supports_computer_use: bool,
+    /// Whether the API accepts parameters of sampling.
+    pub accepts_sampling: bool,
+    pub reasoning_efforts: StringList,
+    pub price_tiers: PriceTiers,
+    pub prices: Prices,
+    pub price_source: Option<String>,
+    /// When the prices were last set.
+    pub priced_at: Option<DateTimeUtc>,
+    /// Names of fields that an import leaves alone.
+    pub pinned_fields: StringList,
     pub release_date: Option<Date>,
     pub deprecation_date: Option<Date>,
     /// Set by a person. A model whose `deprecation_date` has come is deprecated, too: see [`is_deprecated`].

@@ -8,7 +8,7 @@ use poem_openapi::{
 };
 use rust_decimal::{Decimal, RoundingStrategy};
 use sea_orm::DeriveValueType;
-use serde::{Serialize, Serializer, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::Value;
 
 /// US dollars per million tokens with ten decimal places, from 0 to 99,999,999.9999999999.
@@ -50,21 +50,26 @@ impl Price {
         (self.0 / Self::DOLLAR, self.0 % Self::DOLLAR)
     }
 
-    /// Parses a price per single token, such as `2.5e-06`. Also returns whether digits beyond the
-    /// tenth decimal place were rounded, half to even.
+    /// Parses an amount such as `2.5e-06` and multiplies it by a power of ten: the sixth makes dollars per million
+    /// tokens of dollars per token. Also returns whether digits beyond the tenth decimal place were rounded, half to
+    /// even.
     ///
     /// # Errors
     /// A text that is not a number, or a number out of bounds.
-    pub fn from_dollars_per_token(text: &str) -> Result<(Self, bool), PriceError> {
-        let per_token = Decimal::from_str_exact(text)
+    pub fn from_amount(text: &str, power: i8) -> Result<(Self, bool), PriceError> {
+        let amount = Decimal::from_str_exact(text)
             .or_else(|_| Decimal::from_scientific(text))
             .map_err(|_| PriceError::NotANumber)?;
-        let per_million = per_token
-            .checked_mul(Decimal::from(1_000_000))
-            .ok_or(PriceError::TooLarge)?;
+        let shift = Decimal::from(10_u64.pow(power.unsigned_abs().into()));
+        let scaled = if power < 0 {
+            amount.checked_div(shift)
+        } else {
+            amount.checked_mul(shift)
+        };
+        let scaled = scaled.ok_or(PriceError::TooLarge)?;
         let rounded =
-            per_million.round_dp_with_strategy(Self::PLACES, RoundingStrategy::MidpointNearestEven);
-        Ok((Self::from_decimal(rounded)?, rounded != per_million))
+            scaled.round_dp_with_strategy(Self::PLACES, RoundingStrategy::MidpointNearestEven);
+        Ok((Self::from_decimal(rounded)?, rounded != scaled))
     }
 
     fn from_decimal(value: Decimal) -> Result<Self, PriceError> {
@@ -114,6 +119,13 @@ impl Serialize for Price {
             .take_while(|digit| **digit == b'0');
         let shown = &digits[zeros.count()..];
         serializer.serialize_str(str::from_utf8(shown).map_err(ser::Error::custom)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 
@@ -172,7 +184,7 @@ mod tests {
     use super::*;
 
     fn per_token(text: &str) -> (String, bool) {
-        let (price, rounded) = Price::from_dollars_per_token(text).expect("a price");
+        let (price, rounded) = Price::from_amount(text, 6).expect("a price");
         (price.to_string(), rounded)
     }
 
@@ -198,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_no_price_is_refused_with_its_reason() {
-        let refused = |text| Price::from_dollars_per_token(text).expect_err("no price");
+        let refused = |text| Price::from_amount(text, 6).expect_err("no price");
         assert_eq!(refused("free"), PriceError::NotANumber);
         assert_eq!(refused("-1e-06"), PriceError::Negative);
         assert_eq!(refused("100"), PriceError::TooLarge);

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::{
     Enum,
-    registry::{MetaSchema, MetaSchemaRef},
+    registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
 };
 use sea_orm::{DeriveActiveEnum, EnumIter, FromJsonQueryResult};
@@ -198,7 +198,7 @@ pub enum Scope {
     Read,
     /// Also change agents, circles, members and conversations.
     Write,
-    /// Also change the catalogue of providers and models, and manage keys.
+    /// Also change the catalogue of providers and models and MCP servers, and manage keys.
     Admin,
     /// Only read the handles of agents and circles; meant for runtimes.
     Handles,
@@ -260,7 +260,7 @@ impl fmt::Display for ScopeList {
 #[serde(transparent)]
 pub struct StringList(pub Vec<String>);
 
-/// Implements the schema of a list: an array of `item`.
+/// Implements the schema of a list: an array of `item`, a [`MetaSchemaRef`].
 macro_rules! list_type {
     ($ty:ident of $element:ty, at most $max:literal, $item:expr) => {
         impl Type for $ty {
@@ -274,10 +274,14 @@ macro_rules! list_type {
 
             fn schema_ref() -> MetaSchemaRef {
                 MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    items: Some(Box::new(MetaSchemaRef::Inline(Box::new($item)))),
+                    items: Some(Box::new($item)),
                     max_items: Some($max),
                     ..MetaSchema::new("array")
                 }))
+            }
+
+            fn register(registry: &mut Registry) {
+                <$element>::register(registry);
             }
 
             fn as_raw_value(&self) -> Option<&Self> {
@@ -291,21 +295,58 @@ macro_rules! list_type {
     };
 }
 
-list_type!(StringList of String, at most 100, MetaSchema {
+list_type!(StringList of String, at most 100, MetaSchemaRef::Inline(Box::new(MetaSchema {
     min_length: Some(1),
     max_length: Some(200),
     ..MetaSchema::new("string")
-});
+})));
 
 /// A list of ids: at most 500.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(transparent)]
 pub struct IdList(pub Vec<i64>);
 
-list_type!(IdList of i64, at most 500, MetaSchema {
+list_type!(IdList of i64, at most 500, MetaSchemaRef::Inline(Box::new(MetaSchema {
     minimum: Some(1.0),
     ..MetaSchema::new_with_format("integer", "int64")
-});
+})));
+
+/// A list of ids of models: at most 10.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(transparent)]
+pub struct FallbackList(pub Vec<i64>);
+
+list_type!(FallbackList of i64, at most 10, MetaSchemaRef::Inline(Box::new(MetaSchema {
+    minimum: Some(1.0),
+    ..MetaSchema::new_with_format("integer", "int64")
+})));
+
+/// Texts that end a model's output: at most 16, each of 1 to 2,000 characters, of several lines if need be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StopList(pub Vec<String>);
+
+list_type!(StopList of String, at most 16, MetaSchemaRef::Inline(Box::new(MetaSchema {
+    min_length: Some(1),
+    max_length: Some(2000),
+    ..MetaSchema::new("string")
+})));
+
+/// How the runtime reaches an MCP server.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum, Serialize, Deserialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Transport {
+    /// The runtime starts the server with its command.
+    Stdio,
+    /// Streamable HTTP, at the server's address.
+    StreamableHttp,
+    /// Server-sent events, at the server's address: the transport before streamable HTTP.
+    Sse,
+}
 
 /// Implements JSON input and output through serde, for the types with a schema written by hand.
 macro_rules! json_by_serde {
@@ -324,4 +365,6 @@ macro_rules! json_by_serde {
     )*};
 }
 
-json_by_serde!(StringList, IdList);
+json_by_serde!(StringList, IdList, FallbackList, StopList);
+
+pub(crate) use {json_by_serde, list_type};

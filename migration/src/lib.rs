@@ -48,6 +48,12 @@ mod m20261126_000050_describe_agents_additive;
 mod m20261126_000055_locate_audit_entries_additive;
 mod m20261126_000056_index_audit_names_additive;
 mod m20261126_000057_fold_model_routes;
+mod m20261126_000060_create_mcp_servers_additive;
+mod m20261126_000061_create_agent_mcp_servers_additive;
+mod m20261126_000062_create_agent_fallback_models_additive;
+mod m20261126_000063_define_agents_additive;
+mod m20261126_000065_end_memberships_later_additive;
+mod m20261126_000070_add_model_facts_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -91,6 +97,12 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000055_locate_audit_entries_additive::Migration),
             Box::new(m20261126_000056_index_audit_names_additive::Migration),
             Box::new(m20261126_000057_fold_model_routes::Migration),
+            Box::new(m20261126_000060_create_mcp_servers_additive::Migration),
+            Box::new(m20261126_000061_create_agent_mcp_servers_additive::Migration),
+            Box::new(m20261126_000062_create_agent_fallback_models_additive::Migration),
+            Box::new(m20261126_000063_define_agents_additive::Migration),
+            Box::new(m20261126_000065_end_memberships_later_additive::Migration),
+            Box::new(m20261126_000070_add_model_facts_additive::Migration),
         ]
     }
 }

@@ -140,14 +140,15 @@ pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Status, DbErr> {
 }
 
 /// The tables that these migrations created, without those that exist. A migration that creates the table
-/// `x` is named `…_create_x`.
+/// `x` is named `…_create_x`, or `…_create_x_additive`.
 fn missing<'a>(
     applied: &'a [String],
     tables: &'a BTreeSet<String>,
 ) -> impl Iterator<Item = &'a str> {
     let created = applied
         .iter()
-        .filter_map(|name| Some(name.split_once("_create_")?.1));
+        .filter_map(|name| Some(name.split_once("_create_")?.1))
+        .map(|table| table.strip_suffix(ADDITIVE).unwrap_or(table));
     created.filter(|table| !tables.contains(*table))
 }
 

@@ -17,6 +17,8 @@ use crate::{
     database::Database,
     error::Error,
     http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged},
+    mcp_servers,
+    members::jobs::MembershipsAtOnce,
     models::{self, dto::ModelRow},
     page::PageRequest,
     revision::Precondition,
@@ -43,6 +45,12 @@ impl AgentsApi {
         /// Only agents that run on this model.
         #[oai(validator(minimum(value = "1")))]
         model_id: Query<Option<i64>>,
+        /// Only agents that may fall back on this model.
+        #[oai(validator(minimum(value = "1")))]
+        fallback_model_id: Query<Option<i64>>,
+        /// Only agents with tools of this MCP server.
+        #[oai(validator(minimum(value = "1")))]
+        mcp_server_id: Query<Option<i64>>,
         /// Only agents with exactly this skill.
         #[oai(validator(min_length = 1, max_length = 200))]
         skill: Query<Option<String>>,
@@ -63,6 +71,8 @@ impl AgentsApi {
         let filter = AgentFilter {
             status: status.0,
             model_id: model_id.0,
+            fallback_model_id: fallback_model_id.0,
+            mcp_server_id: mcp_server_id.0,
             skill: skill.0,
             competency: competency.0,
             q: q.0,
@@ -81,8 +91,8 @@ impl AgentsApi {
 
     /// Create an agent
     ///
-    /// Fails with 422 `invalid_request` if there is no such model, and with 409 `external_id_taken` if
-    /// another agent has the external id.
+    /// Fails with 422 `invalid_request` if there is no such model or MCP server, or a tool is not as its type asks for, and
+    /// with 409 `external_id_taken` if another agent has the external id.
     #[oai(path = "/agents", method = "post", operation_id = "create_agent")]
     async fn create_agent(
         &self,
@@ -99,7 +109,7 @@ impl AgentsApi {
     ///
     /// Creates the agent (201), or sets all its fields (200): an absent field takes its default, as when an
     /// agent is created. Sending the same again changes nothing. Fails with 422 `invalid_request` if
-    /// there is no such model, or the body names another `external_id`.
+    /// there is no such model or MCP server, a tool is not as its type asks for, or the body names another `external_id`.
     #[oai(
         path = "/agents/by-external-id/:agent_external_id",
         method = "put",
@@ -148,8 +158,8 @@ impl AgentsApi {
     /// Update an agent
     ///
     /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
-    /// there is no agent with this id, with 422 `invalid_request` if there is no such model, and with 409
-    /// `external_id_taken` if another agent has the external id.
+    /// there is no agent with this id, with 422 `invalid_request` if there is no such model or MCP server, or a tool is not
+    /// as its type asks for, and with 409 `external_id_taken` if another agent has the external id.
     #[oai(path = "/agents/:id", method = "patch", operation_id = "update_agent")]
     async fn update_agent(
         &self,
@@ -167,18 +177,21 @@ impl AgentsApi {
 
     /// Delete an agent
     ///
-    /// Also ends its memberships. Fails with 404 `not_found` if there is no agent with this id.
+    /// Also ends its memberships: from then on, no roster and no list of members shows it. If they are very
+    /// many (more than 1,000 by default), their `left_at` and the `member_count` of their circles follow in
+    /// the background. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(path = "/agents/:id", method = "delete", operation_id = "delete_agent")]
     async fn delete_agent(
         &self,
         write: WriteRequest,
+        Data(at_once): Data<&MembershipsAtOnce>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         precondition: Precondition,
     ) -> Result<NoContent, Error> {
         write
-            .delete(|work| queries::delete(work, id.0, &precondition))
+            .delete(|work| queries::delete(work, id.0, &precondition, *at_once))
             .await
     }
 
@@ -186,10 +199,12 @@ impl AgentsApi {
     ///
     /// The agent returns as it was, but a model that was deleted since is unset. With
     /// `memberships=true`, the memberships that its deletion ended return, too;
-    /// `list_agent_circles` with `include_inactive=true` shows them. Fails with 404 `not_found` if
-    /// there never was an agent with this id, with 409 `not_deleted` if it is not deleted, with 409
-    /// `circle_full` if a circle has no place for it, and with 409 `external_id_taken` if another agent has
-    /// its external id since.
+    /// `list_agent_circles` with `include_inactive=true` shows them. If they are very many, they return in the
+    /// background, except to circles that have no place. Fails with 404 `not_found` if there never was an
+    /// agent with this id, with 409 `not_deleted` if it is not deleted, with 409 `circle_full` if
+    /// a circle has no place for it, with 409 `external_id_taken` if another agent has its external id since,
+    /// and with 409 `memberships_ending` if its very many memberships are still being ended
+    /// and are not to return.
     #[oai(
         path = "/agents/:id/restore",
         method = "post",
@@ -198,6 +213,7 @@ impl AgentsApi {
     async fn restore_agent(
         &self,
         write: WriteRequest,
+        Data(at_once): Data<&MembershipsAtOnce>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -207,13 +223,14 @@ impl AgentsApi {
     ) -> Result<Tagged<Agent>, Error> {
         let memberships = memberships.0.unwrap_or(false);
         write
-            .update(|work| queries::restore(work, id.0, &precondition, memberships))
+            .update(|work| queries::restore(work, id.0, &precondition, memberships, *at_once))
             .await
     }
 
     /// List the agents that run on a model
     ///
-    /// Ordered by id, without deleted agents: the agents that prevent the model from being deleted.
+    /// Ordered by id, without deleted agents. Together with the agents that may fall back on it
+    /// (`GET /v1/agents?fallback_model_id=…`) they prevent the model from being deleted.
     /// `GET /v1/agents?model_id=…` returns the same list with filters and other orders, and is empty
     /// for a model that does not exist. Fails with 404 `not_found` if there is no model with this id.
     #[oai(
@@ -233,6 +250,34 @@ impl AgentsApi {
         models::queries::get(db, id.0).await?;
         let its = AgentFilter {
             model_id: Some(id.0),
+            ..AgentFilter::default()
+        };
+        let page = queries::list(db, its, false, page.into()).await?;
+        Body::page(&page, AgentRow::read)
+    }
+
+    /// List the agents with tools of an MCP server
+    ///
+    /// Ordered by id, without deleted agents: the agents that prevent the server from being deleted.
+    /// `GET /v1/agents?mcp_server_id=…` returns the same list with filters and other orders, and is empty for a server that
+    /// does not exist. Fails with 404 `not_found` if there is no MCP server with this id.
+    #[oai(
+        path = "/mcp-servers/:id/agents",
+        method = "get",
+        operation_id = "list_mcp_server_agents"
+    )]
+    async fn list_mcp_server_agents(
+        &self,
+        Data(database): Data<&Database>,
+        /// The MCP server's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        page: PageRequest,
+    ) -> Result<Body<PageBody<Agent>>, Error> {
+        let db = database.connection();
+        mcp_servers::queries::get(db, id.0).await?;
+        let its = AgentFilter {
+            mcp_server_id: Some(id.0),
             ..AgentFilter::default()
         };
         let page = queries::list(db, its, false, page.into()).await?;

@@ -2,7 +2,9 @@
 
 use entity::{
     agent,
-    values::{AgentStatus, JsonObject, StringList},
+    params::ModelParams,
+    tool::ToolList,
+    values::{AgentStatus, FallbackList, JsonObject, StringList},
 };
 use poem_openapi::{Enum, Object};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -57,9 +59,15 @@ row! {
         /// Maximum output, in tokens; null for the model's.
         #[oai(nullable)]
         pub(crate) max_tokens: Option<i64>,
+        /// Further parameters of calls to the model. A member's come first, then these, then the model's.
+        pub(crate) params: Json<'r, ModelParams>,
         /// The model that the agent runs on.
         #[oai(nullable)]
         pub(crate) model_id: Option<i64>,
+        /// The models to try if the agent's model fails, in this order.
+        pub(crate) fallback_model_ids: Json<'r, FallbackList>,
+        /// The tools that the agent may use.
+        pub(crate) tools: Json<'r, ToolList>,
         /// What the agent is doing.
         pub(crate) status: AgentStatus,
         /// False after deletion.
@@ -136,6 +144,12 @@ input! {
         competencies: StringList,
         /// The fields in which the agent may review the work of others.
         can_review: StringList,
+        /// The tools that the agent may use.
+        tools: ToolList,
+        /// The models to try if the agent's model fails, in this order; each once, and not the agent's model.
+        fallback_model_ids: FallbackList,
+        /// Further parameters of calls to the model. A member's come first, then these, then the model's.
+        params: ModelParams,
         /// The agent's character traits.
         traits: StringList,
         /// The languages that the agent speaks.

@@ -1,10 +1,12 @@
-//! Agents: a prompt, skills and a model under one name. The list of a model's agents is here, too.
+//! Agents: a prompt, tools and a model under one name. The lists of the agents of a model and of an MCP server are here,
+//! too.
 //!
-//! Imports `members`, because deleting an agent ends its memberships, `models`, and what is below the resources.
-//! Start with `api.rs`.
+//! Imports `members`, because deleting an agent ends its memberships, `models`, `mcp_servers`, and what is below the
+//! resources. Start with `api.rs`; `links.rs` holds what tools and fallback models refer to.
 
 mod api;
 pub(crate) mod dto;
+mod links;
 pub(crate) mod queries;
 
 pub(crate) use api::AgentsApi;

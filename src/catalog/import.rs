@@ -1,9 +1,10 @@
 //! Writing a price list into the catalogue: one transaction and a handful of statements.
 //!
-//! An import is an update: a field that the list does not state is left unchanged, so data that was added
-//! by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
+//! An import is an update: a field that the list does not state, and one that is pinned, is left unchanged, so
+//! data that was set by hand survives the next import. The mark `is_deprecated` is a person's: a list states the date only.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -16,8 +17,9 @@ use migration::{
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
 use super::{
-    models::write_models,
-    price_list::{ListedModel, PriceList, Remark},
+    models::{WrittenModels, write_models},
+    price_list::{ListFormat, ListedModel, PriceList, Remark},
+    prices::is_price,
     providers::{WrittenProviders, add_builtin, write_providers},
     summary::{Summary, Tally},
 };
@@ -36,6 +38,8 @@ pub struct ImportOptions {
     /// Only these modes; all if empty.
     pub modes: Vec<String>,
     pub dry_run: bool,
+    /// The format of the list; what it looks like if `None`.
+    pub format: Option<ListFormat>,
 }
 
 /// Why an import failed. The database is unchanged.
@@ -65,7 +69,9 @@ pub async fn import(
     file: Option<&Path>,
     options: &ImportOptions,
 ) -> Result<Summary, ImportError> {
-    let list = file.map(read_list).transpose()?;
+    let list = file
+        .map(|file| read_list(file, options.format))
+        .transpose()?;
     let (database, is_stand_in) = open(settings, options.dry_run).await?;
     let mut summary = import_into(&database, list, options).await?;
     summary.needs_schema = is_stand_in;
@@ -75,7 +81,10 @@ pub async fn import(
 
 /// Opens the database and brings its schema up to date. A dry run changes nothing: for a database without a
 /// schema, an empty one in memory stands in, and an old schema is an error.
-async fn open(settings: &Settings, dry_run: bool) -> Result<(Database, bool), ImportError> {
+pub(super) async fn open(
+    settings: &Settings,
+    dry_run: bool,
+) -> Result<(Database, bool), ImportError> {
     let may_migrate = !settings.server.no_migrate;
     if !dry_run {
         let database = Database::open(&settings.database)?;
@@ -136,13 +145,13 @@ fn change(summary: &Summary) -> Option<Change> {
 /// The largest price list, in bytes: twenty times LiteLLM's.
 const MAX_FILE: u64 = 64 << 20;
 
-fn read_list(path: &Path) -> Result<PriceList, ImportError> {
+pub(super) fn read_list(path: &Path, format: Option<ListFormat>) -> Result<PriceList, ImportError> {
     let text =
         migration::bounds::read_to_string(path, MAX_FILE).map_err(|cause| ImportError::File {
             path: path.to_owned(),
             cause,
         })?;
-    PriceList::parse(&text).map_err(|cause| ImportError::Format {
+    PriceList::parse(&text, format).map_err(|cause| ImportError::Format {
         path: path.to_owned(),
         cause,
     })
@@ -172,12 +181,22 @@ async fn import_list(
     notes.extend(models.iter().flat_map(|model| model.remarks()));
     let skipped = list.skipped.iter().filter(|it| options.concerns(it));
     let mut skipped: Vec<Remark> = skipped.cloned().collect();
-    let tally = write_models(db, &models, &ids, &mut skipped, options.dry_run).await?;
+    let WrittenModels { tally, pinned } =
+        write_models(db, &models, &ids, &mut skipped, options.dry_run).await?;
+    let mut not_kept = BTreeMap::new();
+    for field in models.iter().flat_map(|model| &model.not_kept) {
+        *not_kept.entry(field.clone()).or_insert(0) += 1;
+    }
+    let prices_not_kept = not_kept.iter().filter(|(field, _)| is_price(field));
+    let prices_not_kept = prices_not_kept.map(|(_, count)| count).sum();
     Ok(Summary {
         providers,
         models: tally,
         rounded: models.iter().map(|model| model.rounded).sum(),
         filtered: list.models.len() - models.len(),
+        not_kept,
+        prices_not_kept,
+        pinned,
         notes,
         skipped,
         needs_schema: false,
@@ -187,7 +206,7 @@ async fn import_list(
 }
 
 impl ImportOptions {
-    fn wants(&self, model: &ListedModel) -> bool {
+    pub(super) fn wants(&self, model: &ListedModel) -> bool {
         let is_mode = |mode| self.modes.contains(mode);
         self.names(&model.provider)
             && (self.modes.is_empty() || model.mode.as_ref().is_some_and(is_mode))
@@ -220,7 +239,7 @@ mod tests {
                 )
             })
             .collect();
-        PriceList::parse(&format!("{{{}}}", entries.join(","))).expect("a list")
+        PriceList::parse(&format!("{{{}}}", entries.join(",")), None).expect("a list")
     }
 
     #[tokio::test]

@@ -6,14 +6,20 @@
 
 mod bounds;
 mod builtin;
+mod check;
+mod compare;
 mod entry;
 mod import;
 mod models;
+mod models_dev;
 mod names;
 mod price_list;
+mod prices;
 mod providers;
 mod summary;
 mod upsert;
 
+pub use check::{Comparison, check};
 pub use import::{ImportError, ImportOptions, import};
+pub use price_list::ListFormat;
 pub use summary::Summary;

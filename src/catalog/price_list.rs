@@ -1,14 +1,21 @@
-//! Parsing a price list in LiteLLM's JSON format (`model_prices_and_context_window.json`): one object with
-//! the data of each model by the model's key.
+//! Parsing a price list. LiteLLM's (`model_prices_and_context_window.json`) is one object with the data of each
+//! model by the model's key; `models_dev.rs` reads the other format.
 
 use std::{
     collections::{HashMap, HashSet},
     mem,
 };
 
+use clap::ValueEnum;
 use entity::model;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::entry::{Entry, Members};
+use super::{
+    entry::{Entry, Members},
+    models_dev::{self, ListedProvider},
+};
+use crate::providers::dto::ProviderCreate;
 
 /// A model, and what the list states about it.
 #[derive(Clone, Debug)]
@@ -23,6 +30,10 @@ pub(super) struct ListedModel {
     pub(super) notes: Vec<String>,
     /// Prices that had digits beyond the tenth decimal place.
     pub(super) rounded: usize,
+    /// Names of fields that have no place in the catalogue.
+    pub(super) not_kept: Vec<String>,
+    /// Whether a model keeps the key of another list that it has.
+    pub(super) yields_key: bool,
 }
 
 impl ListedModel {
@@ -33,16 +44,21 @@ impl ListedModel {
 
     /// The notes, as remarks about the entry.
     pub(super) fn remarks(&self) -> impl Iterator<Item = Remark> {
-        self.notes.iter().map(|note| Remark {
+        self.notes.iter().map(|note| self.remark(note.clone()))
+    }
+
+    /// A remark about the entry.
+    pub(super) fn remark(&self, text: String) -> Remark {
+        Remark {
             key: self.key.clone(),
             provider: Some(self.provider.clone()),
-            text: note.clone(),
-        })
+            text,
+        }
     }
 }
 
 /// What there is to say about an entry, as the reason why it is not imported.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remark {
     pub key: String,
     /// The entry's provider, if it has one.
@@ -50,41 +66,82 @@ pub struct Remark {
     pub text: String,
 }
 
+/// The formats of lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// LiteLLM's `model_prices_and_context_window.json`
+    Litellm,
+    /// models.dev's `api.json`
+    ModelsDev,
+}
+
+impl ListFormat {
+    /// The format of a list with these entries: those of models.dev are providers.
+    fn of(entries: &[(String, &RawValue)]) -> Self {
+        match entries.first() {
+            Some((_, first)) if models_dev::is_provider(first) => Self::ModelsDev,
+            _ => Self::Litellm,
+        }
+    }
+}
+
 /// The contents of a price list.
 #[derive(Debug, Default)]
 pub(super) struct PriceList {
     pub(super) models: Vec<ListedModel>,
     pub(super) skipped: Vec<Remark>,
+    /// What the list states of providers, by their names in lower case.
+    pub(super) providers: HashMap<String, ProviderCreate>,
+    keys: HashSet<String>,
+    /// The place of each model by its provider and name.
+    named: HashMap<(String, String), usize>,
 }
 
 impl PriceList {
-    /// Reads a list.
+    /// Reads a list, of the format that it looks like if none is given.
     ///
     /// # Errors
     /// A text that is not one JSON object. Entries that can't be imported are no error: they are listed
     /// with the reason.
-    pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(text: &str, format: Option<ListFormat>) -> Result<Self, serde_json::Error> {
         let Members(entries) = serde_json::from_str(text)?;
+        let format = format.unwrap_or_else(|| ListFormat::of(&entries));
         let mut list = Self::default();
-        let mut seen = HashSet::new();
-        let mut named = HashMap::new();
         for (key, text) in entries {
-            let entry = Entry::read(&key, text);
-            if !seen.insert(key.clone()) {
-                let provider = entry.map_or_else(|remark| remark.provider, |it| Some(it.provider));
-                list.skipped.push(Remark {
-                    key,
-                    provider,
-                    text: "appears a second time; only the first is imported".to_owned(),
-                });
-                continue;
-            }
-            match entry {
-                Ok(model) => list.add(model, &mut named),
-                Err(remark) => list.skipped.push(remark),
+            match format {
+                ListFormat::Litellm => list.add_entry(key.clone(), Entry::read(&key, text)),
+                ListFormat::ModelsDev => match models_dev::read_provider(&key, text) {
+                    Ok(provider) => list.add_provider(provider),
+                    Err(remark) => list.skipped.push(remark),
+                },
             }
         }
         Ok(list)
+    }
+
+    fn add_provider(&mut self, ListedProvider { new, models }: ListedProvider) {
+        self.providers.insert(new.name.to_lowercase(), new);
+        for model in models {
+            let key = model
+                .as_ref()
+                .map_or_else(|it| it.key.clone(), |it| it.key.clone());
+            self.add_entry(key, model);
+        }
+    }
+
+    fn add_entry(&mut self, key: String, entry: Result<ListedModel, Remark>) {
+        if !self.keys.insert(key.clone()) {
+            let provider = entry.map_or_else(|remark| remark.provider, |it| Some(it.provider));
+            return self.skipped.push(Remark {
+                key,
+                provider,
+                text: "appears a second time; only the first is imported".to_owned(),
+            });
+        }
+        match entry {
+            Ok(model) => self.add(model),
+            Err(remark) => self.skipped.push(remark),
+        }
     }
 
     /// Whether the list has no entries.
@@ -102,11 +159,10 @@ impl PriceList {
             .collect()
     }
 
-    /// Adds a model, or skips it or an earlier entry that names the same model. `named` has the place of each
-    /// model by its provider and name.
-    fn add(&mut self, model: ListedModel, named: &mut HashMap<(String, String), usize>) {
+    /// Adds a model, or skips it or an earlier entry that names the same model.
+    fn add(&mut self, model: ListedModel) {
         let name = (model.provider.to_lowercase(), model.model_name.clone());
-        let place = *named.entry(name).or_insert(self.models.len());
+        let place = *self.named.entry(name).or_insert(self.models.len());
         let Some(earlier) = self.models.get_mut(place) else {
             return self.models.push(model);
         };
@@ -155,7 +211,7 @@ mod tests {
 
     #[test]
     fn entries_become_models_with_their_prices_as_written() {
-        let list = PriceList::parse(LIST).expect("a list");
+        let list = PriceList::parse(LIST, None).expect("a list");
         let [gpt, ear] = &list.models[..] else {
             panic!("{:?}", list.models)
         };
@@ -179,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_can_t_be_imported_is_listed_with_its_reason() {
-        let list = PriceList::parse(LIST).expect("a list");
+        let list = PriceList::parse(LIST, None).expect("a list");
         let skipped = texts(&list.skipped);
         assert_eq!(
             skipped[..3],
@@ -199,7 +255,7 @@ mod tests {
     #[test]
     fn a_name_beyond_the_bounds_of_the_api_is_listed() {
         let list = r#"{"d\u0000": {"litellm_provider": "x"}, "": {"litellm_provider": "x"}}"#;
-        let list = PriceList::parse(list).expect("a list");
+        let list = PriceList::parse(list, None).expect("a list");
         let reasons = list.skipped.iter().map(|skipped| skipped.text.as_str());
         let fields: Vec<_> = reasons.map(|reason| reason.split(' ').next()).collect();
         assert_eq!(fields, [Some("model_name"); 2]);

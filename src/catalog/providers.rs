@@ -54,7 +54,8 @@ pub(super) async fn write_providers(
         } else if existing.contains_key(&name) {
             changes.keep();
         } else {
-            changes.add(listed(provider));
+            let new = list.providers.get(&name).cloned();
+            changes.add(listed(new.unwrap_or_else(|| new_provider(provider))));
         }
     }
     let tally = changes.write(db, "providers", dry_run).await?;
@@ -128,10 +129,10 @@ fn renamed_note(listed: &str, row: &provider::Model) -> Remark {
 }
 
 /// A new provider's row.
-fn listed(name: &str) -> provider::ActiveModel {
+fn listed(new: ProviderCreate) -> provider::ActiveModel {
     provider::ActiveModel {
-        catalog_name: Set(Some(name.to_lowercase())),
-        ..new_provider(name).into()
+        catalog_name: Set(Some(new.name.to_lowercase())),
+        ..new.into()
     }
 }
 
@@ -184,7 +185,7 @@ pub(super) async fn add_builtin(db: &DatabaseTransaction, dry_run: bool) -> Resu
     let (mut notes, mut skipped) = (Vec::new(), Vec::new());
     for known in builtin::PROVIDERS {
         let Some(before) = existing.get(known.name).or_else(|| renamed.get(known.name)) else {
-            changes.add(listed(known.name));
+            changes.add(listed(new_provider(known.name)));
             continue;
         };
         if renamed.contains_key(known.name) {

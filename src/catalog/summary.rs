@@ -1,12 +1,14 @@
 //! The summary of an import.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
 
 use super::price_list::Remark;
 use crate::text::one_line;
 
 /// How many rows of one table an import wrote or left alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub added: usize,
     pub changed: usize,
@@ -21,7 +23,7 @@ impl Tally {
 }
 
 /// What an import did, or with `dry_run` would have done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub providers: Tally,
     pub models: Tally,
@@ -29,6 +31,12 @@ pub struct Summary {
     pub rounded: usize,
     /// Entries that the options exclude.
     pub filtered: usize,
+    /// Fields that have no place in the catalogue, and how many imported models state each.
+    pub not_kept: BTreeMap<String, usize>,
+    /// How many prices are among them.
+    pub prices_not_kept: usize,
+    /// Pinned fields that the list has another value for. They were left alone.
+    pub pinned: Vec<Remark>,
     /// Facts that were left out or look wrong.
     pub notes: Vec<Remark>,
     pub skipped: Vec<Remark>,
@@ -62,15 +70,33 @@ impl fmt::Display for Summary {
         if self.filtered > 0 {
             writeln!(f, "{:10} {} not asked for", "entries", self.filtered)?;
         }
+        if !self.pinned.is_empty() {
+            write_remarks(f, "pinned", &self.pinned)?;
+        }
         if !self.notes.is_empty() {
             write_remarks(f, "notes", &self.notes)?;
         }
+        self.write_not_kept(f)?;
         write_remarks(f, "skipped", &self.skipped)?;
         if self.needs_schema {
             writeln!(f, "the database is empty; an import makes its schema")?;
         }
         if self.dry_run {
             writeln!(f, "nothing was written (--dry-run)")?;
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn write_not_kept(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.not_kept.is_empty() {
+            return Ok(());
+        }
+        let (fields, prices) = (self.not_kept.len(), self.prices_not_kept);
+        writeln!(f, "{:10} {fields} fields, {prices} prices", "not kept")?;
+        for (field, models) in &self.not_kept {
+            writeln!(f, "  {}: {models}", one_line(field))?;
         }
         Ok(())
     }

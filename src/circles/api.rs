@@ -63,7 +63,7 @@ impl CirclesApi {
         let (page, members) = roster::list_with_members(db, filter, page).await?;
         Body::page(&page, |columns| {
             let mut circle = CircleRow::read(columns)?;
-            circle.members = Some(members.of(circle.id)?);
+            circle.set_members(members.of(circle.id)?);
             Ok(circle)
         })
     }

@@ -8,6 +8,7 @@ mod settings_reference;
 mod signals;
 
 use std::{
+    fmt::Display,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -19,11 +20,12 @@ use migration::{
     cli::MigrateCommand,
     settings::{self, UnknownKeys},
 };
+use serde::Serialize;
 
 use self::generated::Generated;
 use crate::{
     app::{Application, StartError},
-    catalog::{self, ImportOptions},
+    catalog::{self, ImportOptions, ListFormat},
     config::{LogFormat, ServerSettings, Settings},
     database::Database,
     doctor::{self, Level},
@@ -97,8 +99,11 @@ struct GeneratedArguments {
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
-    /// Import providers and models from a price list in LiteLLM's JSON format, all or nothing
+    /// Import providers and models from a price list, all or nothing
     Import(ImportArguments),
+    /// Compare a price list with the catalogue, or two price lists with each other; exits with 2 if models that both
+    /// have differ in fields that both state
+    Check(CheckArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,9 +118,13 @@ enum CircleCommand {
 
 #[derive(Debug, Args)]
 struct ImportArguments {
-    /// Price list, such as LiteLLM's `model_prices_and_context_window.json`
+    /// Price list: LiteLLM's `model_prices_and_context_window.json`, or models.dev's `api.json`
     #[arg(value_name = "FILE", required_unless_present = "builtin")]
     file: Option<PathBuf>,
+
+    /// Format of the price list, if it is not the one that the list looks like
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<ListFormat>,
 
     /// Import the well-known providers that are built into this program
     #[arg(long, conflicts_with_all = ["file", "provider", "mode"])]
@@ -132,6 +141,33 @@ struct ImportArguments {
     /// Report what would change, without changing it
     #[arg(long)]
     dry_run: bool,
+
+    /// Format of the summary
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    summary: LogFormat,
+}
+
+#[derive(Debug, Args)]
+struct CheckArguments {
+    /// Price list to compare with the catalogue
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Price list to compare the first one with, instead of the catalogue
+    #[arg(value_name = "FILE2")]
+    other: Option<PathBuf>,
+
+    /// Compare only models of this provider. Repeatable
+    #[arg(long, value_name = "NAME")]
+    provider: Vec<String>,
+
+    /// Compare only models of this mode, such as `chat`. Repeatable
+    #[arg(long, value_name = "NAME")]
+    mode: Vec<String>,
+
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: LogFormat,
 }
 
 /// Why a command failed, as text for a person.
@@ -175,21 +211,27 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Catalog(CatalogCommand::Import(arguments)) => {
             let ImportArguments {
                 file,
+                format: list_format,
                 builtin: _,
                 provider,
                 mode,
                 dry_run,
+                summary: format,
             } = arguments;
             let options = ImportOptions {
                 providers: provider,
                 modes: mode,
                 dry_run,
+                format: list_format,
             };
             let summary = catalog::import(&settings, file.as_deref(), &options).await?;
-            print(&summary.to_string())?;
+            print_as(format, &summary)?;
             if summary.found_nothing {
                 return Err("no entry of the list was imported".into());
             }
+        }
+        Command::Catalog(CatalogCommand::Check(arguments)) => {
+            return check_catalog(&settings, arguments).await;
         }
         Command::Keys(command) => {
             let (mut out, mut messages) = (Terminal(io::stdout()), Terminal(io::stderr()));
@@ -213,8 +255,38 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints a report.
+fn print_as(format: LogFormat, report: &(impl Display + Serialize)) -> Result<(), Failure> {
+    match format {
+        LogFormat::Text => print(&report.to_string())?,
+        LogFormat::Json => print(&format!("{}\n", serde_json::to_string(report)?))?,
+    }
+    Ok(())
+}
+
 fn print(text: &str) -> io::Result<()> {
     Terminal(io::stdout()).write_all(text.as_bytes())
+}
+
+async fn check_catalog(
+    settings: &Settings,
+    arguments: CheckArguments,
+) -> Result<ExitCode, Failure> {
+    let CheckArguments {
+        file,
+        other,
+        provider,
+        mode,
+        format,
+    } = arguments;
+    let options = ImportOptions {
+        providers: provider,
+        modes: mode,
+        ..ImportOptions::default()
+    };
+    let comparison = catalog::check(settings, &file, other.as_deref(), &options).await?;
+    print_as(format, &comparison)?;
+    Ok(ExitCode::from(if comparison.agrees() { 0 } else { 2 }))
 }
 
 /// Serves until a stop signal. A second one ends the process at once.
@@ -289,10 +361,7 @@ async fn examine(
     repair: bool,
 ) -> Result<ExitCode, Failure> {
     let report = doctor::examine(settings, instances, repair).await;
-    match format {
-        LogFormat::Text => print(&report.to_string())?,
-        LogFormat::Json => print(&format!("{}\n", serde_json::to_string(&report)?))?,
-    }
+    print_as(format, &report)?;
     Ok(match report.worst() {
         Level::Ok | Level::Warning => ExitCode::SUCCESS,
         Level::Error => ExitCode::FAILURE,

@@ -4,8 +4,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use entity::{
     agent, circle, member, model, provider,
+    tool::StoredTool,
     values::{AgentStatus, CircleStatus, MemberRole},
 };
+
+use sea_orm::DbErr;
 
 use crate::rows::{RawJson, row};
 
@@ -35,6 +38,7 @@ row! {
         pub(super) permissions: RawJson<'r> = member::Permissions,
         pub(super) temperature: Option<f64> = member::Temperature,
         pub(super) max_tokens: Option<i64> = member::MaxTokens,
+        pub(super) params: RawJson<'r> = member::Params,
     }
 }
 
@@ -50,10 +54,17 @@ row! {
         pub(super) system_prompt: Option<&'r str> = agent::SystemPrompt,
         pub(super) base_prompt: Option<&'r str> = agent::BasePrompt,
         pub(super) skill_names: RawJson<'r> = agent::SkillNames,
+        pub(super) traits: RawJson<'r> = agent::Traits,
+        pub(super) languages: RawJson<'r> = agent::Languages,
+        pub(super) communication_style: Option<&'r str> = agent::CommunicationStyle,
+        pub(super) metadata: RawJson<'r> = agent::Metadata,
         pub(super) competencies: RawJson<'r> = agent::Competencies,
         pub(super) can_review: RawJson<'r> = agent::CanReview,
         pub(super) temperature: Option<f64> = agent::Temperature,
         pub(super) max_tokens: Option<i64> = agent::MaxTokens,
+        pub(super) params: RawJson<'r> = agent::Params,
+        pub(super) fallback_model_ids: RawJson<'r> = agent::FallbackModelIds,
+        pub(super) tools: RawJson<'r> = agent::Tools,
     }
 }
 
@@ -66,6 +77,10 @@ row! {
         pub(super) context_window: Option<i64> = model::ContextWindow,
         pub(super) max_output: Option<i64> = model::MaxOutput,
         pub(super) default_temperature: Option<f64> = model::DefaultTemperature,
+        pub(super) accepts_sampling: bool = model::AcceptsSampling,
+        pub(super) reasoning_efforts: RawJson<'r> = model::ReasoningEfforts,
+        pub(super) supports_response_schema: bool = model::SupportsResponseSchema,
+        pub(super) default_params: RawJson<'r> = model::DefaultParams,
         pub(super) supports_vision: bool = model::SupportsVision,
         pub(super) supports_tools: bool = model::SupportsTools,
         pub(super) supports_streaming: bool = model::SupportsStreaming,
@@ -77,6 +92,25 @@ row! {
         pub(super) base_url: Option<&'r str> = provider::BaseUrl,
         pub(super) is_local: bool = provider::IsLocal,
         pub(super) api_key_env: Option<&'r str> = provider::ApiKeyEnv,
+        pub(super) provider_config: RawJson<'r> = provider::Config,
+    }
+}
+
+impl<'r> AgentFacts<'r> {
+    /// Whether it refers to MCP servers or fallback models.
+    pub(super) fn has_related(&self) -> bool {
+        self.tools.contains(r#""type":"mcp""#) || !self.fallback_model_ids.is_empty_list()
+    }
+
+    pub(super) fn tools(&self) -> Result<Vec<StoredTool<'r>>, DbErr> {
+        if self.tools.is_empty_list() {
+            return Ok(Vec::new());
+        }
+        self.tools.parse_raw()
+    }
+
+    pub(super) fn fallbacks(&self) -> Result<Vec<i64>, DbErr> {
+        self.fallback_model_ids.parse()
     }
 }
 

@@ -1,14 +1,18 @@
 //! Handles: everything that a runtime needs to start a member, resolved, with the origin of each part. The lint of
 //! circles applies the same rules.
 //!
-//! Imports `agents`, `circles` and what is below the resources. Start with `rules.rs`, which needs no database.
+//! Imports `agents`, `circles` and what is below the resources. Start with `rules.rs`, which needs no database;
+//! `settings.rs` resolves the settings of calls, and `related.rs` loads servers and fallback models.
 
 mod api;
 mod dto;
 mod facts;
 mod queries;
+mod related;
 mod rules;
+mod settings;
 mod tokens;
+mod tools;
 mod warnings;
 
 pub(crate) use api::HandlesApi;

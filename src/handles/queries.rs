@@ -1,5 +1,5 @@
 //! One statement loads a circle of any size for its handles, and one an agent. As in the roster, they are built
-//! once, from the entities' relations.
+//! once, from the entities' relations. A second one loads what their agents refer to, if they refer to anything.
 
 use std::sync::LazyLock;
 
@@ -13,6 +13,7 @@ use sea_orm::{
 use super::{
     dto::{CircleHandles, Handle, Lint},
     facts::{AgentFacts, CircleFacts, Facts, MemberFacts, ModelFacts},
+    related::RelatedRows,
     rules,
 };
 use crate::{
@@ -31,8 +32,8 @@ static OF_CIRCLE: LazyLock<CircleSql> = LazyLock::new(|| {
         ModelFacts::columns(),
     ];
     CircleSql::new(&CircleFacts::columns(), &columns.concat(), |members| {
-        let active = members.filter(member::Entity::active());
-        with_models(active.join(JoinType::LeftJoin, member::Relation::Agent.def()))
+        let agents = members.join(JoinType::LeftJoin, member::Relation::Agent.def());
+        with_models(agents.filter(member::Entity::shown(false)))
     })
 });
 
@@ -52,34 +53,61 @@ fn with_models<E: EntityTrait>(agents: Select<E>) -> Select<E> {
         .join(JoinType::LeftJoin, model::Relation::Provider.def())
 }
 
-/// The rows of a circle and its active members.
+/// The rows of a circle and its active members, and what these refer to.
 #[derive(Debug)]
-pub(super) struct LoadedCircle(CircleRows);
+pub(super) struct LoadedCircle(CircleRows, RelatedRows);
 
-/// The row of an agent.
+/// The row of an agent, and what it refers to.
 #[derive(Debug)]
-pub(super) struct LoadedAgent(QueryResult);
+pub(super) struct LoadedAgent(QueryResult, RelatedRows);
+
+/// How often the rows are read, if an agent or a server changes between the two statements.
+const ATTEMPTS: usize = 5;
 
 /// Loads a circle.
 pub(super) async fn of_circle(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<LoadedCircle, Error> {
-    OF_CIRCLE.find(db, name).await.map(LoadedCircle)
+    for _ in 0..ATTEMPTS {
+        let mut loaded = LoadedCircle(OF_CIRCLE.find(db, name).await?, RelatedRows::default());
+        let (_, members) = loaded.facts()?;
+        let agents = || members.iter().map(|facts| &facts.agent);
+        let related = RelatedRows::load(db, agents()).await?;
+        let is_whole = related.hold(agents())?;
+        drop(members);
+        loaded.1 = related;
+        if is_whole {
+            return Ok(loaded);
+        }
+    }
+    Err(changing())
 }
 
 /// Loads an agent, outside any circle.
 pub(super) async fn of_agent(db: &impl ConnectionTrait, id: i64) -> Result<LoadedAgent, Error> {
-    let row = OF_AGENT.find_one(db, id).await?;
-    row.map(LoadedAgent)
-        .ok_or_else(|| agents::queries::unknown(id))
+    for _ in 0..ATTEMPTS {
+        let row = OF_AGENT.find_one(db, id).await?;
+        let row = row.ok_or_else(|| agents::queries::unknown(id))?;
+        let facts = facts(None, &mut Columns::of(&row))?;
+        let related = RelatedRows::load(db, [&facts.agent].into_iter()).await?;
+        if related.hold([&facts.agent].into_iter())? {
+            return Ok(LoadedAgent(row, related));
+        }
+    }
+    Err(changing())
+}
+
+fn changing() -> Error {
+    let detail = "MCP servers or models change all the time";
+    Error::Contended(DbErr::Custom(detail.to_owned()))
 }
 
 impl LoadedCircle {
     /// The handles of the circle, in the roster's order.
     pub(super) fn resolve(&self) -> Result<CircleHandles<'_>, Error> {
         let (circle, members) = self.facts()?;
-        rules::resolve_circle(&circle, &members, today())
+        rules::resolve_circle(&circle, &members, &self.1.read()?, today())
     }
 
     fn facts(&self) -> Result<(CircleFacts<'_>, Vec<Facts<'_>>), DbErr> {
@@ -102,7 +130,8 @@ impl LoadedAgent {
     /// The handle of the agent.
     pub(super) fn resolve(&self) -> Result<Handle<'_>, DbErr> {
         let facts = facts(None, &mut Columns::of(&self.0))?;
-        rules::resolve(&facts, &rules::Additions::default(), today())
+        let related = self.1.read()?;
+        rules::resolve(&facts, &rules::Additions::default(), &related, today())
     }
 }
 
@@ -124,7 +153,7 @@ fn facts<'r>(
 pub async fn lint(database: &Database, name: &str) -> Result<Lint, Error> {
     let rows = of_circle(database.connection(), name).await?;
     let (circle, members) = rows.facts()?;
-    Ok(rules::lint(&circle, &members, today())?)
+    Ok(rules::lint(&circle, &members, &rows.1.read()?, today())?)
 }
 
 fn today() -> NaiveDate {

@@ -3,15 +3,21 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
+use entity::params::ModelParams;
 use sea_orm::DbErr;
 use serde::Deserialize;
 use sonic_rs::{JsonValueTrait, LazyValue};
 
 use super::{
-    dto::{Capabilities, CircleHandles, Handle, Layer, Lint, PromptPart, PromptSource, Provenance},
+    dto::{
+        Attributes, Capabilities, CircleHandles, Fallback, Handle, Layer, Lint, PromptPart,
+        PromptSource, Provenance,
+    },
     facts::{AgentFacts, CircleFacts, Facts, ModelFacts},
-    tokens,
-    warnings::{self, Limits},
+    related::Related,
+    settings::{self, Setting},
+    tokens, tools,
+    warnings::{self, Asked},
 };
 use crate::{
     error::Error,
@@ -26,19 +32,21 @@ const PROMPT_BYTES: usize = 1 << 10;
 /// `members` are in the roster's order.
 ///
 /// # Errors
-/// Prompts that are larger together than a response may be: each contains what the circle adds.
+/// Prompts and parameters that are larger together than a response may be: each prompt contains what the circle adds, and
+/// each fallback model has parameters of its own.
 pub(super) fn resolve_circle<'r>(
     circle: &CircleFacts<'r>,
     members: &[Facts<'r>],
+    related: &Related<'r>,
     today: NaiveDate,
 ) -> Result<CircleHandles<'r>, Error> {
     let additions = Additions::of(circle)?;
     let mut handles = Vec::with_capacity(members.len());
-    let mut prompt_bytes = 0;
+    let mut bytes = 0;
     for facts in members {
-        let handle = resolve(facts, &additions, today)?;
-        prompt_bytes += handle.system_prompt.len();
-        if prompt_bytes > MAX_RESPONSE {
+        let handle = resolve(facts, &additions, related, today)?;
+        bytes += handle.system_prompt.len() + params_size(&handle);
+        if bytes > MAX_RESPONSE {
             return Err(Error::ResponseTooLarge);
         }
         handles.push(handle);
@@ -48,6 +56,7 @@ pub(super) fn resolve_circle<'r>(
         circle: circle.name.into(),
         status: circle.status,
         require_review: circle.require_review,
+        settings: Json::Stored(circle.settings),
         warnings: warnings::of_circle(
             circle,
             handles.len(),
@@ -61,6 +70,7 @@ pub(super) fn resolve_circle<'r>(
 pub(super) fn resolve<'r>(
     facts: &Facts<'r>,
     additions: &Additions,
+    related: &Related<'r>,
     today: NaiveDate,
 ) -> Result<Handle<'r>, DbErr> {
     let Facts {
@@ -70,19 +80,8 @@ pub(super) fn resolve<'r>(
     } = facts;
     let (member, model) = (member.as_ref(), model.as_ref());
     let prompt = compose_prompt(agent, additions)?;
-    let temperature = first_set([
-        (Layer::Member, member.and_then(|member| member.temperature)),
-        (Layer::Agent, agent.temperature),
-        (
-            Layer::Model,
-            model.and_then(|model| model.default_temperature),
-        ),
-    ]);
-    let max_tokens = first_set([
-        (Layer::Member, member.and_then(|member| member.max_tokens)),
-        (Layer::Agent, agent.max_tokens),
-        (Layer::Model, model.and_then(|model| model.max_output)),
-    ]);
+    let settings = settings::resolve(member, agent, model)?;
+    let tools = tools::resolve(agent, related)?;
     let competencies = first_set([
         (
             Layer::Member,
@@ -97,11 +96,12 @@ pub(super) fn resolve<'r>(
         ),
         (Layer::Agent, non_empty(agent.can_review)),
     ]);
-    let limits = Limits {
+    let asked = Asked {
         prompt_tokens: tokens::of_weight(prompt.text.weight),
-        max_tokens: value(max_tokens),
+        tools: tools.len(),
+        omitted: &settings.omitted,
     };
-    let warnings = warnings::of_agent(agent, model, &limits, today);
+    let warnings = warnings::of_agent(agent, model, &asked, today);
     Ok(Handle {
         agent_id: agent.id,
         agent_name: agent.name.into(),
@@ -119,18 +119,29 @@ pub(super) fn resolve<'r>(
         api_type: model.map(|model| model.api_type.into()),
         base_url: model.and_then(|model| model.base_url).map(Into::into),
         api_key_env: model.and_then(|model| model.api_key_env).map(Into::into),
+        provider_config: model.map(|model| Json::Stored(model.provider_config)),
         model: model.map(|model| model.name.into()),
         context_window: model.and_then(|model| model.context_window),
         max_output: model.and_then(|model| model.max_output),
         capabilities: model.map(capabilities),
-        temperature: value(temperature),
-        max_tokens: value(max_tokens),
+        temperature: value(settings.temperature),
+        max_tokens: value(settings.max_tokens),
+        params: settings.params,
+        omitted: settings.omitted,
+        tools,
+        fallbacks: fallbacks(facts, related)?,
+        attributes: attributes(agent, model),
         skill_names: Json::Stored(agent.skill_names),
+        traits: Json::Stored(agent.traits),
+        languages: Json::Stored(agent.languages),
+        communication_style: agent.communication_style.map(Into::into),
+        metadata: Json::Stored(agent.metadata),
         system_prompt: prompt.text.text,
         provenance: Provenance {
             system_prompt: prompt.parts,
-            temperature: layer(temperature),
-            max_tokens: layer(max_tokens),
+            temperature: layer(settings.temperature),
+            max_tokens: layer(settings.max_tokens),
+            params: settings.param_layers,
             competencies: layer(competencies),
             can_review: layer(can_review),
         },
@@ -144,11 +155,69 @@ fn capabilities(model: &ModelFacts<'_>) -> Capabilities {
         tools: model.supports_tools,
         streaming: model.supports_streaming,
         reasoning: model.supports_reasoning,
+        response_schema: model.supports_response_schema,
     }
 }
 
-/// A setting, if any layer sets it, and the layer that does.
-type Setting<T> = Option<(Layer, T)>;
+/// The size of the parameters that a handle does not borrow, in bytes.
+fn params_size(handle: &Handle<'_>) -> usize {
+    let fallbacks = handle.fallbacks.iter().map(|fallback| &fallback.params);
+    let owned = |params: &Json<'_, ModelParams>| match params {
+        Json::Stored(_) => 0,
+        Json::Owned(params) => params.as_str().len(),
+    };
+    fallbacks.chain([&handle.params]).map(owned).sum()
+}
+
+/// The agent's fallback models, each with the settings for calls to it.
+fn fallbacks<'r>(facts: &Facts<'r>, related: &Related<'r>) -> Result<Vec<Fallback<'r>>, DbErr> {
+    let models = facts.agent.fallbacks()?;
+    let models = models.iter().filter_map(|id| related.models.get(id));
+    let fallbacks = models.map(|model| {
+        let settings = settings::resolve(facts.member.as_ref(), &facts.agent, Some(model))?;
+        Ok(Fallback {
+            provider: model.provider.into(),
+            api_type: model.api_type.into(),
+            base_url: model.base_url.map(Into::into),
+            api_key_env: model.api_key_env.map(Into::into),
+            provider_config: Json::Stored(model.provider_config),
+            model: model.name.into(),
+            context_window: model.context_window,
+            max_output: model.max_output,
+            capabilities: capabilities(model),
+            temperature: value(settings.temperature),
+            max_tokens: value(settings.max_tokens),
+            params: settings.params,
+            omitted: settings.omitted,
+        })
+    });
+    fallbacks.collect()
+}
+
+fn attributes<'r>(agent: &AgentFacts<'r>, model: Option<&ModelFacts<'r>>) -> Attributes<'r> {
+    Attributes {
+        agent_id: agent.id.to_string(),
+        agent_name: agent.name.into(),
+        request_model: model.map(|model| model.name.into()),
+        provider_name: model.map(|model| conventional(model.provider).into()),
+    }
+}
+
+/// What OpenTelemetry's semantic conventions call a provider (`gen_ai.provider.name`).
+fn conventional(provider: &str) -> &str {
+    match provider {
+        "azure" => "azure.ai.openai",
+        "azure_ai" => "azure.ai.inference",
+        "bedrock" | "bedrock_converse" => "aws.bedrock",
+        "cohere_chat" => "cohere",
+        "gemini" | "google" => "gcp.gemini",
+        "mistral" => "mistral_ai",
+        "vertex_ai" => "gcp.vertex_ai",
+        "watsonx" => "ibm.watsonx.ai",
+        "xai" => "x_ai",
+        other => other,
+    }
+}
 
 fn first_set<T, const N: usize>(layers: [(Layer, Option<T>); N]) -> Setting<T> {
     layers
@@ -308,12 +377,13 @@ impl Measured {
 pub(super) fn lint(
     circle: &CircleFacts<'_>,
     members: &[Facts<'_>],
+    related: &Related<'_>,
     today: NaiveDate,
 ) -> Result<Lint, DbErr> {
     let additions = Additions::of(circle)?;
     let (mut of_members, mut any_reviewer) = (Vec::new(), false);
     for facts in members {
-        let handle = resolve(facts, &additions, today)?;
+        let handle = resolve(facts, &additions, related, today)?;
         any_reviewer |= warnings::may_review(&handle);
         of_members.extend(handle.warnings);
     }

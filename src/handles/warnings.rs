@@ -1,12 +1,12 @@
 //! What is wrong with a circle and its agents, by the facts that their handles are resolved from.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use entity::{model::retired_on, values::MemberRole};
 use sea_orm::DbErr;
 use sonic_rs::JsonValueTrait;
 
 use super::{
-    dto::{Handle, Warning, WarningCode},
+    dto::{Handle, Omission, Omitted, Warning, WarningCode},
     facts::{AgentFacts, CircleFacts, ModelFacts},
     rules::raw_instructions,
 };
@@ -27,16 +27,21 @@ const NOT_CHAT: [&str; 12] = [
     "video_generation",
 ];
 
-/// What a handle is resolved to that its model limits.
-pub(super) struct Limits {
+/// What a handle asks of its model.
+pub(super) struct Asked<'h> {
     pub(super) prompt_tokens: usize,
-    pub(super) max_tokens: Option<i64>,
+    /// The number of tools.
+    pub(super) tools: usize,
+    pub(super) omitted: &'h [Omitted],
 }
+
+/// How long before its retirement a model is warned of.
+const RETIREMENT_NOTICE: Days = Days::new(90);
 
 pub(super) fn of_agent(
     agent: &AgentFacts<'_>,
     model: Option<&ModelFacts<'_>>,
-    limits: &Limits,
+    asked: &Asked<'_>,
     today: NaiveDate,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -52,7 +57,7 @@ pub(super) fn of_agent(
         Some(model) => {
             check_model(agent.name, model, today, &mut warn);
             check_provider(agent.name, model, &mut warn);
-            check_limits(agent.name, model, limits, &mut warn);
+            check_limits(agent.name, model, asked, &mut warn);
         }
     }
     warnings
@@ -71,6 +76,13 @@ fn check_model(
     } else if model.is_deprecated {
         let detail = format!("{runs_on}, which is deprecated");
         warn(WarningCode::ModelDeprecated, detail);
+    }
+    if let Some(date) = model.deprecation_date
+        && date > today
+        && date <= today + RETIREMENT_NOTICE
+    {
+        let detail = format!("{runs_on}, which will be retired on {date}");
+        warn(WarningCode::ModelRetiresSoon, detail);
     }
     if let Some(mode) = model.mode.filter(|mode| NOT_CHAT.contains(mode)) {
         let detail = format!("{runs_on}, whose mode is {mode}: it does not answer prompts");
@@ -97,19 +109,29 @@ fn check_provider(name: &str, model: &ModelFacts<'_>, warn: &mut impl FnMut(Warn
 fn check_limits(
     name: &str,
     model: &ModelFacts<'_>,
-    limits: &Limits,
+    asked: &Asked<'_>,
     warn: &mut impl FnMut(WarningCode, String),
 ) {
-    let tokens = i64::try_from(limits.prompt_tokens).unwrap_or(i64::MAX);
+    let tokens = i64::try_from(asked.prompt_tokens).unwrap_or(i64::MAX);
     if let Some(window) = model.context_window.filter(|window| tokens > *window) {
         let detail = format!("{name}'s prompt takes about {tokens} tokens, its model {window}");
         warn(WarningCode::PromptOverContext, detail);
     }
-    if let (Some(wanted), Some(limit)) = (limits.max_tokens, model.max_output)
-        && wanted > limit
-    {
-        let detail = format!("{name} may write {wanted} tokens, its model {limit}");
+    let omits = |reason| asked.omitted.iter().any(|omitted| omitted.reason == reason);
+    if let Some(limit) = model.max_output.filter(|_| omits(Omission::OverMaxOutput)) {
+        let detail = format!("{name} may write more tokens than its model, which writes {limit}");
         warn(WarningCode::MaxTokensOverOutput, detail);
+    }
+    if asked.tools > 0 && !model.supports_tools {
+        let detail = format!("{name} has tools, and {} calls none", model.name);
+        warn(WarningCode::ToolsNotSupported, detail);
+    }
+    if omits(Omission::NoResponseSchema) {
+        let detail = format!(
+            "{name} has a response schema, and {} keeps to none",
+            model.name
+        );
+        warn(WarningCode::ResponseSchemaNotSupported, detail);
     }
 }
 

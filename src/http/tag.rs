@@ -9,7 +9,10 @@ pub(crate) enum Tag {
     Providers,
     /// Models that a provider offers, and their prices.
     Models,
-    /// A prompt, skills and a model under one name.
+    /// Servers of the Model Context Protocol, from which agents get tools.
+    #[oai(rename = "MCP servers")]
+    McpServers,
+    /// A prompt, tools and a model under one name.
     Agents,
     /// Teams of agents, and the roster from which a runtime builds a team.
     Circles,

@@ -12,7 +12,7 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
-use super::{add, queries};
+use super::{add, of_agent, queries};
 use crate::{
     circles,
     error::{Error, FieldError},
@@ -51,36 +51,37 @@ pub(super) async fn lock<'t>(
     })
 }
 
-/// The most JSON in the permissions of all members that one request reads, in bytes. In memory it is many times
-/// as large.
-const MAX_PERMISSIONS: usize = 1 << 20;
+/// The most free JSON of all members that one request reads, in bytes. In memory it is many times as large.
+const MAX_FREE_JSON: usize = 1 << 20;
 
-/// The memberships of these agents, unless their permissions are too large together: the database adds up their
-/// sizes, and does not send them then.
+/// The memberships of these agents, unless their free JSON is too large together: the database adds up its
+/// size, and does not send it then.
 async fn load(
     db: &impl ConnectionTrait,
     circle_id: i64,
     agents: &[i64],
 ) -> Result<Vec<member::Model>, Error> {
+    use member::Column::{Params, Permissions};
     let backend = db.get_database_backend();
     let size = match backend {
-        DbBackend::Sqlite => "length(CAST(permissions AS BLOB))",
-        _ => "octet_length(permissions::text)",
+        DbBackend::Sqlite => "length(CAST(permissions AS BLOB)) + length(CAST(params AS BLOB))",
+        _ => "octet_length(permissions) + octet_length(params)",
     };
-    let permissions =
-        format!("CASE WHEN sum({size}) OVER () > {MAX_PERMISSIONS} THEN NULL ELSE permissions END");
-    let others = member::Column::iter().filter(|it| !matches!(it, member::Column::Permissions));
+    let unless_large = |column: member::Column| {
+        let name = column.as_str();
+        Expr::cust(format!(
+            "CASE WHEN sum({size}) OVER () > {MAX_FREE_JSON} THEN NULL ELSE {name} END"
+        ))
+    };
+    let others = member::Column::iter().filter(|it| !matches!(it, Permissions | Params));
     let query = queries::of_circle(circle_id)
         .filter(member::Column::AgentId.is_in(agents.iter().copied()))
         .select_only()
         .columns(others)
-        .expr_as(
-            Expr::cust(permissions),
-            member::Column::Permissions.as_str(),
-        );
+        .expr_as(unless_large(Permissions), Permissions.as_str())
+        .expr_as(unless_large(Params), Params.as_str());
     let read = |row: &QueryResult| {
-        let permissions: Option<JsonObject> =
-            row.try_get("", member::Column::Permissions.as_str())?;
+        let permissions: Option<JsonObject> = row.try_get("", Permissions.as_str())?;
         if permissions.is_none() {
             return Err(Error::ResponseTooLarge);
         }
@@ -95,11 +96,21 @@ impl LockedMembers<'_> {
         queries::circle_full(&self.circle_row.name, self.circle_row.max_members)
     }
 
-    /// The agent's membership, if it is a member now.
+    /// The agent's membership, if it is a member now. That of a deleted agent has ended, even where its row does not
+    /// say so yet.
     pub(super) fn active(&self, agent_id: i64) -> Option<&member::Model> {
-        self.members
-            .get(&agent_id)
-            .filter(|member_row| member_row.is_active)
+        let member_row = self.members.get(&agent_id)?;
+        (member_row.is_active && self.agents.contains(&agent_id)).then_some(member_row)
+    }
+
+    /// How many places the circle has left, where `needed` are asked for.
+    pub(super) async fn free_places(&self, needed: i64) -> Result<i64, Error> {
+        let circle::Model { id, name, .. } = &self.circle_row;
+        let free = queries::free_places(&self.circle_row);
+        if free >= needed {
+            return Ok(free);
+        }
+        Ok(free.saturating_add(of_agent::end_of_deleted(self.work, *id, name).await?))
     }
 
     /// Writes whole rows, new ones and changed ones. The database assigns the ids.
@@ -165,10 +176,14 @@ impl LockedMembers<'_> {
         Ok(by_agent(ended))
     }
 
-    /// Ends the memberships of all other agents, and returns their ids.
+    /// Ends the memberships of all other agents, and returns their ids. Those of deleted agents are left to their jobs.
     pub(super) async fn end_others(&self, agents: Vec<i64>) -> Result<Vec<i64>, Error> {
-        let others = self.own(Condition::all().add(member::Column::AgentId.is_not_in(agents)));
-        let ended = queries::set_where(self.work.db(), queries::ended(), others).await?;
+        let others = Condition::all()
+            .add(member::Column::AgentId.is_not_in(agents))
+            .add(member::Column::AgentId.not_in_subquery(of_agent::deleted_agents()));
+        let others = self.own(others);
+        let ending = queries::setting(queries::ended(), others);
+        let ended = queries::fetch_changed(self.work.db(), ending).await?;
         let circle_of = |_| self.circle_row.name.as_str();
         let changes = ended
             .iter()

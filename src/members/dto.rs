@@ -2,6 +2,7 @@
 
 use entity::{
     member,
+    params::ModelParams,
     values::{JsonObject, MemberRole, StringList, now},
 };
 use poem_openapi::{Enum, Object};
@@ -40,6 +41,8 @@ row! {
         /// Maximum output in this circle, in tokens; null for the agent's.
         #[oai(nullable)]
         pub(crate) max_tokens: Option<i64>,
+        /// Further parameters of calls to the model in this circle. They come before the agent's.
+        pub(crate) params: Json<'r, ModelParams>,
         /// False if the membership has ended.
         pub(crate) is_active: bool,
         /// When the agent joined or rejoined (UTC).
@@ -82,6 +85,8 @@ input! {
         can_review: StringList,
         /// What the agent may do in this circle, interpreted by the runtime.
         permissions: JsonObject,
+        /// Further parameters of calls to the model in this circle. They come before the agent's.
+        params: ModelParams,
     }
     row {
         id: NotSet,

@@ -9,7 +9,7 @@ use poem_openapi::{
 };
 
 use super::{
-    dto::{Model, ModelCreate, ModelInclude, ModelRow, ModelUpdate},
+    dto::{Model, ModelCreate, ModelInclude, ModelRow, ModelUpdate, capabilities},
     queries::{self, ModelFilter},
 };
 use crate::{
@@ -45,6 +45,12 @@ impl ModelsApi {
         /// Only models that are deprecated, or only those that are not. A model is deprecated if it is marked, or if
         /// its `deprecation_date` has come (UTC).
         is_deprecated: Query<Option<bool>>,
+        /// Only models that support all of these, separated by commas: `vision`, `tools`, `streaming`, `reasoning`,
+        /// `response_schema`, `prompt_caching`, `pdf_input`, `audio_input`, `web_search`, `computer_use`.
+        #[oai(validator(max_length = 200, pattern = "^[a-z_]+(,[a-z_]+)*$"))]
+        supports: Query<Option<String>>,
+        /// Only models whose API accepts parameters of sampling, or only those that do not.
+        accepts_sampling: Query<Option<bool>>,
         /// Text that the name or alias contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
@@ -56,6 +62,8 @@ impl ModelsApi {
             provider_id: provider_id.0,
             mode: mode.0,
             is_deprecated: is_deprecated.0,
+            supports: supports.0.as_deref().map(capabilities).transpose()?,
+            accepts_sampling: accepts_sampling.0,
             q: q.0,
         };
         let with_provider = include.0 == Some(ModelInclude::Provider);
@@ -71,7 +79,8 @@ impl ModelsApi {
 
     /// Create a model
     ///
-    /// Fails with 422 `invalid_request` if there is no such provider, and with 409 `model_name_taken`
+    /// Fails with 422 `invalid_request` if there is no such provider, if thresholds of `price_tiers` do not ascend, or
+    /// for an unknown key of `prices` or name in `pinned_fields`; and with 409 `model_name_taken`
     /// if the provider has a model with this name.
     #[oai(path = "/models", method = "post", operation_id = "create_model")]
     async fn create_model(
@@ -104,6 +113,10 @@ impl ModelsApi {
     /// Absent fields are left unchanged; null clears a nullable field. Fails with 404 `not_found` if
     /// there is no model with this id, and with 409 `model_name_taken` if the provider has another
     /// model with this name.
+    ///
+    /// In a model that was imported, the changed fields are added to `pinned_fields`, so that the next import leaves
+    /// them alone; a request that sets `pinned_fields` itself decides. Prices that change are no longer from
+    /// `price_source`, which becomes null unless the request sets it.
     #[oai(path = "/models/:id", method = "patch", operation_id = "update_model")]
     async fn update_model(
         &self,

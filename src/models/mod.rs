@@ -4,6 +4,7 @@
 
 mod api;
 pub(crate) mod dto;
+pub(crate) mod facts;
 pub(crate) mod queries;
 
 pub(crate) use api::ModelsApi;

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use entity::{model, values::now};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, RelationTrait, sea_query::LockType,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select, sea_query::LockType,
 };
 
-use super::dto::Model;
+use super::{dto::Model, facts};
 use crate::{
     database::Connections,
     error::{Error, OnConstraint},
@@ -39,6 +39,9 @@ pub(crate) struct ModelFilter {
     pub(crate) provider_id: Option<i64>,
     pub(crate) mode: Option<String>,
     pub(crate) is_deprecated: Option<bool>,
+    /// The columns of capabilities.
+    pub(crate) supports: Option<Vec<model::Column>>,
+    pub(crate) accepts_sampling: Option<bool>,
     pub(crate) q: Option<String>,
 }
 
@@ -56,6 +59,8 @@ pub(crate) async fn list(
         provider_id,
         mode,
         is_deprecated,
+        supports,
+        accepts_sampling,
         q,
     } = filter;
     let backend = db.get_database_backend();
@@ -71,6 +76,13 @@ pub(crate) async fn list(
         .apply_if(is_deprecated, |query, wanted| {
             let deprecated = model::is_deprecated(now().date_naive());
             query.filter(if wanted { deprecated } else { deprecated.not() })
+        })
+        .apply_if(supports, |query, columns| {
+            let add = |query: Select<_>, column: model::Column| query.filter(column.eq(true));
+            columns.into_iter().fold(query, add)
+        })
+        .apply_if(accepts_sampling, |query, wanted| {
+            query.filter(model::Column::AcceptsSampling.eq(wanted))
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
@@ -93,7 +105,8 @@ pub(crate) async fn create(
     work: UnitOfWork,
     row: model::ActiveModel,
 ) -> Result<model::Model, Error> {
-    let row = row
+    facts::check(&row)?;
+    let row = facts::priced(row)
         .insert(work.db())
         .await
         .on_unique(NAME_INDEX, name_taken)
@@ -120,6 +133,8 @@ pub(crate) async fn update(
 ) -> Result<model::Model, Error> {
     let before = get_for_update(work.db(), id).await?;
     precondition.check(id, before.revision)?;
+    facts::check(&changes)?;
+    let changes = facts::with_consequences(&before, changes);
     let saved = write::save_changes(work.db(), &before, &changes).await;
     let Some((row, fields)) = saved.on_unique(NAME_INDEX, name_taken)? else {
         return Ok(before);

@@ -9,7 +9,7 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
     include_str!("../circles/examples.json"),
@@ -19,6 +19,7 @@ const EXAMPLES: [&str; 12] = [
     include_str!("../health.examples.json"),
     include_str!("../http/examples.json"),
     include_str!("../keys/examples.json"),
+    include_str!("../mcp_servers/examples.json"),
     include_str!("../members/examples.json"),
     include_str!("../models/examples.json"),
     include_str!("../providers/examples.json"),
@@ -58,7 +59,7 @@ pub(super) fn finish(description: &mut Value) {
 fn bound_names(node: &mut Map<String, Value>) {
     if node
         .get("additionalProperties")
-        .is_some_and(Value::is_object)
+        .is_some_and(|others| *others == json!({}))
     {
         let described = node.get("description").and_then(Value::as_str);
         let described = described.map_or_else(String::new, |text| format!("{text} "));
@@ -83,11 +84,14 @@ fn plain_media_types(node: &mut Map<String, Value>) {
 
 /// A reference with something said about it is written by poem-openapi as two schemas of which the
 /// second says nothing about the type; some generators drop such a property. What is said stays
-/// beside the reference.
+/// beside the reference, except an object as the default, with which some drop the whole schema.
 fn collapse_reference(node: &mut Map<String, Value>) {
     if let Some(Value::Array(parts)) = node.get_mut("allOf") {
         parts.retain(|part| part.get("$ref").is_some());
         node.shift_remove("title");
+        if node.get("default").is_some_and(Value::is_object) {
+            node.shift_remove("default");
+        }
     }
 }
 

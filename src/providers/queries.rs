@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use entity::{agent, model, provider};
+use entity::{agent, agent_fallback, model, provider};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, Select, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait, Select, sea_query::Expr,
 };
 
 use super::{base_url, dto::Provider};
@@ -148,7 +148,8 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-/// Deletes models, if no agent runs on any of them. Deleted agents do not count; they lose their model.
+/// Deletes models, if no agent runs on any of them or may fall back on one. Deleted agents do not count; they lose their
+/// model.
 /// This is in `providers` because deleting a provider needs it as well, and `models` imports `providers`.
 pub(crate) async fn delete_models(
     work: &UnitOfWork,
@@ -162,9 +163,14 @@ pub(crate) async fn delete_models(
             .column(model::Column::Id)
             .into_query()
     };
-    let users = agent::Entity::find()
-        .filter(agent::Column::ModelId.in_subquery(ids()))
-        .filter(agent::Entity::not_deleted());
+    let fallbacks = agent_fallback::Entity::find()
+        .select_only()
+        .column(agent_fallback::Column::AgentId)
+        .filter(agent_fallback::Column::ModelId.in_subquery(ids()));
+    let uses = Condition::any()
+        .add(agent::Column::ModelId.in_subquery(ids()))
+        .add(agent::Column::Id.in_subquery(fallbacks.into_query()));
+    let users = agent::Entity::find_not_deleted().filter(uses);
     if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
         return Err(Error::conflict(
             MODEL_IN_USE,
@@ -175,6 +181,10 @@ pub(crate) async fn delete_models(
         .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
         .filter(agent::Column::ModelId.in_subquery(ids()))
         .filter(agent::Column::IsActive.eq(false))
+        .exec(db)
+        .await?;
+    agent_fallback::Entity::delete_many()
+        .filter(agent_fallback::Column::ModelId.in_subquery(ids()))
         .exec(db)
         .await?;
     let mut deleted = model::Entity::delete_many()

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use entity::{
+    params::ModelParams,
     price::Price,
     values::{
         AgentStatus, Author, CircleStatus, ConversationStatus, JsonObject, MemberRole, StringList,
-        TurnStrategy,
+        Transport, TurnStrategy,
     },
 };
 use sea_orm::{
@@ -148,6 +149,7 @@ cells! {
     NaiveDate: |value| R::date(value),
     Price: |value| R::i64(value).map(Price::from_stored),
     StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
+    ModelParams: |value| R::json(value).map(ModelParams::from_stored),
     JsonObject: |value| R::json(value).map(JsonObject::from_stored),
 }
 
@@ -170,6 +172,7 @@ enum_cells!(
     CircleStatus,
     ConversationStatus,
     MemberRole,
+    Transport,
     TurnStrategy
 );
 

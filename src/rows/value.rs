@@ -3,12 +3,14 @@
 //! In the API's schemas a [`Text`] is a `String`, a [`Timestamp`] a `DateTime<Utc>`, and a [`Json`] the type that
 //! it holds.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap};
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, ParseError, Timelike, Utc};
 use entity::{
     price::{Price, write_digits},
-    values::{AgentStatus, Author, CircleStatus, ConversationStatus, MemberRole, TurnStrategy},
+    values::{
+        AgentStatus, Author, CircleStatus, ConversationStatus, MemberRole, Transport, TurnStrategy,
+    },
 };
 use poem_openapi::{
     registry::{MetaSchemaRef, Registry},
@@ -16,11 +18,18 @@ use poem_openapi::{
 };
 use sea_orm::DbErr;
 use serde::{Deserialize, Serialize, Serializer, ser};
+use serde_json::value::RawValue;
 
 /// A string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Text<'r>(Cow<'r, str>);
+
+impl<'r> From<Cow<'r, str>> for Text<'r> {
+    fn from(text: Cow<'r, str>) -> Self {
+        Self(text)
+    }
+}
 
 impl<'r> From<&'r str> for Text<'r> {
     fn from(text: &'r str) -> Self {
@@ -44,6 +53,12 @@ impl From<Text<'_>> for String {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawJson<'r>(pub(super) &'r str);
 
+impl<'r> From<&'r RawValue> for RawJson<'r> {
+    fn from(value: &'r RawValue) -> Self {
+        Self(value.get())
+    }
+}
+
 impl<'r> RawJson<'r> {
     pub(crate) const EMPTY_LIST: RawJson<'static> = RawJson("[]");
     pub(crate) const EMPTY_OBJECT: RawJson<'static> = RawJson("{}");
@@ -51,6 +66,35 @@ impl<'r> RawJson<'r> {
     /// Whether it is an empty list.
     pub(crate) fn is_empty_list(self) -> bool {
         self.0.bytes().all(|byte| b"[] \t\r\n".contains(&byte))
+    }
+
+    /// Whether it is an empty object.
+    pub(crate) fn is_empty_object(self) -> bool {
+        self.0.bytes().all(|byte| b"{} \t\r\n".contains(&byte))
+    }
+
+    /// Whether this stands in the text.
+    pub(crate) fn contains(self, text: &str) -> bool {
+        self.0.contains(text)
+    }
+
+    pub(crate) fn as_str(self) -> &'r str {
+        self.0
+    }
+
+    /// The members of an object, by name.
+    pub(crate) fn members(self) -> Result<Vec<(String, RawJson<'r>)>, DbErr> {
+        if self.is_empty_object() {
+            return Ok(Vec::new());
+        }
+        let members: BTreeMap<String, &RawValue> = self.parse_raw()?;
+        let members = members.into_iter();
+        Ok(members.map(|(name, value)| (name, value.into())).collect())
+    }
+
+    /// Parses a type of which parts are [`RawValue`]s, which sonic-rs does not know.
+    pub(crate) fn parse_raw<T: Deserialize<'r>>(self) -> Result<T, DbErr> {
+        serde_json::from_str(self.0).map_err(|error| DbErr::Json(error.to_string()))
     }
 
     pub(crate) fn parse<T: Deserialize<'r>>(self) -> Result<T, DbErr> {
@@ -193,6 +237,7 @@ same_field!(
     CircleStatus,
     ConversationStatus,
     MemberRole,
+    Transport,
     TurnStrategy
 );
 

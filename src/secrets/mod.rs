@@ -25,14 +25,20 @@ use self::{names::Verdict, words::is_mixed};
 use crate::error::{FieldError, FieldErrors, Place};
 
 /// The fields that take free settings, texts or addresses, and are searched at any depth.
-const FREE_FIELDS: [&str; 7] = [
+const FREE_FIELDS: [&str; 13] = [
     API_KEY_ENV,
+    "args",
     "base_url",
     "config",
+    "default_params",
+    "env",
+    "headers",
     "metadata",
+    "params",
     "permissions",
     "settings",
     "tool_calls",
+    "url",
 ];
 
 /// Takes the name of an environment variable; a name is not random.

@@ -33,6 +33,7 @@ pub(crate) enum Action {
 pub(crate) enum Resource {
     Provider,
     Model,
+    McpServer,
     Agent,
     Circle,
     Member,
@@ -67,6 +68,7 @@ impl Resource {
         match self {
             Self::Provider => "provider",
             Self::Model => "model",
+            Self::McpServer => "mcp_server",
             Self::Agent => "agent",
             Self::Circle => "circle",
             Self::Member => "member",
@@ -85,7 +87,7 @@ impl Resource {
 pub(crate) struct Fields(Vec<&'static str>);
 
 /// Columns that an action implies, or that every change sets.
-const IMPLIED: [&str; 3] = ["is_active", "updated_at", "revision"];
+const IMPLIED: [&str; 4] = ["is_active", "priced_at", "updated_at", "revision"];
 
 impl Fields {
     /// The columns that a row sets.

@@ -10,6 +10,7 @@ pub struct Handles<'a> {
     pub circle: &'a str,
     pub status: &'a str,
     pub require_review: bool,
+    pub settings: &'a RawValue,
     pub handles: Vec<Handle<'a>>,
     pub warnings: Vec<Warning>,
 }
@@ -30,13 +31,23 @@ pub struct Handle<'a> {
     pub api_type: Option<&'a str>,
     pub base_url: Option<&'a str>,
     pub api_key_env: Option<&'a str>,
+    pub provider_config: Option<&'a RawValue>,
     pub model: Option<&'a str>,
     pub context_window: Option<i64>,
     pub max_output: Option<i64>,
     pub capabilities: Option<Capabilities>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
+    pub params: Nothing,
+    pub omitted: [(); 0],
+    pub tools: [(); 0],
+    pub fallbacks: [(); 0],
+    pub attributes: Attributes<'a>,
     pub skill_names: Vec<&'a str>,
+    pub traits: Vec<&'a str>,
+    pub languages: Vec<&'a str>,
+    pub communication_style: Option<&'a str>,
+    pub metadata: &'a RawValue,
     pub system_prompt: String,
     pub provenance: Provenance,
     pub warnings: Vec<Warning>,
@@ -48,6 +59,22 @@ pub struct Capabilities {
     pub tools: bool,
     pub streaming: bool,
     pub reasoning: bool,
+    pub response_schema: bool,
+}
+
+#[derive(Serialize)]
+pub struct Nothing {}
+
+#[derive(Serialize)]
+pub struct Attributes<'a> {
+    #[serde(rename = "gen_ai.agent.id")]
+    pub agent_id: String,
+    #[serde(rename = "gen_ai.agent.name")]
+    pub agent_name: &'a str,
+    #[serde(rename = "gen_ai.request.model")]
+    pub request_model: Option<&'a str>,
+    #[serde(rename = "gen_ai.provider.name")]
+    pub provider_name: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +82,7 @@ pub struct Provenance {
     pub system_prompt: Vec<Part>,
     pub temperature: Option<&'static str>,
     pub max_tokens: Option<&'static str>,
+    pub params: Nothing,
     pub competencies: Option<&'static str>,
     pub can_review: Option<&'static str>,
 }

@@ -20,7 +20,7 @@ use tokio_postgres::{
 };
 
 use crate::{
-    handles::{self, Capabilities, Handle, Handles, ModelState, Provenance, Words},
+    handles::{self, Attributes, Capabilities, Handle, Handles, ModelState, Nothing, Provenance, Words},
     wire::{self, Circle, Failure, Member, Model, Moment, NOT_FOUND, Page, Price, RosterMember},
 };
 
@@ -287,8 +287,10 @@ pub async fn add_member(
 
 const MODELS: &str = "SELECT id, provider_id, model_name, catalog_key, model_alias, mode, input_price, output_price, \
     cache_read_price, cache_write_price, context_window, max_output, default_temperature, supports_vision, \
-    supports_tools, supports_streaming, supports_reasoning, release_date, deprecation_date, is_deprecated, created_at, \
-    updated_at FROM models WHERE id > $1 ORDER BY id LIMIT $2";
+    supports_tools, supports_streaming, supports_reasoning, supports_response_schema, supports_prompt_caching, \
+    supports_pdf_input, supports_audio_input, supports_web_search, supports_computer_use, accepts_sampling, \
+    reasoning_efforts, price_tiers, prices, price_source, priced_at, pinned_fields, release_date, deprecation_date, \
+    is_deprecated, created_at, updated_at FROM models WHERE id > $1 ORDER BY id LIMIT $2";
 
 pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Result<Response, Failure> {
     let (limit, after) = (asked.limit()?, wire::after(asked.cursor.as_deref())?);
@@ -313,6 +315,19 @@ pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Resu
             supports_tools: column.next(),
             supports_streaming: column.next(),
             supports_reasoning: column.next(),
+            supports_response_schema: column.next(),
+            supports_prompt_caching: column.next(),
+            supports_pdf_input: column.next(),
+            supports_audio_input: column.next(),
+            supports_web_search: column.next(),
+            supports_computer_use: column.next(),
+            accepts_sampling: column.next(),
+            reasoning_efforts: column.json(),
+            price_tiers: column.json(),
+            prices: column.json(),
+            price_source: column.next(),
+            priced_at: column.next(),
+            pinned_fields: column.json(),
             release_date: column.next(),
             deprecation_date: column.next(),
             is_deprecated: column.next(),
@@ -332,8 +347,11 @@ const HANDLES: &str = "c.id, c.name, c.status, c.require_review, c.max_members, 
     a.skill_names, a.competencies, a.can_review, a.temperature, a.max_tokens, o.model_name, o.context_window, \
     o.max_output, o.default_temperature, o.supports_vision, o.supports_tools, o.supports_streaming, \
     o.supports_reasoning, o.is_deprecated, o.deprecation_date, p.name, p.api_type, p.base_url, p.is_local, \
-    p.api_key_env";
+    p.api_key_env, m.params, a.params, a.fallback_model_ids, a.tools, o.default_params, o.accepts_sampling, \
+    o.reasoning_efforts, o.supports_response_schema, p.config, a.traits, a.languages, a.communication_style, \
+    a.metadata, c.settings";
 const HANDLES_MEMBER: usize = 7;
+const HANDLES_SETTINGS: usize = 56;
 
 pub async fn get_handles(State(app): Shared, Path(name): Path<String>) -> Result<Response, Failure> {
     let mut rows = app.query(&app.handles, &[&name]).await?;
@@ -346,6 +364,7 @@ pub async fn get_handles(State(app): Shared, Path(name): Path<String>) -> Result
     let (id, circle, status, require_review) = (column.next(), column.next(), column.next(), column.next());
     let max_members = column.next();
     let (instructions, context) = (column.next(), column.next());
+    let settings: JsonText<'_> = rows[0].get(HANDLES_SETTINGS);
     let resolved = rows.iter().filter(|_| members).map(|row| handle(row, instructions, context));
     let handles: Vec<Handle<'_>> = resolved.collect::<Result<_, _>>()?;
     let answer = Handles {
@@ -353,6 +372,7 @@ pub async fn get_handles(State(app): Shared, Path(name): Path<String>) -> Result
         circle,
         status,
         require_review,
+        settings: settings.0,
         warnings: handles::check_circle(require_review, max_members, &handles),
         handles,
     };
@@ -387,13 +407,28 @@ fn handle<'r>(
     let max_output = column.next();
     let default_temperature = column.next();
     let mut flag = || column.next::<Option<bool>>().unwrap_or_default();
-    let capabilities = Capabilities { vision: flag(), tools: flag(), streaming: flag(), reasoning: flag() };
+    let capabilities = Capabilities { vision: flag(), tools: flag(), streaming: flag(), reasoning: flag(), response_schema: false };
     let is_deprecated = flag();
     let retired: Option<NaiveDate> = column.next();
     let provider: Option<&str> = column.next();
     let (api_type, base_url) = (column.next(), column.next());
     let is_local = column.next::<Option<bool>>().unwrap_or_default();
     let api_key_env: Option<&str> = column.next();
+    let own_params: JsonText<'_> = column.next();
+    let (agent_params, fallbacks, tools) = (column.json(), column.json(), column.json());
+    let default_params: Option<JsonText<'_>> = column.next();
+    let accepts_sampling: Option<bool> = column.next();
+    let _efforts: Option<JsonText<'_>> = column.next();
+    let response_schema = column.next::<Option<bool>>().unwrap_or_default();
+    let provider_config: Option<JsonText<'_>> = column.next();
+    let (traits, languages) = (list(column.json())?, list(column.json())?);
+    let (communication_style, metadata) = (column.next(), column.json());
+    let default_params = default_params.map_or("{}", |params| params.0.get());
+    let set = [own_params.0.get(), agent_params.get(), default_params];
+    let plain = set.iter().all(|params| *params == "{}") && fallbacks.get() == "[]" && tools.get() == "[]";
+    if !plain || accepts_sampling == Some(false) {
+        return Err(serde::de::Error::custom("the peer resolves no parameters, tools or fallback models"));
+    }
 
     let words = Words { name: agent_name, role: agent_role, system_prompt, base_prompt, instructions, project_context };
     let prompt = handles::compose(&words, &skill_names);
@@ -430,18 +465,34 @@ fn handle<'r>(
         api_type,
         base_url,
         api_key_env,
+        provider_config: provider_config.map(|config| config.0),
         model,
         context_window,
         max_output,
-        capabilities: model.is_some().then_some(capabilities),
+        capabilities: model.is_some().then_some(Capabilities { response_schema, ..capabilities }),
         temperature,
         max_tokens,
+        params: Nothing {},
+        omitted: [],
+        tools: [],
+        fallbacks: [],
+        attributes: Attributes {
+            agent_id: agent_id.to_string(),
+            agent_name,
+            request_model: model,
+            provider_name: provider,
+        },
         skill_names,
+        traits,
+        languages,
+        communication_style,
+        metadata,
         system_prompt: prompt.text,
         provenance: Provenance {
             system_prompt: prompt.parts,
             temperature: of_temperature,
             max_tokens: of_tokens,
+            params: Nothing {},
             competencies: of_competencies,
             can_review: of_review,
         },

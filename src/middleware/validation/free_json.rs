@@ -25,7 +25,7 @@ impl JsonSchema {
     fn holds_free(&self) -> bool {
         match &self.schema_type {
             SchemaType::Object(fields) => {
-                fields.open || fields.properties.values().any(Self::holds_free)
+                fields.is_free() || fields.properties.values().any(Self::holds_free)
             }
             SchemaType::Array(bounds) => bounds.item.holds_free(),
             _ => false,
@@ -36,7 +36,7 @@ impl JsonSchema {
         let text = value.get();
         match &self.schema_type {
             _ if text == "null" || !self.holds_free() => output.extend(text.as_bytes()),
-            SchemaType::Object(fields) if fields.open => serde_json::to_writer(output, text)?,
+            SchemaType::Object(fields) if fields.is_free() => serde_json::to_writer(output, text)?,
             SchemaType::Object(fields) => {
                 let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
                 let mut separator = b'{';

@@ -5,13 +5,22 @@ const NAME: &str = "may have ASCII letters, digits, \".\", \"_\" and \"-\", and 
 const KIND: &str = "may have lower-case ASCII letters, digits, \"_\" and \"-\", and starts with a letter or digit, as \"chat\"";
 
 /// The patterns of the description. A test holds that none is missing.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 13] = [
     ("^[A-Za-z0-9][A-Za-z0-9._-]*$", NAME),
     (
         "^[a-z0-9][a-z0-9._-]*$",
         "may have lower-case ASCII letters, digits, \".\", \"_\" and \"-\", and starts with a letter or digit, as \"openai\"",
     ),
     ("^[a-z0-9][a-z0-9_-]*$", KIND),
+    (
+        "^[A-Za-z_][A-Za-z0-9_.:-]*$",
+        "may have ASCII letters, digits, \".\", \":\", \"_\" and \"-\", and starts with a letter or \"_\", as \"read_file\"",
+    ),
+    (
+        entity::variables::PATTERN,
+        "must name an environment variable, as \"${GITHUB_TOKEN}\" or \"Bearer ${GITHUB_TOKEN}\"; the value itself is never \
+         stored",
+    ),
     (
         "^[a-z_]+$",
         "may have lower-case ASCII letters and \"_\", as \"agent\"",
@@ -32,6 +41,10 @@ const WORDS: [(&str, &str); 10] = [
     (
         "^(participants|last_message)(,(participants|last_message))*$",
         "must be \"participants\", \"last_message\" or both, separated by a comma",
+    ),
+    (
+        "^[a-z_]+(,[a-z_]+)*$",
+        "must be names of capabilities, separated by commas, as \"tools,vision\"",
     ),
     (
         "^[!-~]+$",

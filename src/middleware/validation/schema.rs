@@ -67,8 +67,9 @@ pub(super) struct ArrayBounds {
 pub(super) struct ObjectFields {
     pub(super) properties: BTreeMap<String, JsonSchema>,
     required: Vec<String>,
-    /// Whether fields other than these are accepted.
-    pub(super) open: bool,
+    /// What other fields are, if those are accepted.
+    pub(super) others: Option<Box<JsonSchema>>,
+    max_fields: usize,
 }
 
 /// Follows a reference into the description's components.
@@ -320,6 +321,12 @@ impl ArrayBounds {
 }
 
 impl ObjectFields {
+    /// Whether its content is free.
+    pub(super) fn is_free(&self) -> bool {
+        let is_any = |others: &JsonSchema| matches!(others.schema_type, SchemaType::Any);
+        self.others.as_deref().is_some_and(is_any)
+    }
+
     fn compile(schema: &Value, description: &Value) -> Self {
         let properties = schema["properties"].as_object().into_iter().flatten();
         let required = schema["required"].as_array().into_iter().flatten();
@@ -330,25 +337,33 @@ impl ObjectFields {
             required: required
                 .filter_map(|name| name.as_str().map(ToOwned::to_owned))
                 .collect(),
-            open: schema["additionalProperties"].is_object(),
+            others: schema["additionalProperties"]
+                .is_object()
+                .then(|| JsonSchema::compile(&schema["additionalProperties"], description))
+                .map(Box::new),
+            max_fields: count(schema, "maxProperties").unwrap_or(usize::MAX),
         }
     }
 
     fn check(&self, members: &Map<String, Value>, place: &Place<'_>, errors: &mut FieldErrors) {
         let is_missing = |name: &&String| !members.contains_key(*name);
+        if members.len() > self.max_fields {
+            let detail = format!("must have at most {} members", self.max_fields);
+            errors.push(|| FieldError::at(place, detail));
+        }
         for name in self.required.iter().filter(is_missing) {
             let member = Place::Member(place, name);
             errors.push(|| FieldError::at(&member, "is required"));
         }
         for (name, value) in members {
             let member = Place::Member(place, name);
-            match self.properties.get(name) {
-                Some(property) => property.check_at(value, &member, errors),
-                None if self.open => {
+            match (self.properties.get(name), &self.others) {
+                (Some(property), _) => property.check_at(value, &member, errors),
+                (None, Some(others)) => {
                     check_name(name, place, errors);
-                    check_names(value, &member, errors);
+                    others.check_at(value, &member, errors);
                 }
-                None => errors.push(|| FieldError::at(&member, "is not a known field")),
+                (None, None) => errors.push(|| FieldError::at(&member, "is not a known field")),
             }
         }
     }

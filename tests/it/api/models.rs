@@ -28,6 +28,11 @@ fn changes() -> Value {
         "cache_read_price": "99999999.9999999999", "cache_write_price": "12345678.0123456789",
         "context_window": 0, "max_output": 1_000_000_000, "supports_vision": false,
         "supports_tools": false, "supports_streaming": false, "supports_reasoning": false,
+        "supports_response_schema": false, "supports_prompt_caching": false,
+        "supports_pdf_input": false, "supports_audio_input": false, "supports_web_search": false,
+        "supports_computer_use": false, "accepts_sampling": true, "reasoning_efforts": ["none"],
+        "price_tiers": [], "prices": {"search.low": "0.0100000000"}, "price_source": "own",
+        "pinned_fields": [],
         "release_date": "1970-01-01", "deprecation_date": "9999-12-31", "is_deprecated": false
     })
 }
@@ -70,7 +75,12 @@ async fn a_model_needs_no_more_than_a_provider_and_a_name() {
             "model_alias": null, "mode": null, "input_price": null, "output_price": null,
             "cache_read_price": null, "cache_write_price": null, "context_window": null,
             "max_output": null, "supports_vision": false, "supports_tools": false,
-            "supports_streaming": false, "supports_reasoning": false, "release_date": null,
+            "supports_streaming": false, "supports_reasoning": false,
+            "supports_response_schema": false, "supports_prompt_caching": false,
+            "supports_pdf_input": false, "supports_audio_input": false,
+            "supports_web_search": false, "supports_computer_use": false,
+            "accepts_sampling": true, "reasoning_efforts": [], "price_tiers": [], "prices": {},
+            "price_source": null, "priced_at": null, "pinned_fields": [], "release_date": null,
             "deprecation_date": null, "is_deprecated": false
         });
         assert_holds(&created, &nothing);
@@ -315,6 +325,124 @@ async fn a_model_may_go_when_the_agents_on_it_were_deleted() {
         let roster = app.get("/v1/circles/team?include_inactive=true").await.ok();
         assert_eq!(roster["members"][0]["agent_name"], "Ada");
         assert_eq!(roster["members"][0]["model_id"], Value::Null);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn prices_that_contradict_each_other_or_are_for_nothing_are_refused() {
+    on_both(async |app| {
+        let provider = app.a_provider("p").await;
+        let path = format!("/v1/models/{}", app.a_model(provider, "m").await);
+        for (changes, pointers) in [
+            (
+                json!({"price_tiers": [{"above_tokens": 2}, {"above_tokens": 3}, {"above_tokens": 3}]}),
+                vec!["#/price_tiers/2/above_tokens"],
+            ),
+            (json!({"price_tiers": [{"above_tokens": 0}]}), vec!["#/price_tiers/0/above_tokens"]),
+            (json!({"price_tiers": [{"input": "1"}]}), vec!["#/price_tiers/0/above_tokens"]),
+            (
+                json!({"price_tiers": [{"above_tokens": 1, "input": 1.5, "reasoning": "1"}]}),
+                vec!["#/price_tiers/0/input", "#/price_tiers/0/reasoning"],
+            ),
+            (
+                json!({"prices": {"batch.input": "0.00000000001", "page": 1, "request": null}}),
+                vec!["#/prices/batch.input", "#/prices/page", "#/prices/request"],
+            ),
+            (
+                json!({"prices": {
+                    "input": "1", "input.above_5": "1", "batch": "1", "gold.input": "1", "page.x": "1",
+                    "batch.input.above_0": "1", "batch.input.above_07": "1", "output_image.": "1",
+                    "output_image. x": "1", "batch.batch.input": "1", "a/b~": "1"
+                }}),
+                vec![
+                    "#/prices/a~1b~0", "#/prices/batch", "#/prices/batch.batch.input",
+                    "#/prices/batch.input.above_0", "#/prices/batch.input.above_07",
+                    "#/prices/gold.input", "#/prices/input", "#/prices/input.above_5",
+                    "#/prices/output_image.", "#/prices/output_image. x", "#/prices/page.x",
+                ],
+            ),
+            (
+                json!({"pinned_fields": ["prices", "id", "is_deprecated", "Prices"]}),
+                vec!["#/pinned_fields/1", "#/pinned_fields/2", "#/pinned_fields/3"],
+            ),
+        ] {
+            app.patch(&path, &changes).await.invalid(&pointers);
+            let mut new = changes.clone();
+            new["provider_id"] = provider.into();
+            new["model_name"] = "new".into();
+            app.post("/v1/models", &new).await.invalid(&pointers);
+        }
+        let many: serde_json::Map<_, _> = (1..=201)
+            .map(|number| (format!("output_image.{number}"), json!("1")))
+            .collect();
+        let changes = json!({"prices": many});
+        app.patch(&path, &changes).await.invalid(&["#/prices"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_time_and_the_source_of_prices_are_those_of_the_last_change() {
+    on_both(async |app| {
+        let provider = app.a_provider("p").await;
+        let body = json!({
+            "provider_id": provider, "model_name": "m", "input_price": "1", "price_source": "a list"
+        });
+        let created = app.post("/v1/models", &body).await.created();
+        let path = format!("/v1/models/{}", created["id"]);
+        let priced_at = timestamp(&created["priced_at"]);
+
+        let same = json!({"input_price": "1.0", "supports_tools": true});
+        let patched = app.patch(&path, &same).await.ok();
+        assert_eq!(patched["price_source"], "a list");
+        assert_eq!(timestamp(&patched["priced_at"]), priced_at);
+
+        let tiers = json!({"price_tiers": [{"above_tokens": 5, "input": "2"}]});
+        let patched = app.patch(&path, &tiers).await.ok();
+        assert_eq!(patched["price_source"], Value::Null);
+        assert!(timestamp(&patched["priced_at"]) > priced_at);
+        assert_eq!(patched["pinned_fields"], json!([]), "no import set it");
+
+        let both = json!({"prices": {"page": "0.5"}, "price_source": "b"});
+        assert_eq!(app.patch(&path, &both).await.ok()["price_source"], "b");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn models_are_found_by_what_they_support_and_accept() {
+    on_both(async |app| {
+        let provider = app.a_provider("p").await;
+        for (name, facts) in [
+            (
+                "a",
+                json!({"supports_tools": true, "supports_computer_use": true}),
+            ),
+            (
+                "b",
+                json!({"supports_tools": true, "accepts_sampling": false}),
+            ),
+            ("c", json!({"supports_pdf_input": true})),
+        ] {
+            let mut body = facts;
+            body["provider_id"] = provider.into();
+            body["model_name"] = name.into();
+            app.post("/v1/models", &body).await.created();
+        }
+        for (query, found) in [
+            ("supports=tools", &["a", "b"][..]),
+            ("supports=tools,computer_use", &["a"]),
+            ("supports=pdf_input,pdf_input", &["c"]),
+            ("supports=vision", &[]),
+            ("accepts_sampling=false", &["b"]),
+            ("accepts_sampling=true&supports=tools", &["a"]),
+        ] {
+            let path = format!("/v1/models?{query}");
+            assert_eq!(app.listed(&path, "model_name").await, found, "{query}");
+        }
+        let answer = app.get("/v1/models?supports=tools,telepathy").await;
+        answer.invalid(&["query/supports"]);
     })
     .await;
 }

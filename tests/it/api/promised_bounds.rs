@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use test_support::{
     Answer, Backend, TestDatabase,
@@ -174,6 +174,37 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             "/v1/models/1",
             Some(json!({"model_alias": wide_text(255)})),
         ),
+        (
+            "list_mcp_servers",
+            GET,
+            "/v1/mcp-servers?limit=200&count=true&sort=-name",
+            None,
+        ),
+        ("get_mcp_server", GET, "/v1/mcp-servers/1", None),
+        (
+            "list_mcp_server_agents",
+            GET,
+            "/v1/mcp-servers/1/agents?limit=200&count=true",
+            None,
+        ),
+        (
+            "create_mcp_server",
+            POST,
+            "/v1/mcp-servers",
+            Some(mcp_server("last")),
+        ),
+        (
+            "update_mcp_server",
+            PATCH,
+            "/v1/mcp-servers/1",
+            Some(json!({"name": "renamed"})),
+        ),
+        (
+            "update_mcp_server",
+            PATCH,
+            "/v1/mcp-servers/1",
+            Some(json!({"name": "server-0"})),
+        ),
         ("create_agent", POST, "/v1/agents", Some(agent())),
         ("update_agent", PATCH, "/v1/agents/1", Some(agent())),
         (
@@ -263,7 +294,8 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("delete_agent", DELETE, "/v1/agents/1", None),
         ("restore_agent", POST, "/v1/agents/1/restore", None),
-        ("delete_model", DELETE, "/v1/models/2", None),
+        ("delete_mcp_server", DELETE, "/v1/mcp-servers/3", None),
+        ("delete_model", DELETE, "/v1/models/10", None),
         (
             "delete_provider",
             DELETE,
@@ -311,13 +343,32 @@ fn model(name: &str) -> Value {
     json!({"provider_id": 1, "model_name": format!("{name}{}", wide_text(240)), "model_alias": alias})
 }
 
+fn mcp_server(name: &str) -> Value {
+    let env: Vec<String> = (0..100)
+        .map(|number| format!("{}{number}", "N".repeat(250)))
+        .collect();
+    let env: Map<String, Value> = env
+        .into_iter()
+        .map(|name| (name, "X".repeat(200).into()))
+        .collect();
+    json!({
+        "name": name, "transport": "stdio", "command": wide_text(1000), "args": words(), "env": env,
+        "description": wide_text(5000), "display_name": wide_text(200)
+    })
+}
+
 /// About 1.9 MB.
 fn agent() -> Value {
     let prompt = wide_text(400_000);
+    let wide = json!({"wide": vec![json!({"a": 1}); 7_000]});
+    let function = json!({"type": "function", "name": "f", "parameters": wide});
+    let servers = (0..2).map(|number| json!({"type": "mcp", "server": format!("server-{number}")}));
+    let tools: Vec<Value> = servers.chain([function]).collect();
+    let fallbacks: Vec<i64> = (2..10).collect();
     json!({
         "name": wide_text(200), "role": wide_text(200), "model_id": 1, "system_prompt": prompt,
         "base_prompt": prompt, "skill_names": words(), "competencies": words(), "can_review": words(),
-        "metadata": {"wide": vec![json!({"a": 1}); 20_000]}
+        "metadata": wide, "params": {"extra": wide}, "tools": tools, "fallback_model_ids": fallbacks
     })
 }
 
@@ -405,6 +456,10 @@ impl Bounded {
                 .await;
             self.created("/v1/models", &model(&format!("model-{index}")))
                 .await;
+        }
+        for index in 0..3 {
+            let server = mcp_server(&format!("server-{index}"));
+            self.created("/v1/mcp-servers", &server).await;
         }
         for _ in 0..LARGE_AGENTS {
             self.created("/v1/agents", &agent()).await;

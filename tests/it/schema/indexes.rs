@@ -14,7 +14,7 @@ use test_support::{Answer, Backend, TestDatabase, binary::Server, connect_to, on
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 36] = [
+    const EVERYWHERE: [&str; 41] = [
         "providers (is_local",
         "models (provider_id",
         "models (mode",
@@ -45,6 +45,11 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "conversations (topic",
         "conversations (created_at",
         "conversations (updated_at",
+        "mcp_servers (name",
+        "mcp_servers (created_at",
+        "mcp_servers (updated_at",
+        "agent_mcp_servers (mcp_server_id",
+        "agent_fallback_models (model_id",
         "audit_entries (at",
         "audit_entries (key_id",
         "audit_entries (action",
@@ -52,11 +57,12 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "audit_entries (resource_id",
         "audit_entries (name",
     ];
-    const POSTGRES_ONLY: [&str; 7] = [
+    const POSTGRES_ONLY: [&str; 8] = [
         "agents (skill_names",
         "agents (competencies",
         "providers (lower(",
         "models (lower(",
+        "mcp_servers (lower(",
         "agents (lower(",
         "circles (lower(",
         "conversations (lower(",

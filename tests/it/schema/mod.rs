@@ -14,8 +14,8 @@ mod migrations;
 mod roster_revisions;
 
 use entity::{
-    agent, api_key, audit_entry, circle, conversation, member, message, model, participant,
-    provider,
+    agent, agent_fallback, agent_server, api_key, audit_entry, circle, conversation, mcp_server,
+    member, message, model, participant, provider,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
@@ -30,6 +30,9 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO models (provider_id, model_name, input_price, created_at, updated_at) \
          SELECT id, 'm', 5, $now, $now FROM providers",
         "INSERT INTO agents (name, model_id, created_at, updated_at) SELECT 'a', id, $now, $now FROM models",
+        "INSERT INTO mcp_servers (name, url, created_at, updated_at) VALUES ('s', 'https://s', $now, $now)",
+        "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
+        "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
         "INSERT INTO circles (name, created_at, updated_at) VALUES ('c', $now, $now)",
         "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now FROM circles c, agents a",
         "INSERT INTO conversations (topic, circle_id, created_at, updated_at) SELECT 't', id, $now, $now FROM circles",
@@ -48,7 +51,7 @@ async fn insert_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 13] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -56,6 +59,9 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
         count::<provider::Entity>(db).await,
         count::<model::Entity>(db).await,
         count::<agent::Entity>(db).await,
+        count::<mcp_server::Entity>(db).await,
+        count::<agent_server::Entity>(db).await,
+        count::<agent_fallback::Entity>(db).await,
         count::<circle::Entity>(db).await,
         count::<member::Entity>(db).await,
         count::<conversation::Entity>(db).await,

@@ -307,6 +307,25 @@ fn in_the_end() -> Vec<Step> {
             &["create model m2 - +"],
         ),
         step(
+            "create_mcp_server",
+            "/v1/mcp-servers",
+            json!({"name": "s", "transport": "stdio", "command": CANARY}),
+            &["create mcp_server s - +"],
+        ),
+        step(
+            "update_mcp_server",
+            "/v1/mcp-servers/1",
+            json!({"name": "s2", "args": [CANARY]}),
+            &["update mcp_server s2 name,args +"],
+        )
+        .refused_at("/v1/mcp-servers/99"),
+        step(
+            "delete_mcp_server",
+            "/v1/mcp-servers/1",
+            None,
+            &["delete mcp_server s2 - -"],
+        ),
+        step(
             "delete_provider",
             "/v1/providers/1?cascade=true",
             None,

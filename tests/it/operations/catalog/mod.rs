@@ -3,7 +3,9 @@
 mod dry_run;
 mod facts;
 mod names;
+mod prices;
 mod reports;
+mod sources;
 
 use std::{
     fs,

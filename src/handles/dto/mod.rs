@@ -1,12 +1,19 @@
 //! What a handle looks like on the wire.
 
-use std::fmt;
+mod settings;
+mod tools;
+mod warnings;
 
+use entity::params::ModelParams;
 use entity::values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
 use crate::rows::{Json, Text};
+
+pub(crate) use settings::{Fallback, Layer, Omission, Omitted, Provenance};
+pub(crate) use tools::{HandleServer, HandleTool};
+pub use warnings::{Lint, Warning, WarningCode};
 
 /// The handles of a circle's active members, in the roster's order.
 #[derive(Debug, Object, Serialize)]
@@ -19,6 +26,8 @@ pub(crate) struct CircleHandles<'r> {
     pub(crate) status: CircleStatus,
     /// Whether work must be reviewed by a member who can review it.
     pub(crate) require_review: bool,
+    /// The circle's settings, interpreted by the runtime. `instructions` is part of every prompt.
+    pub(crate) settings: Json<'r, JsonObject>,
     /// One handle for each active member.
     pub(crate) handles: Vec<Handle<'r>>,
     /// Problems of the circle as a whole. Problems of a member are in its handle.
@@ -64,6 +73,9 @@ pub(crate) struct Handle<'r> {
     /// NAME of the environment variable that holds the key.
     #[oai(nullable)]
     pub(crate) api_key_env: Option<Text<'r>>,
+    /// The provider's further settings, interpreted by the runtime.
+    #[oai(nullable)]
+    pub(crate) provider_config: Option<Json<'r, JsonObject>>,
     /// Name of the model in the provider's API.
     #[oai(nullable)]
     pub(crate) model: Option<Text<'r>>,
@@ -76,20 +88,62 @@ pub(crate) struct Handle<'r> {
     /// The model's capabilities.
     #[oai(nullable)]
     pub(crate) capabilities: Option<Capabilities>,
-    /// Sampling temperature: the first that is set of the member's, the agent's and the model's.
+    /// Sampling temperature: the first that is set of the member's, the agent's and the model's. Null if none is, or the
+    /// model accepts no sampling.
     #[oai(nullable)]
     pub(crate) temperature: Option<f64>,
-    /// Maximum output, in tokens: the first that is set of the member's, the agent's and the model's.
+    /// Maximum output, in tokens: the first that is set of the member's, the agent's and the model's, and not greater than
+    /// the model's.
     #[oai(nullable)]
     pub(crate) max_tokens: Option<i64>,
+    /// Further parameters of calls to the model, each the first that is set of the member's, the agent's and the model's.
+    pub(crate) params: Json<'r, ModelParams>,
+    /// Settings that the model would reject. They are neither in `temperature` and `max_tokens` nor in `params`.
+    pub(crate) omitted: Vec<Omitted>,
+    /// The tools that the agent may use, with the addresses of their servers.
+    pub(crate) tools: Vec<HandleTool<'r>>,
+    /// The models to try if this one fails, in this order.
+    pub(crate) fallbacks: Vec<Fallback<'r>>,
+    /// Attributes for the runtime's traces, by OpenTelemetry's semantic conventions for generative AI.
+    pub(crate) attributes: Attributes<'r>,
     /// Names of the agent's skills.
     pub(crate) skill_names: Json<'r, StringList>,
+    /// Character traits, which are not part of the prompt.
+    pub(crate) traits: Json<'r, StringList>,
+    /// Languages that the agent speaks, which are not part of the prompt.
+    pub(crate) languages: Json<'r, StringList>,
+    /// Style of communication, which is not part of the prompt.
+    #[oai(nullable)]
+    pub(crate) communication_style: Option<Text<'r>>,
+    /// The agent's further data, interpreted by the runtime.
+    pub(crate) metadata: Json<'r, JsonObject>,
     /// The complete effective system prompt.
     pub(crate) system_prompt: String,
     /// The origin of each part.
     pub(crate) provenance: Provenance,
     /// Problems of this member.
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// Attributes of traces, by OpenTelemetry's semantic conventions for generative AI (version 1.38).
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct Attributes<'r> {
+    /// The agent's id.
+    #[oai(rename = "gen_ai.agent.id")]
+    #[serde(rename = "gen_ai.agent.id")]
+    pub(crate) agent_id: String,
+    /// The agent's name.
+    #[oai(rename = "gen_ai.agent.name")]
+    #[serde(rename = "gen_ai.agent.name")]
+    pub(crate) agent_name: Text<'r>,
+    /// Name of the model in the provider's API.
+    #[oai(rename = "gen_ai.request.model", nullable)]
+    #[serde(rename = "gen_ai.request.model")]
+    pub(crate) request_model: Option<Text<'r>>,
+    /// The conventions' name of the provider, or the provider's handle if they have none.
+    #[oai(rename = "gen_ai.provider.name", nullable)]
+    #[serde(rename = "gen_ai.provider.name")]
+    pub(crate) provider_name: Option<Text<'r>>,
 }
 
 /// Capabilities of a model.
@@ -103,25 +157,8 @@ pub(crate) struct Capabilities {
     pub(crate) streaming: bool,
     /// Whether the model reasons before it responds.
     pub(crate) reasoning: bool,
-}
-
-/// The origins of the parts of a handle.
-#[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
-pub(crate) struct Provenance {
-    /// The parts of the system prompt, in order. They cover all of it except the blank lines between them.
-    pub(crate) system_prompt: Vec<PromptPart>,
-    /// The origin of the temperature; null if none is set.
-    #[oai(nullable)]
-    pub(crate) temperature: Option<Layer>,
-    /// The origin of the maximum output; null if none is set.
-    #[oai(nullable)]
-    pub(crate) max_tokens: Option<Layer>,
-    /// The origin of the competencies; null if there are none.
-    #[oai(nullable)]
-    pub(crate) competencies: Option<Layer>,
-    /// The origin of the fields of review; null if there are none.
-    #[oai(nullable)]
-    pub(crate) can_review: Option<Layer>,
+    /// Whether the model can keep its output to a JSON Schema.
+    pub(crate) response_schema: bool,
 }
 
 /// A part of the system prompt.
@@ -152,79 +189,4 @@ pub(crate) enum PromptSource {
     CircleProjectContext,
     /// The agent's `skill_names`.
     AgentSkills,
-}
-
-/// The origin of a setting, the most specific first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Layer {
-    /// The membership's id.
-    Member,
-    /// The agent's id.
-    Agent,
-    /// The model.
-    Model,
-}
-
-/// A problem of a circle or of one of its members.
-#[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
-pub struct Warning {
-    /// The kind of problem, for programs.
-    pub code: WarningCode,
-    /// A description of the problem, for people.
-    pub detail: String,
-    /// The agent with the problem; null if the circle has it.
-    #[oai(nullable)]
-    pub agent_id: Option<i64>,
-}
-
-/// The kinds of problems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub enum WarningCode {
-    /// The agent has no model.
-    NoModel,
-    /// The model is deprecated, or past its deprecation date.
-    ModelDeprecated,
-    /// The provider is not local and has no `api_key_env`.
-    NoKeyVariable,
-    /// The system prompt alone is longer than the model's context window, at an estimated four ASCII
-    /// characters a token, three of other alphabets, or one and a half of Chinese, Japanese and Korean.
-    PromptOverContext,
-    /// The provider's `api_type` is `unknown`, so a runtime can't know how to call it.
-    UnknownApiType,
-    /// The provider has no `base_url`.
-    NoAddress,
-    /// `max_tokens` is greater than the model's `max_output`.
-    MaxTokensOverOutput,
-    /// The model's `mode` is one that does not answer prompts, such as `embedding`.
-    NotAChatModel,
-    /// The circle's `settings.instructions` is not text, and is not part of any prompt.
-    InstructionsNotText,
-    /// The circle has no active members.
-    EmptyCircle,
-    /// Work must be reviewed, and no active member can review it.
-    NoReviewer,
-    /// The circle has more active members than `max_members`.
-    OverMaxMembers,
-}
-
-/// The code as in JSON.
-impl fmt::Display for WarningCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
-
-/// The problems of a circle and its members.
-#[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
-pub struct Lint {
-    /// The circle's name.
-    pub circle: String,
-    /// True if there are no problems.
-    pub ok: bool,
-    /// The problems: first those of the circle, then those of its members in the roster's order.
-    pub warnings: Vec<Warning>,
 }
