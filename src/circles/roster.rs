@@ -30,7 +30,7 @@ use crate::{
     sort::{SortedRequest, list_with_related},
 };
 
-/// The usual size of a member in JSON.
+/// The usual size of a member in JSON, with its part of the circle.
 const BYTES_A_MEMBER: usize = 1 << 11;
 
 /// Identifies the content of a roster, which changes only with one of the two revisions.
@@ -109,7 +109,7 @@ pub(super) async fn load(
     let state = RosterState::read(columns)?;
     let mut roster = CircleRow::read(columns)?;
     roster.set_members(in_order(rows.members())?);
-    let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.members().len() + 1))?;
+    let json = rows::to_json(&roster, BYTES_A_MEMBER * rows.members().len().max(1))?;
     Ok((json, state))
 }
 

@@ -36,7 +36,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("idempotency_in_progress", 409, "A request with the same `Idempotency-Key` is still running."),
     ("conflict", 409, "The change conflicts with existing data."),
     ("precondition_failed", 412, "The resource is not in the state that `If-Match` names."),
-    ("body_too_large", 413, "The body is larger than 1 MiB."),
+    ("body_too_large", 413, "The body is larger than 2 MiB."),
     ("unsupported_media_type", 415, "The body is not sent as `application/json`, or is compressed."),
     ("host_not_allowed", 421, "The request is for another host name."),
     ("invalid_request", 422, "Parts of the request are not valid; `errors` lists them."),

@@ -1,7 +1,10 @@
 //! Agents in more circles than one transaction ends or restores: they are gone, or back, at once, and what is left to do
 //! is done by any instance.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,6 +13,7 @@ use test_support::{
     Answer, TestApp, TestDatabase,
     binary::Server,
     factories::{circles_with_all_agents, column},
+    faults::usually_or_in_full,
     on_both_databases, texts_of,
 };
 
@@ -62,7 +66,9 @@ async fn members_of(app: &TestApp, circle: &str) -> Vec<i64> {
     let agents = |rows: &Value| -> Vec<i64> {
         let rows = rows.as_array().expect("members");
         let ids = rows.iter().map(|row| row["agent_id"].as_i64());
-        ids.map(|id| id.expect("an id")).collect()
+        let mut ids: Vec<i64> = ids.map(|id| id.expect("an id")).collect();
+        ids.sort_unstable();
+        ids
     };
     let shown = agents(&roster["members"]);
     assert_eq!(roster["member_count"], shown.len());
@@ -288,6 +294,68 @@ async fn memberships_that_a_killed_instance_was_ending_or_restoring_are_done_by_
         wait_until_done(url).await;
         assert_eq!(active(url).await, all);
         drop(server);
+    })
+    .await;
+}
+
+/// Random requests of one client that change the memberships of six agents in eight circles of at most four members.
+async fn change_at_random(app: &TestApp, requests: u32) {
+    let random = |below: u64| RandomState::new().hash_one(()) % below + 1;
+    for _ in 0..requests {
+        let (agent, circle) = (random(6), random(8));
+        let (agent_path, circle_path) = (
+            format!("/v1/agents/{agent}"),
+            format!("/v1/circles/c{circle}"),
+        );
+        let members = format!("{circle_path}/members");
+        let answer = match random(6) {
+            1 => app.delete(&agent_path).await,
+            2 => {
+                let path = format!("{agent_path}/restore?memberships={}", random(2) == 1);
+                app.send(Method::POST, &path, None).await
+            }
+            3 => app.post(&members, &json!({"agent_id": agent})).await,
+            4 => app.delete(&format!("{members}/{agent}")).await,
+            5 => {
+                let set = json!({"members": [{"agent_id": agent}, {"agent_id": agent % 6 + 1}]});
+                app.send(Method::PUT, &members, Some(&set)).await
+            }
+            _ => {
+                let add = json!({"operations": [{"op": "add", "agent_id": agent}]});
+                app.post(&format!("{members}:batch"), &add).await
+            }
+        };
+        let expected = [200, 201, 204, 404, 409, 422];
+        assert!(expected.contains(&answer.status), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_asked_meanwhile_counts_and_rosters_agree_in_the_end() {
+    on_both_databases(async |database| {
+        let mut settings = database.settings();
+        settings.server.memberships_at_once = 1;
+        settings.server.membership_job_interval = Duration::from_millis(1);
+        let app = TestApp::start(database.backend, settings).await;
+        for name in ["Ada", "Bob", "Cat", "Dan", "Eve", "Fay"] {
+            app.an_agent(name).await;
+        }
+        for number in 1..=8 {
+            let circle = json!({"name": format!("c{number}"), "max_members": 4});
+            app.post("/v1/circles", &circle).await.created();
+        }
+        let requests = usually_or_in_full(60, 1000);
+        let clients = (0..4).map(|_| change_at_random(&app, requests));
+        futures_util::future::join_all(clients).await;
+        wait_until_done(&database.url).await;
+        let wrong = "SELECT name FROM circles WHERE member_count > 4 OR member_count <> (SELECT count(*) FROM members \
+                     JOIN agents ON agents.id = agent_id WHERE circle_id = circles.id AND members.is_active \
+                     AND agents.is_active)";
+        assert_eq!(texts_of(&database.url, wrong).await, Vec::<String>::new());
+        for number in 1..=8 {
+            members_of(&app, &format!("c{number}")).await;
+        }
+        app.stop().await;
     })
     .await;
 }

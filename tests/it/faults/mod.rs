@@ -16,6 +16,7 @@ mod locks;
 mod log_output;
 mod member_addition;
 mod membership_jobs;
+mod memory;
 mod overload;
 mod poolers;
 mod refused_sessions;

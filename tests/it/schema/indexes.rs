@@ -310,12 +310,18 @@ async fn audit_entries_of_long_ago_and_of_a_name_are_found_at_once() {
             }
             Backend::Postgres => "to_timestamp(1577836800 + i)",
         };
-        let fill = format!(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) \
+        let fill = |first: u32, last: u32| {
+            format!(
+            "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
              INSERT INTO audit_entries (id, at, action, resource, resource_id, name) \
              SELECT i + 2 * (i % 2) - 1, {at}, 'create', 'circle', i, 'c' || (i % 100000) FROM n"
-        );
-        db.execute_unprepared(&fill).await.expect("entries");
+            )
+        };
+        // In parts, each within the statement timeout of a busy machine.
+        for part in 0..10 {
+            let fill = fill(30_000 * part + 1, 30_000 * (part + 1));
+            db.execute_unprepared(&fill).await.expect("entries");
+        }
         db.execute_unprepared("ANALYZE").await.expect("statistics");
         let server = Server::start_ready(&database.url, &LOG_STATEMENTS).await;
         for (filter, expected) in [

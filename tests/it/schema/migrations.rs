@@ -5,7 +5,7 @@ use migration::runner::{self, MigrateError};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::json;
 
-use super::{insert_rows, read_rows, run};
+use super::{insert_early_rows, insert_rows, read_rows, run};
 use test_support::{Backend, TestApp, TestDatabase, connect_to, on_both_databases};
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn the_members_that_there_are_already_are_counted_and_then_those_of_every_
         let earlier = earlier.iter().position(|name| name == MIGRATION);
         let earlier = u32::try_from(earlier.expect("it is one of them")).expect("few");
         runner::up(&db, Some(earlier)).await.expect("up");
-        insert_rows(&db).await;
+        insert_early_rows(&db).await;
         let run = async |sql: &str| {
             db.execute_unprepared(sql).await.expect(sql);
         };

@@ -24,15 +24,23 @@ use test_support::{Backend, TestDatabase, connect_to};
 
 /// One row in every table.
 async fn insert_rows(db: &DatabaseConnection) {
+    insert_early_rows(db).await;
+    let later = [
+        "INSERT INTO mcp_servers (name, url, created_at, updated_at) VALUES ('s', 'https://s', $now, $now)",
+        "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
+        "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
+    ];
+    run(db, &later).await;
+}
+
+/// One row in every table that the schema had when tables got columns of text for free JSON.
+async fn insert_early_rows(db: &DatabaseConnection) {
     const NOW: &str = "'2026-01-02T03:04:05+00:00'";
     for sql in [
         "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', $now, $now)",
         "INSERT INTO models (provider_id, model_name, input_price, created_at, updated_at) \
          SELECT id, 'm', 5, $now, $now FROM providers",
         "INSERT INTO agents (name, model_id, created_at, updated_at) SELECT 'a', id, $now, $now FROM models",
-        "INSERT INTO mcp_servers (name, url, created_at, updated_at) VALUES ('s', 'https://s', $now, $now)",
-        "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
-        "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
         "INSERT INTO circles (name, created_at, updated_at) VALUES ('c', $now, $now)",
         "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now FROM circles c, agents a",
         "INSERT INTO conversations (topic, circle_id, created_at, updated_at) SELECT 't', id, $now, $now FROM circles",

@@ -12,6 +12,7 @@ pub mod factories;
 pub mod faults;
 pub mod haproxy;
 pub mod keys;
+pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod postgres_server;
