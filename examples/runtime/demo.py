@@ -12,14 +12,15 @@ import tempfile
 import threading
 from pathlib import Path
 
-import team
 from circle_registry_client import AuthenticatedClient
 from circle_registry_client.api.agents import get_agent, update_agent
 from circle_registry_client.api.members import list_members
 from circle_registry_client.api.models import list_models
 from circle_registry_client.models import AgentUpdate, Layer, ModelParams
+
+import team
 from fake_providers import FakeProviders, key_of
-from runtime import Rejected, Runtime
+from runtime import Agent, Rejected, Runtime, Target
 
 QUESTION = "Who are you?"
 
@@ -45,22 +46,26 @@ def start_registry(program: str, database: str) -> tuple[subprocess.Popen, Authe
 
 
 def ask_everyone(runtime: Runtime) -> None:
-    for name, agent in runtime.agents.items():
+    for agent in runtime.agents.values():
         handle = agent.handle
         answer = runtime.ask(agent, QUESTION)
-        assert answer.target is handle, f"{name} answers by {answer.target.model}"
+        assert answer.target is handle, f"{handle.agent_name} answers by {answer.target.model}"
         tools = [function.name for function in agent.functions] + list(agent.builtins)
         offered = f", with {' and '.join(tools)}" if tools and handle.capabilities.tools else ""
-        assert answer.text.startswith(f"I am {name}, "), answer.text
+        assert answer.text.startswith(f"I am {handle.agent_name}, "), answer.text
         assert answer.text.endswith(f", on {handle.model}{offered}."), answer.text
         left_out = [f"{omitted.name} ({omitted.source}: {omitted.reason})" for omitted in handle.omitted]
         unsent = f"; without a name in its API: {', '.join(answer.unsent)}" if answer.unsent else ""
         print(f"{handle.provider:10}  {answer.text:88}  left out: {', '.join(left_out) or 'nothing'}{unsent}")
 
 
+def named(runtime: Runtime, name: str) -> Agent:
+    return next(agent for agent in runtime.agents.values() if agent.handle.agent_name == name)
+
+
 def fail_over(runtime: Runtime, providers: FakeProviders) -> None:
     providers.down.add("xai")
-    agent = runtime.agents["Donald"]
+    agent = named(runtime, "Donald")
     answer = runtime.ask(agent, QUESTION)
     assert answer.target is agent.handle.fallbacks[0], answer
     print(f"xai answers 503. {answer.text}")
@@ -69,11 +74,11 @@ def fail_over(runtime: Runtime, providers: FakeProviders) -> None:
 
 def follow_a_change(runtime: Runtime, registry: AuthenticatedClient) -> None:
     assert not runtime.poll(), "nothing has changed"
-    agent_id = runtime.agents["Linus"].handle.agent_id
+    agent_id = named(runtime, "Linus").handle.agent_id
     body = AgentUpdate(system_prompt="You are Linus, who reads release notes.")
     team.answered(update_agent.sync_detailed(agent_id, client=registry, body=body))
     assert runtime.poll() and not runtime.poll()
-    print(f"304 until a prompt changes: {runtime.ask(runtime.agents['Linus'], QUESTION).text}")
+    print(f"304 until a prompt changes: {runtime.ask(named(runtime, 'Linus'), QUESTION).text}")
 
 
 def put_omitted_back(runtime: Runtime, registry: AuthenticatedClient) -> None:
@@ -101,7 +106,7 @@ def put_omitted_back(runtime: Runtime, registry: AuthenticatedClient) -> None:
     print(f"{count} parameters that the handles leave out, put back one at a time: all rejected")
 
 
-def reject(runtime: Runtime, agent, target, status: int) -> None:
+def reject(runtime: Runtime, agent: Agent, target: Target, status: int) -> None:
     try:
         answer = runtime.call(agent, target, QUESTION)
     except Rejected as rejected:
@@ -112,9 +117,9 @@ def reject(runtime: Runtime, agent, target, status: int) -> None:
 
 def misuse(runtime: Runtime) -> None:
     """The fakes reject other mistakes, too."""
-    linus, ken, ada = (runtime.agents[name] for name in ("Linus", "Ken", "Ada"))
+    linus, ken, ada = (named(runtime, name) for name in ("Linus", "Ken", "Ada"))
 
-    def changed(agent, **fields):
+    def changed(agent: Agent, **fields: object) -> Target:
         target = copy.copy(agent.handle)
         for field, value in fields.items():
             setattr(target, field, value)
@@ -154,7 +159,7 @@ def main() -> None:
             tell(registry, providers)
         finally:
             server.terminate()
-            server.communicate(timeout=30)
+            server.wait(timeout=30)
 
 
 main()

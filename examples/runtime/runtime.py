@@ -12,6 +12,7 @@ from circle_registry_client import AuthenticatedClient
 from circle_registry_client.api.handles import get_circle_handles
 from circle_registry_client.models import Fallback, Handle, ToolKind
 from circle_registry_client.types import UNSET
+
 from mcp_tools import Function, list_tools
 
 TIMEOUT = httpx.Timeout(30)
@@ -62,7 +63,7 @@ class Call:
 
 class Runtime:
     def __init__(self, registry: AuthenticatedClient, circle: str):
-        self.agents: dict[str, Agent] = {}
+        self.agents: dict[int, Agent] = {}
         self._registry, self._circle, self._etag = registry, circle, UNSET
         self._http = httpx.Client(timeout=TIMEOUT)
 
@@ -73,7 +74,7 @@ class Runtime:
             return False
         if response.status_code != HTTPStatus.OK:
             raise RuntimeError(response.content.decode())
-        self.agents = {handle.agent_name: self._build(handle) for handle in response.parsed.handles}
+        self.agents = {handle.agent_id: self._build(handle) for handle in response.parsed.handles}
         self._etag = response.headers["etag"]
         return True
 
