@@ -48,7 +48,7 @@ pub struct PriceTier {
 pub struct PriceTiers(pub Vec<PriceTier>);
 
 list_type!(PriceTiers of PriceTier, at most 20, PriceTier::schema_ref());
-json_by_serde!(PriceTiers, Prices);
+json_by_serde!(PriceTiers, Prices, Units);
 
 impl PriceTiers {
     /// The first tier whose threshold is not above that of the tier before.
@@ -70,30 +70,47 @@ impl Prices {
     pub const MAX: usize = 200;
 }
 
-impl Type for Prices {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
+/// Quantities by units of [`PriceKey`]s.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Units(pub BTreeMap<String, i64>);
 
-    fn name() -> Cow<'static, str> {
-        "Prices".into()
-    }
+/// Implements the schema of an object with members of one type.
+macro_rules! map_type {
+    ($ty:ident of $member:expr) => {
+        impl Type for $ty {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
 
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            additional_properties: Some(Box::new(Price::schema_ref())),
-            ..MetaSchema::new("object")
-        }))
-    }
+            fn name() -> Cow<'static, str> {
+                stringify!($ty).into()
+            }
 
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    additional_properties: Some(Box::new($member)),
+                    ..MetaSchema::new("object")
+                }))
+            }
 
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
-    }
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::empty())
+            }
+        }
+    };
 }
+
+map_type!(Prices of Price::schema_ref());
+map_type!(Units of MetaSchemaRef::Inline(Box::new(MetaSchema {
+    minimum: Some(0.0),
+    maximum: Some(1e12),
+    ..MetaSchema::new_with_format("integer", "int64")
+})));
 
 /// What a unit's price is per.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,11 +12,12 @@ use sea_orm::ActiveValue::NotSet;
 use super::{
     dto::{Agent, AgentCreate, AgentInclude, AgentRow, AgentUpdate},
     queries::{self, AgentFilter},
+    repoint::{self, RepointOperation, Repointing},
 };
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged},
+    http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged, Untagged},
     mcp_servers,
     members::jobs::MembershipsAtOnce,
     models::{self, dto::ModelRow},
@@ -224,6 +225,29 @@ impl AgentsApi {
         let memberships = memberships.0.unwrap_or(false);
         write
             .update(|work| queries::restore(work, id.0, &precondition, memberships, *at_once))
+            .await
+    }
+
+    /// Move the agents of a model to another one
+    ///
+    /// Every agent that runs on the model or may fall back on it, in one transaction; deleted agents stay. The response says
+    /// how many agents that are, and how the models differ. With `dry_run`, nothing is changed. Repeated, it finds no agents.
+    /// Fails with 404 `not_found` if there is no model with this id, and with 422 `invalid_request` if there is no model `to`.
+    #[oai(
+        path = "/models/:id/repoint",
+        method = "post",
+        operation_id = "repoint_model"
+    )]
+    async fn repoint_model(
+        &self,
+        write: WriteRequest,
+        /// The model's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        operation: Json<RepointOperation>,
+    ) -> Result<Untagged<Repointing>, Error> {
+        write
+            .update_many(|work| repoint::repoint(work, id.0, &operation))
             .await
     }
 

@@ -2,11 +2,13 @@
 //! too.
 //!
 //! Imports `members`, because deleting an agent ends its memberships, `models`, `mcp_servers`, and what is below the
-//! resources. Start with `api.rs`; `links.rs` holds what tools and fallback models refer to.
+//! resources. Start with `api.rs`; `links.rs` holds what tools and fallback models refer to, `repoint.rs`
+//! moves agents to another model.
 
 mod api;
 pub(crate) mod dto;
 mod links;
 pub(crate) mod queries;
+pub(crate) mod repoint;
 
 pub(crate) use api::AgentsApi;

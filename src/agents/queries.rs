@@ -35,7 +35,7 @@ const SORTABLE: Sortable<agent::Column> = Sortable {
     updated_at: agent::Column::UpdatedAt,
 };
 
-fn change(action: Action, row: &agent::Model) -> Change {
+pub(super) fn change(action: Action, row: &agent::Model) -> Change {
     Change::new(action, Resource::Agent)
         .id(row.id)
         .name(&row.name)
@@ -121,7 +121,7 @@ pub(crate) async fn list(
 }
 
 /// The ids of the agents that may fall back on a model, deleted ones too.
-fn falling_back_on(model_id: i64) -> SelectStatement {
+pub(super) fn falling_back_on(model_id: i64) -> SelectStatement {
     agent_fallback::Entity::find()
         .select_only()
         .column(agent_fallback::Column::AgentId)
@@ -197,7 +197,7 @@ pub(crate) async fn update(
 }
 
 /// Changes a locked agent.
-async fn save(
+pub(super) async fn save(
     work: &UnitOfWork,
     before: agent::Model,
     precondition: &Precondition,

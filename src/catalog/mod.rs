@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod entry;
 mod import;
+mod litellm;
 mod models;
 mod models_dev;
 mod names;
@@ -18,6 +19,7 @@ mod prices;
 mod providers;
 mod summary;
 mod upsert;
+mod values;
 
 pub use check::{Comparison, check};
 pub use import::{ImportError, ImportOptions, import};

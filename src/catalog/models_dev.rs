@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 
 use super::{
     bounds, builtin,
-    entry::{Entry, Members, check_provider, flag, list, stated, string, strings, tokens},
+    entry::{Entry, Members, check_provider},
     price_list::{ListedModel, Remark},
     providers::new_provider,
+    values::{flag, list, stated, string, strings, tokens},
 };
 use crate::{
     models::dto::ModelUpdate,

@@ -1,9 +1,11 @@
 //! The command line.
 //!
-//! `mod.rs` declares and runs the commands. `generated.rs` prints or checks the documents that the
+//! `mod.rs` declares the commands and runs them; those of `catalog` and `models` are in files of their own. `generated.rs` prints or checks the documents that the
 //! program generates; `settings_reference.rs` writes one of them. `signals.rs` counts stop signals.
 
+mod catalog;
 mod generated;
+mod models;
 mod settings_reference;
 mod signals;
 
@@ -22,10 +24,9 @@ use migration::{
 };
 use serde::Serialize;
 
-use self::generated::Generated;
+use self::{catalog::CatalogCommand, generated::Generated, models::ModelsCommand};
 use crate::{
     app::{Application, StartError},
-    catalog::{self, ImportOptions, ListFormat},
     config::{LogFormat, ServerSettings, Settings},
     database::Database,
     doctor::{self, Level},
@@ -56,9 +57,12 @@ enum Command {
     Openapi(GeneratedArguments),
     /// Print the reference of all settings in Markdown
     SettingsReference(GeneratedArguments),
-    /// Import providers and models into the catalogue
+    /// Import providers and models into the catalogue, and compare price lists
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// Report models that retire, and move agents from one model to another
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -98,15 +102,6 @@ struct GeneratedArguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum CatalogCommand {
-    /// Import providers and models from a price list, all or nothing
-    Import(ImportArguments),
-    /// Compare a price list with the catalogue, or two price lists with each other; exits with 2 if models that both
-    /// have differ in fields that both state
-    Check(CheckArguments),
-}
-
-#[derive(Debug, Subcommand)]
 enum CircleCommand {
     /// Report problems that a circle will cause at run time; fails if there are any
     Lint {
@@ -114,60 +109,6 @@ enum CircleCommand {
         #[arg(value_name = "CIRCLE")]
         name: String,
     },
-}
-
-#[derive(Debug, Args)]
-struct ImportArguments {
-    /// Price list: LiteLLM's `model_prices_and_context_window.json`, or models.dev's `api.json`
-    #[arg(value_name = "FILE", required_unless_present = "builtin")]
-    file: Option<PathBuf>,
-
-    /// Format of the price list, if it is not the one that the list looks like
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<ListFormat>,
-
-    /// Import the well-known providers that are built into this program
-    #[arg(long, conflicts_with_all = ["file", "provider", "mode"])]
-    builtin: bool,
-
-    /// Import only models of this provider. Repeatable
-    #[arg(long, value_name = "NAME")]
-    provider: Vec<String>,
-
-    /// Import only models of this mode, such as `chat`. Repeatable
-    #[arg(long, value_name = "NAME")]
-    mode: Vec<String>,
-
-    /// Report what would change, without changing it
-    #[arg(long)]
-    dry_run: bool,
-
-    /// Format of the summary
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    summary: LogFormat,
-}
-
-#[derive(Debug, Args)]
-struct CheckArguments {
-    /// Price list to compare with the catalogue
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-
-    /// Price list to compare the first one with, instead of the catalogue
-    #[arg(value_name = "FILE2")]
-    other: Option<PathBuf>,
-
-    /// Compare only models of this provider. Repeatable
-    #[arg(long, value_name = "NAME")]
-    provider: Vec<String>,
-
-    /// Compare only models of this mode, such as `chat`. Repeatable
-    #[arg(long, value_name = "NAME")]
-    mode: Vec<String>,
-
-    /// Format of the report
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: LogFormat,
 }
 
 /// Why a command failed, as text for a person.
@@ -208,31 +149,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::SettingsReference(GeneratedArguments { check }) => {
             return Generated::settings_reference().print_or_check(check.as_deref());
         }
-        Command::Catalog(CatalogCommand::Import(arguments)) => {
-            let ImportArguments {
-                file,
-                format: list_format,
-                builtin: _,
-                provider,
-                mode,
-                dry_run,
-                summary: format,
-            } = arguments;
-            let options = ImportOptions {
-                providers: provider,
-                modes: mode,
-                dry_run,
-                format: list_format,
-            };
-            let summary = catalog::import(&settings, file.as_deref(), &options).await?;
-            print_as(format, &summary)?;
-            if summary.found_nothing {
-                return Err("no entry of the list was imported".into());
-            }
-        }
-        Command::Catalog(CatalogCommand::Check(arguments)) => {
-            return check_catalog(&settings, arguments).await;
-        }
+        Command::Catalog(command) => return catalog::run(&settings, command).await,
+        Command::Models(command) => return models::run(&settings, command).await,
         Command::Keys(command) => {
             let (mut out, mut messages) = (Terminal(io::stdout()), Terminal(io::stderr()));
             keys::command::run(&settings, command, &mut out, &mut messages).await?;
@@ -266,27 +184,6 @@ fn print_as(format: LogFormat, report: &(impl Display + Serialize)) -> Result<()
 
 fn print(text: &str) -> io::Result<()> {
     Terminal(io::stdout()).write_all(text.as_bytes())
-}
-
-async fn check_catalog(
-    settings: &Settings,
-    arguments: CheckArguments,
-) -> Result<ExitCode, Failure> {
-    let CheckArguments {
-        file,
-        other,
-        provider,
-        mode,
-        format,
-    } = arguments;
-    let options = ImportOptions {
-        providers: provider,
-        modes: mode,
-        ..ImportOptions::default()
-    };
-    let comparison = catalog::check(settings, &file, other.as_deref(), &options).await?;
-    print_as(format, &comparison)?;
-    Ok(ExitCode::from(if comparison.agrees() { 0 } else { 2 }))
 }
 
 /// Serves until a stop signal. A second one ends the process at once.

@@ -117,17 +117,34 @@ impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
         page: &'r Page<QueryResult>,
         mut read: impl FnMut(&mut Columns<'r>) -> Result<R, DbErr>,
     ) -> Result<Self, Error> {
-        const BYTES_A_ROW: usize = 1 << 9;
         let mut data = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             data.push(read(&mut Columns::of(row))?);
         }
-        let body = PageBody {
-            data,
+        Self::of_page(Page {
+            rows: data,
             next_cursor: page.next_cursor.clone(),
             total: page.total,
+        })
+    }
+
+    /// A page of `T`s, or of the same type with borrowed fields.
+    pub(crate) fn of_page<R: Type + ParseFromJSON + ToJSON + Serialize>(
+        page: Page<R>,
+    ) -> Result<Self, Error> {
+        const BYTES_A_ROW: usize = 1 << 9;
+        let Page {
+            rows: data,
+            next_cursor,
+            total,
+        } = page;
+        let capacity = BYTES_A_ROW * (data.len() + 1);
+        let body = PageBody {
+            data,
+            next_cursor,
+            total,
         };
-        Self::with_capacity(BYTES_A_ROW * (page.rows.len() + 1), &body)
+        Self::with_capacity(capacity, &body)
     }
 }
 

@@ -123,19 +123,19 @@ pub(crate) fn keep_digest(request: &mut Request, body: &[u8]) {
     }
 }
 
-/// A POST that takes no idempotency key, because its response must not be stored.
+/// A POST that takes no idempotency key, because its response must not be stored, or nothing is changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotIdempotent;
 
 impl NotIdempotent {
     /// The operations whose handlers take it.
-    pub(crate) const OPERATIONS: [&str; 1] = ["create_key"];
+    pub(crate) const OPERATIONS: [&str; 2] = ["create_key", "get_model_cost"];
 }
 
 impl<'a> FromRequest<'a> for NotIdempotent {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         if request.headers().contains_key(IdempotencyKey::HEADER) {
-            let detail = "is not accepted here: the response contains a secret and is not stored";
+            let detail = "is not accepted here, because the response is not stored";
             let header = format!("header/{}", IdempotencyKey::HEADER);
             return Err(Error::invalid(header, detail).into());
         }

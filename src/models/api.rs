@@ -1,5 +1,6 @@
 //! `/v1/models`
 
+use chrono::Days;
 use entity::model;
 use poem::web::Data;
 use poem_openapi::{
@@ -9,13 +10,15 @@ use poem_openapi::{
 };
 
 use super::{
+    cost::{self, Cost, Usage},
     dto::{Model, ModelCreate, ModelInclude, ModelRow, ModelUpdate, capabilities},
     queries::{self, ModelFilter},
+    retirements::{self, Retirement},
 };
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, NoContent, PageBody, Tag, Tagged},
+    http::{Body, Created, NoContent, NotIdempotent, PageBody, Tag, Tagged},
     page::PageRequest,
     providers::{self, dto::ProviderRow},
     revision::Precondition,
@@ -77,6 +80,31 @@ impl ModelsApi {
         })
     }
 
+    /// List models that retire
+    ///
+    /// Models that retire within a time or are retired already, with the agents that run on them or may fall back on
+    /// them, and the circles that those are members of. Ordered by id.
+    #[oai(
+        path = "/models/retirements",
+        method = "get",
+        operation_id = "list_model_retirements"
+    )]
+    async fn list_model_retirements(
+        &self,
+        Data(database): Data<&Database>,
+        /// How far ahead to look, in days or weeks (ISO 8601); 90 days by default.
+        #[oai(validator(max_length = 16, pattern = "^P[0-9]{1,5}[DW]$"))]
+        within: Query<Option<String>>,
+        /// Only models that an agent runs on or may fall back on.
+        used: Query<Option<bool>>,
+        page: PageRequest,
+    ) -> Result<Body<PageBody<Retirement>>, Error> {
+        let within = within.0.as_deref().map_or(Days::new(90), days);
+        let used = used.0.unwrap_or_default();
+        let page = retirements::list(database.connection(), within, used, page).await?;
+        Body::of_page(page)
+    }
+
     /// Create a model
     ///
     /// Fails with 422 `invalid_request` if there is no such provider, if thresholds of `price_tiers` do not ascend, or
@@ -106,6 +134,30 @@ impl ModelsApi {
         id: Path<i64>,
     ) -> Result<Tagged<Model>, Error> {
         Tagged::row(queries::get(database.connection(), id.0).await?)
+    }
+
+    /// Get the cost of a request
+    ///
+    /// Exact, without rounding. The prices of the highest threshold that input, cache reads and cache writes together
+    /// exceed apply to the whole request. Nothing is stored, and no `Idempotency-Key` is taken. Fails with 404 `not_found`
+    /// if there is no model with this id, and with 422 `invalid_request` if the model has no price for something that was
+    /// used.
+    #[oai(
+        path = "/models/:id/cost",
+        method = "post",
+        operation_id = "get_model_cost"
+    )]
+    async fn get_model_cost(
+        &self,
+        Data(database): Data<&Database>,
+        /// The model's id.
+        #[oai(validator(minimum(value = "1")))]
+        id: Path<i64>,
+        _once: NotIdempotent,
+        usage: Json<Usage>,
+    ) -> Result<Body<Cost>, Error> {
+        let row = queries::get(database.connection(), id.0).await?;
+        Body::new(&cost::cost(&row, &usage)?)
     }
 
     /// Update a model
@@ -177,4 +229,14 @@ impl ModelsApi {
         let page = queries::list(db, its, false, page.into()).await?;
         Body::page(&page, ModelRow::read)
     }
+}
+
+/// The days of a duration such as `P90D` or `P2W`.
+fn days(duration: &str) -> Days {
+    let number = |text: &str| text.parse().unwrap_or(u64::MAX);
+    let text = duration.trim_start_matches('P');
+    Days::new(text.strip_suffix('W').map_or_else(
+        || number(text.trim_end_matches('D')),
+        |weeks| number(weeks).saturating_mul(7),
+    ))
 }

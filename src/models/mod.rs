@@ -3,8 +3,11 @@
 //! Imports `providers` and what is below the resources. Start with `dto.rs`.
 
 mod api;
+mod cost;
 pub(crate) mod dto;
+mod exact;
 pub(crate) mod facts;
 pub(crate) mod queries;
+pub(crate) mod retirements;
 
 pub(crate) use api::ModelsApi;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Examples of parameters by their names, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 18] = [
+const EXAMPLES: [(&str, &str); 19] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("If-None-Match", "\"1-1\""),
@@ -30,6 +30,7 @@ const EXAMPLES: [(&str, &str); 18] = [
     ("supports", "tools,vision"),
     ("since", "2026-11-23T09:00:00Z"),
     ("until", "2026-11-24T09:00:00Z"),
+    ("within", "P90D"),
 ];
 
 /// An argument that stands for several parameters is described as one object (see `http::parameters`).

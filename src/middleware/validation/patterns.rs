@@ -5,7 +5,7 @@ const NAME: &str = "may have ASCII letters, digits, \".\", \"_\" and \"-\", and 
 const KIND: &str = "may have lower-case ASCII letters, digits, \"_\" and \"-\", and starts with a letter or digit, as \"chat\"";
 
 /// The patterns of the description. A test holds that none is missing.
-const WORDS: [(&str, &str); 13] = [
+const WORDS: [(&str, &str); 14] = [
     ("^[A-Za-z0-9][A-Za-z0-9._-]*$", NAME),
     (
         "^[a-z0-9][a-z0-9._-]*$",
@@ -45,6 +45,10 @@ const WORDS: [(&str, &str); 13] = [
     (
         "^[a-z_]+(,[a-z_]+)*$",
         "must be names of capabilities, separated by commas, as \"tools,vision\"",
+    ),
+    (
+        "^P[0-9]{1,5}[DW]$",
+        "must be a duration in days or weeks, as \"P90D\"",
     ),
     (
         "^[!-~]+$",

@@ -106,7 +106,9 @@ fn in_the_catalogue() -> Vec<Step> {
             "/v1/models",
             json!({"provider_id": 1, "model_name": "m"}),
             &["create model m - +"],
-        ),
+        )
+        // A name that is taken would use up an id, on PostgreSQL.
+        .refused_with(json!({"provider_id": 1, "model_name": ""})),
         step(
             "update_model",
             "/v1/models/1",
@@ -288,6 +290,19 @@ fn in_the_end() -> Vec<Step> {
             &["restore circle team - +"],
         ),
         step(
+            "create_model",
+            "/v1/models",
+            json!({"provider_id": 1, "model_name": "m3"}),
+            &["create model m3 - +"],
+        ),
+        step(
+            "repoint_model",
+            "/v1/models/1/repoint",
+            json!({"to": 2}),
+            &["update agent Ada model_id +"],
+        )
+        .refused_with(json!({"to": 99})),
+        step(
             "update_agent",
             "/v1/agents/1",
             json!({"model_id": null}),
@@ -329,7 +344,11 @@ fn in_the_end() -> Vec<Step> {
             "delete_provider",
             "/v1/providers/1?cascade=true",
             None,
-            &["delete model m2 - -", "delete provider p - -"],
+            &[
+                "delete model m3 - -",
+                "delete model m2 - -",
+                "delete provider p - -",
+            ],
         ),
     ]
 }

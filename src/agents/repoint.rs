@@ -1,0 +1,293 @@
+//! Moving agents from one model to another.
+
+use entity::{
+    agent, model,
+    price::Price,
+    revision::next_in_sql,
+    values::{FallbackList, now},
+};
+use poem_openapi::Object;
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockType},
+};
+use serde::Serialize;
+
+use super::queries::{change, falling_back_on, save};
+use crate::{
+    error::Error,
+    models,
+    revision::Precondition,
+    search,
+    write::{Action, Fields, UnitOfWork},
+};
+
+/// Where to move the agents of a model.
+#[derive(Clone, Debug, Object)]
+pub(crate) struct RepointOperation {
+    /// The model that they run on from then on.
+    #[oai(validator(minimum(value = "1")))]
+    pub(crate) to: i64,
+    /// Whether to report only, without changing anything.
+    #[oai(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// What moving the agents of a model changes.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct Repointing {
+    /// The model that they ran on.
+    pub(crate) from: i64,
+    /// The model that they run on.
+    pub(crate) to: i64,
+    /// Whether nothing was changed.
+    pub(crate) dry_run: bool,
+    /// How many agents ran on the model.
+    pub(crate) agent_count: i64,
+    /// How many other agents could fall back on it.
+    pub(crate) fallback_count: i64,
+    /// The first hundred of all, by id.
+    pub(crate) agents: Vec<RepointedAgent>,
+    /// What differs between the models.
+    pub(crate) differences: Vec<ModelDifference>,
+}
+
+/// An agent that is moved to another model.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct RepointedAgent {
+    /// The agent's id.
+    pub(crate) id: i64,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// A field in which two models differ.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct ModelDifference {
+    /// The field.
+    pub(crate) field: String,
+    /// Its value before; null if unknown.
+    #[oai(nullable)]
+    pub(crate) before: Option<String>,
+    /// Its value after; null if unknown.
+    #[oai(nullable)]
+    pub(crate) after: Option<String>,
+    /// Whether something is lost: a capability, tokens, or money.
+    pub(crate) is_loss: bool,
+}
+
+/// Moves all agents that are not deleted from a model to another, and their fallbacks.
+pub(crate) async fn repoint(
+    work: UnitOfWork,
+    from: i64,
+    operation: &RepointOperation,
+) -> Result<Repointing, Error> {
+    let RepointOperation { to, dry_run } = *operation;
+    let before = models::queries::get(work.db(), from).await?;
+    let no_model = |_| Error::invalid("#/to", "there is no such model");
+    let after = models::queries::get(work.db(), to)
+        .await
+        .map_err(no_model)?;
+    if from == to {
+        return Err(Error::invalid("#/to", "must be another model"));
+    }
+    let uses = Condition::any()
+        .add(agent::Column::ModelId.eq(from))
+        .add(agent::Column::Id.in_subquery(falling_back_on(from)));
+    let rows = agent::Entity::find_not_deleted()
+        .filter(uses)
+        .order_by_asc(agent::Column::Id)
+        .lock(LockType::NoKeyUpdate)
+        .all(work.db())
+        .await?;
+    let on_model = rows.iter().filter(|row| row.model_id == Some(from)).count();
+    let repointing = Repointing {
+        from,
+        to,
+        dry_run,
+        agent_count: count(on_model),
+        fallback_count: count(rows.len() - on_model),
+        agents: rows.iter().take(100).map(shown).collect(),
+        differences: differences(&before, &after),
+    };
+    if !dry_run {
+        move_all(&work, rows, from, to).await?;
+    }
+    Ok(repointing)
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn shown(row: &agent::Model) -> RepointedAgent {
+    RepointedAgent {
+        id: row.id,
+        name: row.name.clone(),
+    }
+}
+
+/// Moves locked agents: those without a fallback on one of the models in one statement.
+async fn move_all(
+    work: &UnitOfWork,
+    rows: Vec<agent::Model>,
+    from: i64,
+    to: i64,
+) -> Result<(), Error> {
+    let falls_back = |row: &agent::Model| {
+        let FallbackList(ids) = &row.fallback_model_ids;
+        ids.contains(&from) || ids.contains(&to)
+    };
+    let (single, plain): (Vec<_>, Vec<_>) = rows.into_iter().partition(falls_back);
+    for row in single {
+        let model_id = if row.model_id == Some(from) {
+            Some(to)
+        } else {
+            row.model_id
+        };
+        let changes = agent::ActiveModel {
+            model_id: Set(model_id),
+            fallback_model_ids: Set(replaced(&row.fallback_model_ids, from, to, model_id)),
+            ..ActiveModelTrait::default()
+        };
+        save(work, row, &Precondition::Any, &changes).await?;
+    }
+    if plain.is_empty() {
+        return Ok(());
+    }
+    let backend = work.db().get_database_backend();
+    let ids = search::among(backend, agent::Column::Id, plain.iter().map(|row| row.id));
+    let mut moved = agent::Entity::update_many()
+        .col_expr(agent::Column::ModelId, Expr::value(to))
+        .col_expr(agent::Column::UpdatedAt, Expr::value(now()))
+        .col_expr(
+            agent::Column::Revision,
+            next_in_sql(agent::Column::Revision),
+        )
+        .filter(ids)
+        .exec_with_returning(work.db())
+        .await?;
+    moved.sort_unstable_by_key(|row| row.id);
+    let fields: fn() -> Fields = || ["model_id"].into_iter().collect();
+    work.record_all(
+        moved
+            .iter()
+            .map(|row| change(Action::Update, row).fields(fields())),
+    );
+    Ok(())
+}
+
+/// The fallbacks with another model, each once and without the model that the agent runs on.
+fn replaced(
+    FallbackList(ids): &FallbackList,
+    from: i64,
+    to: i64,
+    model_id: Option<i64>,
+) -> FallbackList {
+    let mut new = Vec::with_capacity(ids.len());
+    for id in ids.iter().map(|id| if *id == from { to } else { *id }) {
+        if !new.contains(&id) && model_id != Some(id) {
+            new.push(id);
+        }
+    }
+    FallbackList(new)
+}
+
+/// What differs between two models, of what requests depend on.
+fn differences(before: &model::Model, after: &model::Model) -> Vec<ModelDifference> {
+    let flags = |row: &model::Model| {
+        [
+            ("supports_vision", row.supports_vision),
+            ("supports_tools", row.supports_tools),
+            ("supports_streaming", row.supports_streaming),
+            ("supports_reasoning", row.supports_reasoning),
+            ("supports_response_schema", row.supports_response_schema),
+            ("supports_prompt_caching", row.supports_prompt_caching),
+            ("supports_pdf_input", row.supports_pdf_input),
+            ("supports_audio_input", row.supports_audio_input),
+            ("supports_web_search", row.supports_web_search),
+            ("supports_computer_use", row.supports_computer_use),
+            ("accepts_sampling", row.accepts_sampling),
+        ]
+    };
+    let flags = flags(before).into_iter().zip(flags(after));
+    let flags = flags.map(|((field, before), (_, after))| {
+        difference(field, Some(before), Some(after), before && !after)
+    });
+    let limits = [
+        (
+            "context_window",
+            before.context_window,
+            after.context_window,
+        ),
+        ("max_output", before.max_output, after.max_output),
+    ];
+    let limits =
+        limits.map(|(field, before, after)| difference(field, before, after, after < before));
+    let prices = |row: &model::Model| {
+        [
+            row.input_price,
+            row.output_price,
+            row.cache_read_price,
+            row.cache_write_price,
+        ]
+    };
+    let names = [
+        "input_price",
+        "output_price",
+        "cache_read_price",
+        "cache_write_price",
+    ];
+    let prices = names
+        .into_iter()
+        .zip(prices(before).into_iter().zip(prices(after)));
+    let is_dearer = |before: Option<Price>, after: Option<Price>| after.is_none() || after > before;
+    let prices = prices
+        .map(|(field, (before, after))| difference(field, before, after, is_dearer(before, after)));
+    let efforts = [before, after].map(|row| row.reasoning_efforts.0.join(", "));
+    let lost = before
+        .reasoning_efforts
+        .0
+        .iter()
+        .any(|effort| !after.reasoning_efforts.0.contains(effort));
+    let [before_efforts, after_efforts] = efforts;
+    let others = [
+        difference(
+            "reasoning_efforts",
+            Some(before_efforts),
+            Some(after_efforts),
+            lost,
+        ),
+        difference(
+            "deprecation_date",
+            before.deprecation_date,
+            after.deprecation_date,
+            after
+                .deprecation_date
+                .is_some_and(|after| before.deprecation_date.is_none_or(|before| after < before)),
+        ),
+    ];
+    flags
+        .chain(limits)
+        .chain(prices)
+        .chain(others)
+        .flatten()
+        .collect()
+}
+
+/// `None` if the values are the same.
+fn difference<T: PartialEq + ToString>(
+    field: &str,
+    before: Option<T>,
+    after: Option<T>,
+    is_loss: bool,
+) -> Option<ModelDifference> {
+    (before != after).then(|| ModelDifference {
+        field: field.to_owned(),
+        before: before.map(|it| it.to_string()),
+        after: after.map(|it| it.to_string()),
+        is_loss,
+    })
+}
