@@ -7,7 +7,7 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseResult, Type},
 };
-use sea_orm::DeriveValueType;
+use sea_orm::{DbErr, DeriveValueType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
@@ -148,14 +148,16 @@ impl Default for ToolList {
 impl ToolList {
     /// # Errors
     /// A tool that can't be written.
-    pub fn of(tools: &[StoredTool<'_>]) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(tools).map(Self)
+    pub fn of(tools: &[StoredTool<'_>]) -> Result<Self, DbErr> {
+        let text = serde_json::to_string(tools);
+        text.map(Self)
+            .map_err(|error| DbErr::Json(error.to_string()))
     }
 
     /// # Errors
     /// A text that this type has not written.
-    pub fn tools(&self) -> Result<Vec<StoredTool<'_>>, serde_json::Error> {
-        serde_json::from_str(&self.0)
+    pub fn tools(&self) -> Result<Vec<StoredTool<'_>>, DbErr> {
+        serde_json::from_str(&self.0).map_err(|error| DbErr::Json(error.to_string()))
     }
 }
 

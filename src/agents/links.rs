@@ -45,7 +45,7 @@ pub(super) async fn replace(
         replace_fallbacks(db, row.id, ids).await?;
     }
     if *tools != row.tools {
-        let tools = row.tools.tools().map_err(not_json)?;
+        let tools = row.tools.tools()?;
         reject(check_tools(&tools))?;
         let servers = servers_of(db, &tools).await?;
         reject(missing_server(&tools, &servers))?;
@@ -60,14 +60,14 @@ pub(super) async fn restore(
     db: &impl ConnectionTrait,
     row: agent::Model,
 ) -> Result<agent::Model, Error> {
-    let mut tools = row.tools.tools().map_err(not_json)?;
+    let mut tools = row.tools.tools()?;
     let servers = servers_of(db, &tools).await?;
     tools.retain(|tool| {
         tool.server
             .as_deref()
             .is_none_or(|name| servers.contains_key(name))
     });
-    let tools = ToolList::of(&tools).map_err(not_json)?;
+    let tools = ToolList::of(&tools)?;
     let models = existing_models(db, &row.fallback_model_ids.0).await?;
     let mut fallbacks = row.fallback_model_ids.clone();
     fallbacks.0.retain(|id| models.contains(id));
@@ -86,10 +86,6 @@ pub(super) async fn restore(
         ..ActiveModelTrait::default()
     };
     Ok(changed.update(db).await?)
-}
-
-fn not_json(error: serde_json::Error) -> DbErr {
-    DbErr::Json(error.to_string())
 }
 
 fn reject(fault: Option<(String, &str)>) -> Result<(), Error> {

@@ -101,13 +101,12 @@ impl RosterCache {
         kept: Option<(RosterState, CachedBody)>,
         gzip: bool,
     ) -> Result<CachedBody, Error> {
-        let (state, mut body) = match kept {
-            Some(kept) => kept,
-            None => {
-                let (json, state) = roster::load(db, &name, false).await?;
-                self.counters.misses.fetch_add(1, Ordering::Relaxed);
-                (state, CachedBody::new(json, state.etag()))
-            }
+        let (state, mut body) = if let Some(kept) = kept {
+            kept
+        } else {
+            let (json, state) = roster::load(db, &name, false).await?;
+            self.counters.misses.fetch_add(1, Ordering::Relaxed);
+            (state, CachedBody::new(json, state.etag()))
         };
         if gzip {
             body = body.gzipped().await;

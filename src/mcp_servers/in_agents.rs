@@ -66,9 +66,8 @@ async fn rename_in(
     let Some((name, revision, tools, is_active, updated_at)) = user else {
         return Ok(());
     };
-    let tools = renamed(&tools, old_name, new_name);
     let row = agent::ActiveModel {
-        tools: Set(tools.map_err(|error| DbErr::Json(error.to_string()))?),
+        tools: Set(renamed(&tools, old_name, new_name)?),
         revision: Unchanged(revision),
         // The last change of a deleted agent is its deletion: its memberships are found by that time.
         updated_at: if is_active { NotSet } else { Set(updated_at) },
@@ -90,11 +89,7 @@ async fn rename_in(
     Ok(())
 }
 
-fn renamed(
-    tools: &ToolList,
-    old_name: &str,
-    new_name: &str,
-) -> Result<ToolList, serde_json::Error> {
+fn renamed(tools: &ToolList, old_name: &str, new_name: &str) -> Result<ToolList, DbErr> {
     let mut tools = tools.tools()?;
     for tool in &mut tools {
         if tool.server.as_deref() == Some(old_name) {

@@ -167,10 +167,10 @@ pub(crate) async fn delete_models(
         .select_only()
         .column(agent_fallback::Column::AgentId)
         .filter(agent_fallback::Column::ModelId.in_subquery(ids()));
-    let uses = Condition::any()
+    let on_them = Condition::any()
         .add(agent::Column::ModelId.in_subquery(ids()))
         .add(agent::Column::Id.in_subquery(fallbacks.into_query()));
-    let users = agent::Entity::find_not_deleted().filter(uses);
+    let users = agent::Entity::find_not_deleted().filter(on_them);
     if let Some(users) = search::examples(db, users, agent::Column::Name).await? {
         return Err(Error::conflict(
             MODEL_IN_USE,

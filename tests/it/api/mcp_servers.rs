@@ -156,8 +156,8 @@ async fn values_of_variables_are_never_stored_only_their_names() {
         let stored = json!({"Authorization": "${GITHUB_TOKEN}", "X-Key": "Token ${KEY}"});
         assert_eq!(created["headers"], stored);
         let path = format!("/v1/mcp-servers/{}", created["id"]);
-        let patch = json!({"headers": body["headers"]});
-        assert_eq!(app.patch(&path, &patch).await.ok(), created, "no change");
+        let headers = json!({"headers": body["headers"]});
+        assert_eq!(app.patch(&path, &headers).await.ok(), created, "no change");
         let argument = json!({"name": "x", "transport": "stdio", "command": "x", "args": ["--api-key", "8f3a61c02b7de945f"]});
         app.post("/v1/mcp-servers", &argument).await.invalid(&["#/args/1"]);
     })
