@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     exposure::{self, Exposed, Keys},
     lifecycle::{Lifecycle, Phase},
-    routes,
+    members, routes,
     server::{Server, Tls, TlsError, listen},
     systemd,
 };
@@ -163,7 +163,7 @@ impl Application {
 }
 
 /// Prepares the database, retrying while the reason it can't may pass. The task ends only if the
-/// database can't be used; after success it stays pending.
+/// database can't be used; after success it does what no request waits for.
 async fn startup(database: Database, lifecycle: Lifecycle, settings: ServerSettings) -> StartError {
     while let Err(error) = prepare(&database, &settings).await {
         match transient_reason(&error) {
@@ -176,7 +176,7 @@ async fn startup(database: Database, lifecycle: Lifecycle, settings: ServerSetti
         tracing::info!("the database is available; ready");
     }
     lifecycle.set_ready();
-    std::future::pending().await
+    match members::jobs::run(&database, settings.membership_job_interval).await {}
 }
 
 /// Waits for the startup task to fail.

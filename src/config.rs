@@ -31,6 +31,21 @@ fn count(max: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=max)
 }
 
+/// Parses a path of one or more segments, without the slash at its end.
+fn base_path(text: &str) -> Result<String, &'static str> {
+    const MAX_LENGTH: usize = 256;
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_segment =
+        |segment: &str| segment.bytes().all(is_allowed) && !matches!(segment, "" | "." | "..");
+    match path.strip_prefix('/') {
+        Some(rest) if path.len() <= MAX_LENGTH && rest.split('/').all(is_segment) => {
+            Ok(path.to_owned())
+        }
+        _ => Err("must be a path of letters, digits, `-`, `.`, `_` and `~`, such as /registry"),
+    }
+}
+
 /// Parses a network, or an address as a network of one.
 fn network(text: &str) -> Result<IpNet, &'static str> {
     let address = || text.parse().map(|address: IpAddr| address.into());
@@ -135,6 +150,24 @@ pub struct ServerSettings {
         value_parser = network
     )]
     pub trusted_proxy: Vec<IpNet>,
+
+    /// Path under which a proxy publishes the service, such as /registry: it is put before the paths in `Location`
+    /// and in the description, and removed from the paths of requests that begin with it
+    #[arg(long, global = true, env = "BASE_PATH", value_name = "PATH", value_parser = base_path)]
+    pub base_path: Option<String>,
+
+    /// Send every response as it is, instead of compressed to clients that accept gzip
+    #[arg(
+        long,
+        global = true,
+        env = "NO_COMPRESSION",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
+        value_parser = BoolishValueParser::new()
+    )]
+    pub no_compression: bool,
 
     /// Interval between checks for the first API key while none exists
     #[arg(long, global = true, env = "KEY_CHECK_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = bounds::timeout)]
@@ -276,6 +309,22 @@ pub struct ServerSettings {
         value_parser = clap::value_parser!(u64).range(..=65_536)
     )]
     pub roster_cache_mib: u64,
+
+    /// Memberships of an agent that its deletion or restoration ends or restores in its own transaction; more
+    /// are ended or restored afterwards, in the background
+    #[arg(
+        long,
+        global = true,
+        env = "MEMBERSHIPS_AT_ONCE",
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(1..=50_000)
+    )]
+    pub memberships_at_once: u64,
+
+    /// Interval between looks for memberships to end or restore in the background
+    #[arg(long, global = true, env = "MEMBERSHIP_JOB_INTERVAL", value_name = "TIME", default_value = "5s", value_parser = bounds::timeout)]
+    pub membership_job_interval: Duration,
 
     /// Time to keep accepting requests after a stop signal, while /readyz responds with 503
     #[arg(long, global = true, env = "SHUTDOWN_DELAY", value_name = "TIME", default_value = "1s", value_parser = bounds::delay)]

@@ -5,8 +5,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use futures_util::future::{Either, ready};
 use poem::{
-    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route,
+    Endpoint, IntoEndpoint, Request, Response, Route,
     endpoint::make_sync,
     http::{StatusCode, header},
 };
@@ -24,11 +25,12 @@ use crate::{
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
     mcp_servers::McpServersApi,
-    members::MembersApi,
+    members::{MembersApi, jobs::MembershipsAtOnce},
     memory::MemoryBudget,
     middleware::{
-        AppState, Auth, ErrorResponses, Headers, JsonSchema, NotModified, RateLimit, Readiness,
-        RequestIds, RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
+        AppState, Auth, BasePath, Compressed, ErrorResponses, Headers, JsonSchema, Middleware,
+        Next, NotModified, RateLimit, Readiness, RequestIds, RequestValidation, ResponseMemory,
+        RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -75,9 +77,9 @@ pub(crate) fn input_schema(name: &str) -> JsonSchema {
 const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" stroke="#365bc9" stroke-width="3"/></svg>"##;
 
 /// The documents, besides the operations.
-fn documents() -> Route {
+fn documents(base_path: Option<&str>) -> Route {
     Route::new()
-        .at("/openapi.json", DOCUMENTS.json.endpoint())
+        .at("/openapi.json", DOCUMENTS.json_at(base_path).endpoint())
         .at("/docs", DOCUMENTS.page.endpoint())
         .at(
             "/favicon.ico",
@@ -91,18 +93,22 @@ fn documents() -> Route {
 
 /// Sends a browser that asks for the root to Swagger UI. (A route for it would collide with the
 /// operations, which are nested at the root.)
-async fn root_to_docs(
-    operations: Arc<impl Endpoint<Output: IntoResponse>>,
-    request: Request,
-) -> poem::Result<Response> {
-    if request.uri().path() == "/" {
-        let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
-        return Ok(response.header(header::LOCATION, "/docs").finish());
+struct RootToDocs;
+
+impl Middleware for RootToDocs {
+    // Not `async`, which would add copies of the request to the futures around it.
+    fn call(
+        &self,
+        request: Request,
+        next: &Arc<impl Next>,
+    ) -> impl Future<Output = poem::Result<Response>> + Send {
+        if request.uri().path() == "/" {
+            let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
+            let response = response.header(header::LOCATION, "/docs").finish();
+            return Either::Left(ready(Ok(response)));
+        }
+        Either::Right(next.call(request))
     }
-    operations
-        .call(request)
-        .await
-        .map(IntoResponse::into_response)
 }
 
 /// The endpoint that serves every request.
@@ -117,11 +123,14 @@ pub(crate) fn endpoint(
     let auth = Auth::new(settings, keyring.clone(), rate_limit.clone());
     let page = String::from_utf8_lossy(DOCUMENTS.page.text());
     let headers = Headers::new("/docs", &page, &settings.cors_origin);
-    documents()
-        .nest("/", service().into_endpoint().around(root_to_docs))
+    let base_path = settings.base_path.as_deref();
+    documents(base_path)
+        .nest("/", service())
         .into_endpoint()
+        .wrap(RootToDocs)
         .wrap(NotModified)
         .wrap(RetryRead)
+        .wrap(Compressed::new(!settings.no_compression))
         .wrap(RunToCompletion::new(
             settings.request_timeout,
             settings.max_concurrent_requests,
@@ -135,6 +144,7 @@ pub(crate) fn endpoint(
         .wrap(ErrorResponses)
         .wrap(headers)
         .wrap(RequestIds::new(settings))
+        .wrap(BasePath::new(base_path))
         .wrap(AppState {
             keyring,
             lifecycle,
@@ -142,6 +152,7 @@ pub(crate) fn endpoint(
             memory: MemoryBudget::new(settings.response_memory_mib),
             rosters: RosterCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
+            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
         })
 }
 
@@ -149,7 +160,7 @@ pub(crate) fn endpoint(
 mod tests {
     use std::time::Duration;
 
-    use poem::{endpoint::make, http::Method};
+    use poem::{EndpointExt, endpoint::make, http::Method};
 
     use super::*;
     use crate::http::PROBLEM_MEDIA_TYPE;

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
-//! membership in one circle. Apart from these there are API keys, audit entries, idempotency keys and the
-//! revision of the catalogue.
+//! membership in one circle. Apart from these there are API keys, audit entries, idempotency keys, membership
+//! jobs and the revision of the catalogue.
 //!
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
@@ -29,6 +29,7 @@ pub mod free_json;
 pub mod idempotency_key;
 pub mod mcp_server;
 pub mod member;
+pub mod membership_job;
 pub mod message;
 pub mod model;
 pub mod params;

@@ -1,6 +1,10 @@
 //! Members: one agent's membership in one circle.
 
-use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
+use sea_orm::{
+    IntoSimpleExpr,
+    entity::prelude::*,
+    sea_query::{ExprTrait, SimpleExpr},
+};
 
 use crate::{
     params::ModelParams,
@@ -56,5 +60,17 @@ impl Entity {
     #[must_use]
     pub fn active() -> SimpleExpr {
         Column::IsActive.into_simple_expr()
+    }
+
+    /// The memberships that are shown, of those joined with their agents. That of a deleted agent has ended, even where
+    /// a job has not come to its row yet.
+    #[must_use]
+    pub fn shown(include_inactive: bool) -> SimpleExpr {
+        let not_deleted = super::agent::Entity::not_deleted();
+        if include_inactive {
+            not_deleted.or(Self::active().not())
+        } else {
+            not_deleted.and(Self::active())
+        }
     }
 }

@@ -198,7 +198,7 @@ pub enum Scope {
     Read,
     /// Also change agents, circles, members and conversations.
     Write,
-    /// Also change the catalogue of providers and models, and manage keys.
+    /// Also change the catalogue of providers and models and MCP servers, and manage keys.
     Admin,
     /// Only read the handles of agents and circles; meant for runtimes.
     Handles,

@@ -52,6 +52,7 @@ mod m20261126_000060_create_mcp_servers_additive;
 mod m20261126_000061_create_agent_mcp_servers_additive;
 mod m20261126_000062_create_agent_fallback_models_additive;
 mod m20261126_000063_define_agents_additive;
+mod m20261126_000065_end_memberships_later_additive;
 mod m20261126_000070_add_model_facts_additive;
 
 pub use database::{bounds, connection, settings};
@@ -100,6 +101,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000061_create_agent_mcp_servers_additive::Migration),
             Box::new(m20261126_000062_create_agent_fallback_models_additive::Migration),
             Box::new(m20261126_000063_define_agents_additive::Migration),
+            Box::new(m20261126_000065_end_memberships_later_additive::Migration),
             Box::new(m20261126_000070_add_model_facts_additive::Migration),
         ]
     }

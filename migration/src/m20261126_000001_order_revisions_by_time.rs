@@ -44,7 +44,7 @@ const CATALOG: [(&str, &[&str]); 2] = [
 ];
 
 /// The columns of an agent that a roster shows.
-const AGENT: [&str; 9] = [
+pub(crate) const AGENT: [&str; 9] = [
     "name",
     "role",
     "system_prompt",
@@ -279,12 +279,21 @@ fn triggers(syntax: Syntax) -> Vec<RevisionTrigger> {
             )
         })
         .collect();
-    triggers.push(of_agents(syntax));
+    triggers.push(of_agents(syntax, &AGENT));
     triggers.extend(of_members(syntax));
     triggers
 }
 
-fn of_agents(syntax: Syntax) -> RevisionTrigger {
+/// Replaces the trigger of agents by one that watches these columns.
+pub(crate) async fn watch_agents(
+    manager: &SchemaManager<'_>,
+    columns: &[&str],
+) -> Result<(), DbErr> {
+    let syntax = Syntax::of(manager);
+    run(manager, of_agents(syntax, columns).replace(syntax)).await
+}
+
+fn of_agents(syntax: Syntax, columns: &[&str]) -> RevisionTrigger {
     let circles = "SELECT circle_id FROM members WHERE agent_id = NEW.id AND is_active";
     let many = format!(
         "(SELECT count(*) FROM ({circles} LIMIT {}) AS shown) > {MAX_CIRCLES}",
@@ -302,10 +311,10 @@ fn of_agents(syntax: Syntax) -> RevisionTrigger {
              FROM ({circles} ORDER BY circle_id) AS shown WHERE circles.id = shown.circle_id; END IF;"
         ),
     };
-    let event = format!("UPDATE OF {}", AGENT.join(", "));
+    let event = format!("UPDATE OF {}", columns.join(", "));
     RevisionTrigger {
         settings: "SET enable_hashjoin = off",
-        ..RevisionTrigger::new("agents", "agents", &event, &syntax.differs(&AGENT), body)
+        ..RevisionTrigger::new("agents", "agents", &event, &syntax.differs(columns), body)
     }
 }
 

@@ -31,9 +31,11 @@ impl MigrationTrait for Migration {
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone("updated_at"))
                     .col(big_integer("revision").default(1))
+                    .check(Expr::col("name").ne(""))
                     .to_owned(),
             )
             .await?;
+        ddl::search_index(manager, "mcp_servers", &["name", "display_name"]).await?;
         ddl::run(
             manager,
             &[

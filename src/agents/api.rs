@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged, Untagged},
     mcp_servers,
+    members::jobs::MembershipsAtOnce,
     models::{self, dto::ModelRow},
     page::PageRequest,
     revision::Precondition,
@@ -177,18 +178,21 @@ impl AgentsApi {
 
     /// Delete an agent
     ///
-    /// Also ends its memberships. Fails with 404 `not_found` if there is no agent with this id.
+    /// Also ends its memberships: from then on, no roster and no list of members shows it. If they are very
+    /// many (more than 1,000 by default), their `left_at` and the `member_count` of their circles follow in
+    /// the background. Fails with 404 `not_found` if there is no agent with this id.
     #[oai(path = "/agents/:id", method = "delete", operation_id = "delete_agent")]
     async fn delete_agent(
         &self,
         write: WriteRequest,
+        Data(at_once): Data<&MembershipsAtOnce>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         precondition: Precondition,
     ) -> Result<NoContent, Error> {
         write
-            .delete(|work| queries::delete(work, id.0, &precondition))
+            .delete(|work| queries::delete(work, id.0, &precondition, *at_once))
             .await
     }
 
@@ -196,10 +200,12 @@ impl AgentsApi {
     ///
     /// The agent returns as it was, but a model that was deleted since is unset. With
     /// `memberships=true`, the memberships that its deletion ended return, too;
-    /// `list_agent_circles` with `include_inactive=true` shows them. Fails with 404 `not_found` if
-    /// there never was an agent with this id, with 409 `not_deleted` if it is not deleted, with 409
-    /// `circle_full` if a circle has no place for it, and with 409 `external_id_taken` if another agent has
-    /// its external id since.
+    /// `list_agent_circles` with `include_inactive=true` shows them. If they are very many, they return in the
+    /// background, except to circles that have no place. Fails with 404 `not_found` if there never was an
+    /// agent with this id, with 409 `not_deleted` if it is not deleted, with 409 `circle_full` if
+    /// a circle has no place for it, with 409 `external_id_taken` if another agent has its external id since,
+    /// and with 409 `memberships_ending` if its very many memberships are still being ended
+    /// and are not to return.
     #[oai(
         path = "/agents/:id/restore",
         method = "post",
@@ -208,6 +214,7 @@ impl AgentsApi {
     async fn restore_agent(
         &self,
         write: WriteRequest,
+        Data(at_once): Data<&MembershipsAtOnce>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -217,7 +224,7 @@ impl AgentsApi {
     ) -> Result<Tagged<Agent>, Error> {
         let memberships = memberships.0.unwrap_or(false);
         write
-            .update(|work| queries::restore(work, id.0, &precondition, memberships))
+            .update(|work| queries::restore(work, id.0, &precondition, memberships, *at_once))
             .await
     }
 

@@ -4,12 +4,12 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use entity::{agent, agent_fallback};
+use entity::{agent, agent_fallback, values::now};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, JoinType, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait,
     sea_query::{LockType, SelectStatement},
 };
 
@@ -18,7 +18,8 @@ use crate::{
     conversations,
     database::Connections,
     error::{Error, OnConstraint},
-    mcp_servers, members,
+    mcp_servers,
+    members::{self, jobs::MembershipsAtOnce, of_agent::Deletion},
     models::dto::Model,
     page::Page,
     revision::{self, Precondition},
@@ -215,76 +216,102 @@ pub(super) async fn save(
     Ok(row)
 }
 
-/// Deletes an agent, ends its memberships and passes its turns on.
+/// Deletes an agent, ends its memberships and passes its turns on. The memberships end first: where they are few, the
+/// rosters change once and not with the agent again.
 pub(crate) async fn delete(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
+    at_once: MembershipsAtOnce,
 ) -> Result<(), Error> {
     let db = work.db();
+    let before = get_for_update(db, id).await?;
+    precondition.check(id, before.revision)?;
+    let deleted_at = now();
+    members::of_agent::end_all(&work, id, deleted_at, at_once).await?;
     let deleted = agent::ActiveModel {
         is_active: Set(false),
-        ..ActiveModelTrait::default()
+        updated_at: Set(deleted_at),
+        ..before.into_active_model()
     };
-    let not_deleted = agent::Entity::update_many().filter(agent::Entity::not_deleted());
-    let saved = revision::update(db, not_deleted, id, precondition, deleted).await?;
-    let Some(row) = saved else {
-        return Err(precondition.explain_no_match(get(db, id).await));
-    };
-    work.record(change(Action::Delete, &row));
-    members::of_agent::end_all(&work, id, row.updated_at).await?;
-    conversations::participants::pass_turns_on(work.db(), id).await
+    work.record_first(change(Action::Delete, &deleted.update(db).await?));
+    conversations::participants::pass_turns_on(db, id).await
 }
 
-/// Restores a deleted agent; with `memberships`, also those that its deletion ended.
+/// Restores a deleted agent; with `memberships`, also those that its deletion ended. Without, they must have ended.
 pub(crate) async fn restore(
     work: UnitOfWork,
     id: i64,
     precondition: &Precondition,
     memberships: bool,
+    at_once: MembershipsAtOnce,
 ) -> Result<agent::Model, Error> {
     let db = work.db();
-    let deleted_at = if memberships {
-        deleted_at(db, id).await?
+    let deletion = if memberships {
+        deletion_of(db, id).await?
     } else {
         None
     };
+    if memberships && deletion.is_none() {
+        return Err(why_not_restored(db, id, precondition).await?);
+    }
     let restored = agent::ActiveModel {
         is_active: Set(true),
         ..ActiveModelTrait::default()
     };
-    let deleted = agent::Entity::update_many().filter(agent::Column::IsActive.eq(false));
+    let deleted = agent::Entity::update_many()
+        .filter(agent::Column::IsActive.eq(false))
+        .apply_if((!memberships).then(members::jobs::agents), |query, jobs| {
+            query.filter(agent::Column::Id.not_in_subquery(jobs))
+        });
     let saved = revision::update(db, deleted, id, precondition, restored).await;
     let Some(row) = saved.on_unique(EXTERNAL_ID_INDEX, external_id_taken)? else {
-        return Err(why_not_restored(db, id).await?);
+        return Err(why_not_restored(db, id, precondition).await?);
     };
     let row = links::restore(db, row).await?;
     work.record(change(Action::Restore, &row));
-    if let Some(deleted_at) = deleted_at {
-        members::of_agent::restore_all(&work, id, deleted_at).await?;
+    if let Some(deletion) = deletion {
+        members::of_agent::restore_all(&work, id, deletion, at_once).await?;
     }
     Ok(row)
 }
 
-/// When an agent was deleted, which is its last change. The row is locked.
-async fn deleted_at(db: &impl ConnectionTrait, id: i64) -> Result<Option<DateTime<Utc>>, Error> {
-    Ok(agent::Entity::find_by_id(id)
+/// The deletion of an agent, which is its last change. The row is locked.
+async fn deletion_of(db: &impl ConnectionTrait, id: i64) -> Result<Option<Deletion>, Error> {
+    let has_job = agent::Column::Id.in_subquery(members::jobs::agents());
+    let found: Option<(DateTime<Utc>, bool)> = agent::Entity::find_by_id(id)
         .select_only()
         .column(agent::Column::UpdatedAt)
+        .expr_as(has_job, "has_job")
         .filter(agent::Column::IsActive.eq(false))
         .lock(LockType::NoKeyUpdate)
         .into_tuple()
         .one(db)
-        .await?)
+        .await?;
+    Ok(found.map(|(at, has_job)| Deletion { at, has_job }))
 }
 
-async fn why_not_restored(db: &impl ConnectionTrait, id: i64) -> Result<Error, Error> {
+async fn why_not_restored(
+    db: &impl ConnectionTrait,
+    id: i64,
+    precondition: &Precondition,
+) -> Result<Error, Error> {
     let row = agent::Entity::find_by_id(id).one(db).await?;
     Ok(match row {
         None => unknown(id),
         Some(row) if row.is_active => Error::not_deleted("agent", id.to_string()),
-        Some(_) => Error::PreconditionFailed,
+        Some(row) => match precondition.check(id, row.revision) {
+            Ok(()) => memberships_ending(id),
+            Err(error) => error,
+        },
     })
+}
+
+fn memberships_ending(id: i64) -> Error {
+    Error::conflict(
+        "memberships_ending",
+        format!("the memberships of agent {id} are still being ended"),
+    )
 }
 
 pub(crate) fn unknown(id: i64) -> Error {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged, joined},
+    http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged, accepts_gzip, joined},
     revision::{Precondition, digest, view_etag},
     rows::FromRow,
     sort::SortedRequest,
@@ -63,7 +63,7 @@ impl CirclesApi {
         let (page, members) = roster::list_with_members(db, filter, page).await?;
         Body::page(&page, |columns| {
             let mut circle = CircleRow::read(columns)?;
-            circle.members = Some(members.of(circle.id)?);
+            circle.set_members(members.of(circle.id)?);
             Ok(circle)
         })
     }
@@ -103,13 +103,15 @@ impl CirclesApi {
     ) -> Result<CachedRoster, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
-            let (json, state) = roster::load(db, &circle_name.0, true).await?;
+            let (json, state) = Box::pin(roster::load(db, &circle_name.0, true)).await?;
             let etag = view_etag(state.id, state.revision, digest(&json));
             return Ok(CachedRoster::Whole(CachedBody::new(json, etag)));
         }
         // A field that can't be read names no state, and the whole response is always right.
         let if_none_match = joined(headers, &header::IF_NONE_MATCH).ok().flatten();
-        cache.get(db, circle_name.0, if_none_match.as_deref()).await
+        let (if_none_match, gzip) = (if_none_match.as_deref(), accepts_gzip(headers));
+        // Boxed, because several futures around this one have room for it.
+        Box::pin(cache.get(db, circle_name.0, if_none_match, gzip)).await
     }
 
     /// Update a circle

@@ -62,31 +62,60 @@ impl RosterCache {
     }
 
     /// The roster of a circle. If the client or the cache has one, its state is compared first, and the whole
-    /// roster is loaded only if both are out of date.
+    /// roster is loaded only if both are out of date. Its compressed form is kept with it from the first request
+    /// that accepts it.
     pub(super) async fn get(
         &self,
         db: &impl ConnectionTrait,
         name: String,
         if_none_match: Option<&str>,
+        gzip: bool,
     ) -> Result<CachedRoster, Error> {
         let cached = self.rosters.as_ref().and_then(|rosters| rosters.get(&name));
-        if if_none_match.is_some() || cached.is_some() {
+        let kept = if if_none_match.is_some() || cached.is_some() {
             let state = roster::get_state(db, &name).await?;
             if if_none_match.is_some_and(|tags| is_named(tags, &state.etag())) {
                 return Ok(CachedRoster::NotModified(state.etag()));
             }
-            if let Some((_, body)) = cached.filter(|(cached_state, _)| *cached_state == state) {
-                self.counters.hits.fetch_add(1, Ordering::Relaxed);
-                return Ok(CachedRoster::Whole(body));
-            }
+            cached.filter(|(cached_state, _)| *cached_state == state)
+        } else {
+            None
+        };
+        if kept.is_some() {
+            self.counters.hits.fetch_add(1, Ordering::Relaxed);
         }
-        let (json, state) = roster::load(db, &name, false).await?;
-        let body = CachedBody::new(json, state.etag());
-        self.counters.misses.fetch_add(1, Ordering::Relaxed);
+        let kept = match kept {
+            Some((_, body)) if !gzip || body.is_gzipped() => return Ok(CachedRoster::Whole(body)),
+            kept => kept,
+        };
+        // Boxed, because most requests need no room for it.
+        let renewed = Box::pin(self.renew(db, name, kept, gzip)).await;
+        renewed.map(CachedRoster::Whole)
+    }
+
+    /// Loads a roster that is not kept, compresses it for a request that accepts that, and keeps it.
+    async fn renew(
+        &self,
+        db: &impl ConnectionTrait,
+        name: String,
+        kept: Option<(RosterState, CachedBody)>,
+        gzip: bool,
+    ) -> Result<CachedBody, Error> {
+        let (state, mut body) = match kept {
+            Some(kept) => kept,
+            None => {
+                let (json, state) = roster::load(db, &name, false).await?;
+                self.counters.misses.fetch_add(1, Ordering::Relaxed);
+                (state, CachedBody::new(json, state.etag()))
+            }
+        };
+        if gzip {
+            body = body.gzipped().await;
+        }
         if let Some(rosters) = &self.rosters {
             rosters.insert(name, (state, body.clone()));
         }
-        Ok(CachedRoster::Whole(body))
+        Ok(body)
     }
 
     pub(crate) fn statistics(&self) -> CacheStatistics {

@@ -55,13 +55,24 @@ row! {
         pub(crate) created_at: Timestamp<'r>,
         /// When the circle itself was last changed (UTC). Changes of its members do not count.
         pub(crate) updated_at: Timestamp<'r>,
-        /// Number of active members.
+        /// Number of active members. Where the members are not shown, it may still include for a while an agent
+        /// that was deleted as a member of very many circles.
         pub(crate) member_count: i64,
     } with {
         /// The active members, in the roster's order; only with `include=members`.
         #[oai(skip_serializing_if_is_none)]
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(crate) members: Option<Vec<RosterMember<'r>>>,
+    }
+}
+
+impl<'r> CircleRow<'r> {
+    /// Includes the members, and counts those that are active: the stored count still includes the memberships that the
+    /// deletion of an agent ends in the background.
+    pub(super) fn set_members(&mut self, members: Vec<RosterMember<'r>>) {
+        let active = members.iter().filter(|member| member.is_active).count();
+        self.member_count = i64::try_from(active).unwrap_or(i64::MAX);
+        self.members = Some(members);
     }
 }
 

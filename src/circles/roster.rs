@@ -30,7 +30,7 @@ use crate::{
     sort::{SortedRequest, list_with_related},
 };
 
-/// The usual size of a member in JSON.
+/// The usual size of a member in JSON, with its part of the circle.
 const BYTES_A_MEMBER: usize = 1 << 11;
 
 /// Identifies the content of a roster, which changes only with one of the two revisions.
@@ -80,13 +80,12 @@ fn with_agents<E: EntityTrait>(members: Select<E>) -> Select<E> {
         .join(JoinType::LeftJoin, model::Relation::Provider.def())
 }
 
-static ACTIVE: LazyLock<CircleSql> =
-    LazyLock::new(|| roster_sql(|members| members.filter(member::Entity::active())));
-static WITH_INACTIVE: LazyLock<CircleSql> = LazyLock::new(|| roster_sql(|members| members));
+static ACTIVE: LazyLock<CircleSql> = LazyLock::new(|| roster_sql(false));
+static WITH_INACTIVE: LazyLock<CircleSql> = LazyLock::new(|| roster_sql(true));
 
-fn roster_sql(which: impl Fn(Select<circle::Entity>) -> Select<circle::Entity>) -> CircleSql {
+fn roster_sql(include_inactive: bool) -> CircleSql {
     CircleSql::new(&CIRCLE_COLUMNS, &RosterMember::columns(), |members| {
-        which(with_agents(members))
+        with_agents(members).filter(member::Entity::shown(include_inactive))
     })
 }
 
@@ -109,8 +108,8 @@ pub(super) async fn load(
     let columns = &mut rows.circle();
     let state = RosterState::read(columns)?;
     let mut roster = CircleRow::read(columns)?;
-    roster.members = Some(in_order(rows.members())?);
-    let json = rows::to_json(&roster, BYTES_A_MEMBER * (rows.members().len() + 1))?;
+    roster.set_members(in_order(rows.members())?);
+    let json = rows::to_json(&roster, BYTES_A_MEMBER * rows.members().len().max(1))?;
     Ok((json, state))
 }
 
@@ -142,7 +141,8 @@ pub(super) async fn get_state(db: &impl ConnectionTrait, name: &str) -> Result<R
 }
 
 static OF_CIRCLES: LazyLock<Select<member::Entity>> = LazyLock::new(|| {
-    let members = with_agents(member::Entity::find_active());
+    let members = with_agents(member::Entity::find());
+    let members = members.filter(member::Entity::shown(false));
     let members = members.select_only().column(member::Column::CircleId);
     rows::also_select::<_, RosterMember<'_>>(members)
 });

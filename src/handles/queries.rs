@@ -32,8 +32,8 @@ static OF_CIRCLE: LazyLock<CircleSql> = LazyLock::new(|| {
         ModelFacts::columns(),
     ];
     CircleSql::new(&CircleFacts::columns(), &columns.concat(), |members| {
-        let active = members.filter(member::Entity::active());
-        with_models(active.join(JoinType::LeftJoin, member::Relation::Agent.def()))
+        let agents = members.join(JoinType::LeftJoin, member::Relation::Agent.def());
+        with_models(agents.filter(member::Entity::shown(false)))
     })
 });
 

@@ -15,11 +15,11 @@ use tokio::{
 use super::problem::RequestError;
 use crate::error::Error;
 
-/// The largest request body, in bytes: 1 MiB.
-pub const MAX_BODY: usize = 1 << 20;
+/// The largest request body, in bytes: 2 MiB. A prompt of 500,000 characters of any script fits.
+pub const MAX_BODY: usize = 2 << 20;
 
 /// How many bytes of all bodies are held in memory at once. A request beyond that is rejected.
-const MAX_BUFFERED: usize = 64 * MAX_BODY;
+const MAX_BUFFERED: usize = 64 << 20;
 /// How many bytes of each body do not count, so that large bodies do not keep out small ones.
 const UNCOUNTED: usize = 8 << 10;
 
@@ -105,7 +105,7 @@ fn check_headers(request: &mut Request) -> poem::Result<()> {
 /// Reads and discards the rest of a body, within bounds. A client that is still sending would see a
 /// broken connection in place of an early response. With `Expect: 100-continue` it has not begun.
 pub(crate) async fn drain_body(request: &mut Request) {
-    const MAX_DRAINED: usize = 32 * MAX_BODY;
+    const MAX_DRAINED: usize = 32 << 20;
     const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
     if request.headers().contains_key(header::EXPECT) {
         return;

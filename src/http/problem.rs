@@ -87,7 +87,7 @@ pub(crate) enum RequestError {
     HeaderFields,
     #[error(
         "`If-Match` compares strongly, and a weak tag (`W/\"…\"`) never matches; a proxy that compresses \
-         responses makes tags weak"
+         responses makes tags weak: let this service compress instead"
     )]
     WeakTag,
     #[error("the database did not respond in time")]

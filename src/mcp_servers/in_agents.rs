@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use entity::{agent, mcp_server, tool::ToolList};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait,
-    ActiveValue::{Set, Unchanged},
+    ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::LockType,
 };
@@ -54,31 +55,33 @@ async fn rename_in(
     old_name: &str,
     new_name: &str,
 ) -> Result<(), Error> {
-    use agent::Column::{Name, Revision, Tools};
-    let user: Option<(String, i64, ToolList)> = agent::Entity::find_by_id(id)
+    use agent::Column::{IsActive, Name, Revision, Tools, UpdatedAt};
+    let user: Option<(String, i64, ToolList, bool, DateTime<Utc>)> = agent::Entity::find_by_id(id)
         .select_only()
-        .columns([Name, Revision, Tools])
+        .columns([Name, Revision, Tools, IsActive, UpdatedAt])
         .lock(LockType::NoKeyUpdate)
         .into_tuple()
         .one(work.db())
         .await?;
-    let Some((name, revision, tools)) = user else {
+    let Some((name, revision, tools, is_active, updated_at)) = user else {
         return Ok(());
     };
+    let tools = renamed(&tools, old_name, new_name);
     let row = agent::ActiveModel {
-        tools: Set(
-            renamed(&tools, old_name, new_name).map_err(|error| DbErr::Json(error.to_string()))?
-        ),
+        tools: Set(tools.map_err(|error| DbErr::Json(error.to_string()))?),
         revision: Unchanged(revision),
+        // The last change of a deleted agent is its deletion: its memberships are found by that time.
+        updated_at: if is_active { NotSet } else { Set(updated_at) },
         ..ActiveModelTrait::default()
     };
     let row = row.before_save(work.db(), false).await?;
+    let revision = row.revision.try_as_ref().copied().unwrap_or(revision);
     let change = Change::new(Action::Update, Resource::Agent)
         .id(id)
         .name(name)
+        .revision(revision)
         .fields(["tools"].into_iter().collect());
-    let revision = row.revision.try_as_ref().copied().unwrap_or(revision);
-    work.record(change.revision(revision));
+    work.record(change);
     agent::Entity::update_many()
         .set(row)
         .filter(agent::Column::Id.eq(id))

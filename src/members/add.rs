@@ -15,7 +15,10 @@ use sea_orm::{
     sea_query::OnConflict,
 };
 
-use super::queries::{change, circle_full, free_places, member_exists, name_of, of_circle};
+use super::{
+    of_agent::end_of_deleted,
+    queries::{change, circle_full, free_places, member_exists, name_of, of_circle},
+};
 use crate::{
     circles,
     error::Error,
@@ -118,12 +121,15 @@ pub(super) async fn add(
     let db = work.db();
     let agent_id = row.agent_id.try_as_ref().copied().unwrap_or_default();
     let locked = lock_agents(db, &[agent_id]).await?;
-    let circle_row = circles::queries::get_for_update(db, circle).await?;
+    let mut circle_row = circles::queries::get_for_update(db, circle).await?;
     precondition.check(circle_row.id, circle_row.revision)?;
     if !locked.contains(&agent_id) {
         return Err(Error::invalid("#/agent_id", "there is no such agent"));
     }
     row.circle_id = Set(circle_row.id);
+    if free_places(&circle_row) <= 0 {
+        circle_row.member_count -= end_of_deleted(&work, circle_row.id, circle).await?;
+    }
     let has_room = free_places(&circle_row) > 0;
     if has_room && let Some(added) = insert(db, row.clone()).await? {
         work.record(change(Action::Create, circle, &added));

@@ -52,7 +52,7 @@ pub(crate) async fn run(
     let mut locked = bulk::lock(&work, circle, precondition, &agents).await?;
     let decide = |operation| decide(&locked, operation);
     let mut decisions: Vec<Decision> = operations.into_iter().map(decide).collect();
-    assign_capacity(&locked, &mut decisions);
+    assign_capacity(&locked, &mut decisions).await?;
     if !partial {
         reject_failures(&decisions)?;
     }
@@ -148,10 +148,19 @@ impl MemberFailure {
 
 /// Assigns the circle's free places, and those that the batch frees, to the added agents in the order of
 /// the batch. Additions beyond the circle's limit fail.
-fn assign_capacity(locked: &LockedMembers<'_>, decisions: &mut [Decision]) {
-    let freed = decisions.iter().filter(|row| row.frees_place()).count();
-    let freed = i64::try_from(freed).unwrap_or(i64::MAX);
-    let mut free = queries::free_places(&locked.circle_row).saturating_add(freed);
+async fn assign_capacity(
+    locked: &LockedMembers<'_>,
+    decisions: &mut [Decision],
+) -> Result<(), Error> {
+    let count = |which: fn(&Decision) -> bool| {
+        let count = decisions.iter().filter(|row| which(row)).count();
+        i64::try_from(count).unwrap_or(i64::MAX)
+    };
+    let (taken, freed) = (count(Decision::takes_place), count(Decision::frees_place));
+    let mut free = locked
+        .free_places(taken - freed)
+        .await?
+        .saturating_add(freed);
     for decision in decisions.iter_mut().filter(|row| row.takes_place()) {
         if free <= 0 {
             let error = locked.full();
@@ -159,6 +168,7 @@ fn assign_capacity(locked: &LockedMembers<'_>, decisions: &mut [Decision]) {
         }
         free -= 1;
     }
+    Ok(())
 }
 
 fn reject_failures(decisions: &[Decision]) -> Result<(), Error> {

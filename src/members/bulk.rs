@@ -12,7 +12,7 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
-use super::{add, queries};
+use super::{add, of_agent, queries};
 use crate::{
     circles,
     error::{Error, FieldError},
@@ -96,11 +96,21 @@ impl LockedMembers<'_> {
         queries::circle_full(&self.circle_row.name, self.circle_row.max_members)
     }
 
-    /// The agent's membership, if it is a member now.
+    /// The agent's membership, if it is a member now. That of a deleted agent has ended, even where its row does not
+    /// say so yet.
     pub(super) fn active(&self, agent_id: i64) -> Option<&member::Model> {
-        self.members
-            .get(&agent_id)
-            .filter(|member_row| member_row.is_active)
+        let member_row = self.members.get(&agent_id)?;
+        (member_row.is_active && self.agents.contains(&agent_id)).then_some(member_row)
+    }
+
+    /// How many places the circle has left, where `needed` are asked for.
+    pub(super) async fn free_places(&self, needed: i64) -> Result<i64, Error> {
+        let circle::Model { id, name, .. } = &self.circle_row;
+        let free = queries::free_places(&self.circle_row);
+        if free >= needed {
+            return Ok(free);
+        }
+        Ok(free.saturating_add(of_agent::end_of_deleted(self.work, *id, name).await?))
     }
 
     /// Writes whole rows, new ones and changed ones. The database assigns the ids.
@@ -166,10 +176,14 @@ impl LockedMembers<'_> {
         Ok(by_agent(ended))
     }
 
-    /// Ends the memberships of all other agents, and returns their ids.
+    /// Ends the memberships of all other agents, and returns their ids. Those of deleted agents are left to their jobs.
     pub(super) async fn end_others(&self, agents: Vec<i64>) -> Result<Vec<i64>, Error> {
-        let others = self.own(Condition::all().add(member::Column::AgentId.is_not_in(agents)));
-        let ended = queries::set_where(self.work.db(), queries::ended(), others).await?;
+        let others = Condition::all()
+            .add(member::Column::AgentId.is_not_in(agents))
+            .add(member::Column::AgentId.not_in_subquery(of_agent::deleted_agents()));
+        let others = self.own(others);
+        let ending = queries::setting(queries::ended(), others);
+        let ended = queries::fetch_changed(self.work.db(), ending).await?;
         let circle_of = |_| self.circle_row.name.as_str();
         let changes = ended
             .iter()

@@ -63,15 +63,14 @@ pub(super) fn setting(
         .filter(which)
 }
 
-/// Sets columns of the memberships that `which` selects, and returns them in the order of their ids. There may be
-/// any number of them, so no more of their rows is read than what identifies them.
-pub(super) async fn set_where(
+/// Runs a statement of [`setting`], and returns the memberships in the order of their ids. There may be any number of
+/// them, so no more of their rows is read than what identifies them.
+pub(super) async fn fetch_changed(
     db: &impl ConnectionTrait,
-    columns: member::ActiveModel,
-    which: Condition,
+    setting: UpdateMany<member::Entity>,
 ) -> Result<Vec<ChangedMember>, DbErr> {
     use member::Column::{AgentId, CircleId, Id, Revision};
-    let mut statement = setting(columns, which).into_query();
+    let mut statement = setting.into_query();
     statement.returning(Query::returning().columns([Id, CircleId, AgentId, Revision]));
     let rows = db.query_all(&statement).await?;
     let mut changed = Vec::with_capacity(rows.len());
@@ -112,13 +111,11 @@ pub(crate) async fn list(
         include_inactive,
     } = filter;
     let circle_row = circles::queries::get(db, circle).await?;
-    let query = rows::select_only::<_, Member>(of_circle(circle_row.id))
+    let query = rows::select_only::<_, Member>(of_circle(circle_row.id).inner_join(agent::Entity))
         .apply_if(role, |query, role| {
             query.filter(member::Column::Role.eq(role))
         })
-        .apply_if((!include_inactive).then_some(()), |query, ()| {
-            query.filter(member::Entity::active())
-        });
+        .filter(member::Entity::shown(include_inactive));
     page::fetch(db, query, member::Column::Id, Order::Asc, page).await
 }
 
@@ -142,8 +139,9 @@ async fn get_in(
     agent_id: i64,
 ) -> Result<member::Model, Error> {
     of_circle(circle_row.id)
+        .inner_join(agent::Entity)
         .filter(member::Column::AgentId.eq(agent_id))
-        .filter(member::Entity::active())
+        .filter(member::Entity::shown(false))
         .one(db)
         .await?
         .ok_or_else(|| unknown(&circle_row.name, agent_id))

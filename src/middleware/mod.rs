@@ -3,6 +3,7 @@
 //! | middleware | what it does |
 //! |---|---|
 //! | [`AppState`] | gives the request what handlers share |
+//! | [`BasePath`] | the path under which a proxy publishes the service |
 //! | [`RequestIds`] | request id, span and log line |
 //! | [`Headers`] | security headers and CORS |
 //! | [`ErrorResponses`] | turns errors and panics into problems |
@@ -13,6 +14,7 @@
 //! | [`RequestValidation`] | checks parameters and body against the description |
 //! | [`ResponseMemory`] | the limit on the memory of all responses |
 //! | [`RunToCompletion`] | concurrency limit and timeout; writes survive a disconnect |
+//! | [`Compressed`] | gzip, and entity tags that stay usable with it |
 //! | [`RetryRead`] | repeats a read after a dead connection |
 //! | [`NotModified`] | 304 |
 //!
@@ -22,7 +24,9 @@
 
 mod access;
 mod auth;
+mod base_path;
 mod client_address;
+mod compression;
 mod errors;
 mod headers;
 mod not_modified;
@@ -42,6 +46,8 @@ mod wrap;
 
 pub(crate) use access::{Access, access_to};
 pub(crate) use auth::Auth;
+pub(crate) use base_path::BasePath;
+pub(crate) use compression::Compressed;
 pub(crate) use errors::ErrorResponses;
 pub(crate) use headers::Headers;
 pub(crate) use not_modified::NotModified;
@@ -55,5 +61,4 @@ pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::AppState;
 pub(crate) use validation::{JsonSchema, MAX_NAME_LENGTH, RequestValidation};
-pub(crate) use wrap::Wrap;
-use wrap::{Middleware, Next};
+pub(crate) use wrap::{Middleware, Next, Wrap};

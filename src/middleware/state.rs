@@ -7,7 +7,7 @@ use poem::{Request, Response};
 use super::{Middleware, Next};
 use crate::{
     circles::RosterCache, database::Database, keys::Keyring, lifecycle::Lifecycle,
-    memory::MemoryBudget, write::InFlight,
+    members::jobs::MembershipsAtOnce, memory::MemoryBudget, write::InFlight,
 };
 
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub(crate) struct AppState {
     pub(crate) memory: MemoryBudget,
     pub(crate) rosters: RosterCache,
     pub(crate) in_flight: InFlight,
+    pub(crate) memberships_at_once: MembershipsAtOnce,
 }
 
 impl Middleware for AppState {
@@ -33,6 +34,7 @@ impl Middleware for AppState {
             memory,
             rosters,
             in_flight,
+            memberships_at_once,
         } = self;
         request.set_data(keyring.clone());
         request.set_data(lifecycle.clone());
@@ -41,6 +43,7 @@ impl Middleware for AppState {
         request.set_data(memory);
         request.set_data(rosters.clone());
         request.set_data(in_flight.clone());
+        request.set_data(*memberships_at_once);
         next.call(request)
     }
 }

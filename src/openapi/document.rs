@@ -1,23 +1,17 @@
 //! The description as it is served: as JSON, and inside Swagger UI, which loads nothing from elsewhere.
 
-use std::{
-    io::Write,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use poem::{
-    Body, Endpoint, Request, Response,
-    endpoint::make_sync,
-    http::{HeaderMap, header},
-};
+use poem::{Body, Endpoint, Request, Response, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{finish, operation, pretty::pretty};
+use crate::{
+    http::{Gzipped, accepts_gzip, gzip_once},
+    revision::content_etag,
+};
 
 /// The finished description in all its forms.
 pub(crate) struct Documents {
@@ -28,6 +22,16 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
+    /// The description of a service that is published under this path.
+    pub(crate) fn json_at(&self, base_path: Option<&str>) -> Document {
+        let Some(path) = base_path else {
+            return self.json.clone();
+        };
+        let mut description = self.description.clone();
+        description["servers"] = json!([{"url": path}]);
+        Document::new("application/json", pretty(&description))
+    }
+
     pub(crate) fn of<T: OpenApi>(service: &OpenApiService<T, ()>) -> Self {
         let raw = service.spec();
         let mut description: Value = serde_json::from_str(&raw).unwrap_or_default();
@@ -42,10 +46,11 @@ impl Documents {
     }
 }
 
-/// Swagger UI with the operations folded. It asks the service that served it. It fills in examples
+/// Swagger UI with the operations folded. It asks the service that served it, by an address relative to the page's
+/// own. It fills in examples
 /// before a request is tried out, which makes no sense for filters, so theirs are in the text only.
 fn page(html: &str, raw: &str, mut description: Value) -> String {
-    description["servers"] = json!([{"url": "/"}]);
+    description["servers"] = json!([{"url": "./"}]);
     let shared = description["components"]["parameters"].as_object_mut();
     shared
         .into_iter()
@@ -86,14 +91,14 @@ struct Representations {
     text: Bytes,
     /// Made at the first request for it: tests start the service often and rarely ask.
     gzip: OnceLock<Bytes>,
-    digest: String,
+    etag: String,
 }
 
 impl Document {
     fn new(content_type: &'static str, text: String) -> Self {
         Self(Arc::new(Representations {
             content_type,
-            digest: BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&text)[..12]),
+            etag: content_etag(&text),
             text: text.into(),
             gzip: OnceLock::new(),
         }))
@@ -103,77 +108,29 @@ impl Document {
         &self.0.text
     }
 
-    /// Serves it, compressed to those that accept it. With the `ETag`, a repeated visit gets a 304.
+    /// Serves it. With the `ETag`, a repeated visit gets a 304.
     pub(crate) fn endpoint(&self) -> impl Endpoint<Output = Response> + 'static {
         let document = self.clone();
-        make_sync(move |request: Request| document.respond(request.headers()))
+        make_sync(move |request: Request| document.respond(accepts_gzip(request.headers())))
     }
 
-    fn respond(&self, request: &HeaderMap) -> Response {
+    fn respond(&self, accepts_gzip: bool) -> Response {
         let Representations {
             content_type,
             text,
-            digest,
-            ..
+            gzip,
+            etag,
         } = &*self.0;
-        let response = Response::builder()
+        let mut response = Response::builder()
             .content_type(content_type)
-            .header(header::VARY, "Accept-Encoding")
-            .header(header::CACHE_CONTROL, "no-cache");
-        if accepts_gzip(request) {
-            let response = response
-                .header(header::CONTENT_ENCODING, "gzip")
-                .header(header::ETAG, format!("\"{digest}-gzip\""));
-            let compressed = self.0.gzip.get_or_init(|| compress(text));
-            return response.body(Body::from_bytes(compressed.clone()));
+            .header(header::CACHE_CONTROL, "no-cache")
+            .header(header::ETAG, etag)
+            .body(Body::from_bytes(text.clone()));
+        if accepts_gzip {
+            let compressed = gzip.get_or_init(|| gzip_once(text));
+            let compressed = Gzipped(compressed.clone());
+            response.extensions_mut().insert(compressed);
         }
-        let response = response.header(header::ETAG, format!("\"{digest}\""));
-        response.body(Body::from_bytes(text.clone()))
-    }
-}
-
-/// Whether `Accept-Encoding` lists gzip, other than with the weight 0 (RFC 9110, section 12.5.3).
-fn accepts_gzip(request: &HeaderMap) -> bool {
-    let values = request.get_all(header::ACCEPT_ENCODING).into_iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-            let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
-            name.trim().eq_ignore_ascii_case("gzip")
-                && weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)
-        })
-}
-
-fn compress(text: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let written = encoder.write_all(text).and_then(|()| encoder.finish());
-    written.expect("a vector takes all").into()
-}
-
-#[cfg(test)]
-mod tests {
-    use poem::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn gzip_is_sent_to_those_that_accept_it() {
-        for (value, accepted) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("deflate, gzip;q=1.0, *;q=0.5", true),
-            ("gzip;q=0", false),
-            ("gzip; q=0.0", false),
-            ("br", false),
-            ("identity", false),
-            ("", false),
-        ] {
-            let value = HeaderValue::from_static(value);
-            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, value.clone())]);
-            assert_eq!(accepts_gzip(&headers), accepted, "{value:?}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
+        response
     }
 }

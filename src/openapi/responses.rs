@@ -23,7 +23,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("batch_members", &["batch_failed"]),
     ("create_agent", &["external_id_taken"]),
     ("update_agent", &["external_id_taken"]),
-    ("restore_agent", &["not_deleted", "circle_full", "external_id_taken"]),
+    ("restore_agent", &["not_deleted", "circle_full", "external_id_taken", "memberships_ending"]),
     ("create_model", &["model_name_taken"]),
     ("update_model", &["model_name_taken"]),
     ("delete_model", &["model_in_use"]),

@@ -84,11 +84,14 @@ fn plain_media_types(node: &mut Map<String, Value>) {
 
 /// A reference with something said about it is written by poem-openapi as two schemas of which the
 /// second says nothing about the type; some generators drop such a property. What is said stays
-/// beside the reference.
+/// beside the reference, except an object as the default, with which some drop the whole schema.
 fn collapse_reference(node: &mut Map<String, Value>) {
     if let Some(Value::Array(parts)) = node.get_mut("allOf") {
         parts.retain(|part| part.get("$ref").is_some());
         node.shift_remove("title");
+        if node.get("default").is_some_and(Value::is_object) {
+            node.shift_remove("default");
+        }
     }
 }
 

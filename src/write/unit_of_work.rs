@@ -61,6 +61,13 @@ impl UnitOfWork {
         recorded.extend(changes);
     }
 
+    /// Records a change before those that it implies.
+    pub(crate) fn record_first(&self, change: Change) {
+        let recorded = self.0.changes.lock();
+        let mut recorded = recorded.unwrap_or_else(PoisonError::into_inner);
+        recorded.insert(0, change);
+    }
+
     /// Rolls the transaction back at its end, even if the change succeeds.
     pub(crate) fn roll_back_at_end(&self) {
         self.0.rolls_back.store(true, Ordering::Relaxed);

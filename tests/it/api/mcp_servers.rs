@@ -181,6 +181,8 @@ async fn a_renamed_server_has_its_new_name_in_every_agent_that_uses_it() {
             let body = json!({"name": name, "tools": uses("old")});
             agents.push(id(&app.post("/v1/agents", &body).await.created()));
         }
+        app.a_circle("team").await;
+        app.a_member("team", agents[2]).await;
         let other = json!({"name": "c", "tools": [{"type": "mcp", "server": "other"}]});
         let other = app.post("/v1/agents", &other).await.created();
         app.delete(&format!("/v1/agents/{}", agents[2]))
@@ -202,10 +204,14 @@ async fn a_renamed_server_has_its_new_name_in_every_agent_that_uses_it() {
             (&json!("agent"), &json!("update"), &json!(["tools"]))
         );
         let restored = app
-            .post(&format!("/v1/agents/{}/restore", agents[2]), &json!({}))
+            .post(
+                &format!("/v1/agents/{}/restore?memberships=true", agents[2]),
+                &json!({}),
+            )
             .await
             .ok();
         assert_eq!(restored["tools"], renamed);
+        assert_eq!(app.total("/v1/circles/team/members").await, 1);
         let same = app.get(&format!("/v1/agents/{}", other["id"])).await.ok();
         assert_eq!(same, other);
 
@@ -254,6 +260,54 @@ async fn a_server_goes_when_no_agent_uses_it_and_restored_agents_go_without_it()
         app.delete(&path).await.problem(409, "mcp_server_in_use");
         app.patch(&agent_path, &json!({"tools": []})).await.ok();
         app.delete(&path).await.no_content();
+    })
+    .await;
+}
+
+/// Renames a server while agents begin to use it, stop and are renamed.
+#[tokio::test]
+async fn agents_name_a_server_as_it_is_called_whatever_happens_at_once() {
+    on_both(async |app| {
+        let server = a_server(app, "server-0").await;
+        let mut agents = Vec::new();
+        for number in 0..4 {
+            let body = json!({"name": format!("agent {number}"), "tools": uses("server-0")});
+            agents.push(post(app, "/v1/agents", body).await);
+        }
+        let rename = async {
+            for number in 1..=12 {
+                let body = json!({"name": format!("server-{number}")});
+                app.patch(&format!("/v1/mcp-servers/{server}"), &body)
+                    .await
+                    .ok();
+            }
+        };
+        let change = async |agent: i64| {
+            for number in 0..12 {
+                let path = format!("/v1/agents/{agent}");
+                let tools = match number % 3 {
+                    0 => json!([]),
+                    // Refused if the server has another name by then.
+                    _ => uses(&format!("server-{number}")),
+                };
+                let answer = app.patch(&path, &json!({"tools": tools})).await;
+                assert!(matches!(answer.status, 200 | 422), "{}", answer.text);
+            }
+        };
+        futures_util::join!(
+            rename,
+            futures_util::future::join_all(agents.iter().map(|agent| change(*agent)))
+        );
+        for agent in &agents {
+            let path = format!("/v1/agents/{agent}");
+            let tools = app.get(&path).await.ok()["tools"].clone();
+            let used = tools.as_array().is_some_and(|tools| tools.len() == 2);
+            assert!(!used || tools[1]["server"] == "server-12", "{tools}");
+            let listed = format!("/v1/mcp-servers/{server}/agents");
+            let listed = app.listed(&listed, "id").await;
+            assert_eq!(listed.contains(&json!(agent)), used);
+            app.get(&format!("{path}/handle")).await.ok();
+        }
     })
     .await;
 }

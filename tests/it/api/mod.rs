@@ -8,6 +8,7 @@ mod bad_requests;
 mod body_bounds;
 mod browsers;
 mod circles;
+mod compression;
 mod conditional_headers;
 mod conversations;
 mod definitions;

@@ -236,6 +236,24 @@ fn every_field_of_a_request_has_a_bound() {
     }
 }
 
+/// openapi-python-client drops a schema with such a property, and all operations that use it.
+#[test]
+fn no_reference_has_an_object_as_its_default() {
+    let description = committed();
+    let schemas = description["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    for (name, schema) in schemas {
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            let refers = property["allOf"].is_array();
+            assert!(
+                !(refers && property["default"].is_object()),
+                "{name}.{field}"
+            );
+        }
+    }
+}
+
 /// Checks a JSON value against a schema of the description: no unknown field, no missing field, and
 /// every field of its type.
 fn conforms(description: &Value, schema: &Value, value: &Value, at: &str) {

@@ -281,7 +281,7 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             "update_conversation",
             PATCH,
             "/v1/conversations/1",
-            Some(json!({"summary": wide_text(100_000)})),
+            Some(json!({"summary": long_prompt()})),
         ),
         (
             "create_message",
@@ -329,6 +329,11 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
 const LARGE_AGENTS: i64 = 14;
 const AGENTS: i64 = 200;
 
+/// The longest prompt, in a script that makes it as large as a body may be.
+fn long_prompt() -> String {
+    "团".repeat(500_000)
+}
+
 fn wide_text(characters: usize) -> String {
     "é".repeat(characters)
 }
@@ -336,7 +341,7 @@ fn wide_text(characters: usize) -> String {
 /// As many values as a body may have, and as deep as they may be.
 fn wide_json() -> Value {
     let deep = (0..100).fold(json!(1), |value, _| json!([value]));
-    json!({"wide": vec![json!({"a": 1}); 24_000], "deep": deep, "text": wide_text(200_000)})
+    json!({"wide": vec![json!({"a": 1}); 24_000], "deep": deep, "text": wide_text(800_000)})
 }
 
 fn words() -> Vec<String> {
@@ -371,9 +376,9 @@ fn mcp_server(name: &str) -> Value {
     })
 }
 
-/// About 0.9 MB.
+/// About 1.9 MB.
 fn agent() -> Value {
-    let prompt = wide_text(100_000);
+    let prompt = wide_text(400_000);
     let wide = json!({"wide": vec![json!({"a": 1}); 7_000]});
     let function = json!({"type": "function", "name": "f", "parameters": wide});
     let servers = (0..2).map(|number| json!({"type": "mcp", "server": format!("server-{number}")}));
@@ -389,8 +394,8 @@ fn agent() -> Value {
 fn circle(name: &str) -> Value {
     json!({
         "name": name, "display_name": wide_text(200), "description": wide_text(10_000),
-        "project_context": wide_text(100_000),
-        "settings": {"instructions": wide_text(100_000), "wide": vec![json!({"a": 1}); 20_000]}
+        "project_context": wide_text(400_000),
+        "settings": {"instructions": wide_text(400_000), "wide": vec![json!({"a": 1}); 20_000]}
     })
 }
 
@@ -416,12 +421,12 @@ fn batch_of_updates() -> Value {
 
 fn conversation() -> Value {
     let participants: Vec<i64> = (1..=AGENTS).collect();
-    json!({"topic": wide_text(500), "initial_prompt": wide_text(100_000), "participants": participants})
+    json!({"topic": wide_text(500), "initial_prompt": long_prompt(), "participants": participants})
 }
 
 fn message() -> Value {
     let call = json!({"wide": vec![json!({"a": 1}); 200]});
-    json!({"content": wide_text(200_000), "tool_calls": vec![call; 100]})
+    json!({"content": long_prompt(), "tool_calls": vec![call; 100]})
 }
 
 struct Bounded {
@@ -451,7 +456,7 @@ impl Bounded {
         let mut request = request.bearer_auth(&self.token);
         if let Some(body) = body {
             let body = body.to_string();
-            assert!(body.len() <= 1 << 20, "{path}: {}", body.len());
+            assert!(body.len() <= 2 << 20, "{path}: {}", body.len());
             request = request
                 .header("content-type", "application/json")
                 .body(body);
@@ -537,19 +542,9 @@ impl Bounded {
 
     /// What the process takes for one request.
     async fn check(&self, operation: &str, method: Method, path: &str, body: Option<&Value>) {
-        let process = self.server.process();
-        let (cpu, memory) = (process.cpu(), process.reset_peak_memory());
-        let answer = self.send(method, path, body).await;
-        let cpu = process.cpu().saturating_sub(cpu);
-        let memory = process.peak_memory().saturating_sub(memory);
+        let answer = self.send(method, path, body);
+        let answer = self.measure(operation, answer).await;
         let (status, length) = (answer.status, answer.text.len());
-        report(
-            operation,
-            &format!(
-                "{status}, {length} bytes, {cpu:?} of CPU, {} KiB",
-                memory >> 10
-            ),
-        );
         let start: String = answer.text.chars().take(300).collect();
         assert!(
             (200..300).contains(&status) || start.contains("response_too_large"),
@@ -560,8 +555,35 @@ impl Bounded {
             is_streamed || length <= MAX_RESPONSE,
             "{operation}: {length} bytes"
         );
+    }
+
+    /// The same for a response that is compressed.
+    async fn check_compressed(&self, operation: &str, path: &str) {
+        let request = self.server.client().get(self.server.url(path));
+        let request = request.header("accept-encoding", "gzip");
+        let compressed = async {
+            let response = request.bearer_auth(&self.token).send().await;
+            let response = response.expect("an answer");
+            let is_compressed = response.headers().contains_key("content-encoding");
+            let body = response.bytes().await.expect("a body");
+            is_compressed || body.len() < 1 << 10
+        };
+        let name = format!("{operation}, compressed");
+        let is_compressed = self.measure(&name, compressed).await;
+        assert!(is_compressed || operation == "get_transcript", "{name}");
+    }
+
+    /// Sends a request, and holds the process to what it may take for it.
+    async fn measure<T>(&self, operation: &str, answer: impl Future<Output = T>) -> T {
+        let process = self.server.process();
+        let (cpu, memory) = (process.cpu(), process.reset_peak_memory());
+        let answer = answer.await;
+        let cpu = process.cpu().saturating_sub(cpu);
+        let memory = process.peak_memory().saturating_sub(memory);
+        report(operation, &format!("{cpu:?} of CPU, {} KiB", memory >> 10));
         assert!(cpu <= slowness() * MAX_CPU, "{operation}: {cpu:?}");
         assert!(memory <= MAX_MEMORY, "{operation}: {} MiB", memory >> 20);
+        answer
     }
 }
 
@@ -583,7 +605,11 @@ async fn check_all(backend: Backend) {
     assert_eq!(tested, described, "the worst request of each operation");
 
     for (operation, method, path, body) in requests {
+        let is_read = method == Method::GET;
         bounded.check(operation, method, path, body.as_ref()).await;
+        if is_read {
+            bounded.check_compressed(operation, path).await;
+        }
     }
     drop(bounded);
     database.remove().await;

@@ -10,9 +10,11 @@ use test_support::{
     Answer, Backend, TestApp, TestDatabase,
     binary::{self, Server},
     connect_to, end_sessions_on,
+    faults::{random_delay, report, usually_or_in_full},
     postgres_server::{Durability, PostgresServer},
     proxy::Proxy,
     settings_for, texts_of,
+    writers::{Ledger, Writers},
 };
 
 async fn create_circle(app: &TestApp, name: &str) -> Answer {
@@ -229,4 +231,73 @@ async fn a_host_that_is_down_is_passed_over_by_the_service_and_by_commands() {
         assert!(!output.status.success(), "{log}");
         assert!(log.contains(&format!("no server is {attributes}")), "{log}");
     }
+}
+
+/// Makes each commit on the primary wait until its standby has it.
+async fn replicate_synchronously(primary: &PostgresServer) {
+    let url = primary.url_of("postgres");
+    run(&url, "ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+    run(&url, "SELECT pg_reload_conf()").await;
+    let state = "SELECT sync_state FROM pg_stat_replication";
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while texts_of(&url, state).await != ["sync"] {
+        assert!(Instant::now() < deadline, "replication is not synchronous");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The time until a write succeeds.
+async fn time_of_first_write(server: &Server) -> Duration {
+    let started = Instant::now();
+    for attempt in 0.. {
+        let circle = json!({"name": format!("after-{attempt}")});
+        let request = server
+            .client()
+            .post(server.url("/v1/circles"))
+            .json(&circle);
+        let status = request.send().await.expect("an answer").status();
+        if status == StatusCode::CREATED {
+            break;
+        }
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(started.elapsed() < Duration::from_secs(30), "no write");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn a_fail_over_to_a_synchronous_standby_under_load_loses_no_answered_write() {
+    let rounds = usually_or_in_full(1, 10);
+    let (mut times, mut answered) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        let mut first = PostgresServer::create(Durability::On);
+        first.start_ready().await;
+        let mut second = first.create_standby();
+        second.start_ready().await;
+        replicate_synchronously(&first).await;
+        let url = PostgresServer::url_of_all(&[&first, &second], "postgres", "read-write");
+        let settings = ["--db-acquire-timeout", "2s", "--request-timeout", "30s"];
+        let server = Server::start_ready(&url, &settings).await;
+        let mut ledger = Ledger::prepare(&server).await;
+        let writers = Writers::start(&server, &ledger);
+        writers.under_way().await;
+        tokio::time::sleep(random_delay(0..300)).await;
+
+        first.stop_immediately();
+        second.promote().await;
+        times.push(time_of_first_write(&server).await);
+        writers.under_way().await;
+        ledger.record(writers.stop().await);
+        ledger.check(&server).await;
+        answered += ledger.answered();
+    }
+    let slowest = times.iter().max().copied().unwrap_or_default();
+    report(
+        &format!("{rounds} fail-overs to a synchronous standby"),
+        &format!(
+            "{answered} answered writes, none lost; first write {slowest:.2?} after the promotion at most"
+        ),
+    );
+    assert!(slowest < Duration::from_secs(15), "{slowest:?}");
 }

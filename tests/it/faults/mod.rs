@@ -15,6 +15,8 @@ mod key_guessing;
 mod locks;
 mod log_output;
 mod member_addition;
+mod membership_jobs;
+mod memory;
 mod overload;
 mod poolers;
 mod refused_sessions;

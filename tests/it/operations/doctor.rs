@@ -344,7 +344,7 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
     run("CREATE ROLE guest LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 5").await;
     let guest = url.replace(&format!("test:{PASSWORD}"), "guest:hunter2");
     let diagnosis = Diagnosis::of(&guest, &[]);
-    diagnosis.fails("permissions", "may not read and write agents, ");
+    diagnosis.fails("permissions", "may not read and write agent");
     diagnosis.finds("error", "schema", "can't be read");
     diagnosis.finds("error", "connections", "of 5 slots");
     diagnosis.finds("warning", "permissions", "migrations of a later release");

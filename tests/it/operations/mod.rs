@@ -11,6 +11,7 @@ mod exposure;
 mod health;
 mod lifecycle;
 mod logs;
+mod nginx;
 mod proxies;
 mod pruning;
 mod secrets_in_output;

@@ -36,6 +36,12 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
             "INSERT INTO participants (conversation_id, agent_id, joined_at) SELECT conversation_id, agent_id, joined_at FROM participants",
             "DELETE FROM models",
             "DELETE FROM providers",
+            "UPDATE mcp_servers SET name = ''",
+            "UPDATE mcp_servers SET transport = 'pigeon'",
+            "DELETE FROM mcp_servers",
+            "INSERT INTO mcp_servers (name, url, created_at, updated_at) SELECT name, url, created_at, updated_at FROM mcp_servers",
+            "UPDATE agent_mcp_servers SET mcp_server_id = 99",
+            "UPDATE agent_fallback_models SET model_id = 99",
             "UPDATE audit_entries SET action = 'none'",
             "DELETE FROM audit_entries",
             "INSERT INTO providers (name, api_type, created_at, updated_at) SELECT 'P', 'x', created_at, updated_at FROM providers",
@@ -44,7 +50,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 10]);
+        assert_eq!(read_rows(&db).await, [1; 13]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -52,7 +58,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 0, 0, 1, 1, 1, 1, 1], "members go with their circle, conversations stay");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1], "members go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;

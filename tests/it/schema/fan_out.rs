@@ -1,29 +1,12 @@
 //! What many circles show: a change of it sets the revision of each, or of the catalogue in their place.
 
-use sea_orm::{ConnectionTrait, DbBackend, TransactionTrait};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use test_support::{
-    Answer, Backend, TestApp, TestDatabase, connect_to, on_both_databases, texts_of,
+    Answer, Backend, TestApp, TestDatabase, connect_to, factories::circles_with_all_agents,
+    on_both_databases, texts_of,
 };
-
-/// Circles `c1` to `c<count>`, each with all agents.
-async fn circles_with_all_agents(db: &impl ConnectionTrait, count: u32) {
-    let now = match db.get_database_backend() {
-        DbBackend::Sqlite => "'2026-01-02T03:04:05.000000+00:00'",
-        _ => "now()",
-    };
-    let circles = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-         INSERT INTO circles (name, created_at, updated_at) SELECT 'c' || i, {now}, {now} FROM n"
-    );
-    let members = format!(
-        "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, {now} FROM circles c, agents a"
-    );
-    for sql in [circles, members] {
-        db.execute_unprepared(&sql).await.expect("rows");
-    }
-}
 
 async fn tag_of(app: &TestApp, circle: &str) -> String {
     let answer = app.get(&format!("/v1/circles/{circle}")).await;

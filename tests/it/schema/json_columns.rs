@@ -3,7 +3,7 @@
 use migration::runner;
 use sea_orm::ConnectionTrait;
 
-use super::{before, insert_rows, run, texts};
+use super::{before, insert_early_rows, run, texts};
 
 const ALL: [&str; 5] = [
     "SELECT CAST(config AS text) FROM providers",
@@ -16,7 +16,7 @@ const ALL: [&str; 5] = [
 #[tokio::test]
 async fn free_json_stays_when_its_type_changes_and_invalid_json_is_refused() {
     before("m20261126_000042_keep_json_text", async |db| {
-        insert_rows(db).await;
+        insert_early_rows(db).await;
         run(
             db,
             &[
@@ -63,7 +63,7 @@ async fn free_json_stays_when_its_type_changes_and_invalid_json_is_refused() {
                     .await;
                 assert!(invalid.is_err());
             }
-            insert_rows_again(db).await;
+            insert_early_rows_again(db).await;
             runner::down(db, Some(1)).await.expect("down");
             assert_eq!(stored().await, before);
         }
@@ -72,7 +72,7 @@ async fn free_json_stays_when_its_type_changes_and_invalid_json_is_refused() {
 }
 
 /// The defaults are still there.
-async fn insert_rows_again(db: &sea_orm::DatabaseConnection) {
+async fn insert_early_rows_again(db: &sea_orm::DatabaseConnection) {
     let agent = "INSERT INTO agents (name, created_at, updated_at) VALUES ('b', $now, $now)";
     run(db, &[agent]).await;
     let metadata = "SELECT CAST(metadata AS text) FROM agents WHERE name = 'b'";

@@ -5,7 +5,7 @@ use migration::runner::{self, MigrateError};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::json;
 
-use super::{insert_rows, read_rows};
+use super::{insert_early_rows, insert_rows, read_rows, run};
 use test_support::{Backend, TestApp, TestDatabase, connect_to, on_both_databases};
 
 #[tokio::test]
@@ -14,16 +14,18 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         let database = TestDatabase::create_empty(backend).await;
         let db = connect_to(&database.url).await;
         let applied = runner::up(&db, None).await.expect("up");
-        assert_eq!(read_rows(&db).await, [0; 10]);
+        assert_eq!(read_rows(&db).await, [0; 13]);
         insert_rows(&db).await;
-        assert_eq!(read_rows(&db).await, [1; 10]);
+        assert_eq!(read_rows(&db).await, [1; 13]);
+        let job = "INSERT INTO membership_jobs (agent_id, restores, ended_at) SELECT id, true, $now FROM agents";
+        run(&db, &[job]).await;
         for name in applied.iter().rev() {
             let undone = runner::down(&db, Some(1)).await.expect("down");
             assert_eq!(undone, std::slice::from_ref(name));
         }
         assert!(runner::down(&db, None).await.expect("down").is_empty());
         assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
-        assert_eq!(read_rows(&db).await, [0; 10]);
+        assert_eq!(read_rows(&db).await, [0; 13]);
         insert_rows(&db).await;
         runner::drop_all(&db).await.expect("everything goes");
         assert_eq!(
@@ -69,7 +71,7 @@ async fn the_members_that_there_are_already_are_counted_and_then_those_of_every_
         let earlier = earlier.iter().position(|name| name == MIGRATION);
         let earlier = u32::try_from(earlier.expect("it is one of them")).expect("few");
         runner::up(&db, Some(earlier)).await.expect("up");
-        insert_rows(&db).await;
+        insert_early_rows(&db).await;
         let run = async |sql: &str| {
             db.execute_unprepared(sql).await.expect(sql);
         };

@@ -14,8 +14,8 @@ mod migrations;
 mod roster_revisions;
 
 use entity::{
-    agent, api_key, audit_entry, circle, conversation, member, message, model, participant,
-    provider,
+    agent, agent_fallback, agent_server, api_key, audit_entry, circle, conversation, mcp_server,
+    member, message, model, participant, provider,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
@@ -24,6 +24,17 @@ use test_support::{Backend, TestDatabase, connect_to};
 
 /// One row in every table.
 async fn insert_rows(db: &DatabaseConnection) {
+    insert_early_rows(db).await;
+    let later = [
+        "INSERT INTO mcp_servers (name, url, created_at, updated_at) VALUES ('s', 'https://s', $now, $now)",
+        "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
+        "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
+    ];
+    run(db, &later).await;
+}
+
+/// One row in every table that the schema had when tables got columns of text for free JSON.
+async fn insert_early_rows(db: &DatabaseConnection) {
     const NOW: &str = "'2026-01-02T03:04:05+00:00'";
     for sql in [
         "INSERT INTO providers (name, api_type, created_at, updated_at) VALUES ('p', 'x', $now, $now)",
@@ -48,7 +59,7 @@ async fn insert_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 13] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -56,6 +67,9 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 10] {
         count::<provider::Entity>(db).await,
         count::<model::Entity>(db).await,
         count::<agent::Entity>(db).await,
+        count::<mcp_server::Entity>(db).await,
+        count::<agent_server::Entity>(db).await,
+        count::<agent_fallback::Entity>(db).await,
         count::<circle::Entity>(db).await,
         count::<member::Entity>(db).await,
         count::<conversation::Entity>(db).await,

@@ -1,6 +1,7 @@
 //! Rows to test with, created through the API, and checks of bodies.
 
 use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::{Value, json};
 
 use super::TestApp;
@@ -52,6 +53,24 @@ impl TestApp {
         let path = format!("{list}{joint}count=true&limit=1");
         let page = self.get(&path).await.ok();
         page["total"].clone()
+    }
+}
+
+/// Circles `c1` to `c<count>`, each with all agents.
+pub async fn circles_with_all_agents(db: &impl ConnectionTrait, count: u32) {
+    let now = match db.get_database_backend() {
+        DbBackend::Sqlite => "'2026-01-02T03:04:05.000000+00:00'",
+        _ => "now()",
+    };
+    let circles = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+         INSERT INTO circles (name, created_at, updated_at) SELECT 'c' || i, {now}, {now} FROM n"
+    );
+    let members = format!(
+        "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, {now} FROM circles c, agents a"
+    );
+    for sql in [circles, members] {
+        db.execute_unprepared(&sql).await.expect("rows");
     }
 }
 

@@ -12,6 +12,7 @@ pub mod factories;
 pub mod faults;
 pub mod haproxy;
 pub mod keys;
+pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod postgres_server;
@@ -155,8 +156,10 @@ pub fn settings_for(url: &str) -> Settings {
         "0s",
         "--db-acquire-timeout",
         "30s",
-        // The periodic check for keys would count among the statements of a request.
+        // What is done now and then would count among the statements of a request.
         "--key-check-interval",
+        "1h",
+        "--membership-job-interval",
         "1h",
         // Tests of keys send many wrong ones.
         "--rate-limit-auth-failures",

@@ -13,7 +13,7 @@ use super::{RESOURCES, pointers, refused};
 use test_support::{Answer, TestApp};
 
 const JSON: &str = "application/json";
-const LIMIT: usize = 1 << 20;
+const LIMIT: usize = 2 << 20;
 
 /// The responses to a body of a create and of an update.
 async fn sent(app: &TestApp, list: &str, row: &str, body: &[u8]) -> [Answer; 2] {
@@ -288,9 +288,9 @@ fn stream_of(length: usize) -> Body {
 }
 
 #[tokio::test]
-async fn a_body_over_one_mebibyte_is_refused() {
+async fn a_body_over_two_mebibytes_is_refused() {
     refused(async |app| {
-        for length in [LIMIT + 1, 8 * LIMIT] {
+        for length in [LIMIT + 1, 4 * LIMIT] {
             for body in [body_of(length).into(), stream_of(length)] {
                 let answer = app.post_text("/v1/agents", JSON, body).await;
                 answer.problem(413, "body_too_large");
@@ -305,7 +305,7 @@ async fn a_body_over_one_mebibyte_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_of_one_mebibyte_is_read() {
+async fn a_body_of_two_mebibytes_is_read() {
     refused(async |app| {
         for body in [body_of(LIMIT).into(), stream_of(LIMIT)] {
             let answer = app.post_text("/v1/agents", JSON, body).await;
@@ -348,7 +348,7 @@ async fn a_refusal_reaches_a_client_that_sends_to_the_end_before_it_reads() {
             ("/v1/agents/1", JSON, 405),
             ("/v1/agents", "text/plain", 415),
         ] {
-            let length = 16 * LIMIT;
+            let length = 8 * LIMIT;
             let head = head(path, content_type, &format!("content-length: {length}"));
             let answer = answer_to_bytes(app, head + &" ".repeat(length)).await;
             assert!(
@@ -379,7 +379,9 @@ async fn a_body_that_breaks_off_is_refused() {
 #[tokio::test]
 async fn a_client_that_asks_before_it_sends_too_much_is_told_at_once() {
     refused(async |app| {
-        let bytes = head_of_agent("expect: 100-continue\r\ncontent-length: 1048577");
+        let length = LIMIT + 1;
+        let fields = format!("expect: 100-continue\r\ncontent-length: {length}");
+        let bytes = head_of_agent(&fields);
         let answer = answer_to_bytes(app, bytes).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains(r#""code":"body_too_large""#), "{answer}");

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     random_writes::{Numbers, World},
-    roster_of, without_cache,
+    tag_and_body, without_cache,
 };
 use test_support::{TestApp, on_both, on_both_databases};
 
@@ -77,27 +77,32 @@ fn writes() -> u64 {
     given.and_then(|given| given.parse().ok()).unwrap_or(600)
 }
 
-/// Makes random writes to what a roster shows and to what it does not, and compares the ETags of two
-/// rosters with their bodies after every write.
+/// Makes random writes to what rosters and handles show and to what they do not, and compares the ETags of two circles'
+/// rosters and handles, and of two agents, with their bodies after every write.
 #[tokio::test]
-async fn a_roster_s_tag_changes_with_its_body_and_otherwise_only_with_the_catalogue() {
+async fn a_tag_changes_with_its_body_and_a_roster_s_otherwise_only_with_the_catalogue() {
     on_both_databases(async |database| {
         let app = TestApp::start(database.backend, without_cache(database)).await;
         let world = World::create(&app).await;
         let mut numbers = Numbers(2026);
-        let mut seen: HashMap<&str, (String, String)> = HashMap::new();
+        let mut seen: HashMap<String, (String, String)> = HashMap::new();
         let (mut changes, mut same) = (0, 0);
+        let circles = ["/v1/circles/one", "/v1/circles/two"];
+        let handles = circles.map(|path| format!("{path}/handles"));
+        let agents = [0, 1].map(|index| world.agent_path(index));
+        let watched = [circles.map(str::to_owned), handles, agents].concat();
         for write in 0..writes() {
             let what = world.write(&app, &mut numbers, write).await;
-            for circle in ["one", "two"] {
-                let now = roster_of(&app, circle).await;
-                if let Some(before) = seen.insert(circle, now.clone()) {
+            for path in &watched {
+                let now = tag_and_body(&app, path).await;
+                if let Some(before) = seen.insert(path.clone(), now.clone()) {
                     let (tag_changed, body_changed) = (before.0 != now.0, before.1 != now.1);
                     // All rosters have new tags when a model or provider changes.
-                    let may_differ = what.contains("/v1/models") || what.contains("/v1/providers");
+                    let may_differ = circles.contains(&&**path)
+                        && (what.contains("/v1/models") || what.contains("/v1/providers"));
                     assert!(
                         tag_changed == body_changed || (tag_changed && may_differ),
-                        "{what} and circle {circle}\n{before:?}\n{now:?}"
+                        "{what} and {path}\n{before:?}\n{now:?}"
                     );
                     if tag_changed { changes += 1 } else { same += 1 }
                 }

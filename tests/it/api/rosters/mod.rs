@@ -20,7 +20,11 @@ fn without_cache(database: &TestDatabase) -> Settings {
 
 /// The ETag and the body of a roster.
 async fn roster_of(app: &TestApp, circle: &str) -> (String, String) {
-    let answer = app.get(&format!("/v1/circles/{circle}")).await;
+    tag_and_body(app, &format!("/v1/circles/{circle}")).await
+}
+
+async fn tag_and_body(app: &TestApp, path: &str) -> (String, String) {
+    let answer = app.get(path).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     (answer.header("etag").to_owned(), answer.text)
 }

@@ -1,13 +1,16 @@
-//! Random writes to what a roster shows, and to what it does not.
+//! Random writes to what rosters and handles show, and to what they do not.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use test_support::TestApp;
+
+use super::super::mcp_servers::a_server;
 
 pub(super) struct World {
     providers: Vec<i64>,
     models: Vec<i64>,
     agents: Vec<i64>,
+    servers: Vec<i64>,
 }
 
 impl World {
@@ -16,7 +19,12 @@ impl World {
             providers: vec![],
             models: vec![],
             agents: vec![],
+            servers: vec![],
         };
+        for number in 0..2 {
+            let name = format!("server-{number}");
+            world.servers.push(a_server(app, &name).await);
+        }
         for name in ["p", "q"] {
             let provider = app.a_provider(name).await;
             world.providers.push(provider);
@@ -47,7 +55,8 @@ impl World {
         let provider_path = format!("/v1/providers/{}", numbers.one_of(&self.providers));
         // Few values, so that a write often changes nothing.
         let value = numbers.below(3);
-        let (path, body) = match numbers.below(15) {
+        let server_path = format!("/v1/mcp-servers/{}", numbers.one_of(&self.servers));
+        let (path, body) = match numbers.below(23) {
             0 => (agent_path, json!({"name": format!("agent {value}")})),
             1 => (
                 agent_path,
@@ -92,6 +101,29 @@ impl World {
                 json!({"competencies": [format!("competency {value}")]}),
             ),
             13 => {
+                let tools = self.some_tools(app, numbers).await;
+                (agent_path, json!({"tools": tools}))
+            }
+            14 => (
+                agent_path,
+                json!({"params": {"top_p": 0.5, "top_k": value}}),
+            ),
+            15 => (
+                agent_path,
+                json!({"fallback_model_ids": [numbers.one_of(&self.models)]}),
+            ),
+            16 => (member_path, json!({"params": {"extra": {"value": value}}})),
+            17 => (model_path, json!({"default_params": {"seed": value}})),
+            18 => (
+                model_path,
+                json!({"accepts_sampling": value == 0, "supports_tools": value == 1}),
+            ),
+            19 => (server_path, json!({"name": format!("server-{value}")})),
+            20 => (
+                server_path,
+                json!({"url": format!("https://mcp.example/{value}"), "description": format!("{write}")}),
+            ),
+            21 => {
                 app.delete(&member_path).await;
                 return format!("DELETE {member_path}");
             }
@@ -103,11 +135,32 @@ impl World {
         };
         let answer = app.patch(&path, &body).await;
         assert!(
-            matches!(answer.status, 200 | 404),
+            // A server's name may be taken, and a fallback be the agent's own model.
+            matches!(answer.status, 200 | 404 | 409 | 422),
             "{path} {body}: {}",
             answer.text
         );
         format!("PATCH {path} {body}")
+    }
+}
+
+impl World {
+    /// No tool, or one of a server by its name of the moment.
+    async fn some_tools(&self, app: &TestApp, numbers: &mut Numbers) -> Value {
+        let path = format!("/v1/mcp-servers/{}", numbers.one_of(&self.servers));
+        let server = app.get(&path).await.ok()["name"].clone();
+        match numbers.below(3) {
+            0 => json!([]),
+            1 => json!([{"type": "mcp", "server": server}]),
+            _ => {
+                json!([{"type": "builtin", "name": "b"}, {"type": "mcp", "server": server, "allow": ["a"]}])
+            }
+        }
+    }
+
+    /// The agents, some of which tests compare.
+    pub(super) fn agent_path(&self, index: usize) -> String {
+        format!("/v1/agents/{}", self.agents[index])
     }
 }
 
