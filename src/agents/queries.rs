@@ -35,7 +35,7 @@ const SORTABLE: Sortable<agent::Column> = Sortable {
     updated_at: agent::Column::UpdatedAt,
 };
 
-pub(super) fn change(action: Action, row: &agent::Model) -> Change {
+fn change(action: Action, row: &agent::Model) -> Change {
     Change::new(action, Resource::Agent)
         .id(row.id)
         .name(&row.name)

@@ -11,17 +11,18 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, LockType},
+    QueryTrait,
+    sea_query::{Expr, LockType, Query},
 };
 use serde::Serialize;
 
-use super::queries::{change, falling_back_on, save};
+use super::queries::{falling_back_on, get, save};
 use crate::{
     error::Error,
     models,
     revision::Precondition,
     search,
-    write::{Action, Fields, UnitOfWork},
+    write::{Action, Change, Resource, UnitOfWork},
 };
 
 /// Where to move the agents of a model.
@@ -96,13 +97,22 @@ pub(crate) async fn repoint(
     let uses = Condition::any()
         .add(agent::Column::ModelId.eq(from))
         .add(agent::Column::Id.in_subquery(falling_back_on(from)));
-    let rows = agent::Entity::find_not_deleted()
+    // Without the prompts, which may be long.
+    let rows: Vec<Locked> = agent::Entity::find_not_deleted()
+        .select_only()
+        .columns([
+            agent::Column::Id,
+            agent::Column::Name,
+            agent::Column::ModelId,
+            agent::Column::FallbackModelIds,
+        ])
         .filter(uses)
         .order_by_asc(agent::Column::Id)
         .lock(LockType::NoKeyUpdate)
+        .into_tuple()
         .all(work.db())
         .await?;
-    let on_model = rows.iter().filter(|row| row.model_id == Some(from)).count();
+    let on_model = rows.iter().filter(|row| row.2 == Some(from)).count();
     let repointing = Repointing {
         from,
         to,
@@ -122,60 +132,71 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-fn shown(row: &agent::Model) -> RepointedAgent {
+/// An agent that is locked: its id, name, model and fallbacks.
+type Locked = (i64, String, Option<i64>, FallbackList);
+
+fn shown((id, name, ..): &Locked) -> RepointedAgent {
     RepointedAgent {
-        id: row.id,
-        name: row.name.clone(),
+        id: *id,
+        name: name.clone(),
     }
 }
 
 /// Moves locked agents: those without a fallback on one of the models in one statement.
-async fn move_all(
-    work: &UnitOfWork,
-    rows: Vec<agent::Model>,
-    from: i64,
-    to: i64,
-) -> Result<(), Error> {
-    let falls_back = |row: &agent::Model| {
-        let FallbackList(ids) = &row.fallback_model_ids;
-        ids.contains(&from) || ids.contains(&to)
-    };
+async fn move_all(work: &UnitOfWork, rows: Vec<Locked>, from: i64, to: i64) -> Result<(), Error> {
+    let falls_back =
+        |(_, _, _, FallbackList(ids)): &Locked| ids.contains(&from) || ids.contains(&to);
     let (single, plain): (Vec<_>, Vec<_>) = rows.into_iter().partition(falls_back);
-    for row in single {
-        let model_id = if row.model_id == Some(from) {
+    for (id, _, model_id, fallbacks) in single {
+        let model_id = if model_id == Some(from) {
             Some(to)
         } else {
-            row.model_id
+            model_id
         };
         let changes = agent::ActiveModel {
             model_id: Set(model_id),
-            fallback_model_ids: Set(replaced(&row.fallback_model_ids, from, to, model_id)),
+            fallback_model_ids: Set(replaced(&fallbacks, from, to, model_id)),
             ..ActiveModelTrait::default()
         };
+        let row = get(work.db(), id).await?;
         save(work, row, &Precondition::Any, &changes).await?;
     }
     if plain.is_empty() {
         return Ok(());
     }
     let backend = work.db().get_database_backend();
-    let ids = search::among(backend, agent::Column::Id, plain.iter().map(|row| row.id));
-    let mut moved = agent::Entity::update_many()
+    let ids = search::among(backend, agent::Column::Id, plain.iter().map(|row| row.0));
+    let update = agent::Entity::update_many()
         .col_expr(agent::Column::ModelId, Expr::value(to))
         .col_expr(agent::Column::UpdatedAt, Expr::value(now()))
         .col_expr(
             agent::Column::Revision,
             next_in_sql(agent::Column::Revision),
         )
-        .filter(ids)
-        .exec_with_returning(work.db())
-        .await?;
-    moved.sort_unstable_by_key(|row| row.id);
-    let fields: fn() -> Fields = || ["model_id"].into_iter().collect();
-    work.record_all(
-        moved
-            .iter()
-            .map(|row| change(Action::Update, row).fields(fields())),
-    );
+        .filter(ids);
+    let mut update = update.into_query();
+    update.returning(Query::returning().columns([
+        agent::Column::Id,
+        agent::Column::Name,
+        agent::Column::Revision,
+    ]));
+    let mut moved = Vec::with_capacity(plain.len());
+    for row in work.db().query_all(&update).await? {
+        let moved_row: (i64, String, i64) = (
+            row.try_get_by_index(0)?,
+            row.try_get_by_index(1)?,
+            row.try_get_by_index(2)?,
+        );
+        moved.push(moved_row);
+    }
+    moved.sort_unstable_by_key(|(id, ..)| *id);
+    work.record_all(moved.iter().map(|(id, name, revision)| {
+        Change::new(Action::Update, Resource::Agent)
+            .id(*id)
+            .name(name)
+            .revision(*revision)
+            .fields(["model_id"].into_iter().collect())
+    }));
     Ok(())
 }
 

@@ -95,6 +95,25 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             None,
         ),
         ("get_model", GET, "/v1/models/1", None),
+        ("get_model_cost", POST, "/v1/models/1/cost", Some(json!({}))),
+        (
+            "list_model_retirements",
+            GET,
+            "/v1/models/retirements?limit=200&count=true&within=P99999D",
+            None,
+        ),
+        (
+            "repoint_model",
+            POST,
+            "/v1/models/1/repoint",
+            Some(json!({"to": 3})),
+        ),
+        (
+            "repoint_model",
+            POST,
+            "/v1/models/3/repoint",
+            Some(json!({"to": 1})),
+        ),
         (
             "list_provider_models",
             GET,
