@@ -47,7 +47,7 @@ mod m20261126_000043_add_catalog_name;
 mod m20261126_000050_describe_agents_additive;
 mod m20261126_000055_locate_audit_entries_additive;
 mod m20261126_000056_index_audit_names_additive;
-mod m20261126_000057_fold_model_routes;
+mod m20261126_000057_fold_model_routes_additive;
 mod m20261126_000060_create_mcp_servers_additive;
 mod m20261126_000061_create_agent_mcp_servers_additive;
 mod m20261126_000062_create_agent_fallback_models_additive;
@@ -96,7 +96,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000050_describe_agents_additive::Migration),
             Box::new(m20261126_000055_locate_audit_entries_additive::Migration),
             Box::new(m20261126_000056_index_audit_names_additive::Migration),
-            Box::new(m20261126_000057_fold_model_routes::Migration),
+            Box::new(m20261126_000057_fold_model_routes_additive::Migration),
             Box::new(m20261126_000060_create_mcp_servers_additive::Migration),
             Box::new(m20261126_000061_create_agent_mcp_servers_additive::Migration),
             Box::new(m20261126_000062_create_agent_fallback_models_additive::Migration),

@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// The end of the name of a migration that only adds what earlier releases need not know: tables, indexes, and
-/// columns that are null or have a default, which no trigger of theirs misses. Instances of the release before
-/// stay ready on such a schema, so an upgrade needs no pause.
+/// columns that are null or have a default, which no trigger of theirs misses; or that repairs rows as a request
+/// could. Instances of the release before stay ready on such a schema, so an upgrade needs no pause.
 const ADDITIVE: &str = "_additive";
 
 /// How many names a message lists.

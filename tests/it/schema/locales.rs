@@ -100,7 +100,7 @@ async fn models_that_a_turkish_locale_kept_under_a_list_s_name_are_renamed() {
     let pending = runner::status(&db).await.expect("a status").pending;
     let repair = pending
         .iter()
-        .position(|name| name == "m20261126_000057_fold_model_routes");
+        .position(|name| name == "m20261126_000057_fold_model_routes_additive");
     let before = u32::try_from(repair.expect("it is one of them")).expect("few");
     runner::up(&db, Some(before)).await.expect("up");
     // An import has added one model under its right name, and a person renamed another.
