@@ -9,7 +9,8 @@ use test_support::{Answer, binary::Server, faults::report, on_both_databases};
 
 /// What a process may keep of what it took: what its threads hold for the next allocations.
 const KEPT: u64 = 48 << 20;
-const RETURN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A session keeps the buffer of its largest response until the pool shrinks, which takes half a minute.
+const RETURN_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The list of agents, which is as large as a response may be.
 const LIST: &str = "/v1/agents?limit=200";
@@ -22,7 +23,7 @@ async fn read_list(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn memory_of_large_responses_goes_back_to_the_system_within_seconds() {
+async fn memory_of_large_responses_goes_back_to_the_system_within_a_minute() {
     on_both_databases(async |database| {
         let server = Server::start_ready(&database.url, &["--log", "warn"]).await;
         let prompt = "é".repeat(200_000);
