@@ -12,6 +12,7 @@ mod compression;
 mod conditional_headers;
 mod conversations;
 mod definitions;
+mod differential;
 mod documents;
 mod etags;
 mod external_ids;

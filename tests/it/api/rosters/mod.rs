@@ -4,6 +4,8 @@ mod cache;
 mod etags;
 mod random_writes;
 
+pub(crate) use random_writes::Numbers;
+
 use circle_registry::{config::Settings, database::Database};
 use entity::{agent, circle, member, model, provider};
 use poem_openapi::types::ToJSON;

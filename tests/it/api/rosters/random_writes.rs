@@ -165,10 +165,10 @@ impl World {
 }
 
 /// A repeatable sequence of numbers (the linear congruential generator of Knuth's MMIX).
-pub(super) struct Numbers(pub(super) u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -176,7 +176,7 @@ impl Numbers {
         (self.0 >> 33) % limit
     }
 
-    pub(super) fn one_of<'l, T>(&mut self, list: &'l [T]) -> &'l T {
+    pub(crate) fn one_of<'l, T>(&mut self, list: &'l [T]) -> &'l T {
         &list[usize::try_from(self.below(list.len() as u64)).expect("an index")]
     }
 }
