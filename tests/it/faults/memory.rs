@@ -22,6 +22,12 @@ async fn read_list(server: &Server) -> usize {
     body.expect("a body").len()
 }
 
+async fn probe(server: &Server) {
+    let request = server.client().get(server.url("/v1/agents?limit=1"));
+    let response = request.send().await.expect("an answer");
+    response.bytes().await.expect("a body");
+}
+
 #[tokio::test]
 async fn memory_of_large_responses_goes_back_to_the_system_within_a_minute() {
     on_both_databases(async |database| {
@@ -35,10 +41,15 @@ async fn memory_of_large_responses_goes_back_to_the_system_within_a_minute() {
         assert!(read_list(&server).await > 7 << 20);
         let process = server.process();
         let before = process.reset_peak_memory();
-        for _ in 0..2 {
+        // How many of the reads meet is a matter of scheduling.
+        let mut peak = before;
+        for _ in 0..20 {
             join_all((0..24).map(|_| read_list(&server))).await;
+            peak = process.peak_memory();
+            if peak > before + 2 * KEPT {
+                break;
+            }
         }
-        let peak = process.peak_memory();
         assert!(
             peak > before + 2 * KEPT,
             "{} MiB is nothing to return",
@@ -54,6 +65,8 @@ async fn memory_of_large_responses_goes_back_to_the_system_within_a_minute() {
                 peak >> 20,
                 after >> 20
             );
+            // The allocator gives memory back when its threads are at work, as they are in service.
+            join_all((0..4).map(|_| probe(&server))).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             after = process.reset_peak_memory();
         }
