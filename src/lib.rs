@@ -4,6 +4,9 @@
 //! `tests/it/architecture.rs` holds. A newcomer starts with [`routes`], then reads one resource
 //! (`providers` is the smallest), then `write` and `database`.
 
+// The optimiser looks into the futures of all middleware at once, which are nested deeper than the default of 128.
+#![recursion_limit = "256"]
+
 // The program: the command line, and the application that owns the pool from start to shutdown.
 pub mod app;
 pub mod cli;

@@ -1,5 +1,8 @@
 //! The program. Everything but the allocator is in the library, where tests can reach it.
 
+// The optimiser looks into the futures of all middleware at once, which are nested deeper than the default of 128.
+#![recursion_limit = "256"]
+
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;

@@ -127,7 +127,9 @@ impl StoredTool<'_> {
                 let belongs = kinds.contains(&self.kind);
                 match (is_set, belongs) {
                     (true, false) => Some((field, "does not belong to a tool of this type")),
-                    (false, true) if required => Some((field, "is required")),
+                    (false, true) if required => {
+                        Some((field, "is missing, and a tool of this type has it"))
+                    }
                     _ => None,
                 }
             })

@@ -92,7 +92,10 @@ pub(crate) async fn repoint(
         .await
         .map_err(no_model)?;
     if from == to {
-        return Err(Error::invalid("#/to", "must be another model"));
+        return Err(Error::invalid(
+            "#/to",
+            "is the model that the agents are moved from",
+        ));
     }
     let uses = Condition::any()
         .add(agent::Column::ModelId.eq(from))

@@ -235,7 +235,7 @@ fn used<'u>(usage: &'u Usage, errors: &mut FieldErrors) -> Vec<Used<'u>> {
             _ => errors.push(|| {
                 invalid(
                     pointer,
-                    "must be a unit of prices, with a quantity from 0".to_owned(),
+                    "is not a unit of prices, or its quantity is below 0".to_owned(),
                 )
             }),
         }

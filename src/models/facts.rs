@@ -79,14 +79,14 @@ fn check_tiers(tiers: &PriceTiers, errors: &mut FieldErrors) {
         let list = Place::Member(&Place::Body, "price_tiers");
         let tier = Place::Item(&list, index);
         let threshold = Place::Member(&tier, "above_tokens");
-        errors.push(|| FieldError::at(&threshold, "must be above the threshold before it"));
+        errors.push(|| FieldError::at(&threshold, "is not above the threshold before it"));
     }
 }
 
 fn check_prices(Prices(prices): &Prices, errors: &mut FieldErrors) {
     let place = Place::Member(&Place::Body, "prices");
     if prices.len() > Prices::MAX {
-        let detail = format!("must have at most {} prices", Prices::MAX);
+        let detail = format!("has more than {} prices", Prices::MAX);
         errors.push(|| FieldError::at(&place, detail));
     }
     for key in prices.keys() {
@@ -101,7 +101,10 @@ fn check_pinned(StringList(names): &StringList, errors: &mut FieldErrors) {
     for (index, name) in names.iter().enumerate() {
         if !pinnable().any(|column| column.as_str() == name) {
             let known: Vec<&str> = pinnable().map(|column| column.as_str()).collect();
-            let detail = format!("must be a field that an import sets: {}", known.join(", "));
+            let detail = format!(
+                "is not one of the fields that an import sets: {}",
+                known.join(", ")
+            );
             errors.push(|| FieldError::at(&Place::Item(&list, index), detail));
         }
     }
