@@ -5,8 +5,9 @@
 SET session_replication_role = replica;
 SET timezone = 'UTC';
 
-INSERT INTO providers (id, name, api_type, api_key_env, created_at, updated_at)
+INSERT INTO providers (id, name, api_type, api_key_env, base_url, created_at, updated_at)
 SELECT i, 'provider-' || i, (ARRAY['openai', 'anthropic', 'google'])[1 + i % 3], 'PROVIDER_' || i || '_KEY',
+       'https://' || i || '.example',
        timestamptz '2026-01-01' + i * interval '1 minute', timestamptz '2026-01-01' + i * interval '1 minute'
 FROM generate_series(1, 10) i;
 

@@ -211,6 +211,9 @@ pub fn check_circle(require_review: bool, max_members: Option<i32>, handles: &[H
     let mut warnings = Vec::new();
     let mut warn = |code, detail| warnings.push(Warning { code, detail, agent_id: None });
     let may_review = |handle: &Handle<'_>| handle.role == "reviewer" || !handle.can_review.is_empty();
+    if handles.is_empty() {
+        warn("empty_circle", "the circle has no active members".to_owned());
+    }
     if require_review && !handles.iter().any(may_review) {
         warn("no_reviewer", "work must be reviewed, and no active member may review".to_owned());
     }

@@ -249,13 +249,13 @@ const ADD: &str = "WITH a AS (SELECT id, model_id FROM agents WHERE id = $2 AND 
     SELECT c.id, a.id, $3, $4 FROM c, a, (SELECT count(*) FROM o) held \
     WHERE (c.max_members IS NULL OR c.member_count < c.max_members) \
     ON CONFLICT (circle_id, agent_id) DO UPDATE SET role = EXCLUDED.role, is_active = true, \
-      joined_at = EXCLUDED.joined_at, left_at = NULL, competencies = '[]', can_review = '[]', permissions = '{}', \
+      joined_at = EXCLUDED.joined_at, left_at = NULL, competencies = '[]', can_review = '[]', permissions = '{}', params = '{}', \
       temperature = NULL, max_tokens = NULL, revision = members.revision + 1 WHERE NOT members.is_active \
-    RETURNING id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, \
+    RETURNING id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, params, \
       is_active, joined_at, left_at, revision), \
     noted AS (INSERT INTO audit_entries (at, action, resource, resource_id, name, fields, revision, request_id) \
       SELECT $4, 'create', 'member', id, $1 || '/' || $2, '[]', revision, $5 FROM added) \
-    SELECT id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, \
+    SELECT id, circle_id, agent_id, role, competencies, can_review, permissions, temperature, max_tokens, params, \
       is_active, joined_at, left_at FROM added";
 
 pub async fn add_member(
@@ -276,6 +276,7 @@ pub async fn add_member(
         permissions: column.json(),
         temperature: column.next(),
         max_tokens: column.next(),
+        params: column.json(),
         is_active: column.next(),
         joined_at: column.next(),
         left_at: column.next(),
@@ -286,7 +287,7 @@ pub async fn add_member(
 }
 
 const MODELS: &str = "SELECT id, provider_id, model_name, catalog_key, model_alias, mode, input_price, output_price, \
-    cache_read_price, cache_write_price, context_window, max_output, default_temperature, supports_vision, \
+    cache_read_price, cache_write_price, context_window, max_output, default_temperature, default_params, supports_vision, \
     supports_tools, supports_streaming, supports_reasoning, supports_response_schema, supports_prompt_caching, \
     supports_pdf_input, supports_audio_input, supports_web_search, supports_computer_use, accepts_sampling, \
     reasoning_efforts, price_tiers, prices, price_source, priced_at, pinned_fields, release_date, deprecation_date, \
@@ -311,6 +312,7 @@ pub async fn list_models(State(app): Shared, Query(asked): Query<Asked>) -> Resu
             context_window: column.next(),
             max_output: column.next(),
             default_temperature: column.next(),
+        default_params: column.json(),
             supports_vision: column.next(),
             supports_tools: column.next(),
             supports_streaming: column.next(),
