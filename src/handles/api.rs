@@ -5,7 +5,8 @@ use poem_openapi::{OpenApi, param::Path};
 
 use super::{
     dto::{CircleHandles, Handle, Lint},
-    queries,
+    queries::{self, today},
+    rules,
 };
 use crate::{
     circles::{
@@ -56,8 +57,14 @@ impl HandlesApi {
         /// The circle's name.
         circle_name: Path<String>,
     ) -> Result<Tagged<CircleHandles<'static>>, Error> {
-        let rows = queries::of_circle(database.connection(), &circle_name.0).await?;
-        Tagged::view(&rows.resolve()?)
+        queries::of_circle(
+            database.connection(),
+            &circle_name.0,
+            |circle, members, related| {
+                Tagged::view(&rules::resolve_circle(circle, members, related, today())?)
+            },
+        )
+        .await
     }
 
     /// Lint a circle
@@ -93,7 +100,10 @@ impl HandlesApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
     ) -> Result<Tagged<Handle<'static>>, Error> {
-        let row = queries::of_agent(database.connection(), id.0).await?;
-        Tagged::view(&row.resolve()?)
+        let alone = rules::Additions::default();
+        queries::of_agent(database.connection(), id.0, |facts, related| {
+            Tagged::view(&rules::resolve(facts, &alone, related, today())?)
+        })
+        .await
     }
 }

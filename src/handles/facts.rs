@@ -110,6 +110,9 @@ impl<'r> AgentFacts<'r> {
     }
 
     pub(super) fn fallbacks(&self) -> Result<Vec<i64>, DbErr> {
+        if self.fallback_model_ids.is_empty_list() {
+            return Ok(Vec::new());
+        }
         self.fallback_model_ids.parse()
     }
 }

@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 use chrono::{NaiveDate, Utc};
 use entity::{agent, member, model};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
-    QuerySelect, RelationTrait, Select, sea_query::ExprTrait,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelect,
+    RelationTrait, Select, sea_query::ExprTrait,
 };
 
 use super::{
-    dto::{CircleHandles, Handle, Lint},
+    dto::Lint,
     facts::{AgentFacts, CircleFacts, Facts, MemberFacts, ModelFacts},
-    related::RelatedRows,
+    related::{Related, RelatedRows},
     rules,
 };
 use crate::{
@@ -53,46 +53,43 @@ fn with_models<E: EntityTrait>(agents: Select<E>) -> Select<E> {
         .join(JoinType::LeftJoin, model::Relation::Provider.def())
 }
 
-/// The rows of a circle and its active members, and what these refer to.
-#[derive(Debug)]
-pub(super) struct LoadedCircle(CircleRows, RelatedRows);
-
-/// The row of an agent, and what it refers to.
-#[derive(Debug)]
-pub(super) struct LoadedAgent(QueryResult, RelatedRows);
-
 /// How often the rows are read, if an agent or a server changes between the two statements.
 const ATTEMPTS: usize = 5;
 
-/// Loads a circle.
-pub(super) async fn of_circle(
+/// Loads a circle, with its members in the roster's order and what they refer to, and resolves it.
+pub(super) async fn of_circle<T>(
     db: &impl ConnectionTrait,
     name: &str,
-) -> Result<LoadedCircle, Error> {
+    resolve: impl Fn(&CircleFacts<'_>, &[Facts<'_>], &Related<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     for _ in 0..ATTEMPTS {
-        let mut loaded = LoadedCircle(OF_CIRCLE.find(db, name).await?, RelatedRows::default());
-        let (_, members) = loaded.facts()?;
+        let rows = OF_CIRCLE.find(db, name).await?;
+        let members = members_in_order(&rows)?;
         let agents = || members.iter().map(|facts| &facts.agent);
-        let related = RelatedRows::load(db, agents()).await?;
-        let is_whole = related.hold(agents())?;
-        drop(members);
-        loaded.1 = related;
-        if is_whole {
-            return Ok(loaded);
+        let related_rows = RelatedRows::load(db, agents()).await?;
+        let related = related_rows.read()?;
+        if related.hold_all_of(agents())? {
+            let circle = CircleFacts::read(&mut rows.circle())?;
+            return resolve(&circle, &members, &related);
         }
     }
     Err(changing())
 }
 
-/// Loads an agent, outside any circle.
-pub(super) async fn of_agent(db: &impl ConnectionTrait, id: i64) -> Result<LoadedAgent, Error> {
+/// Loads an agent, outside any circle, with what it refers to, and resolves it.
+pub(super) async fn of_agent<T>(
+    db: &impl ConnectionTrait,
+    id: i64,
+    resolve: impl Fn(&Facts<'_>, &Related<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     for _ in 0..ATTEMPTS {
         let row = OF_AGENT.find_one(db, id).await?;
         let row = row.ok_or_else(|| agents::queries::unknown(id))?;
         let facts = facts(None, &mut Columns::of(&row))?;
-        let related = RelatedRows::load(db, [&facts.agent].into_iter()).await?;
-        if related.hold([&facts.agent].into_iter())? {
-            return Ok(LoadedAgent(row, related));
+        let related_rows = RelatedRows::load(db, [&facts.agent].into_iter()).await?;
+        let related = related_rows.read()?;
+        if related.hold_all_of([&facts.agent].into_iter())? {
+            return resolve(&facts, &related);
         }
     }
     Err(changing())
@@ -103,36 +100,18 @@ fn changing() -> Error {
     Error::Contended(DbErr::Custom(detail.to_owned()))
 }
 
-impl LoadedCircle {
-    /// The handles of the circle, in the roster's order.
-    pub(super) fn resolve(&self) -> Result<CircleHandles<'_>, Error> {
-        let (circle, members) = self.facts()?;
-        rules::resolve_circle(&circle, &members, &self.1.read()?, today())
+fn members_in_order(rows: &CircleRows) -> Result<Vec<Facts<'_>>, DbErr> {
+    let rows = rows.members();
+    let mut members = Vec::with_capacity(rows.len());
+    for mut columns in rows {
+        let member = MemberFacts::read(&mut columns)?;
+        members.push(facts(Some(member), &mut columns)?);
     }
-
-    fn facts(&self) -> Result<(CircleFacts<'_>, Vec<Facts<'_>>), DbErr> {
-        let circle = CircleFacts::read(&mut self.0.circle())?;
-        let rows = self.0.members();
-        let mut members = Vec::with_capacity(rows.len());
-        for mut columns in rows {
-            let member = MemberFacts::read(&mut columns)?;
-            members.push(facts(Some(member), &mut columns)?);
-        }
-        members.sort_by_cached_key(|facts| {
-            let member = facts.member.as_ref();
-            member.map(|member| (member.role, member.joined_at, member.id))
-        });
-        Ok((circle, members))
-    }
-}
-
-impl LoadedAgent {
-    /// The handle of the agent.
-    pub(super) fn resolve(&self) -> Result<Handle<'_>, DbErr> {
-        let facts = facts(None, &mut Columns::of(&self.0))?;
-        let related = self.1.read()?;
-        rules::resolve(&facts, &rules::Additions::default(), &related, today())
-    }
+    members.sort_by_cached_key(|facts| {
+        let member = facts.member.as_ref();
+        member.map(|member| (member.role, member.joined_at, member.id))
+    });
+    Ok(members)
 }
 
 fn facts<'r>(
@@ -151,11 +130,12 @@ fn facts<'r>(
 /// # Errors
 /// [`Error::NotFound`] if there is no circle with this name, and errors of the database.
 pub async fn lint(database: &Database, name: &str) -> Result<Lint, Error> {
-    let rows = of_circle(database.connection(), name).await?;
-    let (circle, members) = rows.facts()?;
-    Ok(rules::lint(&circle, &members, &rows.1.read()?, today())?)
+    of_circle(database.connection(), name, |circle, members, related| {
+        Ok(rules::lint(circle, members, related, today())?)
+    })
+    .await
 }
 
-fn today() -> NaiveDate {
+pub(super) fn today() -> NaiveDate {
     Utc::now().date_naive()
 }

@@ -92,20 +92,6 @@ impl RelatedRows {
         RELATED.find(db, ids).await.map(Self)
     }
 
-    /// Whether they have all that these agents refer to. An agent or a server may have changed since the agents were read.
-    pub(super) fn hold<'a>(
-        &self,
-        agents: impl Iterator<Item = &'a AgentFacts<'a>>,
-    ) -> Result<bool, DbErr> {
-        let related = self.read()?;
-        for agent in agents.filter(|agent| agent.has_related()) {
-            if !related.holds(agent)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     pub(super) fn read(&self) -> Result<Related<'_>, DbErr> {
         let first_of_model = HandleServer::columns().len();
         let mut related = Related::default();
@@ -123,6 +109,19 @@ impl RelatedRows {
 }
 
 impl Related<'_> {
+    /// Whether they are all that these agents refer to. An agent or a server may have changed since the agents were read.
+    pub(super) fn hold_all_of<'a>(
+        &self,
+        agents: impl Iterator<Item = &'a AgentFacts<'a>>,
+    ) -> Result<bool, DbErr> {
+        for agent in agents.filter(|agent| agent.has_related()) {
+            if !self.holds(agent)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn holds(&self, agent: &AgentFacts<'_>) -> Result<bool, DbErr> {
         let tools = agent.tools()?;
         let mut servers = tools.iter().filter_map(|tool| tool.server.as_deref());

@@ -124,10 +124,12 @@ fn merge_params<'r>(
                     sources.entry(format!("{EXTRA}.{name}")).or_insert(*layer);
                     extra.entry(name).or_insert(value.as_str());
                 }
-            } else if sources.contains_key(&name) {
-            } else if let Some(reason) =
-                limits.map_or(Ok(None), |limits| limits.param(&name, value))?
-            {
+                continue;
+            }
+            if sources.contains_key(&name) {
+                continue;
+            }
+            if let Some(reason) = limits.map_or(Ok(None), |limits| limits.param(&name, value))? {
                 omitted.push(Omitted {
                     name,
                     source: *layer,

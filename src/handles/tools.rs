@@ -8,7 +8,7 @@ use sea_orm::DbErr;
 use super::{dto::HandleTool, facts::AgentFacts, related::Related};
 use crate::rows::{Json, RawJson, Text};
 
-/// An agent's tools. [`Related::holds`] makes sure that no server is missing.
+/// An agent's tools. [`Related::hold_all_of`] makes sure that no server is missing.
 pub(super) fn resolve<'r>(
     agent: &AgentFacts<'r>,
     related: &Related<'r>,
