@@ -1,13 +1,82 @@
 //! Free JSON: column types that hold the text that a client sent.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
-    types::{ParseError, ParseFromJSON, ParseResult, Type},
+    types::{ParseError, ParseFromJSON, ParseResult},
 };
 use sea_orm::DeriveValueType;
 use serde_json::{Value, value::RawValue};
+
+/// Implements what all column types have that hold the text of JSON: `json_text!(Type, "empty", Element, schema)`, with the
+/// type of the API that the schema refers to at the end, if there is one.
+///
+/// The serializer of responses writes bytes unchanged; other serializers write an array of numbers.
+macro_rules! json_text {
+    ($ty:ident, $empty:literal, $element:ty, $schema:expr $(, $registered:ty)?) => {
+        impl Default for $ty {
+            fn default() -> Self {
+                Self($empty.to_owned())
+            }
+        }
+
+        impl $ty {
+            /// The text of a column.
+            #[must_use]
+            pub fn from_stored(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl ::poem_openapi::types::Type for $ty {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = $element;
+
+            fn name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($ty).into()
+            }
+
+            fn schema_ref() -> ::poem_openapi::registry::MetaSchemaRef {
+                $schema
+            }
+
+            $(
+                fn register(registry: &mut ::poem_openapi::registry::Registry) {
+                    <$registered>::register(registry);
+                }
+            )?
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a $element> + 'a> {
+                Box::new(std::iter::empty())
+            }
+        }
+
+        impl ::serde::Serialize for $ty {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(self.0.as_bytes())
+            }
+        }
+
+        impl ::poem_openapi::types::ToJSON for $ty {
+            fn to_json(&self) -> Option<::serde_json::Value> {
+                serde_json::from_str(&self.0).ok()
+            }
+        }
+    };
+}
+
+pub(crate) use json_text;
 
 /// A JSON object with members of the client's choice, as the text that was sent: the order of its members and the
 /// digits of its numbers stay.
@@ -18,24 +87,17 @@ use serde_json::{Value, value::RawValue};
 #[sea_orm(column_type = "Json")]
 pub struct JsonObject(String);
 
-impl Default for JsonObject {
-    fn default() -> Self {
-        Self("{}".to_owned())
-    }
-}
+json_text!(
+    JsonObject,
+    "{}",
+    Self,
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
+        ..MetaSchema::new("object")
+    }))
+);
 
 impl JsonObject {
-    /// The text of a column.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The string that is the value of a member, if it is one.
     #[must_use]
     pub fn string_member(&self, name: &str) -> Option<String> {
@@ -44,41 +106,21 @@ impl JsonObject {
     }
 }
 
-impl Type for JsonObject {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "JsonObject".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
-            ..MetaSchema::new("object")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
-    }
-}
-
 /// A list of JSON objects with members of the client's choice: at most 100. Like [`JsonObject`], it is a text.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveValueType)]
 #[sea_orm(column_type = "Json")]
 pub struct JsonList(String);
 
-impl Default for JsonList {
-    fn default() -> Self {
-        Self("[]".to_owned())
-    }
-}
+json_text!(
+    JsonList,
+    "[]",
+    JsonObject,
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        items: Some(Box::new(JsonObject::schema_ref())),
+        max_items: Some(100),
+        ..MetaSchema::new("array")
+    }))
+);
 
 impl JsonList {
     #[must_use]
@@ -91,32 +133,6 @@ impl JsonList {
     pub fn items(&self) -> Vec<&str> {
         let items: Vec<&RawValue> = serde_json::from_str(&self.0).unwrap_or_default();
         items.into_iter().map(RawValue::get).collect()
-    }
-}
-
-impl Type for JsonList {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = JsonObject;
-
-    fn name() -> Cow<'static, str> {
-        "JsonList".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            items: Some(Box::new(JsonObject::schema_ref())),
-            max_items: Some(100),
-            ..MetaSchema::new("array")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a JsonObject> + 'a> {
-        Box::new(std::iter::empty())
     }
 }
 
@@ -138,28 +154,6 @@ impl ParseFromJSON for JsonList {
         Ok(Self(format!("[{}]", items.join(","))))
     }
 }
-
-/// Implements JSON output for types that are JSON texts. The serializer of responses writes bytes unchanged; other
-/// serializers write an array of numbers.
-macro_rules! json_texts {
-    ($($ty:ty),*) => {$(
-        impl ::serde::Serialize for $ty {
-            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_bytes(self.0.as_bytes())
-            }
-        }
-
-        impl ::poem_openapi::types::ToJSON for $ty {
-            fn to_json(&self) -> Option<::serde_json::Value> {
-                serde_json::from_str(&self.0).ok()
-            }
-        }
-    )*};
-}
-
-pub(crate) use json_texts;
-
-json_texts!(JsonObject, JsonList);
 
 /// Whether two texts are the same JSON: members in any order, white space and escapes in any form, and numbers of
 /// the same digits. (`serde_json::Value` takes long numbers for the same that differ.)

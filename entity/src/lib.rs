@@ -8,14 +8,15 @@
 //! ```
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
-//! membership in one circle. Apart from these there are API keys, audit entries, idempotency keys, membership
+//! membership in one circle. An agent has tools of MCP servers and fallback models: `agent_server` and
+//! `agent_fallback` link them. Apart from these there are API keys, audit entries, idempotency keys, membership
 //! jobs and the revision of the catalogue.
 //!
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
 //!
-//! The crate imports nothing of the service. `values`, `price` and `prices` hold column types that the API shows
-//! too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
+//! The crate imports nothing of the service. `free_json`, `params`, `price`, `prices`, `tool`, `values` and
+//! `variables` hold column types that the API shows too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
 pub mod agent_fallback;

@@ -1,16 +1,16 @@
 //! Parameters of calls to a model: the column, and what the API shows of it.
 
-use std::borrow::Cow;
-
 use poem_openapi::{
     Object,
-    registry::{MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseResult, Type},
+    types::{ParseError, ParseFromJSON, ParseResult},
 };
 use sea_orm::DeriveValueType;
 use serde_json::{Map, Value};
 
-use crate::{free_json::json_texts, values::JsonObject, values::StopList};
+use crate::{
+    free_json::json_text,
+    values::{JsonObject, StopList},
+};
 
 /// Parameters of calls to a model, besides the temperature and the maximum output. An absent one is left to the next
 /// layer: the member's before the agent's before the model's.
@@ -99,24 +99,15 @@ const FREE: [&str; 2] = ["response_format", "extra"];
 #[sea_orm(column_type = "Json")]
 pub struct ModelParams(String);
 
-impl Default for ModelParams {
-    fn default() -> Self {
-        Self("{}".to_owned())
-    }
-}
+json_text!(
+    ModelParams,
+    "{}",
+    Self,
+    ParamFields::schema_ref(),
+    ParamFields
+);
 
 impl ModelParams {
-    /// The text of a column.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     fn of(members: Map<String, Value>) -> Self {
         let set = members.into_iter().filter(|(_, value)| !value.is_null());
         let text = |(name, value): (String, Value)| match value {
@@ -125,32 +116,6 @@ impl ModelParams {
         };
         let members: Vec<String> = set.map(text).collect();
         Self(format!("{{{}}}", members.join(",")))
-    }
-}
-
-impl Type for ModelParams {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        ParamFields::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        ParamFields::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        ParamFields::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
     }
 }
 
@@ -163,5 +128,3 @@ impl ParseFromJSON for ModelParams {
         }
     }
 }
-
-json_texts!(ModelParams);

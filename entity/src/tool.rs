@@ -4,14 +4,17 @@ use std::borrow::Cow;
 
 use poem_openapi::{
     Enum, Object,
-    registry::{MetaSchema, MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseResult, Type},
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseResult},
 };
 use sea_orm::{DbErr, DeriveValueType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::{free_json::json_texts, values::JsonObject, values::StringList};
+use crate::{
+    free_json::json_text,
+    values::{JsonObject, StringList},
+};
 
 /// The kinds of tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize, Deserialize)]
@@ -141,11 +144,17 @@ impl StoredTool<'_> {
 #[sea_orm(column_type = "Json")]
 pub struct ToolList(String);
 
-impl Default for ToolList {
-    fn default() -> Self {
-        Self("[]".to_owned())
-    }
-}
+json_text!(
+    ToolList,
+    "[]",
+    Tool,
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        items: Some(Box::new(Tool::schema_ref())),
+        max_items: Some(128),
+        ..MetaSchema::new("array")
+    })),
+    Tool
+);
 
 impl ToolList {
     /// # Errors
@@ -163,36 +172,6 @@ impl ToolList {
     }
 }
 
-impl Type for ToolList {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Tool;
-
-    fn name() -> Cow<'static, str> {
-        "ToolList".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            items: Some(Box::new(Tool::schema_ref())),
-            max_items: Some(128),
-            ..MetaSchema::new("array")
-        }))
-    }
-
-    fn register(registry: &mut Registry) {
-        Tool::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Tool> + 'a> {
-        Box::new(std::iter::empty())
-    }
-}
-
 impl ParseFromJSON for ToolList {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         let tools = Vec::<Tool>::parse_from_json(value).map_err(ParseError::propagate)?;
@@ -200,5 +179,3 @@ impl ParseFromJSON for ToolList {
         Self::of(&tools).map_err(ParseError::custom)
     }
 }
-
-json_texts!(ToolList);

@@ -1,15 +1,15 @@
 //! Environment variables and headers of MCP servers: a column type whose values only name variables.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
-    types::{ParseError, ParseFromJSON, ParseResult, Type},
+    types::{ParseError, ParseFromJSON, ParseResult},
 };
 use sea_orm::DeriveValueType;
 use serde_json::Value;
 
-use crate::free_json::json_texts;
+use crate::free_json::json_text;
 
 /// What a server is given under each name: `${VARIABLE}`, which the runtime replaces by the value of that environment
 /// variable, after a scheme where a header has one: `Bearer ${VARIABLE}`. A bare `VARIABLE` is stored as `${VARIABLE}`.
@@ -20,11 +20,18 @@ pub struct VariableMap(String);
 /// A value: the name of a variable, bare or as a reference.
 pub const PATTERN: &str = r"^([A-Za-z_][A-Za-z0-9_]*|([A-Za-z-]+ )?\$\{[A-Za-z_][A-Za-z0-9_]*\})$";
 
-impl Default for VariableMap {
-    fn default() -> Self {
-        Self("{}".to_owned())
-    }
-}
+json_text!(VariableMap, "{}", Self, {
+    let value = MetaSchema {
+        max_length: Some(200),
+        pattern: Some(PATTERN.to_owned()),
+        ..MetaSchema::new("string")
+    };
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(value)))),
+        max_properties: Some(100),
+        ..MetaSchema::new("object")
+    }))
+});
 
 impl VariableMap {
     /// The names that values are given under.
@@ -40,37 +47,6 @@ fn reference(value: String) -> String {
         value
     } else {
         format!("${{{value}}}")
-    }
-}
-
-impl Type for VariableMap {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "VariableMap".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        let value = MetaSchema {
-            max_length: Some(200),
-            pattern: Some(PATTERN.to_owned()),
-            ..MetaSchema::new("string")
-        };
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(value)))),
-            max_properties: Some(100),
-            ..MetaSchema::new("object")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
     }
 }
 
@@ -90,5 +66,3 @@ impl ParseFromJSON for VariableMap {
             .map_err(ParseError::custom)
     }
 }
-
-json_texts!(VariableMap);

@@ -47,8 +47,8 @@ impl Documents {
 }
 
 /// Swagger UI with the operations folded. It asks the service that served it, by an address relative to the page's
-/// own. It fills in examples
-/// before a request is tried out, which makes no sense for filters, so theirs are in the text only.
+/// own. It fills in examples before a request is tried out, which makes no sense for filters, so theirs are in the
+/// text only.
 fn page(html: &str, raw: &str, mut description: Value) -> String {
     description["servers"] = json!([{"url": "./"}]);
     let shared = description["components"]["parameters"].as_object_mut();
