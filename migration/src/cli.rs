@@ -76,16 +76,23 @@ pub struct Consent {
 impl Consent {
     /// Asks for what the command line does not confirm.
     fn confirm(self, loss: String) -> Result<(), RunError> {
-        if self.yes || (io::stdin().is_terminal() && is_confirmed(&loss)?) {
+        if self.yes || is_confirmed(&format!("this {loss}; continue?"))? {
             return Ok(());
         }
         Err(RunError::NoConsent(loss))
     }
 }
 
-fn is_confirmed(loss: &str) -> io::Result<bool> {
+/// Asks the person at the terminal. Without a terminal the answer is no.
+///
+/// # Errors
+/// A terminal that can't be read.
+pub fn is_confirmed(question: &str) -> io::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
     let mut answer = String::new();
-    write!(io::stderr(), "this {loss}; continue? [y/N] ")?;
+    write!(io::stderr(), "{question} [y/N] ")?;
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

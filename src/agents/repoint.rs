@@ -1,8 +1,7 @@
 //! Moving agents from one model to another.
 
 use entity::{
-    agent, model,
-    price::Price,
+    agent,
     revision::next_in_sql,
     values::{FallbackList, now},
 };
@@ -19,7 +18,7 @@ use serde::Serialize;
 use super::queries::{falling_back_on, get, save};
 use crate::{
     error::Error,
-    models,
+    models::{self, ModelDifference, differences},
     revision::Precondition,
     search,
     write::{Action, Change, Resource, UnitOfWork},
@@ -62,21 +61,6 @@ pub(crate) struct RepointedAgent {
     pub(crate) id: i64,
     /// Its name.
     pub(crate) name: String,
-}
-
-/// A field in which two models differ.
-#[derive(Debug, Object, Serialize)]
-pub(crate) struct ModelDifference {
-    /// The field.
-    pub(crate) field: String,
-    /// Its value before; null if unknown.
-    #[oai(nullable)]
-    pub(crate) before: Option<String>,
-    /// Its value after; null if unknown.
-    #[oai(nullable)]
-    pub(crate) after: Option<String>,
-    /// Whether something is lost: a capability, tokens, or money.
-    pub(crate) is_loss: bool,
 }
 
 /// Moves all agents that are not deleted from a model to another, and their fallbacks.
@@ -217,101 +201,4 @@ fn replaced(
         }
     }
     FallbackList(new)
-}
-
-/// What differs between two models, of what requests depend on.
-fn differences(before: &model::Model, after: &model::Model) -> Vec<ModelDifference> {
-    let flags = |row: &model::Model| {
-        [
-            ("supports_vision", row.supports_vision),
-            ("supports_tools", row.supports_tools),
-            ("supports_streaming", row.supports_streaming),
-            ("supports_reasoning", row.supports_reasoning),
-            ("supports_response_schema", row.supports_response_schema),
-            ("supports_prompt_caching", row.supports_prompt_caching),
-            ("supports_pdf_input", row.supports_pdf_input),
-            ("supports_audio_input", row.supports_audio_input),
-            ("supports_web_search", row.supports_web_search),
-            ("supports_computer_use", row.supports_computer_use),
-            ("accepts_sampling", row.accepts_sampling),
-        ]
-    };
-    let flags = flags(before).into_iter().zip(flags(after));
-    let flags = flags.map(|((field, before), (_, after))| {
-        difference(field, Some(before), Some(after), before && !after)
-    });
-    let limits = [
-        (
-            "context_window",
-            before.context_window,
-            after.context_window,
-        ),
-        ("max_output", before.max_output, after.max_output),
-    ];
-    let limits =
-        limits.map(|(field, before, after)| difference(field, before, after, after < before));
-    let prices = |row: &model::Model| {
-        [
-            row.input_price,
-            row.output_price,
-            row.cache_read_price,
-            row.cache_write_price,
-        ]
-    };
-    let names = [
-        "input_price",
-        "output_price",
-        "cache_read_price",
-        "cache_write_price",
-    ];
-    let prices = names
-        .into_iter()
-        .zip(prices(before).into_iter().zip(prices(after)));
-    let is_dearer = |before: Option<Price>, after: Option<Price>| after.is_none() || after > before;
-    let prices = prices
-        .map(|(field, (before, after))| difference(field, before, after, is_dearer(before, after)));
-    let efforts = [before, after].map(|row| row.reasoning_efforts.0.join(", "));
-    let lost = before
-        .reasoning_efforts
-        .0
-        .iter()
-        .any(|effort| !after.reasoning_efforts.0.contains(effort));
-    let [before_efforts, after_efforts] = efforts;
-    let others = [
-        difference(
-            "reasoning_efforts",
-            Some(before_efforts),
-            Some(after_efforts),
-            lost,
-        ),
-        difference(
-            "deprecation_date",
-            before.deprecation_date,
-            after.deprecation_date,
-            after
-                .deprecation_date
-                .is_some_and(|after| before.deprecation_date.is_none_or(|before| after < before)),
-        ),
-    ];
-    flags
-        .chain(limits)
-        .chain(prices)
-        .chain(others)
-        .flatten()
-        .collect()
-}
-
-/// `None` if the values are the same.
-fn difference<T: PartialEq + ToString>(
-    field: &str,
-    before: Option<T>,
-    after: Option<T>,
-    is_loss: bool,
-) -> Option<ModelDifference> {
-    (before != after).then(|| ModelDifference {
-        field: field.to_owned(),
-        before: before.map(|it| it.to_string()),
-        after: after.map(|it| it.to_string()),
-        is_loss,
-    })
 }

@@ -1,25 +1,22 @@
 //! `circle-registry models`: what retires, and moving agents to another model.
 
-use std::{
-    fmt,
-    io::{self, IsTerminal, Write},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fmt, process::ExitCode, time::Duration};
 
 use chrono::Days;
 use clap::{Args, Subcommand};
-use entity::{model, provider};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use migration::cli::is_confirmed;
 use serde::Serialize;
 
 use super::{Failure, print, print_as};
 use crate::{
-    agents::repoint::{self, ModelDifference, RepointOperation, Repointing},
+    agents::repoint::{self, RepointOperation, Repointing},
     config::{LogFormat, Settings},
     database::Database,
     error::Error,
-    models::retirements::{self, Retirement},
+    models::{
+        self, ModelDifference,
+        retirements::{self, Retirement},
+    },
     page::{MAX_LIMIT, PageRequest},
     text::one_line,
     write::{self, Actor},
@@ -171,7 +168,7 @@ async fn repoint(database: &Database, arguments: RepointArguments) -> Result<Exi
     if planned.agent_count + planned.fallback_count == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    if !(yes || is_confirmed()?) {
+    if !(yes || is_confirmed("move them?")?) {
         return Err("nothing was changed; add --yes to confirm".into());
     }
     let Repointing {
@@ -203,29 +200,9 @@ async fn find(database: &Database, named: &str) -> Result<i64, Failure> {
         return Ok(id);
     }
     let (provider, name) = named.split_once('/').unwrap_or_default();
-    let provider_ids = provider::Entity::find()
-        .select_only()
-        .column(provider::Column::Id)
-        .filter(provider::Column::Name.eq(provider));
-    let found = model::Entity::find()
-        .filter(
-            model::Column::ProviderId.in_subquery(sea_orm::QueryTrait::into_query(provider_ids)),
-        )
-        .filter(model::Column::ModelName.eq(name))
-        .one(database.connection())
-        .await?;
+    let found = models::queries::find_named(database.connection(), provider, name).await?;
     let unknown = || format!("there is no model {named:?}; name it by its id, or as provider/name");
     Ok(found.ok_or_else(unknown)?.id)
-}
-
-fn is_confirmed() -> io::Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    let mut answer = String::new();
-    write!(io::stderr(), "move them? [y/N] ")?;
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 impl fmt::Display for Repointing {

@@ -137,7 +137,7 @@ pub(crate) enum ModelInclude {
 }
 
 /// What a model can support, as `supports` names it, and its column.
-const CAPABILITIES: [(&str, model::Column); 10] = [
+pub(super) const CAPABILITIES: [(&str, model::Column); 10] = [
     ("vision", model::Column::SupportsVision),
     ("tools", model::Column::SupportsTools),
     ("streaming", model::Column::SupportsStreaming),

@@ -4,6 +4,7 @@
 
 mod api;
 mod cost;
+mod differences;
 pub(crate) mod dto;
 mod exact;
 pub(crate) mod facts;
@@ -11,3 +12,4 @@ pub(crate) mod queries;
 pub(crate) mod retirements;
 
 pub(crate) use api::ModelsApi;
+pub(crate) use differences::{ModelDifference, differences};

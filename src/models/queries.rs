@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use entity::{model, values::now};
+use entity::{model, provider, values::now};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
     QueryResult, QuerySelect, QueryTrait, RelationTrait, Select, sea_query::LockType,
@@ -99,6 +99,20 @@ pub(crate) async fn get(db: &impl ConnectionTrait, id: i64) -> Result<model::Mod
         .one(db)
         .await?
         .ok_or_else(|| unknown(id))
+}
+
+/// The model of that name, of the provider of that name.
+pub(crate) async fn find_named(
+    db: &impl ConnectionTrait,
+    provider: &str,
+    name: &str,
+) -> Result<Option<model::Model>, Error> {
+    Ok(model::Entity::find()
+        .inner_join(provider::Entity)
+        .filter(provider::Column::Name.eq(provider))
+        .filter(model::Column::ModelName.eq(name))
+        .one(db)
+        .await?)
 }
 
 pub(crate) async fn create(

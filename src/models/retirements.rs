@@ -6,8 +6,8 @@ use chrono::{Days, NaiveDate};
 use entity::{agent, agent_fallback, model, values::now};
 use poem_openapi::Object;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order,
-    QueryFilter, QueryResult, QuerySelect, QueryTrait, RelationTrait, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
+    JoinType, Order, QueryFilter, QueryResult, QuerySelect, QueryTrait, RelationTrait, Statement,
 };
 use serde::Serialize;
 
@@ -115,7 +115,7 @@ async fn shown<T: FromQueryResult>(
 ) -> Result<FirstRows<T>, DbErr> {
     let backend = db.get_database_backend();
     let text = match backend {
-        sea_orm::DbBackend::Sqlite => &sql[0],
+        DbBackend::Sqlite => &sql[0],
         _ => &sql[1],
     };
     let ids = search::list_of_ids(backend, model_ids.iter().copied());
