@@ -49,6 +49,8 @@ mod search;
 mod sort;
 mod write;
 
+mod diff;
+mod digest;
 mod page;
 mod secrets;
 

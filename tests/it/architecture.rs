@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 41] = [
+const MODULES: [&str; 43] = [
     // The program.
     "cli",
     "app",
@@ -44,6 +44,8 @@ const MODULES: [&str; 41] = [
     "rows",
     "search",
     "secrets",
+    "diff",
+    "digest",
     // The base.
     "database",
     "telemetry",
