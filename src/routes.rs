@@ -14,7 +14,7 @@ use poem::{
 use poem_openapi::{OpenApi, OpenApiService};
 
 use crate::{
-    agents::AgentsApi,
+    agents::{AgentVersionsApi, AgentsApi},
     audit::AuditApi,
     circles::{CirclesApi, RosterCache},
     config::ServerSettings,
@@ -44,6 +44,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         MembersApi,
         HandlesApi,
         AgentsApi,
+        AgentVersionsApi,
         ModelsApi,
         ProvidersApi,
         McpServersApi,

@@ -21,6 +21,7 @@ impl<'a> FromRequest<'a> for WriteRequest {
             caller: caller_of(request),
             request_id: Some(RequestId::of(request).to_string()),
             client_address: request.data().map(|ClientAddress(address)| *address),
+            message: None,
         };
         let key = idempotency_key(request)?;
         Ok(Self::new(database.clone(), actor, key, in_flight.clone()))

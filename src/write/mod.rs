@@ -25,7 +25,7 @@ pub(crate) use caller::Caller;
 pub(crate) use idempotency::{
     BodyDigest, IdempotencyKey, InFlight, MAX_KEY_LENGTH, RETENTION, Replayable, StoredResponse,
 };
-pub(crate) use request::{FastPath, WriteRequest};
+pub(crate) use request::{FastPath, VersionMessage, WriteRequest};
 pub(crate) use unit_of_work::{UnitOfWork, run};
 
 /// `row` with the columns that `requested` sets. A column that has the value already does not count as
@@ -77,4 +77,6 @@ pub(crate) struct Actor {
     /// `None` on the command line, like the address.
     pub(crate) request_id: Option<String>,
     pub(crate) client_address: Option<IpAddr>,
+    /// Why, in the client's words: for the versions of agents that the change makes.
+    pub(crate) message: Option<String>,
 }

@@ -33,14 +33,16 @@ pub(crate) struct UnitOfWork(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     transaction: Transaction,
+    actor: Actor,
     changes: Mutex<Vec<Change>>,
     rolls_back: AtomicBool,
 }
 
 impl UnitOfWork {
-    async fn begin(database: &Database) -> Result<Self, Error> {
+    async fn begin(database: &Database, actor: &Actor) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
             transaction: database.begin_write().await?,
+            actor: actor.clone(),
             changes: Mutex::default(),
             rolls_back: AtomicBool::default(),
         })))
@@ -48,6 +50,10 @@ impl UnitOfWork {
 
     pub(crate) fn db(&self) -> &DatabaseTransaction {
         &self.0.transaction
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.0.actor
     }
 
     /// Records a change for the audit.
@@ -73,10 +79,11 @@ impl UnitOfWork {
         self.0.rolls_back.store(true, Ordering::Relaxed);
     }
 
-    async fn finish(self, actor: &Actor) -> Result<(), Error> {
+    async fn finish(self) -> Result<(), Error> {
         let inner = Arc::into_inner(self.0);
         let Inner {
             transaction,
+            actor,
             changes,
             rolls_back,
         } = inner.ok_or_else(|| {
@@ -87,7 +94,7 @@ impl UnitOfWork {
         }
         let changes = changes.into_inner();
         let changes = changes.unwrap_or_else(PoisonError::into_inner);
-        audit::insert_entries(&*transaction, actor, changes).await?;
+        audit::insert_entries(&*transaction, &actor, changes).await?;
         Ok(transaction.commit().await?)
     }
 }
@@ -117,9 +124,9 @@ where
     loop {
         // A unit of work that is dropped before it is finished rolls back.
         let attempt = async {
-            let work = UnitOfWork::begin(database).await?;
+            let work = UnitOfWork::begin(database, actor).await?;
             let done = change(work.clone()).await?;
-            work.finish(actor).await?;
+            work.finish().await?;
             Ok(done)
         };
         let cause = match attempt.await {

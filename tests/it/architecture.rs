@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 43] = [
+const MODULES: [&str; 44] = [
     // The program.
     "cli",
     "app",
@@ -35,6 +35,7 @@ const MODULES: [&str; 43] = [
     "providers",
     "audit",
     "keys",
+    "versions",
     // What they share.
     "http",
     "sort",
