@@ -38,3 +38,4 @@ mod restore;
 mod rosters;
 mod secrets;
 mod text;
+mod versions;

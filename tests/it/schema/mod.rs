@@ -4,6 +4,7 @@ mod concurrent_migrators;
 mod constraints;
 mod conversations;
 mod fan_out;
+mod first_versions;
 mod foreign_databases;
 mod imported_models;
 mod indexes;
@@ -14,8 +15,8 @@ mod migrations;
 mod roster_revisions;
 
 use entity::{
-    agent, agent_fallback, agent_server, api_key, audit_entry, circle, conversation, mcp_server,
-    member, message, model, participant, provider,
+    agent, agent_fallback, agent_server, agent_version, api_key, audit_entry, circle, conversation,
+    mcp_server, member, message, model, participant, provider,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
@@ -29,6 +30,7 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO mcp_servers (name, url, created_at, updated_at) VALUES ('s', 'https://s', $now, $now)",
         "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
         "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
+        "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) SELECT id, 1, '{}', 'x', $now FROM agents",
     ];
     run(db, &later).await;
 }
@@ -59,7 +61,7 @@ async fn insert_early_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 13] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 14] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -70,6 +72,7 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 13] {
         count::<mcp_server::Entity>(db).await,
         count::<agent_server::Entity>(db).await,
         count::<agent_fallback::Entity>(db).await,
+        count::<agent_version::Entity>(db).await,
         count::<circle::Entity>(db).await,
         count::<member::Entity>(db).await,
         count::<conversation::Entity>(db).await,
