@@ -83,6 +83,31 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("get_agent", GET, "/v1/agents/1", None),
         (
+            "get_agent_handle",
+            GET,
+            "/v1/agents/1/handle?version=1",
+            None,
+        ),
+        (
+            "list_agent_versions",
+            GET,
+            "/v1/agents/201/versions?limit=200&count=true",
+            None,
+        ),
+        ("get_agent_version", GET, "/v1/agents/1/versions/1", None),
+        (
+            "diff_agent_version",
+            GET,
+            "/v1/agents/1/versions/1/diff",
+            None,
+        ),
+        (
+            "diff_agent_version",
+            GET,
+            "/v1/agents/201/versions/2/diff",
+            None,
+        ),
+        (
             "list_model_agents",
             GET,
             "/v1/models/1/agents?limit=200&count=true",
@@ -226,6 +251,12 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("create_agent", POST, "/v1/agents", Some(agent())),
         ("update_agent", PATCH, "/v1/agents/1", Some(agent())),
+        (
+            "restore_agent_version",
+            POST,
+            "/v1/agents/201/versions/1/restore",
+            None,
+        ),
         (
             "replace_agent",
             Method::PUT,
@@ -391,6 +422,14 @@ fn agent() -> Value {
     })
 }
 
+/// The longest prompts, of very many lines that no other such agent has.
+fn agent_with_lines(seed: u32) -> Value {
+    let lines: String = (0..70_000)
+        .map(|line| format!("{}\n", 2 * line + seed))
+        .collect();
+    json!({"name": "lines", "system_prompt": lines, "base_prompt": lines, "metadata": {"lines": lines}})
+}
+
 fn circle(name: &str) -> Value {
     json!({
         "name": name, "display_name": wide_text(200), "description": wide_text(10_000),
@@ -489,6 +528,10 @@ impl Bounded {
         for agents in small.chunks(16) {
             join_all(agents.iter().map(|agent| self.created("/v1/agents", agent))).await;
         }
+        self.created("/v1/agents", &agent_with_lines(0)).await;
+        let path = format!("/v1/agents/{}", AGENTS + 1);
+        let body = agent_with_lines(1);
+        self.send(Method::PATCH, &path, Some(&body)).await.ok();
         for name in ["full", "large"] {
             self.created("/v1/circles", &circle(name)).await;
             let path = format!("/v1/circles/{name}/members");
