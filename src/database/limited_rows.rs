@@ -4,7 +4,7 @@
 use sea_orm::{
     DbErr, QueryResult, RuntimeErr,
     sqlx::{
-        self, Decode, Postgres, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,
+        self, Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow,
     },
 };
 
@@ -132,7 +132,8 @@ impl MeasuredRow for PgRow {
     fn bytes_in_json(&self) -> usize {
         let fields = (0..self.len()).filter_map(|index| self.try_get_raw(index).ok());
         fields
-            .map(|value| <&[u8] as Decode<Postgres>>::decode(value).map_or(0, bytes_of))
+            .filter_map(|value| value.as_bytes().ok())
+            .map(bytes_of)
             .sum()
     }
 }
