@@ -8,4 +8,4 @@ mod definition;
 mod record;
 
 pub(crate) use definition::{AgentDefinition, AgentDefinitionRow};
-pub(crate) use record::{in_groups, lock, next, next_in_sql, record, size};
+pub(crate) use record::{in_groups, lock, next, next_in_sql, record, record_first, size, without};

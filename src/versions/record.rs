@@ -1,30 +1,25 @@
 //! Writing versions, in the transaction of the change.
 
-use entity::{agent, agent_version, values::now};
+use entity::{agent, agent_version, revision, values::now};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ColumnType, DbErr, EntityTrait, IntoActiveModel, Iterable, QueryFilter,
-    QueryOrder, QuerySelect, Select, Value,
+    ColumnTrait, ColumnType, ConnectionTrait, DbErr, EntityTrait, Iterable, ModelTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select, Value,
     sea_query::{Expr, ExprTrait, LockType},
 };
 
 use super::definition::written;
-use crate::{
-    digest,
-    write::{self, UnitOfWork},
-};
+use crate::{digest, error::Error, search, write::UnitOfWork};
 
 /// The number to save with changes of a locked agent; `None` if its definition stays the same.
 pub(crate) fn next(
     before: &agent::Model,
     changes: &agent::ActiveModel,
 ) -> Result<Option<i64>, DbErr> {
-    let before_row = before.clone().into_active_model();
-    let after = write::merge(before_row.clone(), changes);
     for column in agent::Column::iter().filter(|column| defines(*column)) {
-        if let Set(new) = after.get(column)
-            && !is_same(column, before_row.get(column).into_value(), &new)?
+        if let Set(new) = changes.get(column)
+            && !is_same(column, &before.get(column), &new)?
         {
             return Ok(Some(before.version + 1));
         }
@@ -41,11 +36,12 @@ fn defines(column: agent::Column) -> bool {
     )
 }
 
-/// Whether the digest of the definition stays the same with the new value of a column, which differs.
-fn is_same(column: agent::Column, before: Option<Value>, after: &Value) -> Result<bool, DbErr> {
+/// Whether the digest of the definition stays the same with the new value of a column.
+fn is_same(column: agent::Column, before: &Value, after: &Value) -> Result<bool, DbErr> {
     match (column.def().get_column_type(), before, after) {
-        (ColumnType::Json, Some(Value::String(Some(before))), Value::String(Some(after))) => {
-            Ok(digest::of_text(&before)? == digest::of_text(after)?)
+        _ if before == after => Ok(true),
+        (ColumnType::Json, Value::String(Some(before)), Value::String(Some(after))) => {
+            Ok(digest::of_text(before)? == digest::of_text(after)?)
         }
         _ => Ok(false),
     }
@@ -97,6 +93,29 @@ pub(crate) async fn lock(
         .all(work.db())
         .await?;
     Ok(in_groups(locked))
+}
+
+/// The agents that have no version.
+pub(crate) fn without() -> Select<agent::Entity> {
+    agent::Entity::find().filter(agent::Column::Version.eq(0))
+}
+
+/// Records a first version of the agents that have none.
+pub(crate) async fn record_first(work: UnitOfWork) -> Result<(), Error> {
+    let backend = work.db().get_database_backend();
+    for ids in lock(&work, without()).await? {
+        let changed = agent::Entity::update_many()
+            .col_expr(agent::Column::Version, next_in_sql())
+            .col_expr(
+                agent::Column::Revision,
+                revision::next_in_sql(agent::Column::Revision),
+            )
+            .filter(search::among(backend, agent::Column::Id, ids))
+            .exec_with_returning(work.db())
+            .await?;
+        record(&work, changed).await?;
+    }
+    Ok(())
 }
 
 /// Records the versions of agents as they are now: one statement for all.

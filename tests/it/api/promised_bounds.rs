@@ -426,9 +426,10 @@ fn agent() -> Value {
 
 /// The longest prompts, of very many lines that no other such agent has.
 fn agent_with_lines(seed: u32) -> Value {
-    let lines: String = (0..70_000)
-        .map(|line| format!("{}\n", 2 * line + seed))
+    let lines: Vec<String> = (0..70_000)
+        .map(|line| (2 * line + seed).to_string())
         .collect();
+    let lines = lines.join("\n");
     json!({"name": "lines", "system_prompt": lines, "base_prompt": lines, "metadata": {"lines": lines}})
 }
 
