@@ -16,8 +16,9 @@ const MAX_SAFE: u64 = (1 << 53) - 1;
 ///
 /// # Errors
 /// A document that can't be written.
-pub(crate) fn of_json(document: Value) -> Result<String, DbErr> {
-    let canonical = serde_json_canonicalizer::to_vec(&exact(document))
+pub(crate) fn of_json(mut document: Value) -> Result<String, DbErr> {
+    make_exact(&mut document);
+    let canonical = serde_json_canonicalizer::to_vec(&document)
         .map_err(|error| DbErr::Json(error.to_string()))?;
     Ok(hex::encode(Sha256::digest(canonical)))
 }
@@ -30,16 +31,16 @@ pub(crate) fn of_text(text: &str) -> Result<String, DbErr> {
     of_json(serde_json::from_str(text).map_err(|error| DbErr::Json(error.to_string()))?)
 }
 
-/// The document with a string in place of each integer that a double may not hold.
-fn exact(value: Value) -> Value {
+/// Puts a string in place of each integer that a double may not hold.
+fn make_exact(value: &mut Value) {
     match value {
-        Value::Number(number) if !is_safe(&number) => Value::String(number.to_string()),
-        Value::Array(items) => items.into_iter().map(exact).collect(),
-        Value::Object(members) => {
-            let members = members.into_iter();
-            members.map(|(name, value)| (name, exact(value))).collect()
+        Value::Number(number) if !is_safe(number) => {
+            let digits = number.to_string();
+            *value = Value::String(digits);
         }
-        other => other,
+        Value::Array(items) => items.iter_mut().for_each(make_exact),
+        Value::Object(members) => members.values_mut().for_each(make_exact),
+        _ => {}
     }
 }
 
