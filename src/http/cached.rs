@@ -1,12 +1,25 @@
-//! A response that is kept in a cache.
+//! Responses whose bodies may be kept in a cache.
+
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use poem::{
     IntoResponse, Response,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
 };
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaHeader, MetaResponses, Registry},
+    types::Type,
+};
+use serde::Serialize;
 
-use super::gzip::{Gzipped, gzip};
+use super::{
+    Tagged,
+    answer::VIEW_BYTES,
+    gzip::{Gzipped, gzip},
+};
+use crate::{error::Error, revision, rows};
 
 /// Room for as many header fields as a response has, so that the map does not grow on the way.
 const HEADERS: usize = 10;
@@ -20,12 +33,32 @@ pub(crate) struct CachedBody {
 }
 
 impl CachedBody {
+    /// What is made of several resources. Its tag identifies the bytes, and as a precondition it means nothing.
+    pub(crate) fn view(thing: &impl Serialize) -> Result<Self, Error> {
+        let json = rows::to_json(thing, VIEW_BYTES)?;
+        let etag = revision::content_etag(&json);
+        Ok(Self::new(json, etag))
+    }
+
     pub(crate) fn new(json: Vec<u8>, etag: String) -> Self {
         Self {
             json: json.into(),
             gzipped: None,
             etag: HeaderValue::try_from(etag).ok(),
         }
+    }
+
+    /// The same, with its compressed form.
+    pub(crate) fn with_gzipped(self, gzipped: Vec<u8>) -> Self {
+        Self {
+            gzipped: Some(gzipped.into()),
+            ..self
+        }
+    }
+
+    /// The tag of the state that it shows.
+    pub(crate) fn etag(&self) -> Option<&str> {
+        self.etag.as_ref()?.to_str().ok()
     }
 
     /// Its size in bytes.
@@ -62,5 +95,70 @@ impl IntoResponse for CachedBody {
             response.extensions_mut().insert(Gzipped(gzipped));
         }
         response
+    }
+}
+
+/// The response to a read whose body may be kept: the body, or the tag of the one that the client has. `T` declares
+/// the schema. An `IMMUTABLE` one never changes at its path.
+#[derive(Debug)]
+pub(crate) struct CachedAnswer<T, const IMMUTABLE: bool = false> {
+    /// Without a body, the tag.
+    body: Result<CachedBody, String>,
+    declared: PhantomData<fn() -> T>,
+}
+
+impl<T, const IMMUTABLE: bool> CachedAnswer<T, IMMUTABLE> {
+    pub(crate) fn not_modified(etag: String) -> Self {
+        Self {
+            body: Err(etag),
+            declared: PhantomData,
+        }
+    }
+}
+
+impl<T, const IMMUTABLE: bool> From<CachedBody> for CachedAnswer<T, IMMUTABLE> {
+    fn from(body: CachedBody) -> Self {
+        Self {
+            body: Ok(body),
+            declared: PhantomData,
+        }
+    }
+}
+
+impl<T: Send, const IMMUTABLE: bool> IntoResponse for CachedAnswer<T, IMMUTABLE> {
+    fn into_response(self) -> Response {
+        const A_YEAR: HeaderValue =
+            HeaderValue::from_static("private, max-age=31536000, immutable");
+        let mut response = match self.body {
+            Ok(body) => body.into_response(),
+            Err(etag) => StatusCode::NOT_MODIFIED
+                .with_header(header::ETAG, etag)
+                .into_response(),
+        };
+        if IMMUTABLE {
+            response.headers_mut().insert(header::CACHE_CONTROL, A_YEAR);
+        }
+        response
+    }
+}
+
+/// The finishing pass declares the 304.
+impl<T: Type, const IMMUTABLE: bool> ApiResponse for CachedAnswer<T, IMMUTABLE> {
+    fn meta() -> MetaResponses {
+        let mut meta = Tagged::<T>::meta();
+        for response in &mut meta.responses {
+            response.headers.extend(IMMUTABLE.then(|| MetaHeader {
+                name: "Cache-Control".to_owned(),
+                description: None,
+                required: true,
+                deprecated: false,
+                schema: String::schema_ref(),
+            }));
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 }

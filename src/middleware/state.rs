@@ -6,7 +6,7 @@ use poem::{Request, Response};
 
 use super::{Middleware, Next};
 use crate::{
-    circles::RosterCache, database::Database, keys::Keyring, lifecycle::Lifecycle,
+    database::Database, http::BodyCache, keys::Keyring, lifecycle::Lifecycle,
     members::jobs::MembershipsAtOnce, memory::MemoryBudget, write::InFlight,
 };
 
@@ -16,7 +16,7 @@ pub(crate) struct AppState {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) database: Database,
     pub(crate) memory: MemoryBudget,
-    pub(crate) rosters: RosterCache,
+    pub(crate) bodies: BodyCache,
     pub(crate) in_flight: InFlight,
     pub(crate) memberships_at_once: MembershipsAtOnce,
 }
@@ -32,7 +32,7 @@ impl Middleware for AppState {
             lifecycle,
             database,
             memory,
-            rosters,
+            bodies,
             in_flight,
             memberships_at_once,
         } = self;
@@ -41,7 +41,7 @@ impl Middleware for AppState {
         let memory = memory.of_request();
         request.set_data(database.for_request(memory.clone()));
         request.set_data(memory);
-        request.set_data(rosters.clone());
+        request.set_data(bodies.clone());
         request.set_data(in_flight.clone());
         request.set_data(*memberships_at_once);
         next.call(request)

@@ -11,17 +11,19 @@ use crate::{
 };
 
 /// Examples of parameters by their names, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 19] = [
+const EXAMPLES: [(&str, &str); 21] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("If-None-Match", "\"1-1\""),
     ("action", "delete"),
+    ("against", "live"),
     ("circle_name", "release-team"),
     ("competency", "code review"),
     ("cursor", "MQ"),
     ("agent_external_id", "linus@directory"),
     ("ids", "1,2,3"),
     ("include", "participants,last_message"),
+    ("label", "production"),
     ("mode", "chat"),
     ("name", "Ada"),
     ("q", "review"),

@@ -21,6 +21,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("add_member", &["member_exists", "circle_full"]),
     ("replace_members", &["circle_full"]),
     ("batch_members", &["batch_failed"]),
+    ("delete_release", &["release_labelled"]),
     ("create_agent", &["external_id_taken"]),
     ("update_agent", &["external_id_taken"]),
     ("restore_agent", &["not_deleted", "circle_full", "external_id_taken", "memberships_ending"]),
@@ -47,7 +48,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
     ("404", "NotFound", "The resource does not exist", &[]),
     ("408", "RequestTimeout", "The body arrived too slowly", &[]),
     ("409", "Conflict", "The request conflicts with what is stored", &[]),
-    ("412", "PreconditionFailed", "The resource is not in the state that `If-Match` names", &[]),
+    ("412", "PreconditionFailed", "The resource is not in the state that `If-Match` or `If-None-Match` asks for", &[]),
     ("413", "ContentTooLarge", "The body is too large", &[]),
     ("415", "UnsupportedMediaType", "The body is not sent as JSON, or is compressed", &[]),
     ("421", "MisdirectedRequest", "The request is for another host name", &[]),
@@ -64,6 +65,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
 /// The headers of responses: name, type and meaning.
 #[rustfmt::skip]
 const HEADERS: &[(&str, &str, &str)] = &[
+    ("Cache-Control", "string", "That the response may be kept: it never changes."),
     ("ETag", "string", "The current state of the resource, for `If-Match` and `If-None-Match`."),
     ("Idempotency-Replayed", "string", "`true` if the response is the replay of a stored one."),
     ("Location", "string", "The path of the new resource."),
@@ -124,7 +126,10 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
             &["409"],
         ),
         (operation.takes("If-Match"), &["400", "412"]),
-        (operation.takes("If-None-Match"), &["304"]),
+        (
+            *method == "get" && operation.takes("If-None-Match"),
+            &["304"],
+        ),
         (*method != "get", &["507"]),
     ] {
         if applies {
@@ -145,8 +150,9 @@ const TEXTS: &[(&str, &str)] = &[
     ("MemberChanges", "The members that were added, restored, updated and removed"),
     ("ParticipantList", "All participants, in the order of their turns"),
     ("Pool", "The state of the connection pool"),
+    ("ReleaseChanges", "What differs"),
     ("Roster", "The circle with its members"),
-    ("RosterCacheStatus", "The state of the roster cache"),
+    ("RosterCacheStatus", "The state of the cache"),
 ];
 
 /// Says what a response of success holds, by its schema.

@@ -32,14 +32,16 @@ pub(crate) struct UnitOfWork(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    actor: Actor,
     transaction: Transaction,
     changes: Mutex<Vec<Change>>,
     rolls_back: AtomicBool,
 }
 
 impl UnitOfWork {
-    async fn begin(database: &Database) -> Result<Self, Error> {
+    async fn begin(database: &Database, actor: &Actor) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
+            actor: actor.clone(),
             transaction: database.begin_write().await?,
             changes: Mutex::default(),
             rolls_back: AtomicBool::default(),
@@ -48,6 +50,11 @@ impl UnitOfWork {
 
     pub(crate) fn db(&self) -> &DatabaseTransaction {
         &self.0.transaction
+    }
+
+    /// Who makes the change.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.0.actor
     }
 
     /// Records a change for the audit.
@@ -73,9 +80,10 @@ impl UnitOfWork {
         self.0.rolls_back.store(true, Ordering::Relaxed);
     }
 
-    async fn finish(self, actor: &Actor) -> Result<(), Error> {
+    async fn finish(self) -> Result<(), Error> {
         let inner = Arc::into_inner(self.0);
         let Inner {
+            actor,
             transaction,
             changes,
             rolls_back,
@@ -87,7 +95,7 @@ impl UnitOfWork {
         }
         let changes = changes.into_inner();
         let changes = changes.unwrap_or_else(PoisonError::into_inner);
-        audit::insert_entries(&*transaction, actor, changes).await?;
+        audit::insert_entries(&*transaction, &actor, changes).await?;
         Ok(transaction.commit().await?)
     }
 }
@@ -117,9 +125,9 @@ where
     loop {
         // A unit of work that is dropped before it is finished rolls back.
         let attempt = async {
-            let work = UnitOfWork::begin(database).await?;
+            let work = UnitOfWork::begin(database, actor).await?;
             let done = change(work.clone()).await?;
-            work.finish(actor).await?;
+            work.finish().await?;
             Ok(done)
         };
         let cause = match attempt.await {

@@ -1,0 +1,44 @@
+//! Labels: names that point to releases of a circle. A release that one points to can't be deleted.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+use crate::ddl;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut release = ForeignKey::create()
+            .name("circle_labels_release_fk")
+            .from("circle_labels", ("circle_id", "release"))
+            .to("circle_releases", ("circle_id", "number"))
+            .on_delete(ForeignKeyAction::Restrict)
+            .to_owned();
+        let labels = Table::create()
+            .table("circle_labels")
+            .col(big_pk_auto("id"))
+            .col(big_integer("circle_id"))
+            .col(text("name"))
+            .col(big_integer("release"))
+            .col(timestamp_with_time_zone("created_at"))
+            .col(timestamp_with_time_zone("updated_at"))
+            .col(big_integer("revision").default(1))
+            .foreign_key(&mut release)
+            .to_owned();
+        manager.create_table(labels).await?;
+        ddl::run(
+            manager,
+            &[
+                "CREATE UNIQUE INDEX circle_labels_name ON circle_labels (circle_id, name)",
+                "CREATE INDEX circle_labels_release ON circle_labels (circle_id, release)",
+            ],
+        )
+        .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ddl::drop_table(manager, "circle_labels").await
+    }
+}
