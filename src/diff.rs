@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use poem_openapi::Object;
+use sea_orm::DbErr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use similar::TextDiff;
+use tokio::task::spawn_blocking;
 
 pub(crate) use print::print;
 
@@ -45,6 +47,13 @@ pub(crate) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     };
     comparison.compare("", Some(before), Some(after));
     comparison.changes
+}
+
+/// [`changes`], on a thread on which it makes no other request wait.
+pub(crate) async fn compare(before: Value, after: Value) -> Result<Vec<FieldChange>, DbErr> {
+    spawn_blocking(move || changes(&before, &after))
+        .await
+        .map_err(|error| DbErr::Custom(error.to_string()))
 }
 
 struct Comparison {

@@ -40,6 +40,7 @@ pub(crate) mod audit;
 pub mod keys;
 pub(crate) mod mcp_servers;
 pub(crate) mod providers;
+mod versions;
 
 // The kit that every resource is made of.
 pub mod http;

@@ -14,7 +14,7 @@ use poem::{
 use poem_openapi::{OpenApi, OpenApiService};
 
 use crate::{
-    agents::AgentsApi,
+    agents::{AgentVersionsApi, AgentsApi},
     audit::AuditApi,
     circles::CirclesApi,
     config::ServerSettings,
@@ -48,6 +48,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         ReleasesApi,
         LabelsApi,
         AgentsApi,
+        AgentVersionsApi,
         ModelsApi,
         ProvidersApi,
         McpServersApi,

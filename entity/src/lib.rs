@@ -9,7 +9,7 @@
 //!
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
 //! membership in one circle. An agent has tools of MCP servers and fallback models: `agent_server` and
-//! `agent_fallback` link them. Apart from these there are API keys, audit entries, idempotency keys, membership
+//! `agent_fallback` link them. Each change of an agent's definition leaves an `agent_version`. Apart from these there are API keys, audit entries, idempotency keys, membership
 //! jobs and the revision of the catalogue.
 //!
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
@@ -21,6 +21,7 @@
 pub mod agent;
 pub mod agent_fallback;
 pub mod agent_server;
+pub mod agent_version;
 pub mod api_key;
 pub mod audit_entry;
 pub mod catalog_revision;

@@ -54,6 +54,8 @@ mod m20261126_000062_create_agent_fallback_models_additive;
 mod m20261126_000063_define_agents_additive;
 mod m20261126_000065_end_memberships_later_additive;
 mod m20261126_000070_add_model_facts_additive;
+mod m20261126_000080_create_agent_versions_additive;
+mod m20261126_000081_write_first_versions_additive;
 mod m20261126_000090_create_circle_releases_additive;
 mod m20261126_000091_create_circle_labels_additive;
 mod m20261126_000092_create_circle_label_moves_additive;
@@ -107,6 +109,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000063_define_agents_additive::Migration),
             Box::new(m20261126_000065_end_memberships_later_additive::Migration),
             Box::new(m20261126_000070_add_model_facts_additive::Migration),
+            Box::new(m20261126_000080_create_agent_versions_additive::Migration),
+            Box::new(m20261126_000081_write_first_versions_additive::Migration),
             Box::new(m20261126_000090_create_circle_releases_additive::Migration),
             Box::new(m20261126_000091_create_circle_labels_additive::Migration),
             Box::new(m20261126_000092_create_circle_label_moves_additive::Migration),

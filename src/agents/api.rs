@@ -25,7 +25,7 @@ use crate::{
     revision::Precondition,
     rows::FromRow,
     sort::SortedRequest,
-    write::WriteRequest,
+    write::{VersionMessage, WriteRequest},
 };
 
 pub(crate) struct AgentsApi;
@@ -98,10 +98,12 @@ impl AgentsApi {
     async fn create_agent(
         &self,
         write: WriteRequest,
+        message: VersionMessage,
         new: Json<AgentCreate>,
     ) -> Result<Created<Agent>, Error> {
         let path = |row: &agent::Model| format!("/v1/agents/{}", row.id);
         write
+            .with_message(message)
             .create(path, |work| queries::create(work, new.0.clone().into()))
             .await
     }
@@ -123,6 +125,7 @@ impl AgentsApi {
         #[oai(validator(min_length = 1, max_length = 255))]
         agent_external_id: Path<String>,
         precondition: Precondition,
+        message: VersionMessage,
         new: Json<AgentCreate>,
     ) -> Result<CreatedOrReplaced<Agent>, Error> {
         let external_id = agent_external_id.0;
@@ -139,6 +142,7 @@ impl AgentsApi {
         };
         let path = |row: &agent::Model| format!("/v1/agents/{}", row.id);
         let change = |work| queries::replace(work, &external_id, &precondition, row.clone());
+        let write = write.with_message(message);
         write.create_or_replace(path, change).await
     }
 
@@ -169,9 +173,11 @@ impl AgentsApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         precondition: Precondition,
+        message: VersionMessage,
         update: Json<AgentUpdate>,
     ) -> Result<Tagged<Agent>, Error> {
         write
+            .with_message(message)
             .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }
@@ -221,9 +227,11 @@ impl AgentsApi {
         /// Whether to restore the memberships that the deletion ended.
         memberships: Query<Option<bool>>,
         precondition: Precondition,
+        message: VersionMessage,
     ) -> Result<Tagged<Agent>, Error> {
         let memberships = memberships.0.unwrap_or(false);
         write
+            .with_message(message)
             .update(|work| queries::restore(work, id.0, &precondition, memberships, *at_once))
             .await
     }
@@ -244,9 +252,11 @@ impl AgentsApi {
         /// The model's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        message: VersionMessage,
         operation: Json<RepointOperation>,
     ) -> Result<Untagged<Repointing>, Error> {
         write
+            .with_message(message)
             .update_many(|work| repoint::repoint(work, id.0, &operation))
             .await
     }

@@ -78,6 +78,9 @@ row! {
         pub(crate) created_at: Timestamp<'r>,
         /// When it was last changed (UTC).
         pub(crate) updated_at: Timestamp<'r>,
+        /// The number of the agent's newest version. 0 if it has none, because an earlier release created the agent
+        /// during an upgrade.
+        pub(crate) version: i64,
     } with {
         /// The model that the agent runs on, if it has one; only in lists with `include=model`.
         #[oai(skip_serializing_if_is_none)]
@@ -165,5 +168,6 @@ input! {
         created_at: NotSet,
         updated_at: NotSet,
         revision: NotSet,
+        version: Set(1),
     }
 }

@@ -10,10 +10,8 @@ use entity::{
     values::FallbackList,
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
-    sea_query::LockType,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+    QueryFilter, QuerySelect, sea_query::LockType,
 };
 
 use crate::error::{Error, FieldError};
@@ -54,12 +52,12 @@ pub(super) async fn replace(
     Ok(())
 }
 
-/// Restores the links of an agent that was deleted. What has been deleted meanwhile is taken out of its tools and fallback
-/// models. A server that was created since under the name of a deleted one takes its place.
+/// Restores the links of an agent that was deleted. What has been deleted meanwhile is taken out of the tools and fallback
+/// models that it returns. A server that was created since under the name of a deleted one takes its place.
 pub(super) async fn restore(
     db: &impl ConnectionTrait,
-    row: agent::Model,
-) -> Result<agent::Model, Error> {
+    row: &agent::Model,
+) -> Result<agent::ActiveModel, Error> {
     let mut tools = row.tools.tools()?;
     let servers = servers_of(db, &tools).await?;
     tools.retain(|tool| {
@@ -74,18 +72,11 @@ pub(super) async fn restore(
     if !servers.is_empty() {
         replace_servers(db, row.id, servers.into_values()).await?;
     }
-    if tools == row.tools && fallbacks == row.fallback_model_ids {
-        return Ok(row);
-    }
-    let changed = agent::ActiveModel {
-        id: Unchanged(row.id),
-        revision: Unchanged(row.revision),
-        updated_at: Unchanged(row.updated_at),
+    Ok(agent::ActiveModel {
         tools: Set(tools),
         fallback_model_ids: Set(fallbacks),
         ..ActiveModelTrait::default()
-    };
-    Ok(changed.update(db).await?)
+    })
 }
 
 fn reject(fault: Option<(String, &str)>) -> Result<(), Error> {

@@ -3,12 +3,14 @@
 //!
 //! Imports `members`, because deleting an agent ends its memberships, `models`, `mcp_servers`, and what is below the
 //! resources. Start with `api.rs`; `links.rs` holds what tools and fallback models refer to, `repoint.rs`
-//! moves agents to another model.
+//! moves agents to another model, `versions` shows what an agent was before.
 
 mod api;
 pub(crate) mod dto;
 mod links;
 pub(crate) mod queries;
 pub(crate) mod repoint;
+pub(crate) mod versions;
 
 pub(crate) use api::AgentsApi;
+pub(crate) use versions::AgentVersionsApi;

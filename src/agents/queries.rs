@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use entity::{agent, agent_fallback, values::now};
 use sea_orm::{
     ActiveModelTrait,
-    ActiveValue::Set,
+    ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, JoinType, QueryFilter,
     QueryResult, QuerySelect, QueryTrait, RelationTrait,
     sea_query::{LockType, SelectStatement},
@@ -25,6 +25,7 @@ use crate::{
     revision::{self, Precondition},
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
+    versions,
     write::{self, Action, Change, Resource, UnitOfWork},
 };
 
@@ -145,9 +146,16 @@ pub(crate) async fn create(
     let row = row
         .on_foreign_key(no_model)
         .on_unique(EXTERNAL_ID_INDEX, external_id_taken)?;
-    links::replace(work.db(), None, &row).await?;
-    work.record(change(Action::Create, &row));
+    created(&work, &row).await?;
     Ok(row)
+}
+
+/// What follows from the insertion of an agent.
+async fn created(work: &UnitOfWork, row: &agent::Model) -> Result<(), Error> {
+    links::replace(work.db(), None, row).await?;
+    versions::record(work, vec![row.clone()]).await?;
+    work.record(change(Action::Create, row));
+    Ok(())
 }
 
 /// Creates the agent with an external id, or sets all its columns. Says whether it was created.
@@ -166,17 +174,19 @@ pub(crate) async fn replace(
         precondition.check_absent()?;
         // Another request has just created it: the next attempt finds it.
         let contended = || Error::Contended(DbErr::RecordNotInserted);
-        let created = row.insert(work.db()).await.on_foreign_key(no_model);
-        let created = created.on_unique(EXTERNAL_ID_INDEX, contended)?;
-        links::replace(work.db(), None, &created).await?;
-        work.record(change(Action::Create, &created));
-        return Ok((created, true));
+        let new = row.insert(work.db()).await.on_foreign_key(no_model);
+        let new = new.on_unique(EXTERNAL_ID_INDEX, contended)?;
+        created(&work, &new).await?;
+        return Ok((new, true));
     };
-    Ok((save(&work, before, precondition, &row).await?, false))
+    Ok((save(&work, before, precondition, row).await?, false))
 }
 
 /// An agent, locked until the transaction ends. Rows may still refer to it.
-async fn get_for_update(db: &impl ConnectionTrait, id: i64) -> Result<agent::Model, Error> {
+pub(super) async fn get_for_update(
+    db: &impl ConnectionTrait,
+    id: i64,
+) -> Result<agent::Model, Error> {
     agent::Entity::find_not_deleted()
         .filter(agent::Column::Id.eq(id))
         .lock(LockType::NoKeyUpdate)
@@ -193,7 +203,7 @@ pub(crate) async fn update(
     changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     let before = get_for_update(work.db(), id).await?;
-    save(&work, before, precondition, &changes).await
+    save(&work, before, precondition, changes).await
 }
 
 /// Changes a locked agent.
@@ -201,10 +211,12 @@ pub(super) async fn save(
     work: &UnitOfWork,
     before: agent::Model,
     precondition: &Precondition,
-    changes: &agent::ActiveModel,
+    mut changes: agent::ActiveModel,
 ) -> Result<agent::Model, Error> {
     precondition.check(before.id, before.revision)?;
-    let saved = write::save_changes(work.db(), &before, changes).await;
+    let version = versions::next(&before, &changes)?;
+    changes.version = version.map_or(NotSet, Set);
+    let saved = write::save_changes(work.db(), &before, &changes).await;
     let saved = saved
         .on_foreign_key(no_model)
         .on_unique(EXTERNAL_ID_INDEX, external_id_taken)?;
@@ -212,6 +224,9 @@ pub(super) async fn save(
         return Ok(before);
     };
     links::replace(work.db(), Some(&before), &row).await?;
+    if version.is_some() {
+        versions::record(work, vec![row.clone()]).await?;
+    }
     work.record(change(Action::Update, &row).fields(fields));
     Ok(row)
 }
@@ -268,11 +283,23 @@ pub(crate) async fn restore(
     let Some(row) = saved.on_unique(EXTERNAL_ID_INDEX, external_id_taken)? else {
         return Err(why_not_restored(db, id, precondition).await?);
     };
-    let row = links::restore(db, row).await?;
+    let row = restore_links(&work, row).await?;
     work.record(change(Action::Restore, &row));
     if let Some(deletion) = deletion {
         members::of_agent::restore_all(&work, id, deletion, at_once).await?;
     }
+    Ok(row)
+}
+
+/// Restores the links of an agent, without what has been deleted since.
+async fn restore_links(work: &UnitOfWork, row: agent::Model) -> Result<agent::Model, Error> {
+    let mut left = links::restore(work.db(), &row).await?;
+    let version = versions::next(&row, &left)?;
+    left.version = version.map_or(NotSet, Set);
+    let Some((row, _)) = write::save_changes(work.db(), &row, &left).await? else {
+        return Ok(row);
+    };
+    versions::record(work, vec![row.clone()]).await?;
     Ok(row)
 }
 

@@ -10,8 +10,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, LockType, Query},
+    sea_query::{Expr, LockType},
 };
 use serde::Serialize;
 
@@ -20,7 +19,7 @@ use crate::{
     error::Error,
     models::{self, ModelDifference, differences},
     revision::Precondition,
-    search,
+    search, versions,
     write::{Action, Change, Resource, UnitOfWork},
 };
 
@@ -129,7 +128,10 @@ fn shown((id, name, ..): &Locked) -> RepointedAgent {
     }
 }
 
-/// Moves locked agents: those without a fallback on one of the models in one statement.
+/// Agents that one statement moves. They are in memory with their prompts.
+const AT_ONCE: usize = 100;
+
+/// Moves locked agents: those without a fallback on one of the models many at once.
 async fn move_all(work: &UnitOfWork, rows: Vec<Locked>, from: i64, to: i64) -> Result<(), Error> {
     let falls_back =
         |(_, _, _, FallbackList(ids)): &Locked| ids.contains(&from) || ids.contains(&to);
@@ -146,45 +148,38 @@ async fn move_all(work: &UnitOfWork, rows: Vec<Locked>, from: i64, to: i64) -> R
             ..ActiveModelTrait::default()
         };
         let row = get(work.db(), id).await?;
-        save(work, row, &Precondition::Any, &changes).await?;
+        save(work, row, &Precondition::Any, changes).await?;
     }
-    if plain.is_empty() {
-        return Ok(());
+    for agents in plain.chunks(AT_ONCE) {
+        move_plain(work, agents, to).await?;
     }
+    Ok(())
+}
+
+/// Moves agents that have no fallback on one of the models: a statement, and one for their versions.
+async fn move_plain(work: &UnitOfWork, agents: &[Locked], to: i64) -> Result<(), Error> {
     let backend = work.db().get_database_backend();
-    let ids = search::among(backend, agent::Column::Id, plain.iter().map(|row| row.0));
-    let update = agent::Entity::update_many()
+    let ids = search::among(backend, agent::Column::Id, agents.iter().map(|row| row.0));
+    let mut moved = agent::Entity::update_many()
         .col_expr(agent::Column::ModelId, Expr::value(to))
         .col_expr(agent::Column::UpdatedAt, Expr::value(now()))
         .col_expr(
             agent::Column::Revision,
             next_in_sql(agent::Column::Revision),
         )
-        .filter(ids);
-    let mut update = update.into_query();
-    update.returning(Query::returning().columns([
-        agent::Column::Id,
-        agent::Column::Name,
-        agent::Column::Revision,
-    ]));
-    let mut moved = Vec::with_capacity(plain.len());
-    for row in work.db().query_all(&update).await? {
-        let moved_row: (i64, String, i64) = (
-            row.try_get_by_index(0)?,
-            row.try_get_by_index(1)?,
-            row.try_get_by_index(2)?,
-        );
-        moved.push(moved_row);
-    }
-    moved.sort_unstable_by_key(|(id, ..)| *id);
-    work.record_all(moved.iter().map(|(id, name, revision)| {
+        .col_expr(agent::Column::Version, versions::next_in_sql())
+        .filter(ids)
+        .exec_with_returning(work.db())
+        .await?;
+    moved.sort_unstable_by_key(|row| row.id);
+    work.record_all(moved.iter().map(|row| {
         Change::new(Action::Update, Resource::Agent)
-            .id(*id)
-            .name(name)
-            .revision(*revision)
+            .id(row.id)
+            .name(&row.name)
+            .revision(row.revision)
             .fields(["model_id"].into_iter().collect())
     }));
-    Ok(())
+    Ok(versions::record(work, moved).await?)
 }
 
 /// The fallbacks with another model, each once and without the model that the agent runs on.

@@ -14,7 +14,7 @@ use crate::{
     database::Database,
     diff,
     handles::{self, Lint},
-    releases::{self, ReleaseChanges, Side, TeamMember},
+    releases::{self, Side, TeamDiff, TeamMember},
     text::{Terminal, one_line},
 };
 
@@ -98,7 +98,7 @@ fn show_lint(lint: Lint) -> Result<ExitCode, Failure> {
     Ok(ExitCode::FAILURE)
 }
 
-fn show_changes(changes: &ReleaseChanges) -> Result<ExitCode, Failure> {
+fn show_changes(changes: &TeamDiff) -> Result<ExitCode, Failure> {
     let mut out = io::stdout().lock();
     let is_coloured = out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
     for (what, members) in [

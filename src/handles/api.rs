@@ -11,7 +11,9 @@ use poem_openapi::{
 
 use super::{
     dto::{CircleHandles, Handle, Lint},
+    facts::Facts,
     queries::{self, today},
+    related::Related,
     released::{self, ReleaseKey},
     rules,
 };
@@ -106,7 +108,9 @@ impl HandlesApi {
 
     /// Get the handle of an agent
     ///
-    /// The handle outside any circle. Fails with 404 `not_found` if there is no agent with this id.
+    /// The handle outside any circle, of the agent as it is, or of a version of it. What a version refers to is shown as it is
+    /// now. Fails with 404 `not_found` if there is no agent with this id, or it has no such version, and with 409
+    /// `reference_gone` if the version refers to a model or an MCP server that no longer exists.
     #[oai(
         path = "/agents/:id/handle",
         method = "get",
@@ -118,11 +122,18 @@ impl HandlesApi {
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
+        /// The number of the version; the agent as it is by default.
+        #[oai(validator(minimum(value = "1")))]
+        version: Query<Option<i64>>,
     ) -> Result<Tagged<Handle<'static>>, Error> {
+        let db = database.connection();
         let alone = rules::Additions::default();
-        queries::of_agent(database.connection(), id.0, |facts, related| {
+        let resolve = |facts: &Facts<'_>, related: &Related<'_>| {
             Tagged::view(&rules::resolve(facts, &alone, related, today())?)
-        })
-        .await
+        };
+        match version.0 {
+            Some(number) => queries::of_version(db, id.0, number, resolve).await,
+            None => queries::of_agent(db, id.0, resolve).await,
+        }
     }
 }

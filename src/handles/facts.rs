@@ -10,7 +10,10 @@ use entity::{
 
 use sea_orm::DbErr;
 
-use crate::rows::{RawJson, row};
+use crate::{
+    rows::{RawJson, Text, row},
+    versions::AgentDefinitionRow,
+};
 
 row! {
     /// What a circle contributes.
@@ -47,6 +50,7 @@ row! {
     #[derive(Clone, Debug)]
     pub(super) struct AgentFacts<'r> {
         pub(super) id: i64 = agent::Id,
+        pub(super) version: i64 = agent::Version,
         pub(super) name: &'r str = agent::Name,
         pub(super) role: Option<&'r str> = agent::Role,
         pub(super) description: Option<&'r str> = agent::Description,
@@ -97,6 +101,38 @@ row! {
 }
 
 impl<'r> AgentFacts<'r> {
+    /// The facts of a version. What an agent is doing is not part of it.
+    pub(super) fn of_version(
+        id: i64,
+        version: i64,
+        status: AgentStatus,
+        definition: &'r AgentDefinitionRow<'_>,
+    ) -> Result<Self, DbErr> {
+        let text = |text: &'r Option<Text<'_>>| text.as_ref().map(Text::as_str);
+        Ok(Self {
+            id,
+            version,
+            name: definition.name.as_str(),
+            role: text(&definition.role),
+            description: text(&definition.description),
+            status,
+            system_prompt: text(&definition.system_prompt),
+            base_prompt: text(&definition.base_prompt),
+            skill_names: definition.skill_names.stored()?,
+            traits: definition.traits.stored()?,
+            languages: definition.languages.stored()?,
+            communication_style: text(&definition.communication_style),
+            metadata: definition.metadata.stored()?,
+            competencies: definition.competencies.stored()?,
+            can_review: definition.can_review.stored()?,
+            temperature: definition.temperature,
+            max_tokens: definition.max_tokens,
+            params: definition.params.stored()?,
+            fallback_model_ids: definition.fallback_model_ids.stored()?,
+            tools: definition.tools.stored()?,
+        })
+    }
+
     /// Whether it refers to MCP servers or fallback models.
     pub(super) fn has_related(&self) -> bool {
         self.tools.contains(r#""type":"mcp""#) || !self.fallback_model_ids.is_empty_list()

@@ -17,11 +17,12 @@ use super::{
     rules,
 };
 use crate::{
-    agents,
+    agents::{self, versions},
     circles::{CircleRows, CircleSql},
     database::Database,
     error::Error,
     rows::{self, Columns, FromRow, Sql},
+    versions::AgentDefinitionRow,
 };
 
 /// A circle by name, and its active members.
@@ -103,6 +104,37 @@ pub(super) async fn of_agent<T>(
         }
     }
     Err(changing())
+}
+
+/// Loads a version of an agent, and what it refers to as that is now, and resolves it.
+pub(super) async fn of_version<T>(
+    db: &impl ConnectionTrait,
+    id: i64,
+    number: i64,
+    resolve: impl Fn(&Facts<'_>, &Related<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (row, status) = versions::queries::with_status(db, id, number).await?;
+    let definition = AgentDefinitionRow::read(&row.definition)?;
+    let agent = AgentFacts::of_version(id, number, status, &definition)?;
+    let related_rows = RelatedRows::of_version(db, &agent, definition.model_id).await?;
+    let related = related_rows.read()?;
+    let model = definition.model_id.map(|id| related.models.get(&id));
+    if matches!(model, Some(None)) || !related.hold_all_of([&agent].into_iter())? {
+        let detail = format!(
+            "version {number} of agent {id} refers to a model or an MCP server that no longer exists"
+        );
+        return Err(Error::conflict(versions::queries::REFERENCE_GONE, detail));
+    }
+    let model = model.flatten().cloned();
+    let member = None;
+    resolve(
+        &Facts {
+            member,
+            agent,
+            model,
+        },
+        &related,
+    )
 }
 
 fn changing() -> Error {

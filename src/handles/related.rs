@@ -6,8 +6,8 @@ use std::{collections::HashMap, sync::LazyLock};
 use entity::{agent_fallback, agent_server, mcp_server, model};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, JoinType, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, RelationTrait,
-    sea_query::{Expr, UnionType},
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
+    sea_query::{Expr, SimpleExpr, UnionType},
 };
 
 use super::{
@@ -22,13 +22,6 @@ use crate::{
 /// A row for each server, and one for each model, for the ids of agents.
 static RELATED: LazyLock<Sql> = LazyLock::new(|| {
     Sql::of(|backend| {
-        let nulls = |columns: &[String]| vec!["NULL".to_owned(); columns.len()];
-        let of_server = HandleServer::columns();
-        let of_model = [
-            vec![rows::qualified::<model::Entity>(model::Column::Id)],
-            ModelFacts::columns(),
-        ];
-        let of_model = of_model.concat();
         let servers = agent_server::Entity::find()
             .select_only()
             .column(agent_server::Column::McpServerId)
@@ -36,8 +29,7 @@ static RELATED: LazyLock<Sql> = LazyLock::new(|| {
                 backend,
                 agent_server::Column::AgentId,
             ));
-        let servers = mcp_server::Entity::find()
-            .filter(mcp_server::Column::Id.in_subquery(servers.into_query()));
+        let servers = mcp_server::Column::Id.in_subquery(servers.into_query());
         let models = agent_fallback::Entity::find()
             .select_only()
             .column(agent_fallback::Column::ModelId)
@@ -45,15 +37,28 @@ static RELATED: LazyLock<Sql> = LazyLock::new(|| {
                 backend,
                 agent_fallback::Column::AgentId,
             ));
-        let models = model::Entity::find()
-            .join(JoinType::InnerJoin, model::Relation::Provider.def())
-            .filter(model::Column::Id.in_subquery(models.into_query()));
-        let models = rows::select_columns(models, &[nulls(&of_server), of_model.clone()].concat());
-        let mut both = rows::select_columns(servers, &[of_server, nulls(&of_model)].concat());
-        QuerySelect::query(&mut both).union(UnionType::All, models.into_query());
-        both
+        both(servers, model::Column::Id.in_subquery(models.into_query()))
     })
 });
+
+/// A row for each of these servers, and one for each of these models.
+fn both(servers: SimpleExpr, models: SimpleExpr) -> Select<mcp_server::Entity> {
+    let nulls = |columns: &[String]| vec!["NULL".to_owned(); columns.len()];
+    let of_server = HandleServer::columns();
+    let of_model = [
+        vec![rows::qualified::<model::Entity>(model::Column::Id)],
+        ModelFacts::columns(),
+    ];
+    let of_model = of_model.concat();
+    let models = model::Entity::find()
+        .join(JoinType::InnerJoin, model::Relation::Provider.def())
+        .filter(models);
+    let models = rows::select_columns(models, &[nulls(&of_server), of_model.clone()].concat());
+    let servers = mcp_server::Entity::find().filter(servers);
+    let mut both = rows::select_columns(servers, &[of_server, nulls(&of_model)].concat());
+    QuerySelect::query(&mut both).union(UnionType::All, models.into_query());
+    both
+}
 
 /// One of the ids in the statement's parameter, which is a [`search::list_of_ids`].
 fn is_of_agents<E: EntityTrait>(backend: DbBackend, column: E::Column) -> Expr {
@@ -90,6 +95,22 @@ impl RelatedRows {
         }
         let ids = search::list_of_ids(db.get_database_backend(), ids);
         RELATED.find(db, ids).await.map(Self)
+    }
+
+    /// Loads the servers of an agent's tools by name, its fallback models, and its model.
+    pub(super) async fn of_version(
+        db: &impl ConnectionTrait,
+        agent: &AgentFacts<'_>,
+        model_id: Option<i64>,
+    ) -> Result<Self, DbErr> {
+        let tools = agent.tools()?;
+        let servers = tools.iter().filter_map(|tool| tool.server.as_deref());
+        let models = agent.fallbacks()?.into_iter().chain(model_id);
+        let query = both(
+            mcp_server::Column::Name.is_in(servers),
+            model::Column::Id.is_in(models),
+        );
+        db.query_all(&query.into_query()).await.map(Self)
     }
 
     pub(super) fn read(&self) -> Result<Related<'_>, DbErr> {

@@ -60,13 +60,13 @@ impl ReleaseKey<'_> {
 }
 
 /// The handles of a release. Its digest is the ETag.
-pub(crate) async fn get<const IMMUTABLE: bool>(
+pub(crate) async fn get(
     cache: &BodyCache,
     db: &impl ConnectionTrait,
     circle: &str,
     release: ReleaseKey<'_>,
     if_none_match: Option<&str>,
-) -> Result<CachedAnswer<CircleHandles<'static>, IMMUTABLE>, Error> {
+) -> Result<CachedAnswer<CircleHandles<'static>>, Error> {
     let cache_key = release.cache_key(circle);
     let cached = cache.get(&cache_key);
     let tags = [if_none_match, cached.as_ref().and_then(CachedBody::etag)];

@@ -104,6 +104,7 @@ pub(super) fn resolve<'r>(
     let warnings = warnings::of_agent(agent, model, &asked, today);
     Ok(Handle {
         agent_id: agent.id,
+        agent_version: agent.version,
         agent_name: agent.name.into(),
         agent_role: agent.role.map(Into::into),
         agent_description: agent.description.map(Into::into),
@@ -198,6 +199,7 @@ fn attributes<'r>(agent: &AgentFacts<'r>, model: Option<&ModelFacts<'r>>) -> Att
     Attributes {
         agent_id: agent.id.to_string(),
         agent_name: agent.name.into(),
+        agent_version: agent.version.to_string(),
         request_model: model.map(|model| model.name.into()),
         provider_name: model.map(|model| conventional(model.provider).into()),
     }

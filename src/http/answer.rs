@@ -42,6 +42,10 @@ pub(crate) type Tagged<T> = Answer<T, 200, true>;
 #[derive(Debug)]
 pub(crate) struct CreatedOrReplaced<T>(Tagged<T>);
 
+/// The response of what never changes. Its `ETag` is a digest, and caches need not ask for it again.
+#[derive(Debug)]
+pub(crate) struct Immutable<A>(pub(crate) A);
+
 /// A response without an `ETag`, as the summary of a change of many resources.
 pub(crate) type Untagged<T> = Answer<T, 200, false>;
 
@@ -123,6 +127,36 @@ impl<T: Serialize> CreatedOrReplaced<T> {
     }
 }
 
+impl<T> Immutable<Tagged<T>> {
+    pub(crate) fn view(thing: &impl Serialize, digest: &str) -> Result<Self, Error> {
+        let mut stored = Tagged::<T>::view(thing)?.stored;
+        stored.etag = Some(format!("\"{digest}\""));
+        Ok(Self(Answer::replay(stored)))
+    }
+}
+
+impl<A: IntoResponse> IntoResponse for Immutable<A> {
+    fn into_response(self) -> Response {
+        const FOR_A_YEAR: &str = "private, max-age=31536000, immutable";
+        let response = self.0.with_header(header::CACHE_CONTROL, FOR_A_YEAR);
+        response.into_response()
+    }
+}
+
+impl<A: ApiResponse> ApiResponse for Immutable<A> {
+    fn meta() -> MetaResponses {
+        let mut meta = A::meta();
+        for response in &mut meta.responses {
+            response.headers.push(declared_header("Cache-Control"));
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        A::register(registry);
+    }
+}
+
 impl<T> Replayable for CreatedOrReplaced<T> {
     const STATUS: u16 = Tagged::<T>::STATUS;
 
@@ -182,17 +216,20 @@ impl<T: Send, const STATUS: u16, const TAGGED: bool> IntoResponse for Answer<T, 
     }
 }
 
+fn declared_header(name: &str) -> MetaHeader {
+    MetaHeader {
+        name: name.to_owned(),
+        description: None,
+        required: true,
+        deprecated: false,
+        schema: String::schema_ref(),
+    }
+}
+
 impl<T: Type, const STATUS: u16, const TAGGED: bool> ApiResponse for Answer<T, STATUS, TAGGED> {
     fn meta() -> MetaResponses {
-        let header = |name: &str| MetaHeader {
-            name: name.to_owned(),
-            description: None,
-            required: true,
-            deprecated: false,
-            schema: String::schema_ref(),
-        };
-        let location = (STATUS == 201).then(|| header("Location"));
-        let etag = TAGGED.then(|| header("ETag"));
+        let location = (STATUS == 201).then(|| declared_header("Location"));
+        let etag = TAGGED.then(|| declared_header("ETag"));
         MetaResponses {
             responses: vec![MetaResponse {
                 // The finishing pass says what it is, and what the headers are.

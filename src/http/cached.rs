@@ -9,7 +9,7 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaHeader, MetaResponses, Registry},
+    registry::{MetaResponses, Registry},
     types::Type,
 };
 use serde::Serialize;
@@ -99,15 +99,15 @@ impl IntoResponse for CachedBody {
 }
 
 /// The response to a read whose body may be kept: the body, or the tag of the one that the client has. `T` declares
-/// the schema. An `IMMUTABLE` one never changes at its path.
+/// the schema.
 #[derive(Debug)]
-pub(crate) struct CachedAnswer<T, const IMMUTABLE: bool = false> {
+pub(crate) struct CachedAnswer<T> {
     /// Without a body, the tag.
     body: Result<CachedBody, String>,
     declared: PhantomData<fn() -> T>,
 }
 
-impl<T, const IMMUTABLE: bool> CachedAnswer<T, IMMUTABLE> {
+impl<T> CachedAnswer<T> {
     pub(crate) fn not_modified(etag: String) -> Self {
         Self {
             body: Err(etag),
@@ -116,7 +116,7 @@ impl<T, const IMMUTABLE: bool> CachedAnswer<T, IMMUTABLE> {
     }
 }
 
-impl<T, const IMMUTABLE: bool> From<CachedBody> for CachedAnswer<T, IMMUTABLE> {
+impl<T> From<CachedBody> for CachedAnswer<T> {
     fn from(body: CachedBody) -> Self {
         Self {
             body: Ok(body),
@@ -125,37 +125,21 @@ impl<T, const IMMUTABLE: bool> From<CachedBody> for CachedAnswer<T, IMMUTABLE> {
     }
 }
 
-impl<T: Send, const IMMUTABLE: bool> IntoResponse for CachedAnswer<T, IMMUTABLE> {
+impl<T: Send> IntoResponse for CachedAnswer<T> {
     fn into_response(self) -> Response {
-        const A_YEAR: HeaderValue =
-            HeaderValue::from_static("private, max-age=31536000, immutable");
-        let mut response = match self.body {
+        match self.body {
             Ok(body) => body.into_response(),
             Err(etag) => StatusCode::NOT_MODIFIED
                 .with_header(header::ETAG, etag)
                 .into_response(),
-        };
-        if IMMUTABLE {
-            response.headers_mut().insert(header::CACHE_CONTROL, A_YEAR);
         }
-        response
     }
 }
 
 /// The finishing pass declares the 304.
-impl<T: Type, const IMMUTABLE: bool> ApiResponse for CachedAnswer<T, IMMUTABLE> {
+impl<T: Type> ApiResponse for CachedAnswer<T> {
     fn meta() -> MetaResponses {
-        let mut meta = Tagged::<T>::meta();
-        for response in &mut meta.responses {
-            response.headers.extend(IMMUTABLE.then(|| MetaHeader {
-                name: "Cache-Control".to_owned(),
-                description: None,
-                required: true,
-                deprecated: false,
-                schema: String::schema_ref(),
-            }));
-        }
-        meta
+        Tagged::<T>::meta()
     }
 
     fn register(registry: &mut Registry) {

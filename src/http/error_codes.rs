@@ -24,6 +24,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("mcp_server_name_taken", 409, "Another MCP server has the name."),
     ("mcp_server_in_use", 409, "Agents have tools of the MCP server."),
     ("external_id_taken", 409, "Another agent has the external id."),
+    ("reference_gone", 409, "The version refers to a model or an MCP server that no longer exists."),
     ("release_labelled", 409, "A label points to the release."),
     ("not_deleted", 409, "The resource to restore is not deleted."),
     ("memberships_ending", 409, "The deleted agent's memberships are still being ended; a moment later it can be restored."),

@@ -20,7 +20,7 @@ mod request_id;
 mod tag;
 mod write_request;
 
-pub(crate) use answer::{Answer, Created, CreatedOrReplaced, Tagged, Untagged};
+pub(crate) use answer::{Answer, Created, CreatedOrReplaced, Immutable, Tagged, Untagged};
 pub use body::MAX_BODY;
 pub(crate) use body::{BodyBudget, drain_body};
 pub(crate) use body_cache::{BodyCache, CacheStatistics};

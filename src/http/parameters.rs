@@ -25,6 +25,7 @@ use crate::{
     page::PageRequest,
     revision::Precondition,
     sort::{Sort, SortedFilter, SortedRequest},
+    write::VersionMessage,
 };
 
 /// The longest `If-Match`, in characters.
@@ -121,6 +122,22 @@ impl PreconditionParameters {
     }
 }
 
+#[derive(Object)]
+struct MessageParameters {
+    /// Why the change is made. The versions of agents that it makes keep it.
+    #[oai(validator(min_length = 1, max_length = 500))]
+    message: Option<String>,
+}
+
+impl MessageParameters {
+    async fn extract(request: &Request, body: &mut RequestBody) -> poem::Result<VersionMessage> {
+        let Self { message } = Self {
+            message: query(request, body, "message").await?,
+        };
+        Ok(VersionMessage(message))
+    }
+}
+
 /// The lines of a field as one list (RFC 9110, section 5.3).
 ///
 /// # Errors
@@ -182,3 +199,4 @@ macro_rules! extractor {
 extractor!(PageRequest, PageParameters, Query);
 extractor!(SortedRequest, SortParameters, Query);
 extractor!(Precondition, PreconditionParameters, Header);
+extractor!(VersionMessage, MessageParameters, Query);

@@ -23,6 +23,7 @@ impl<'a> FromRequest<'a> for WriteRequest {
             request_id: Some(RequestId::of(request).to_string()),
             client_address: request.data().map(|ClientAddress(address)| *address),
             scopes: request.data::<ScopeList>().cloned().unwrap_or_default(),
+            message: None,
         };
         let key = idempotency_key(request)?;
         Ok(Self::new(database.clone(), actor, key, in_flight.clone()))

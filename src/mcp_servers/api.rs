@@ -19,7 +19,7 @@ use crate::{
     revision::Precondition,
     rows::FromRow,
     sort::SortedRequest,
-    write::WriteRequest,
+    write::{VersionMessage, WriteRequest},
 };
 
 pub(crate) struct McpServersApi;
@@ -92,9 +92,11 @@ impl McpServersApi {
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
         precondition: Precondition,
+        message: VersionMessage,
         update: Json<McpServerUpdate>,
     ) -> Result<Tagged<McpServer>, Error> {
         write
+            .with_message(message)
             .update(|work| queries::update(work, id.0, &precondition, update.0.clone().into()))
             .await
     }

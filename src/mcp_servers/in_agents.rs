@@ -2,26 +2,25 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
 use entity::{agent, mcp_server, tool::ToolList};
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait,
-    ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::LockType,
 };
 
 use super::queries;
 use crate::{
     error::Error,
+    versions,
     write::{Action, Change, Resource, UnitOfWork},
 };
 
-/// How many ids of agents are read at once.
-const PAGE: u64 = 1_000;
+/// How many agents are in memory at once: their prompts and tools may be large.
+const AT_ONCE: u64 = 100;
 
-/// Writes the new name of a locked server to the tools of all agents that use it, deleted ones too. One agent is in memory
-/// at a time: its tools may be large.
+/// Writes the new name of a locked server to the tools of all agents that use it, deleted ones too.
 pub(super) async fn rename(
     work: &UnitOfWork,
     server: &mcp_server::Model,
@@ -29,64 +28,48 @@ pub(super) async fn rename(
 ) -> Result<(), Error> {
     let mut last = 0;
     loop {
-        let users: Vec<i64> = agent::Entity::find()
-            .select_only()
-            .column(agent::Column::Id)
+        let users = agent::Entity::find()
             .filter(agent::Column::Id.in_subquery(queries::users_of(server.id)))
             .filter(agent::Column::Id.gt(last))
             .order_by_asc(agent::Column::Id)
-            .limit(PAGE)
-            .into_tuple()
+            .limit(AT_ONCE)
+            .lock(LockType::NoKeyUpdate)
             .all(work.db())
             .await?;
-        let Some(id) = users.last() else {
+        let Some(user) = users.last() else {
             return Ok(());
         };
-        last = *id;
-        for id in users {
-            rename_in(work, id, old_name, &server.name).await?;
+        last = user.id;
+        let mut changed = Vec::with_capacity(users.len());
+        for user in users {
+            changed.push(rename_in(work, user, old_name, &server.name).await?);
         }
+        versions::record(work, changed).await?;
     }
 }
 
 async fn rename_in(
     work: &UnitOfWork,
-    id: i64,
+    user: agent::Model,
     old_name: &str,
     new_name: &str,
-) -> Result<(), Error> {
-    use agent::Column::{IsActive, Name, Revision, Tools, UpdatedAt};
-    let user: Option<(String, i64, ToolList, bool, DateTime<Utc>)> = agent::Entity::find_by_id(id)
-        .select_only()
-        .columns([Name, Revision, Tools, IsActive, UpdatedAt])
-        .lock(LockType::NoKeyUpdate)
-        .into_tuple()
-        .one(work.db())
-        .await?;
-    let Some((name, revision, tools, is_active, updated_at)) = user else {
-        return Ok(());
-    };
+) -> Result<agent::Model, Error> {
+    let (is_active, deleted_at) = (user.is_active, user.updated_at);
     let row = agent::ActiveModel {
-        tools: Set(renamed(&tools, old_name, new_name)?),
-        revision: Unchanged(revision),
+        tools: Set(renamed(&user.tools, old_name, new_name)?),
+        version: Set(user.version + 1),
         // The last change of a deleted agent is its deletion: its memberships are found by that time.
-        updated_at: if is_active { NotSet } else { Set(updated_at) },
-        ..ActiveModelTrait::default()
+        updated_at: if is_active { NotSet } else { Set(deleted_at) },
+        ..user.into_active_model()
     };
-    let row = row.before_save(work.db(), false).await?;
-    let revision = row.revision.try_as_ref().copied().unwrap_or(revision);
+    let row = row.update(work.db()).await?;
     let change = Change::new(Action::Update, Resource::Agent)
-        .id(id)
-        .name(name)
-        .revision(revision)
+        .id(row.id)
+        .name(&row.name)
+        .revision(row.revision)
         .fields(["tools"].into_iter().collect());
     work.record(change);
-    agent::Entity::update_many()
-        .set(row)
-        .filter(agent::Column::Id.eq(id))
-        .exec(work.db())
-        .await?;
-    Ok(())
+    Ok(row)
 }
 
 fn renamed(tools: &ToolList, old_name: &str, new_name: &str) -> Result<ToolList, DbErr> {

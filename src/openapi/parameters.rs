@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Examples of parameters by their names, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 21] = [
+const EXAMPLES: [(&str, &str); 22] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("If-None-Match", "\"1-1\""),
@@ -24,6 +24,7 @@ const EXAMPLES: [(&str, &str); 21] = [
     ("ids", "1,2,3"),
     ("include", "participants,last_message"),
     ("label", "production"),
+    ("message", "Shorter prompt"),
     ("mode", "chat"),
     ("name", "Ada"),
     ("q", "review"),

@@ -25,6 +25,8 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("create_agent", &["external_id_taken"]),
     ("update_agent", &["external_id_taken"]),
     ("restore_agent", &["not_deleted", "circle_full", "external_id_taken", "memberships_ending"]),
+    ("restore_agent_version", &["reference_gone", "external_id_taken"]),
+    ("get_agent_handle", &["reference_gone"]),
     ("create_model", &["model_name_taken"]),
     ("update_model", &["model_name_taken"]),
     ("delete_model", &["model_in_use"]),
@@ -65,7 +67,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
 /// The headers of responses: name, type and meaning.
 #[rustfmt::skip]
 const HEADERS: &[(&str, &str, &str)] = &[
-    ("Cache-Control", "string", "That the response may be kept: it never changes."),
+    ("Cache-Control", "string", "How long the response may be cached: it never changes."),
     ("ETag", "string", "The current state of the resource, for `If-Match` and `If-None-Match`."),
     ("Idempotency-Replayed", "string", "`true` if the response is the replay of a stored one."),
     ("Location", "string", "The path of the new resource."),
@@ -142,6 +144,8 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
 /// What the responses are whose schema is not simply named after a resource.
 #[rustfmt::skip]
 const TEXTS: &[(&str, &str)] = &[
+    ("AgentVersion", "The version, which never changes"),
+    ("AgentVersionDiff", "What differs between the versions"),
     ("CircleHandles", "The handles of the circle's active members"),
     ("CreatedKey", "The new key with its token"),
     ("Health", "The service is alive, or ready"),
@@ -150,7 +154,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("MemberChanges", "The members that were added, restored, updated and removed"),
     ("ParticipantList", "All participants, in the order of their turns"),
     ("Pool", "The state of the connection pool"),
-    ("ReleaseChanges", "What differs"),
+    ("ReleaseDiff", "What differs"),
     ("Roster", "The circle with its members"),
     ("RosterCacheStatus", "The state of the cache"),
 ];

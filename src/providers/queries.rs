@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use entity::{agent, agent_fallback, model, provider};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, Select, sea_query::Expr,
+    QueryResult, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, SimpleExpr},
 };
 
 use super::{base_url, dto::Provider};
@@ -16,6 +17,7 @@ use crate::{
     revision::Precondition,
     search,
     sort::{Sortable, SortedList, SortedRequest},
+    versions,
     write::{self, Action, Change, Resource, UnitOfWork},
 };
 
@@ -177,12 +179,8 @@ pub(crate) async fn delete_models(
             format!("agents use the model ({users}); assign them another one first"),
         ));
     }
-    agent::Entity::update_many()
-        .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
-        .filter(agent::Column::ModelId.in_subquery(ids()))
-        .filter(agent::Column::IsActive.eq(false))
-        .exec(db)
-        .await?;
+    let on_model = agent::Column::ModelId.in_subquery(ids());
+    unset_model_of_deleted(work, on_model).await?;
     agent_fallback::Entity::delete_many()
         .filter(agent_fallback::Column::ModelId.in_subquery(ids()))
         .exec(db)
@@ -197,6 +195,31 @@ pub(crate) async fn delete_models(
     deleted.sort_unstable_by_key(|row| row.id);
     work.record_all(deleted.iter().map(model_change));
     Ok(())
+}
+
+/// Takes their model from deleted agents, which makes versions of them. Their last change stays their deletion.
+async fn unset_model_of_deleted(work: &UnitOfWork, on_model: SimpleExpr) -> Result<(), Error> {
+    // They are in memory with their prompts.
+    const AT_ONCE: u64 = 100;
+    loop {
+        let some = agent::Entity::find()
+            .select_only()
+            .column(agent::Column::Id)
+            .filter(on_model.clone())
+            .filter(agent::Column::IsActive.eq(false))
+            .limit(AT_ONCE);
+        let changed = agent::Entity::update_many()
+            .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
+            .col_expr(agent::Column::Version, versions::next_in_sql())
+            .filter(agent::Column::Id.in_subquery(some.into_query()))
+            .exec_with_returning(work.db())
+            .await?;
+        let are_all = (changed.len() as u64) < AT_ONCE;
+        versions::record(work, changed).await?;
+        if are_all {
+            return Ok(());
+        }
+    }
 }
 
 fn model_change(row: &model::Model) -> Change {

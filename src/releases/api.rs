@@ -11,12 +11,11 @@ use poem_openapi::{
 };
 
 use super::{
-    diff::{self, Side},
-    dto::{LabelledRelease, Release, ReleaseChanges, ReleaseCreate, ReleaseRow},
+    diff,
+    dto::{LabelledRelease, Release, ReleaseCreate, ReleaseDiff, ReleaseRow},
     publish, queries,
 };
 use crate::{
-    circles::labels::LIVE,
     database::Database,
     error::Error,
     handles::{
@@ -24,7 +23,8 @@ use crate::{
         released::{self, ReleaseKey},
     },
     http::{
-        Body, BodyCache, CachedAnswer, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged, joined,
+        Body, BodyCache, CachedAnswer, CreatedOrReplaced, Immutable, NoContent, PageBody, Tag,
+        Tagged, joined,
     },
     page::PageRequest,
     rows::FromRow,
@@ -160,23 +160,25 @@ impl ReleasesApi {
         #[oai(validator(minimum(value = "1")))]
         number: Path<i64>,
         headers: &HeaderMap,
-    ) -> Result<CachedAnswer<CircleHandles<'static>, true>, Error> {
+    ) -> Result<Immutable<CachedAnswer<CircleHandles<'static>>>, Error> {
         let known = joined(headers, &header::IF_NONE_MATCH).ok().flatten();
         let release = ReleaseKey::Number(number.0);
         let db = database.connection();
-        released::get(cache, db, &circle_name.0, release, known.as_deref()).await
+        let answer = released::get(cache, db, &circle_name.0, release, known.as_deref());
+        answer.await.map(Immutable)
     }
 
     /// Compare a release
     ///
-    /// What differs from this release to another one or, by default, to the circle as it is now: that is what would change
-    /// if it were published. Fails with 404 `not_found` if there is no circle with this name, or no such release or label.
+    /// What it changes relative to the release before it or, with `against`, to another one. With `against=live`, the
+    /// differences lead the other way, from the release to the circle as it is now: they are what would change if that were
+    /// published. Fails with 404 `not_found` if there is no circle with this name, or no such release or label.
     #[oai(
         path = "/:circle_name/releases/:number/diff",
         method = "get",
-        operation_id = "get_release_diff"
+        operation_id = "diff_release"
     )]
-    async fn get_release_diff(
+    async fn diff_release(
         &self,
         Data(database): Data<&Database>,
         /// The circle's name.
@@ -184,13 +186,12 @@ impl ReleasesApi {
         /// The release's number.
         #[oai(validator(minimum(value = "1")))]
         number: Path<i64>,
-        /// What to compare it with: the number of a release, the name of a label, or `live` for the circle as it is now.
+        /// What to compare it with: the number of a release, the name of a label, or `live` for the circle as it is now. By
+        /// default the release before; the first one is compared with nothing then.
         #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
         against: Query<Option<String>>,
-    ) -> Result<Body<ReleaseChanges>, Error> {
-        let against = against.0.as_deref().unwrap_or(LIVE);
-        let to = Side::parse("query/against", against)?;
-        let from = Side::Number(number.0);
-        Body::new(&diff::diff(database, &circle_name.0, &from, &to).await?)
+    ) -> Result<Tagged<ReleaseDiff>, Error> {
+        let against = against.0.as_deref();
+        Tagged::view(&diff::of_release(database, &circle_name.0, number.0, against).await?)
     }
 }

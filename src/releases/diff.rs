@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use entity::circle_release;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{
-    dto::{ReleaseChanges, TeamMember},
+    dto::{ReleaseDiff, TeamMember},
     labels, queries,
     team::{self, definition, unpack},
 };
 use crate::{
-    circles::labels::{LIVE, check},
+    circles::{
+        self,
+        labels::{LIVE, check},
+    },
     database::Database,
-    diff::changes,
+    diff::{FieldChange, changes},
     error::Error,
     handles::released::damaged,
 };
@@ -23,7 +28,10 @@ use crate::{
 pub(crate) enum Side {
     Number(i64),
     Label(String),
+    /// The circle as it is now.
     Live,
+    /// Before the first release.
+    Nothing,
 }
 
 impl Side {
@@ -39,21 +47,43 @@ impl Side {
         Ok(Self::Label(text.to_owned()))
     }
 
-    /// Its number, unless it is what is not published, and its team.
-    async fn load(
-        &self,
-        database: &Database,
-        circle: &str,
-    ) -> Result<(Option<i64>, Vec<u8>), Error> {
+    /// The release before this one.
+    async fn before(database: &Database, circle: &str, number: i64) -> Result<Self, Error> {
+        use circle_release::Column;
+        let db = database.connection();
+        let circle_row = circles::queries::get(db, circle).await?;
+        let before: Option<i64> = circle_release::Entity::find()
+            .select_only()
+            .column(Column::Number)
+            .filter(Column::CircleId.eq(circle_row.id))
+            .filter(Column::Number.lt(number))
+            .order_by_desc(Column::Number)
+            .into_tuple()
+            .one(db)
+            .await?;
+        Ok(before.map_or(Self::Nothing, Self::Number))
+    }
+
+    /// Its team as JSON.
+    async fn load(&self, database: &Database, circle: &str) -> Result<Vec<u8>, Error> {
         let db = database.connection();
         let number = match self {
             Self::Number(number) => *number,
             Self::Label(name) => labels::get(db, circle, name).await?.release,
-            Self::Live => return Ok((None, team::freeze(database, circle).await?.team)),
+            Self::Live => return Ok(team::freeze(database, circle).await?.team),
+            Self::Nothing => return Ok(json!({}).to_string().into()),
         };
-        let row = queries::get_row(db, circle, number).await?;
-        Ok((Some(number), unpack(&row.team)?))
+        unpack(&queries::get_row(db, circle, number).await?.team)
     }
+}
+
+/// What differs between two teams.
+#[derive(Debug)]
+pub(crate) struct TeamDiff {
+    pub(crate) joined: Vec<TeamMember>,
+    pub(crate) left: Vec<TeamMember>,
+    pub(crate) changed: Vec<TeamMember>,
+    pub(crate) changes: Vec<FieldChange>,
 }
 
 /// What differs, from one side to the other.
@@ -62,31 +92,61 @@ pub(crate) async fn diff(
     circle: &str,
     from: &Side,
     to: &Side,
-) -> Result<ReleaseChanges, Error> {
-    let (from_number, before) = from.load(database, circle).await?;
-    let (to_number, after) = to.load(database, circle).await?;
-    let compare = move || {
-        let (before, after) = (definition(&before)?, definition(&after)?);
-        Ok(compare(from_number, to_number, &before, &after))
-    };
+) -> Result<TeamDiff, Error> {
+    let before = from.load(database, circle).await?;
+    let after = to.load(database, circle).await?;
+    let compare = move || Ok(compare(&definition(&before)?, &definition(&after)?));
     spawn_blocking(compare).await.map_err(damaged)?
 }
 
-fn compare(from: Option<i64>, to: Option<i64>, before: &Value, after: &Value) -> ReleaseChanges {
-    let (was, is) = (members(before), members(after));
-    let named = |members: &Members<'_>, without: &Members<'_>| {
-        let ids = members.keys().filter(|id| !without.contains_key(*id));
-        ids.map(|id| members[id].1.clone()).collect()
+/// What a release changes.
+pub(super) async fn of_release(
+    database: &Database,
+    circle: &str,
+    number: i64,
+    against: Option<&str>,
+) -> Result<ReleaseDiff, Error> {
+    let release = Side::Number(number);
+    let other = match against {
+        Some(against) => Side::parse("query/against", against)?,
+        None => Side::before(database, circle, number).await?,
     };
-    let both = is
-        .iter()
-        .filter_map(|(id, after)| Some((was.get(id)?, after)));
-    let changed = both.filter(|(before, after)| before.0 != after.0);
-    ReleaseChanges {
-        from,
-        to,
-        joined: named(&is, &was),
-        left: named(&was, &is),
+    let (from, to) = match other {
+        Side::Live => (&release, &other),
+        _ => (&other, &release),
+    };
+    let TeamDiff {
+        joined,
+        left,
+        changed,
+        changes,
+    } = diff(database, circle, from, to).await?;
+    Ok(ReleaseDiff {
+        number,
+        against: match other {
+            Side::Number(number) => Some(number.to_string()),
+            Side::Label(label) => Some(label),
+            Side::Live => Some(LIVE.to_owned()),
+            Side::Nothing => None,
+        },
+        joined,
+        left,
+        changed,
+        changes,
+    })
+}
+
+fn compare(before: &Value, after: &Value) -> TeamDiff {
+    let (was, is) = (members(before), members(after));
+    let missing = |members: &Members<'_>, others: &Members<'_>| {
+        let members = members.iter().filter(|(id, _)| !others.contains_key(*id));
+        members.map(|(_, (_, member))| member.clone()).collect()
+    };
+    let both = is.iter().filter_map(|(id, is)| Some((was.get(id)?, is)));
+    let changed = both.filter(|(was, is)| was.0 != is.0);
+    TeamDiff {
+        joined: missing(&is, &was),
+        left: missing(&was, &is),
         changed: changed.map(|(_, (_, member))| member.clone()).collect(),
         changes: changes(before, after),
     }

@@ -137,23 +137,22 @@ row! {
 
 pub(crate) type LabelMove = LabelMoveRow<'static>;
 
-/// What differs between two releases of a circle, or between a release and what is not published yet.
+/// What a release changes, or what a change would be to it.
 #[derive(Debug, Object, Serialize)]
-pub(crate) struct ReleaseChanges {
-    /// The number of the release from which the differences lead; null for the circle as it is now.
+pub(crate) struct ReleaseDiff {
+    /// The number of the release.
+    pub(crate) number: i64,
+    /// What it is compared with: a number, a label or `live`; null for nothing, before the first release.
     #[oai(nullable)]
-    pub(crate) from: Option<i64>,
-    /// The number of the release to which they lead; null for the circle as it is now.
-    #[oai(nullable)]
-    pub(crate) to: Option<i64>,
+    pub(crate) against: Option<String>,
     /// The agents that joined.
     pub(crate) joined: Vec<TeamMember>,
     /// The agents that left.
     pub(crate) left: Vec<TeamMember>,
-    /// The agents that are in both, and differ themselves or as members.
+    /// The agents that stayed, and differ themselves or as members.
     pub(crate) changed: Vec<TeamMember>,
-    /// Everything that differs in the `team` of the releases, field by field. State, as an agent's `status`, and times
-    /// do not count.
+    /// Everything that differs in the `team`, field by field. What says when something was made or what it does at the
+    /// moment, as an agent's `status`, does not count.
     pub(crate) changes: Vec<FieldChange>,
 }
 

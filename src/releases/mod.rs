@@ -15,6 +15,6 @@ pub(crate) mod retention;
 mod team;
 
 pub(crate) use api::ReleasesApi;
-pub(crate) use diff::{Side, diff};
-pub(crate) use dto::{ReleaseChanges, TeamMember};
+pub(crate) use diff::{Side, TeamDiff, diff};
+pub(crate) use dto::TeamMember;
 pub(crate) use label_api::LabelsApi;

@@ -17,13 +17,19 @@ use poem_openapi::{
     types::{ParseFromJSON, ParseResult, ToJSON, Type},
 };
 use sea_orm::DbErr;
-use serde::{Deserialize, Serialize, Serializer, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 
 /// A string.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Text<'r>(Cow<'r, str>);
+
+impl Text<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<'r> From<Cow<'r, str>> for Text<'r> {
     fn from(text: Cow<'r, str>) -> Self {
@@ -115,6 +121,26 @@ impl Serialize for RawJson<'_> {
 pub(crate) enum Json<'r, T> {
     Stored(RawJson<'r>),
     Owned(T),
+}
+
+impl<'r, T> Json<'r, T> {
+    /// The text that it was read from.
+    ///
+    /// # Errors
+    /// A value that was not read.
+    pub(crate) fn stored(&self) -> Result<RawJson<'r>, DbErr> {
+        match self {
+            Self::Stored(json) => Ok(*json),
+            Self::Owned(_) => Err(DbErr::Json("was not stored".to_owned())),
+        }
+    }
+}
+
+impl<'de: 'r, 'r, T> Deserialize<'de> for Json<'r, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self::Stored(value.into()))
+    }
 }
 
 /// A point in time (UTC). A list of fifty circles has more than a hundred: chrono takes 50 microseconds to write

@@ -91,7 +91,13 @@ impl Resource {
 pub(crate) struct Fields(Vec<&'static str>);
 
 /// Columns that an action implies, or that every change sets.
-const IMPLIED: [&str; 4] = ["is_active", "priced_at", "updated_at", "revision"];
+const IMPLIED: [&str; 5] = [
+    "is_active",
+    "priced_at",
+    "updated_at",
+    "revision",
+    "version",
+];
 
 impl Fields {
     /// The columns that a row sets.

@@ -28,7 +28,7 @@ pub(crate) use caller::Caller;
 pub(crate) use idempotency::{
     BodyDigest, IdempotencyKey, InFlight, MAX_KEY_LENGTH, RETENTION, Replayable, StoredResponse,
 };
-pub(crate) use request::{FastPath, WriteRequest};
+pub(crate) use request::{FastPath, VersionMessage, WriteRequest};
 pub(crate) use unit_of_work::{UnitOfWork, run};
 
 use crate::error::Error;
@@ -84,6 +84,8 @@ pub(crate) struct Actor {
     pub(crate) client_address: Option<IpAddr>,
     /// What the caller may do, for changes that need more than their operation does.
     pub(crate) scopes: ScopeList,
+    /// Why, in the client's words: for the versions of agents that the change makes.
+    pub(crate) message: Option<String>,
 }
 
 impl Actor {

@@ -22,6 +22,10 @@ pub(crate) struct WriteRequest {
     in_flight: InFlight,
 }
 
+/// Why a change of agents is made, in the client's words.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VersionMessage(pub(crate) Option<String>);
+
 /// The outcome of a change that is first tried as a single statement.
 #[derive(Debug)]
 pub(crate) enum FastPath<T> {
@@ -46,6 +50,12 @@ impl WriteRequest {
             key,
             in_flight,
         }
+    }
+
+    /// The same request, with the message of the versions that it makes.
+    pub(crate) fn with_message(mut self, message: VersionMessage) -> Self {
+        self.actor.message = message.0;
+        self
     }
 
     /// Makes a change with a single statement, which does all of it, with its audit entry, or nothing.

@@ -32,8 +32,8 @@ pub(crate) struct UnitOfWork(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    actor: Actor,
     transaction: Transaction,
+    actor: Actor,
     changes: Mutex<Vec<Change>>,
     rolls_back: AtomicBool,
 }
@@ -41,8 +41,8 @@ struct Inner {
 impl UnitOfWork {
     async fn begin(database: &Database, actor: &Actor) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
-            actor: actor.clone(),
             transaction: database.begin_write().await?,
+            actor: actor.clone(),
             changes: Mutex::default(),
             rolls_back: AtomicBool::default(),
         })))
@@ -52,7 +52,6 @@ impl UnitOfWork {
         &self.0.transaction
     }
 
-    /// Who makes the change.
     pub(crate) fn actor(&self) -> &Actor {
         &self.0.actor
     }
@@ -83,8 +82,8 @@ impl UnitOfWork {
     async fn finish(self) -> Result<(), Error> {
         let inner = Arc::into_inner(self.0);
         let Inner {
-            actor,
             transaction,
+            actor,
             changes,
             rolls_back,
         } = inner.ok_or_else(|| {

@@ -36,6 +36,7 @@ const MODULES: [&str; 44] = [
     "providers",
     "audit",
     "keys",
+    "versions",
     // What they share.
     "http",
     "sort",

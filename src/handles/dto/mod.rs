@@ -39,6 +39,8 @@ pub(crate) struct CircleHandles<'r> {
 pub(crate) struct Handle<'r> {
     /// The agent's id.
     pub(crate) agent_id: i64,
+    /// The version of the agent; 0 if none is recorded.
+    pub(crate) agent_version: i64,
     /// The agent's name.
     pub(crate) agent_name: Text<'r>,
     /// A short description of what the agent is.
@@ -136,6 +138,10 @@ pub(crate) struct Attributes<'r> {
     #[oai(rename = "gen_ai.agent.name")]
     #[serde(rename = "gen_ai.agent.name")]
     pub(crate) agent_name: Text<'r>,
+    /// The version of the agent.
+    #[oai(rename = "gen_ai.agent.version")]
+    #[serde(rename = "gen_ai.agent.version")]
+    pub(crate) agent_version: String,
     /// Name of the model in the provider's API.
     #[oai(rename = "gen_ai.request.model", nullable)]
     #[serde(rename = "gen_ai.request.model")]

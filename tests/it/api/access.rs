@@ -12,7 +12,7 @@ use test_support::{
     on_both, on_both_databases,
 };
 
-const SCOPES: [&str; 4] = ["read", "write", "admin", "handles"];
+const SCOPES: [&str; 5] = ["read", "write", "publish", "admin", "handles"];
 
 /// An operation of the description.
 struct Operation {
