@@ -14,7 +14,14 @@ impl MigrationTrait for Migration {
             .name("circle_labels_release_fk")
             .from("circle_labels", ("circle_id", "release"))
             .to("circle_releases", ("circle_id", "number"))
-            .on_delete(ForeignKeyAction::Restrict)
+            // Checked at the end of a statement: a circle that is deleted takes both along.
+            .on_delete(ForeignKeyAction::NoAction)
+            .to_owned();
+        let mut circle = ForeignKey::create()
+            .name("circle_labels_circle_fk")
+            .from("circle_labels", "circle_id")
+            .to("circles", "id")
+            .on_delete(ForeignKeyAction::Cascade)
             .to_owned();
         let labels = Table::create()
             .table("circle_labels")
@@ -26,6 +33,7 @@ impl MigrationTrait for Migration {
             .col(timestamp_with_time_zone("updated_at"))
             .col(big_integer("revision").default(1))
             .foreign_key(&mut release)
+            .foreign_key(&mut circle)
             .to_owned();
         manager.create_table(labels).await?;
         ddl::run(

@@ -138,7 +138,7 @@ pub(super) async fn of_release(
 
 fn compare(before: &Value, after: &Value) -> TeamDiff {
     let (was, is) = (members(before), members(after));
-    let missing = |members: &Members<'_>, others: &Members<'_>| {
+    let missing = |members: &TeamMembers<'_>, others: &TeamMembers<'_>| {
         let members = members.iter().filter(|(id, _)| !others.contains_key(*id));
         members.map(|(_, (_, member))| member.clone()).collect()
     };
@@ -153,9 +153,9 @@ fn compare(before: &Value, after: &Value) -> TeamDiff {
 }
 
 /// By the agent's id: the member with its agent, and who it is.
-type Members<'t> = BTreeMap<i64, ([&'t Value; 2], TeamMember)>;
+type TeamMembers<'t> = BTreeMap<i64, ([&'t Value; 2], TeamMember)>;
 
-fn members(team: &Value) -> Members<'_> {
+fn members(team: &Value) -> TeamMembers<'_> {
     let list = |name: &str| team[name].as_array().map_or(&[][..], Vec::as_slice);
     let agents = list("agents").iter();
     let agents: BTreeMap<i64, &Value> = agents

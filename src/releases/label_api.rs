@@ -87,15 +87,13 @@ impl LabelsApi {
         /// The label's name.
         label: Path<String>,
         precondition: Precondition,
-        /// `*` creates the label only: if there is one of this name, the request fails with 412 `precondition_failed`.
-        #[oai(name = "If-None-Match", validator(pattern = r"^\*$"))]
+        /// `*`: the label is created only. If there is one of this name, the request fails with 412
+        /// `precondition_failed`.
+        #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
         target: Json<LabelSet>,
     ) -> Result<CreatedOrReplaced<Label>, Error> {
-        let precondition = LabelPrecondition {
-            if_match: precondition,
-            is_new: if_none_match.0.is_some(),
-        };
+        let precondition = LabelPrecondition::new(precondition, if_none_match.0.as_deref())?;
         let path = |row: &circle_label::Model| {
             format!("/v1/circles/{}/labels/{}", circle_name.0, row.name)
         };

@@ -29,12 +29,23 @@ pub(super) use crate::circles::labels::check_all as check_names;
 /// In which state a label may be moved.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelPrecondition {
-    pub(super) if_match: Precondition,
+    if_match: Precondition,
     /// Whether there must be no such label.
-    pub(super) is_new: bool,
+    is_new: bool,
 }
 
 impl LabelPrecondition {
+    /// Of an `If-None-Match`, only `*` means something to a change.
+    pub(super) fn new(if_match: Precondition, if_none_match: Option<&str>) -> Result<Self, Error> {
+        if if_none_match.is_some_and(|tags| tags.trim() != "*") {
+            return Err(Error::invalid("header/If-None-Match", "must be `*`"));
+        }
+        Ok(Self {
+            if_match,
+            is_new: if_none_match.is_some(),
+        })
+    }
+
     fn check(&self, before: Option<&circle_label::Model>) -> Result<(), Error> {
         match before {
             Some(_) if self.is_new => Err(Error::PreconditionFailed),

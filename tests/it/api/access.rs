@@ -83,6 +83,7 @@ fn includes(scope: &str, needed: &str) -> bool {
     match scope {
         _ if needed == "any" => true,
         "admin" => true,
+        "publish" => ["publish", "write", "read"].contains(&needed),
         "write" => needed == "write" || needed == "read",
         _ => scope == needed,
     }

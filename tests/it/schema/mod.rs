@@ -15,8 +15,8 @@ mod roster_revisions;
 
 use entity::{
     agent, agent_fallback, agent_server, api_key, audit_entry, circle, circle_label,
-    circle_label_move, circle_release, conversation, mcp_server,
-    member, message, model, participant, provider,
+    circle_label_move, circle_release, conversation, mcp_server, member, message, model,
+    participant, provider,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
