@@ -40,6 +40,7 @@ impl MigrationTrait for Migration {
             manager,
             &[
                 "CREATE UNIQUE INDEX circle_labels_name ON circle_labels (circle_id, name)",
+                "CREATE INDEX circle_labels_circle ON circle_labels (circle_id, id)",
                 "CREATE INDEX circle_labels_release ON circle_labels (circle_id, release)",
             ],
         )

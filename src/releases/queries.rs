@@ -2,8 +2,7 @@
 
 use entity::{circle_label, circle_release};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QuerySelect,
 };
 
 use super::{
@@ -38,7 +37,7 @@ pub(super) async fn list(
     Ok((page, labels))
 }
 
-/// The labels that point to these releases, by the numbers of these, in the order of their names.
+/// The labels that point to these releases, by the numbers of these, in the order of both.
 pub(super) async fn labels_of(
     db: &impl ConnectionTrait,
     circle_id: i64,
@@ -46,15 +45,16 @@ pub(super) async fn labels_of(
 ) -> Result<Vec<(i64, String)>, Error> {
     use circle_label::Column;
     let among = search::among(db.get_database_backend(), Column::Release, numbers);
-    Ok(circle_label::Entity::find()
+    let mut labels: Vec<(i64, String)> = circle_label::Entity::find()
         .select_only()
         .columns([Column::Release, Column::Name])
         .filter(Column::CircleId.eq(circle_id))
         .filter(among)
-        .order_by_asc(Column::Name)
         .into_tuple()
         .all(db)
-        .await?)
+        .await?;
+    labels.sort_unstable();
+    Ok(labels)
 }
 
 /// A release with its team.

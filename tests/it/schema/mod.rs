@@ -10,6 +10,7 @@ mod indexes;
 mod json_columns;
 mod locales;
 mod migrations;
+mod releases;
 
 mod roster_revisions;
 
