@@ -2,8 +2,8 @@
 
 use entity::{agent, agent_version, values::AgentStatus};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, Order, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, RelationTrait, Select,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, JoinType, Order,
+    QueryFilter, QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
 };
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::{
     revision::Precondition,
     rows,
     versions::AgentDefinitionRow,
-    write::UnitOfWork,
+    write::{self, UnitOfWork},
 };
 
 /// The code of a version that refers to what no longer exists.
@@ -116,7 +116,9 @@ pub(super) async fn restore(
         .one(work.db())
         .await?
         .ok_or_else(|| unknown(agent_id, number))?;
-    let changes = AgentDefinitionRow::read(&version.definition)?.into_columns()?;
+    let columns = AgentDefinitionRow::read(&version.definition)?.into_columns()?;
+    // The audit names the columns that differ, not all.
+    let changes = write::merge(before.clone().into_active_model(), &columns);
     save(&work, before, precondition, changes)
         .await
         .map_err(|error| match error {

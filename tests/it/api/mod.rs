@@ -39,3 +39,4 @@ mod restore;
 mod rosters;
 mod secrets;
 mod text;
+mod versions;

@@ -100,7 +100,7 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     .await;
 }
 
-/// Sixty circles of twenty members of two thousand agents on six hundred models: every list has a second
+/// Sixty circles of twenty members of two thousand agents, two of which have ten thousand versions, on six hundred models: every list has a second
 /// page, and no table is so small that a sequential scan would be the right plan.
 async fn fill(db: &DatabaseConnection) {
     const NOW: &str = "'2026-01-02T03:04:05+00:00'";
@@ -114,6 +114,9 @@ async fn fill(db: &DatabaseConnection) {
         "INSERT INTO circles (name, created_at, updated_at) SELECT 'c' || i, $now, $now FROM n WHERE i <= 60",
         "INSERT INTO members (circle_id, agent_id, joined_at) SELECT c.id, a.id, $now \
          FROM circles c, agents a WHERE (a.id + c.id) % 100 = 0",
+        "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) \
+         SELECT a.id, 5 * i + k, '{}', 'x', $now FROM agents a, n, (SELECT 1 AS k UNION SELECT 2 UNION SELECT 3 \
+         UNION SELECT 4 UNION SELECT 5) AS five WHERE a.id <= 2",
     ] {
         let numbers =
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)";
@@ -145,6 +148,9 @@ async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String>
     server.get("/v1/circles/c1").await.ok();
     server.get("/v1/circles/c1/handles").await.ok();
     server.get("/v1/agents/1/handle").await.ok();
+    server.get("/v1/agents/1/versions/5000").await.ok();
+    server.get("/v1/agents/1/versions/5000/diff").await.ok();
+    second_page("/v1/agents/1/versions?limit=50").await;
     second_page("/v1/circles?limit=50").await;
     second_page("/v1/circles?limit=50&include=members").await;
     second_page("/v1/circles?limit=50&sort=-updated_at").await;

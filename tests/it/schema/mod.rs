@@ -4,6 +4,7 @@ mod concurrent_migrators;
 mod constraints;
 mod conversations;
 mod fan_out;
+mod first_versions;
 mod foreign_databases;
 mod imported_models;
 mod indexes;
@@ -15,7 +16,7 @@ mod releases;
 mod roster_revisions;
 
 use entity::{
-    agent, agent_fallback, agent_server, api_key, audit_entry, circle, circle_label,
+    agent, agent_fallback, agent_server, agent_version, api_key, audit_entry, circle, circle_label,
     circle_label_move, circle_release, conversation, mcp_server, member, message, model,
     participant, provider,
 };
@@ -31,6 +32,7 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO mcp_servers (name, url, created_at, updated_at) VALUES ('s', 'https://s', $now, $now)",
         "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
         "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
+        "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) SELECT id, 1, '{}', 'x', $now FROM agents",
         "INSERT INTO circle_releases (circle_id, number, digest, created_at, handles, team) SELECT id, 1, 'd', $now, '', '' FROM circles",
         "INSERT INTO circle_labels (circle_id, name, release, created_at, updated_at) SELECT id, 'production', 1, $now, $now FROM circles",
         "INSERT INTO circle_label_moves (circle_id, label, revision, at) SELECT id, 'production', 1, $now FROM circles",
@@ -64,7 +66,7 @@ async fn insert_early_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 16] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 17] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -75,6 +77,7 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 16] {
         count::<mcp_server::Entity>(db).await,
         count::<agent_server::Entity>(db).await,
         count::<agent_fallback::Entity>(db).await,
+        count::<agent_version::Entity>(db).await,
         count::<circle::Entity>(db).await,
         count::<circle_release::Entity>(db).await,
         count::<circle_label::Entity>(db).await,

@@ -138,6 +138,13 @@ fn in_the_catalogue() -> Vec<Step> {
             &["update agent Ada base_prompt,skill_names,metadata +"],
         )
         .refused_at("/v1/agents/99"),
+        step(
+            "restore_agent_version",
+            "/v1/agents/1/versions/1/restore?message=xyzzy-canary",
+            None,
+            &["update agent Ada base_prompt,skill_names,metadata +"],
+        )
+        .refused_at("/v1/agents/1/versions/99/restore"),
     ]
 }
 
