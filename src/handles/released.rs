@@ -4,7 +4,6 @@
 //! and returns the document only if the release has another: a hit reads a narrow row. So a label that was moved is
 //! seen by the next request, on any instance.
 
-use entity::circle_release;
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use tokio::task::spawn_blocking;
 
@@ -117,8 +116,9 @@ fn first_tag(tags: &str) -> &str {
     first.strip_prefix("W/").unwrap_or(first).trim_matches('"')
 }
 
-/// A document that can't be read.
+/// A stored document that can't be read.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 pub(crate) fn damaged(cause: impl ToString) -> Error {
-    let table = sea_orm::EntityName::table_name(&circle_release::Entity);
-    Error::Database(DbErr::Type(format!("{table}: {}", cause.to_string())))
+    let cause = cause.to_string();
+    Error::Database(DbErr::Type(format!("a damaged release: {cause}")))
 }
