@@ -299,7 +299,7 @@ pub struct ServerSettings {
     )]
     pub rate_limit_auth_failures: u32,
 
-    /// Size of the roster cache in MiB; 0 disables it
+    /// Size of the cache of rosters and of the handles of releases in MiB; 0 disables it
     #[arg(
         long,
         global = true,

@@ -69,7 +69,7 @@ impl HealthApi {
     /// Check that the service is ready for requests
     ///
     /// Responds with 200 if the database can be reached, accepts writes, and its schema is the one this
-    /// release knows. Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says
+    /// build knows. Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says
     /// what the service waits for), `database_unavailable` (`detail` says why), `database_read_only`,
     /// `schema_not_current`, or `draining` once the service has been told to stop. It asks by a connection of its own: that all others are in use is no reason.
     #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]

@@ -43,7 +43,7 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// Incremented by every change.
     pub revision: i64,
-    /// The number of its newest version; 0 if none is recorded, because an earlier release added it.
+    /// The number of its newest version; 0 if none is recorded, because an earlier build added it.
     pub version: i64,
     #[sea_orm(belongs_to, from = "model_id", to = "id")]
     pub model: BelongsTo<Option<super::model::Entity>>,

@@ -8,7 +8,7 @@
 //! - [`database`]: settings, connections and the pool's checks, which the server uses too. It knows
 //!   nothing of the migrations.
 //!
-//! The crate imports no entities: a migration must mean the same in every later release. Start with
+//! The crate imports no entities: a migration must mean the same in every later build. Start with
 //! [`Migrator`] and the newest migration.
 
 pub mod cli;

@@ -2,7 +2,7 @@
 //! 0 where none is recorded.
 //!
 //! Agents that there are already have version 1, which the next migration writes: this one locks `agents` for a moment.
-//! Those that an earlier release adds meanwhile have none.
+//! Those that an earlier build adds meanwhile have none.
 
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 

@@ -78,7 +78,7 @@ row! {
         pub(crate) created_at: Timestamp<'r>,
         /// When it was last changed (UTC).
         pub(crate) updated_at: Timestamp<'r>,
-        /// The number of the agent's newest version. 0 if it has none, because an earlier release created the agent
+        /// The number of the agent's newest version. 0 if it has none, because an earlier build created the agent
         /// during an upgrade.
         pub(crate) version: i64,
     } with {

@@ -142,7 +142,7 @@ impl CirclesApi {
 
     /// Delete a circle
     ///
-    /// Stops the circle and releases its name. `restore_circle` restores it. Fails with 404 `not_found`
+    /// Stops the circle and frees its name. `restore_circle` restores it. Fails with 404 `not_found`
     /// if there is no circle with this name.
     #[oai(
         path = "/:circle_name",

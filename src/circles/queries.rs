@@ -1,4 +1,4 @@
-//! Reads and writes of circles. A deleted circle keeps its row and releases its name; no read here returns
+//! Reads and writes of circles. A deleted circle keeps its row and frees its name; no read here returns
 //! it.
 
 use std::sync::LazyLock;
@@ -234,7 +234,7 @@ fn record_transition(changes: &mut circle::ActiveModel, before: CircleStatus, af
     changes.updated_at = Set(now);
 }
 
-/// Deletes a circle: stops it and releases its name. Its memberships stay as they are, as the record of
+/// Deletes a circle: stops it and frees its name. Its memberships stay as they are, as the record of
 /// its members.
 pub(crate) async fn delete(
     work: UnitOfWork,

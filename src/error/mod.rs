@@ -48,7 +48,7 @@ pub enum Error {
     Starting(&'static str),
     #[error("the service has been told to stop")]
     Draining,
-    #[error("the database's schema is not the one this release knows")]
+    #[error("the database's schema is not the one this build knows")]
     SchemaNotCurrent,
     /// More concurrent requests than the service accepts.
     #[error("too many concurrent requests")]

@@ -48,7 +48,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("internal", 500, "An internal error occurred; the request id identifies it in the server's log."),
     ("starting", 503, "The service is starting."),
     ("draining", 503, "The service is shutting down."),
-    ("schema_not_current", 503, "The database's schema is not that of this release."),
+    ("schema_not_current", 503, "The database's schema is not that of this build."),
     ("overloaded", 503, "The limit of concurrent requests, or of the memory that they take, is reached."),
     ("database_unavailable", 503, "The database can't be reached, or opens no session; `detail` says why."),
     ("database_read_only", 503, "The database accepts no writes."),

@@ -61,7 +61,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
     ("503", "ServiceUnavailable", "The service can't serve the request now", &["Retry-After"]),
     ("504", "GatewayTimeout", "The database did not respond in time", &[]),
     ("507", "InsufficientStorage", "The database is out of space", &[]),
-    ("default", "Problem", "A status that this release does not use", &[]),
+    ("default", "Problem", "A status that this build does not use", &[]),
 ];
 
 /// The headers of responses: name, type and meaning.

@@ -8,7 +8,7 @@ use test_support::{Backend, TestApp, TestDatabase, connect_to, factories::id};
 
 const MIGRATION: &str = "m20261126_000080_create_agent_versions_additive";
 
-/// Agents as the release before writes them: with every column, with none, and a deleted one.
+/// Agents as the build before writes them: with every column, with none, and a deleted one.
 const AGENTS: [&str; 3] = [
     "INSERT INTO agents (name, external_id, role, description, system_prompt, base_prompt, skill_names, competencies, \
        can_review, traits, languages, communication_style, temperature, max_tokens, params, model_id, \
@@ -26,7 +26,7 @@ const CATALOG: [&str; 2] = [
     "INSERT INTO models (provider_id, model_name, created_at, updated_at) SELECT id, 'm', $now, $now FROM providers",
 ];
 
-/// A database of the release before, with agents.
+/// A database of the build before, with agents.
 async fn with_agents(backend: Backend) -> TestDatabase {
     let database = TestDatabase::create_empty(backend).await;
     let db = connect_to(&database.url).await;

@@ -1,4 +1,4 @@
-//! Migrations up and down, with rows in place, and schemas of other releases.
+//! Migrations up and down, with rows in place, and schemas of other builds.
 
 use circle_registry::app::{Application, StartError};
 use migration::runner::{self, MigrateError};

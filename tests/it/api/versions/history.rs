@@ -274,7 +274,7 @@ async fn a_message_is_one_line_of_bounded_length() {
     .await;
 }
 
-/// An instance of the release before adds agents without a version while others already write them.
+/// An instance of the build before adds agents without a version while others already write them.
 #[tokio::test]
 async fn an_agent_without_a_version_gets_its_first_one_with_the_next_change() {
     on_both(async |app| {
