@@ -50,7 +50,7 @@ impl StackDatabase for Sqlite {
 }
 
 /// A connection that the pool has checked.
-pub(super) struct Checked<DB: sqlx::Database> {
+struct Checked<DB: sqlx::Database> {
     connection: PoolConnection<DB>,
     checked_at: Instant,
     last_used: Instant,
@@ -173,13 +173,13 @@ where
     /// Begins a transaction by this statement. Its connection is closed unless [`Self::end`] gets it back.
     pub(super) async fn begin(&self, sql: &'static str) -> Result<Held<DB>, DbErr> {
         let mut held = Held(Some(self.take().await?));
-        held.get()?.control(sql).await?;
+        held.control(sql).await?;
         Ok(held)
     }
 
-    /// Ends the transaction, which wrote nothing.
+    /// Ends the transaction, which wrote nothing, unless it is over.
     pub(super) async fn end(&self, mut held: Held<DB>) -> Result<(), DbErr> {
-        held.get()?.control("COMMIT").await?;
+        held.control("COMMIT").await?;
         if let Some(connection) = held.0.take() {
             self.push(connection);
         }
@@ -244,7 +244,7 @@ where
     DB::Row: MeasuredRow,
 {
     /// Adds the rows of a statement to `rows`, up to their limit. Without a subscriber, as in [`IdleStack::run`].
-    pub(super) async fn fetch_all<'m>(
+    async fn fetch_all<'m>(
         &mut self,
         statement: &Statement,
         mut rows: LimitedRows<'m>,
@@ -263,28 +263,53 @@ where
         read.map_err(query_error)?;
         Ok(rows)
     }
-
-    async fn control(&mut self, sql: &'static str) -> Result<(), DbErr> {
-        let done = self.connection.execute(sqlx::raw_sql(sql)).await;
-        done.map(drop).map_err(query_error)
-    }
 }
 
 /// A connection in a transaction. It is closed when it is dropped.
 pub(super) struct Held<DB: sqlx::Database>(Option<Checked<DB>>);
 
+impl<DB> Held<DB>
+where
+    DB: StackDatabase,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    SqlxValues: IntoArguments<DB>,
+    DB::Row: MeasuredRow,
+{
+    /// Adds the rows of a statement to `rows`. If they reach their limit, the transaction may be over.
+    pub(super) async fn fetch_all<'m>(
+        &mut self,
+        statement: &Statement,
+        rows: LimitedRows<'m>,
+    ) -> Result<LimitedRows<'m>, DbErr> {
+        let closed = || DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed);
+        let connection = self.0.as_mut().ok_or_else(closed)?;
+        let rows = connection.fetch_all(statement, rows).await?;
+        if rows.limit.is_some() && !DB::STOPS_WITH_ITS_READER {
+            self.close();
+        }
+        Ok(rows)
+    }
+
+    async fn control(&mut self, sql: &'static str) -> Result<(), DbErr> {
+        let Some(Checked { connection, .. }) = &mut self.0 else {
+            return Ok(());
+        };
+        let done = connection.execute(sqlx::raw_sql(sql)).await;
+        done.map(drop).map_err(query_error)
+    }
+}
+
 impl<DB: sqlx::Database> Held<DB> {
-    pub(super) fn get(&mut self) -> Result<&mut Checked<DB>, DbErr> {
-        let connection = self.0.as_mut();
-        connection.ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+    fn close(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.connection.detach());
+        }
     }
 }
 
 impl<DB: sqlx::Database> Drop for Held<DB> {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(connection.connection.detach());
-        }
+        self.close();
     }
 }
 

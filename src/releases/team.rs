@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     agents::dto::Agent,
-    circles::dto::Circle,
+    circles::{self, dto::Circle},
     database::Database,
     digest,
     error::Error,
@@ -50,7 +50,7 @@ pub(super) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Er
     const BYTES: usize = 1 << 16;
     let snapshot = database.connection().snapshot().await?;
     let read = async {
-        let circle_row = crate::circles::queries::get(&snapshot, name).await?;
+        let circle_row = circles::queries::get(&snapshot, name).await?;
         let circle_id = circle_row.id;
         let handles = handles::to_json(&snapshot, name).await?;
         let team = load(&snapshot, circle_row).await?;
@@ -60,9 +60,11 @@ pub(super) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Er
             handles,
         })
     };
-    let frozen = read.await;
-    snapshot.end().await?;
-    frozen
+    let frozen: Result<Frozen, Error> = read.await;
+    let ended = snapshot.end().await;
+    let frozen = frozen?;
+    ended?;
+    Ok(frozen)
 }
 
 async fn load(db: &impl ConnectionTrait, circle_row: circle::Model) -> Result<Team, Error> {

@@ -64,8 +64,8 @@ impl ConnectionTrait for Snapshot<'_> {
         let rows = LimitedRows::new(self.connections.memory.as_ref(), MAX_ROWS_BYTES);
         let started = Instant::now();
         let rows = match &mut *self.session.lock().await {
-            Session::Postgres(held) => held.get()?.fetch_all(&statement, rows).await,
-            Session::Sqlite(held) => held.get()?.fetch_all(&statement, rows).await,
+            Session::Postgres(held) => held.fetch_all(&statement, rows).await,
+            Session::Sqlite(held) => held.fetch_all(&statement, rows).await,
         };
         let counters = &self.connections.inner.counters;
         counters.record_statement(&statement, started.elapsed(), rows.is_err());
