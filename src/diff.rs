@@ -41,7 +41,7 @@ const TEXT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The fields in which two documents differ, in the order of the first one. None, exactly if they are equal.
 pub(crate) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let mut comparison = Comparison {
+    let mut comparison = Differ {
         changes: Vec::new(),
         deadline: Instant::now() + TEXT_TIMEOUT,
     };
@@ -56,12 +56,12 @@ pub(crate) async fn compare(before: Value, after: Value) -> Result<Vec<FieldChan
         .map_err(|error| DbErr::Custom(error.to_string()))
 }
 
-struct Comparison {
+struct Differ {
     changes: Vec<FieldChange>,
     deadline: Instant,
 }
 
-impl Comparison {
+impl Differ {
     fn compare(&mut self, path: &str, before: Option<&Value>, after: Option<&Value>) {
         use Value::{Array, Object, String};
         match (before, after) {

@@ -29,9 +29,9 @@ use crate::{
     members::{MembersApi, jobs::MembershipsAtOnce},
     memory::MemoryBudget,
     middleware::{
-        AppState, Auth, BasePath, Compressed, ErrorResponses, Headers, JsonSchema, Middleware,
-        Next, NotModified, RateLimit, Readiness, RequestIds, RequestValidation, ResponseMemory,
-        RetryRead, Routing, RunToCompletion, Wrap,
+        Auth, BasePath, Compressed, ErrorResponses, HandlerState, Headers, JsonSchema, Middleware,
+        Next, NotModified, RateLimit, Readiness, RequestDatabase, RequestIds, RequestValidation,
+        ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -133,6 +133,13 @@ pub(crate) fn endpoint(
         .nest("/", service())
         .into_endpoint()
         .wrap(RootToDocs)
+        .wrap(HandlerState {
+            keyring: keyring.clone(),
+            lifecycle: lifecycle.clone(),
+            bodies: BodyCache::new(settings.roster_cache_mib),
+            in_flight: InFlight::default(),
+            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
+        })
         .wrap(NotModified)
         .wrap(RetryRead)
         .wrap(Compressed::new(!settings.no_compression))
@@ -144,20 +151,15 @@ pub(crate) fn endpoint(
         .wrap(RequestValidation::new())
         .wrap(rate_limit)
         .wrap(auth)
-        .wrap(Readiness)
+        .wrap(Readiness(lifecycle.clone()))
         .wrap(routing)
         .wrap(ErrorResponses)
         .wrap(headers)
         .wrap(RequestIds::new(settings))
         .wrap(BasePath::new(base_path))
-        .wrap(AppState {
-            keyring,
-            lifecycle,
+        .wrap(RequestDatabase {
             database,
             memory: MemoryBudget::new(settings.response_memory_mib),
-            bodies: BodyCache::new(settings.roster_cache_mib),
-            in_flight: InFlight::default(),
-            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
         })
 }
 

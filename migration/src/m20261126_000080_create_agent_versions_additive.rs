@@ -1,5 +1,5 @@
 //! Versions of agents: their definitions, as each change left them. `agents.version` is the number of the newest one, and
-//! 0 where none is recorded.
+//! 0 where none is recorded. Triggers refuse to change a version.
 //!
 //! Agents that there are already have version 1, which the next migration writes: this one locks `agents` for a moment.
 //! Those that an earlier build adds meanwhile have none.
@@ -36,6 +36,10 @@ impl MigrationTrait for Migration {
         let is_json = "ALTER TABLE agent_versions ADD CONSTRAINT agent_versions_definition_json \
              CHECK (definition::json IS NOT NULL)";
         ddl::run_on_postgres(manager, &[is_json]).await?;
+        match manager.get_database_backend() {
+            DbBackend::Sqlite => ddl::run(manager, &[SQLITE_TRIGGER]).await?,
+            _ => ddl::run(manager, &POSTGRES_TRIGGERS).await?,
+        }
         // PostgreSQL gives the rows that there are a value without writing them.
         let statements: [&str; 2] = match manager.get_database_backend() {
             DbBackend::Sqlite => [
@@ -52,6 +56,18 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         ddl::run(manager, &["ALTER TABLE agents DROP COLUMN version"]).await?;
-        ddl::drop_table(manager, "agent_versions").await
+        ddl::drop_table(manager, "agent_versions").await?;
+        ddl::run_on_postgres(manager, &["DROP FUNCTION agent_versions_stay()"]).await
     }
 }
+
+const SQLITE_TRIGGER: &str = "CREATE TRIGGER agent_versions_stay BEFORE UPDATE ON agent_versions \
+     BEGIN SELECT RAISE(ABORT, 'versions of agents are never changed'); END";
+
+const POSTGRES_TRIGGERS: [&str; 2] = [
+    "CREATE OR REPLACE FUNCTION agent_versions_stay() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN RAISE EXCEPTION 'versions of agents are never changed' \
+     USING ERRCODE = 'restrict_violation'; END $$",
+    "CREATE TRIGGER agent_versions_stay BEFORE UPDATE ON agent_versions \
+     FOR EACH STATEMENT EXECUTE FUNCTION agent_versions_stay()",
+];

@@ -92,6 +92,7 @@ pub(crate) async fn repoint(
             agent::Column::ModelId,
             agent::Column::FallbackModelIds,
         ])
+        .expr_as(versions::size(), "size")
         .filter(uses)
         .order_by_asc(agent::Column::Id)
         .lock(LockType::NoKeyUpdate)
@@ -118,8 +119,8 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// An agent that is locked: its id, name, model and fallbacks.
-type Locked = (i64, String, Option<i64>, FallbackList);
+/// An agent that is locked: its id, name, model, fallbacks and size.
+type Locked = (i64, String, Option<i64>, FallbackList, i64);
 
 fn shown((id, name, ..): &Locked) -> RepointedAgent {
     RepointedAgent {
@@ -128,15 +129,12 @@ fn shown((id, name, ..): &Locked) -> RepointedAgent {
     }
 }
 
-/// Agents that one statement moves. They are in memory with their prompts.
-const AT_ONCE: usize = 100;
-
 /// Moves locked agents: those without a fallback on one of the models many at once.
 async fn move_all(work: &UnitOfWork, rows: Vec<Locked>, from: i64, to: i64) -> Result<(), Error> {
     let falls_back =
-        |(_, _, _, FallbackList(ids)): &Locked| ids.contains(&from) || ids.contains(&to);
+        |(_, _, _, FallbackList(ids), _): &Locked| ids.contains(&from) || ids.contains(&to);
     let (single, plain): (Vec<_>, Vec<_>) = rows.into_iter().partition(falls_back);
-    for (id, _, model_id, fallbacks) in single {
+    for (id, _, model_id, fallbacks, _) in single {
         let model_id = if model_id == Some(from) {
             Some(to)
         } else {
@@ -150,16 +148,16 @@ async fn move_all(work: &UnitOfWork, rows: Vec<Locked>, from: i64, to: i64) -> R
         let row = get(work.db(), id).await?;
         save(work, row, &Precondition::Any, changes).await?;
     }
-    for agents in plain.chunks(AT_ONCE) {
-        move_plain(work, agents, to).await?;
+    for ids in versions::in_groups(plain.iter().map(|row| (row.0, row.4))) {
+        move_plain(work, ids, to).await?;
     }
     Ok(())
 }
 
 /// Moves agents that have no fallback on one of the models: a statement, and one for their versions.
-async fn move_plain(work: &UnitOfWork, agents: &[Locked], to: i64) -> Result<(), Error> {
+async fn move_plain(work: &UnitOfWork, ids: Vec<i64>, to: i64) -> Result<(), Error> {
     let backend = work.db().get_database_backend();
-    let ids = search::among(backend, agent::Column::Id, agents.iter().map(|row| row.0));
+    let ids = search::among(backend, agent::Column::Id, ids);
     let mut moved = agent::Entity::update_many()
         .col_expr(agent::Column::ModelId, Expr::value(to))
         .col_expr(agent::Column::UpdatedAt, Expr::value(now()))

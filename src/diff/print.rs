@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use serde_json::Value;
 
 use super::FieldChange;
 use crate::text::{escaped, one_line};
@@ -26,19 +25,13 @@ fn put_change(text: &mut String, change: &FieldChange, coloured: bool) {
     } = change;
     let path = one_line(path);
     let mut put = |line: &str| put_line(text, line, coloured);
-    match diff {
-        Some(diff) => {
-            put(&format!("~ {path}"));
-            escaped(diff, "\n\t").lines().for_each(put);
-        }
-        None => {
-            let mut put_value = |sign: char, value: &Option<Value>| {
-                if let Some(value) = value {
-                    put(&one_line(&format!("{sign} {path}: {value}")));
-                }
-            };
-            put_value('-', before);
-            put_value('+', after);
+    if let Some(diff) = diff {
+        put(&format!("~ {path}"));
+        escaped(diff, "\n\t").lines().for_each(&mut put);
+    }
+    for (sign, value) in [('-', before), ('+', after)] {
+        if let Some(value) = value {
+            put(&one_line(&format!("{sign} {path}: {value}")));
         }
     }
 }

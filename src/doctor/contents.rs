@@ -2,10 +2,14 @@
 //! which count them once more, and leave the sequences that choose ids where they were.
 
 use entity::values::now;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, PaginatorTrait, Statement};
 
 use super::{postgres_facts, report::Report};
-use crate::database::{Connections, Database};
+use crate::{
+    database::{Connections, Database},
+    versions,
+    write::{self, Actor},
+};
 
 const ADVICE: &str = "run `circle-registry doctor --repair`";
 
@@ -39,6 +43,7 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> Result<(), DbErr> {
     check_counts(database, repair, report).await?;
+    check_versions(database, repair, report).await?;
     if database.target().backend() == DbBackend::Postgres {
         check_sequences(database.connection(), repair, report).await?;
     }
@@ -66,6 +71,29 @@ async fn check_counts(database: &Database, repair: bool, report: &mut Report) ->
         repair_counts(database).await?;
     }
     tell(report, "counts", "are those of the rows", &wrong, repair);
+    Ok(())
+}
+
+async fn check_versions(
+    database: &Database,
+    repair: bool,
+    report: &mut Report,
+) -> Result<(), DbErr> {
+    const SUBJECT: &str = "versions";
+    let db = database.connection();
+    let agents = versions::without().count(db).await?;
+    if agents == 0 {
+        report.ok(SUBJECT, "every agent has one");
+    } else if repair {
+        let repaired = write::run(database, &Actor::default(), versions::record_first).await;
+        repaired.map_err(|error| DbErr::Custom(error.to_string()))?;
+        report.ok(SUBJECT, format_args!("recorded for {agents} agents"));
+    } else {
+        let found = format!(
+            "{agents} agents have none, because an earlier release added them during an upgrade"
+        );
+        report.warning(SUBJECT, found, ADVICE);
+    }
     Ok(())
 }
 

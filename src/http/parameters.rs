@@ -24,6 +24,7 @@ use crate::{
     error::Error,
     page::PageRequest,
     revision::Precondition,
+    secrets,
     sort::{Sort, SortedFilter, SortedRequest},
     write::VersionMessage,
 };
@@ -134,7 +135,12 @@ impl MessageParameters {
         let Self { message } = Self {
             message: query(request, body, "message").await?,
         };
-        Ok(VersionMessage(message))
+        // A version is never changed, so a secret would stay in it.
+        let found = secrets::look_through(&message.as_deref().into());
+        match found.refused.listed().first() {
+            Some(secret) => Err(Error::invalid("query/message", &*secret.detail).into()),
+            None => Ok(VersionMessage(message)),
+        }
     }
 }
 

@@ -6,19 +6,15 @@ use entity::{agent, mcp_server, tool::ToolList};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::LockType,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 
 use super::queries;
 use crate::{
     error::Error,
-    versions,
+    search, versions,
     write::{Action, Change, Resource, UnitOfWork},
 };
-
-/// How many agents are in memory at once: their prompts and tools may be large.
-const AT_ONCE: u64 = 100;
 
 /// Writes the new name of a locked server to the tools of all agents that use it, deleted ones too.
 pub(super) async fn rename(
@@ -26,26 +22,22 @@ pub(super) async fn rename(
     server: &mcp_server::Model,
     old_name: &str,
 ) -> Result<(), Error> {
-    let mut last = 0;
-    loop {
+    let users =
+        agent::Entity::find().filter(agent::Column::Id.in_subquery(queries::users_of(server.id)));
+    let backend = work.db().get_database_backend();
+    for ids in versions::lock(work, users).await? {
         let users = agent::Entity::find()
-            .filter(agent::Column::Id.in_subquery(queries::users_of(server.id)))
-            .filter(agent::Column::Id.gt(last))
+            .filter(search::among(backend, agent::Column::Id, ids))
             .order_by_asc(agent::Column::Id)
-            .limit(AT_ONCE)
-            .lock(LockType::NoKeyUpdate)
             .all(work.db())
             .await?;
-        let Some(user) = users.last() else {
-            return Ok(());
-        };
-        last = user.id;
         let mut changed = Vec::with_capacity(users.len());
         for user in users {
             changed.push(rename_in(work, user, old_name, &server.name).await?);
         }
         versions::record(work, changed).await?;
     }
+    Ok(())
 }
 
 async fn rename_in(

@@ -2,7 +2,7 @@
 //!
 //! | middleware | what it does |
 //! |---|---|
-//! | [`AppState`] | gives the request what handlers share |
+//! | [`RequestDatabase`] | gives the request the database and its memory |
 //! | [`BasePath`] | the path under which a proxy publishes the service |
 //! | [`RequestIds`] | request id, span and log line |
 //! | [`Headers`] | security headers and CORS |
@@ -17,6 +17,7 @@
 //! | [`Compressed`] | gzip, and entity tags that stay usable with it |
 //! | [`RetryRead`] | repeats a read after a dead connection |
 //! | [`NotModified`] | 304 |
+//! | [`HandlerState`] | gives the request what handlers share |
 //!
 //! `routes` puts them together. This folder may import the resources, `http` and everything below, but
 //! neither `routes` nor `openapi`. Start with `wrap.rs`, the shape of all of them, then `routing.rs` and
@@ -59,6 +60,6 @@ pub(crate) use response_memory::ResponseMemory;
 pub(crate) use retry_read::RetryRead;
 pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
-pub(crate) use state::AppState;
+pub(crate) use state::{HandlerState, RequestDatabase};
 pub(crate) use validation::{JsonSchema, MAX_NAME_LENGTH, RequestValidation};
 pub(crate) use wrap::{Middleware, Next, Wrap};

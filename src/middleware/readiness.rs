@@ -7,14 +7,12 @@ use poem::{Request, Response};
 use super::{ApiOperation, Middleware, Next};
 use crate::lifecycle::Lifecycle;
 
-pub(crate) struct Readiness;
+pub(crate) struct Readiness(pub(crate) Lifecycle);
 
 impl Middleware for Readiness {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
-        if !ApiOperation::of(&request)?.is_always_served()
-            && let Some(lifecycle) = request.data::<Lifecycle>()
-        {
-            lifecycle.check_started()?;
+        if !ApiOperation::of(&request)?.is_always_served() {
+            self.0.check_started()?;
         }
         next.call(request).await
     }

@@ -1,4 +1,4 @@
-//! What all requests share: handlers and middleware read it from a request by its type.
+//! What requests share: handlers and middleware read it from a request by its type.
 
 use std::sync::Arc;
 
@@ -6,22 +6,46 @@ use poem::{Request, Response};
 
 use super::{Middleware, Next};
 use crate::{
-    database::Database, http::BodyCache, keys::Keyring, lifecycle::Lifecycle,
-    members::jobs::MembershipsAtOnce, memory::MemoryBudget, write::InFlight,
+    database::Database,
+    http::BodyCache,
+    keys::Keyring,
+    lifecycle::Lifecycle,
+    members::jobs::MembershipsAtOnce,
+    memory::{MemoryBudget, RequestMemory},
+    write::InFlight,
 };
 
+/// What middleware needs too: the [`Database`] and the [`RequestMemory`] of each request.
 #[derive(Clone, Debug)]
-pub(crate) struct AppState {
-    pub(crate) keyring: Keyring,
-    pub(crate) lifecycle: Lifecycle,
+pub(crate) struct RequestDatabase {
     pub(crate) database: Database,
     pub(crate) memory: MemoryBudget,
+}
+
+impl Middleware for RequestDatabase {
+    fn call(
+        &self,
+        mut request: Request,
+        next: &Arc<impl Next>,
+    ) -> impl Future<Output = poem::Result<Response>> + Send {
+        let memory: RequestMemory = self.memory.of_request();
+        request.set_data(self.database.for_request(memory.clone()));
+        request.set_data(memory);
+        next.call(request)
+    }
+}
+
+/// What only handlers need. It is set inside of `RetryRead`, which copies all that is set outside of it.
+#[derive(Clone, Debug)]
+pub(crate) struct HandlerState {
+    pub(crate) keyring: Keyring,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) bodies: BodyCache,
     pub(crate) in_flight: InFlight,
     pub(crate) memberships_at_once: MembershipsAtOnce,
 }
 
-impl Middleware for AppState {
+impl Middleware for HandlerState {
     fn call(
         &self,
         mut request: Request,
@@ -30,17 +54,12 @@ impl Middleware for AppState {
         let Self {
             keyring,
             lifecycle,
-            database,
-            memory,
             bodies,
             in_flight,
             memberships_at_once,
         } = self;
         request.set_data(keyring.clone());
         request.set_data(lifecycle.clone());
-        let memory = memory.of_request();
-        request.set_data(database.for_request(memory.clone()));
-        request.set_data(memory);
         request.set_data(bodies.clone());
         request.set_data(in_flight.clone());
         request.set_data(*memberships_at_once);

@@ -199,27 +199,20 @@ pub(crate) async fn delete_models(
 
 /// Takes their model from deleted agents, which makes versions of them. Their last change stays their deletion.
 async fn unset_model_of_deleted(work: &UnitOfWork, on_model: SimpleExpr) -> Result<(), Error> {
-    // They are in memory with their prompts.
-    const AT_ONCE: u64 = 100;
-    loop {
-        let some = agent::Entity::find()
-            .select_only()
-            .column(agent::Column::Id)
-            .filter(on_model.clone())
-            .filter(agent::Column::IsActive.eq(false))
-            .limit(AT_ONCE);
+    let deleted = agent::Entity::find()
+        .filter(on_model)
+        .filter(agent::Column::IsActive.eq(false));
+    let backend = work.db().get_database_backend();
+    for ids in versions::lock(work, deleted).await? {
         let changed = agent::Entity::update_many()
             .col_expr(agent::Column::ModelId, Expr::value(None::<i64>))
             .col_expr(agent::Column::Version, versions::next_in_sql())
-            .filter(agent::Column::Id.in_subquery(some.into_query()))
+            .filter(search::among(backend, agent::Column::Id, ids))
             .exec_with_returning(work.db())
             .await?;
-        let are_all = (changed.len() as u64) < AT_ONCE;
         versions::record(work, changed).await?;
-        if are_all {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 fn model_change(row: &model::Model) -> Change {

@@ -143,8 +143,7 @@ impl<'r> AgentDefinitionRow<'r> {
 pub(super) fn written(row: agent::Model) -> Result<(JsonObject, String), DbErr> {
     const BYTES: usize = 1 << 12;
     let json = rows::to_json(&AgentDefinition::from(row), BYTES)?;
-    let undecoded = |error: serde_json::Error| DbErr::Json(error.to_string());
-    let digest = digest::of_json(serde_json::from_slice(&json).map_err(undecoded)?)?;
     let text = String::from_utf8(json).map_err(|error| DbErr::Json(error.to_string()))?;
+    let digest = digest::of_text(&text)?;
     Ok((JsonObject::from_stored(&text), digest))
 }

@@ -18,6 +18,7 @@ pub struct Handles<'a> {
 #[derive(Serialize)]
 pub struct Handle<'a> {
     pub agent_id: i64,
+    pub agent_version: i64,
     pub agent_name: &'a str,
     pub agent_role: Option<&'a str>,
     pub agent_description: Option<&'a str>,
@@ -71,6 +72,8 @@ pub struct Attributes<'a> {
     pub agent_id: String,
     #[serde(rename = "gen_ai.agent.name")]
     pub agent_name: &'a str,
+    #[serde(rename = "gen_ai.agent.version")]
+    pub agent_version: String,
     #[serde(rename = "gen_ai.request.model")]
     pub request_model: Option<&'a str>,
     #[serde(rename = "gen_ai.provider.name")]

@@ -353,9 +353,10 @@ const HANDLES: &str = "c.id, c.name, c.status, c.require_review, c.max_members, 
     o.supports_reasoning, o.is_deprecated, o.deprecation_date, p.name, p.api_type, p.base_url, p.is_local, \
     p.api_key_env, m.params, a.params, a.fallback_model_ids, a.tools, o.default_params, o.accepts_sampling, \
     o.reasoning_efforts, o.supports_response_schema, p.config, a.traits, a.languages, a.communication_style, \
-    a.metadata, c.settings";
+    a.metadata, c.settings, a.version";
 const HANDLES_MEMBER: usize = 7;
 const HANDLES_SETTINGS: usize = 56;
+const HANDLES_VERSION: usize = 57;
 
 pub async fn get_handles(State(app): Shared, Path(name): Path<String>) -> Result<Response, Failure> {
     let mut rows = app.query(&app.handles, &[&name]).await?;
@@ -434,6 +435,7 @@ fn handle<'r>(
         return Err(serde::de::Error::custom("the peer resolves no parameters, tools or fallback models"));
     }
 
+    let agent_version: i64 = row.get(HANDLES_VERSION);
     let words = Words { name: agent_name, role: agent_role, system_prompt, base_prompt, instructions, project_context };
     let prompt = handles::compose(&words, &skill_names);
     let state = model.map(|name| ModelState {
@@ -456,6 +458,7 @@ fn handle<'r>(
         handles::first([("member", handles::said(own_review)), ("agent", handles::said(can_review))]);
     Ok(Handle {
         agent_id,
+        agent_version,
         agent_name,
         agent_role,
         agent_description,
@@ -483,6 +486,7 @@ fn handle<'r>(
         attributes: Attributes {
             agent_id: agent_id.to_string(),
             agent_name,
+            agent_version: agent_version.to_string(),
             request_model: model,
             provider_name: provider,
         },

@@ -18,9 +18,10 @@ use sea_orm_migration::sea_orm::{
     },
 };
 
-/// How many rows SQLite's worker thread may read ahead. They take memory that no limit counts, and one row can
-/// have several mebibytes.
-const SQLITE_ROW_BUFFER: usize = 8;
+/// How many rows SQLite's worker thread may read ahead: a page of the default size, and what ends it. With fewer,
+/// that thread and the reader wait for each other, and a list takes up to twice the CPU time (8: 350 us,
+/// 64: 187 us). They take memory that no limit counts, but the reader keeps up with rows that are large.
+const SQLITE_ROW_BUFFER: usize = 64;
 
 /// How many connections a pool keeps open, and how many it may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -260,7 +260,7 @@ async fn a_handle_has_the_tools_with_their_servers_and_each_fallback_with_its_se
         });
         assert_holds(&first["fallbacks"][0], &expected);
         assert_eq!(first["attributes"], json!({
-            "gen_ai.agent.id": agent.to_string(), "gen_ai.agent.name": "Ada",
+            "gen_ai.agent.id": agent.to_string(), "gen_ai.agent.name": "Ada", "gen_ai.agent.version": "1",
             "gen_ai.request.model": "a", "gen_ai.provider.name": "acme"
         }));
         let alone = app.get(&format!("/v1/agents/{agent}/handle")).await.ok();

@@ -34,7 +34,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
-            "restore", "batch", "replace", "revoke", "repoint",
+            "restore", "batch", "replace", "revoke", "repoint", "diff",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);

@@ -83,6 +83,31 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("get_agent", GET, "/v1/agents/1", None),
         (
+            "get_agent_handle",
+            GET,
+            "/v1/agents/1/handle?version=1",
+            None,
+        ),
+        (
+            "list_agent_versions",
+            GET,
+            "/v1/agents/201/versions?limit=200&count=true",
+            None,
+        ),
+        ("get_agent_version", GET, "/v1/agents/1/versions/1", None),
+        (
+            "diff_agent_version",
+            GET,
+            "/v1/agents/1/versions/1/diff",
+            None,
+        ),
+        (
+            "diff_agent_version",
+            GET,
+            "/v1/agents/201/versions/2/diff",
+            None,
+        ),
+        (
             "list_model_agents",
             GET,
             "/v1/models/1/agents?limit=200&count=true",
@@ -227,6 +252,12 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ("create_agent", POST, "/v1/agents", Some(agent())),
         ("update_agent", PATCH, "/v1/agents/1", Some(agent())),
         (
+            "restore_agent_version",
+            POST,
+            "/v1/agents/201/versions/1/restore",
+            None,
+        ),
+        (
             "replace_agent",
             Method::PUT,
             "/v1/agents/by-external-id/last",
@@ -328,6 +359,8 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
 /// The number of agents with the largest prompts, and of all agents.
 const LARGE_AGENTS: i64 = 14;
 const AGENTS: i64 = 200;
+/// More rows than a driver reads ahead.
+const READ_AHEAD: usize = 70;
 
 /// The longest prompt, in a script that makes it as large as a body may be.
 fn long_prompt() -> String {
@@ -389,6 +422,15 @@ fn agent() -> Value {
         "base_prompt": prompt, "skill_names": words(), "competencies": words(), "can_review": words(),
         "metadata": wide, "params": {"extra": wide}, "tools": tools, "fallback_model_ids": fallbacks
     })
+}
+
+/// The longest prompts, of very many lines that no other such agent has.
+fn agent_with_lines(seed: u32) -> Value {
+    let lines: Vec<String> = (0..70_000)
+        .map(|line| (2 * line + seed).to_string())
+        .collect();
+    let lines = lines.join("\n");
+    json!({"name": "lines", "system_prompt": lines, "base_prompt": lines, "metadata": {"lines": lines}})
 }
 
 fn circle(name: &str) -> Value {
@@ -489,6 +531,10 @@ impl Bounded {
         for agents in small.chunks(16) {
             join_all(agents.iter().map(|agent| self.created("/v1/agents", agent))).await;
         }
+        self.created("/v1/agents", &agent_with_lines(0)).await;
+        let path = format!("/v1/agents/{}", AGENTS + 1);
+        let body = agent_with_lines(1);
+        self.send(Method::PATCH, &path, Some(&body)).await.ok();
         for name in ["full", "large"] {
             self.created("/v1/circles", &circle(name)).await;
             let path = format!("/v1/circles/{name}/members");
@@ -507,15 +553,22 @@ impl Bounded {
         }
     }
 
-    /// What the process takes for the largest list, asked for 256 times at once.
-    async fn check_together(&self) {
+    /// What large rows take that a driver may read before it sees that the response is full.
+    async fn check_with_rows_to_read_ahead(&self) {
+        for _ in 0..READ_AHEAD {
+            self.created("/v1/agents", &agent()).await;
+        }
+        let path = "/v1/agents?limit=200&sort=-name";
+        self.check("list_agents", Method::GET, path, None).await;
+        self.check_together(path).await;
+    }
+
+    /// What the process takes for a list, asked for 256 times at once.
+    async fn check_together(&self, path: &str) {
         let process = self.server.process();
         process.reset_peak_memory();
         let ask = async || {
-            let request = self
-                .server
-                .client()
-                .get(self.server.url("/v1/agents?limit=200"));
+            let request = self.server.client().get(self.server.url(path));
             let request = request.timeout(Duration::from_mins(5));
             let answer = request
                 .bearer_auth(&self.token)
@@ -591,7 +644,6 @@ async fn check_all(backend: Backend) {
     let database = TestDatabase::create(backend).await;
     let bounded = Bounded::start(&database).await;
     bounded.fill().await;
-    bounded.check_together().await;
     let description = bounded.server.get("/openapi.json").await.ok();
     let paths = description["paths"].as_object().expect("paths");
     let operations = paths
@@ -611,6 +663,7 @@ async fn check_all(backend: Backend) {
             bounded.check_compressed(operation, path).await;
         }
     }
+    bounded.check_with_rows_to_read_ahead().await;
     drop(bounded);
     database.remove().await;
 }

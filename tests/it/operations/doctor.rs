@@ -446,6 +446,28 @@ async fn the_doctor_finds_a_postgresql_that_is_old_far_away_or_talks_in_the_clea
 
 /// As a restore of the rows alone does it: triggers fire, and ids are not drawn from their sequences.
 #[tokio::test]
+async fn the_doctor_finds_agents_without_a_version_and_records_one() {
+    on_both_databases(async |database| {
+        let db = connect_to(&database.url).await;
+        runner::up(&db, None).await.expect("up");
+        let sql = "INSERT INTO agents (name, created_at, updated_at) \
+            VALUES ('Ada', '2026-01-02T03:04:05+00:00', '2026-01-02T03:04:05+00:00')";
+        db.execute_unprepared(sql).await.expect(sql);
+        db.close().await.expect("closed");
+        let found = Diagnosis::of(&database.url, &[]);
+        found.finds("warning", "versions", "1 agents have none");
+        let repaired = Diagnosis::of(&database.url, &["--repair"]);
+        repaired.finds("ok", "versions", "recorded for 1 agents");
+        let examined = Diagnosis::of(&database.url, &[]);
+        examined.finds("ok", "versions", "every agent has one");
+        let versions = "SELECT CAST(number AS text) || definition FROM agent_versions";
+        let versions = texts_of(&database.url, versions).await;
+        assert!(versions[0].starts_with(r#"1{"name":"Ada""#), "{versions:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_doctor_finds_and_repairs_counts_and_sequences_that_do_not_agree_with_the_rows() {
     on_both_databases(async |database| {
         let db = connect_to(&database.url).await;
