@@ -16,7 +16,7 @@ use crate::{
     database::Database,
     error::Error,
     progress,
-    releases::retention,
+    releases::retention::{self, OldReleases},
     write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
 
@@ -143,15 +143,17 @@ async fn prune_in(
     })
 }
 
+/// What releases are to people.
+const RELEASES: &str = "releases";
+
 async fn prune_releases(
     database: &Database,
     keep: Option<i64>,
     delete: bool,
 ) -> Result<PrunedRows, PruneError> {
-    const NAME: &str = "releases";
     let Some(keep) = keep else {
         return Ok(PrunedRows {
-            name: NAME,
+            name: RELEASES,
             found: None,
         });
     };
@@ -163,29 +165,39 @@ async fn prune_releases(
     let count = old.iter().map(|old| old.count).sum();
     let which = format!("beyond the newest {keep} of their circle");
     if delete && count > 0 {
-        let change = Change::new(Action::Prune, Resource::Release).name(&which);
-        write::run(database, &Actor::default(), |work| {
-            work.record(change.clone());
-            ready(Ok(()))
-        })
-        .await?;
-        let progress = progress::bar(count, NAME);
-        for old in old {
-            loop {
-                let batch = |work| retention::delete_batch(work, old);
-                let deleted = write::run(database, &Actor::default(), batch).await?;
-                progress.inc(deleted);
-                if deleted < retention::BATCH {
-                    break;
-                }
-            }
-        }
-        progress.finish_and_clear();
+        delete_releases(database, &old, count, &which).await?;
     }
     Ok(PrunedRows {
-        name: NAME,
+        name: RELEASES,
         found: Some((count, which)),
     })
+}
+
+async fn delete_releases(
+    database: &Database,
+    old: &[OldReleases],
+    count: u64,
+    which: &str,
+) -> Result<(), PruneError> {
+    let change = Change::new(Action::Prune, Resource::Release).name(which);
+    write::run(database, &Actor::default(), |work| {
+        work.record(change.clone());
+        ready(Ok(()))
+    })
+    .await?;
+    let progress = progress::bar(count, RELEASES);
+    for old in old {
+        loop {
+            let batch = |work| retention::delete_batch(work, *old);
+            let deleted = write::run(database, &Actor::default(), batch).await?;
+            progress.inc(deleted);
+            if deleted < retention::BATCH {
+                break;
+            }
+        }
+    }
+    progress.finish_and_clear();
+    Ok(())
 }
 
 impl Prunable {

@@ -9,8 +9,8 @@ use entity::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait,
 };
 
 use super::dto::{LabelMove, LabelRow};
@@ -21,7 +21,7 @@ use crate::{
     page::{self, Page, PageRequest},
     revision::Precondition,
     rows,
-    write::{self, Action, Change, Fields, Resource, UnitOfWork},
+    write::{Action, Change, Fields, Resource, UnitOfWork},
 };
 
 pub(super) use crate::circles::labels::check_all as check_names;
@@ -120,41 +120,53 @@ pub(super) async fn point(
     let db = work.db();
     let before = find(db, circle_row.id, name).await?;
     precondition.check(before.as_ref())?;
-    let is_same = |label: &circle_label::Model| label.release == release;
-    if let Some(before) = before.clone().filter(is_same) {
-        return Ok((before, false));
-    }
-    protect(work, circle_row, name)?;
-    let key = (circle_row.id, release);
-    if circle_release::Entity::find_by_id(key).count(db).await? == 0 {
+    let from = before.as_ref().map(|label| label.release);
+    let (action, label) = match before {
+        Some(label) if label.release == release => return Ok((label, false)),
+        before => {
+            protect(work, circle_row, name)?;
+            check_release(db, circle_row.id, release).await?;
+            match before {
+                Some(label) => (Action::Update, update(db, label, release).await?),
+                None => (
+                    Action::Create,
+                    insert(db, circle_row.id, name, release).await?,
+                ),
+            }
+        }
+    };
+    let moved = Move {
+        from,
+        to: Some(release),
+        revision: label.revision,
+    };
+    moved.record(work, action, circle_row, &label).await?;
+    Ok((label, action == Action::Create))
+}
+
+async fn check_release(
+    db: &impl ConnectionTrait,
+    circle_id: i64,
+    number: i64,
+) -> Result<(), Error> {
+    let found = circle_release::Entity::find_by_id((circle_id, number));
+    if found.count(db).await? == 0 {
         let detail = "there is no release with this number";
         return Err(Error::invalid("#/release", detail));
     }
-    let changes = circle_label::ActiveModel {
+    Ok(())
+}
+
+async fn update(
+    db: &impl ConnectionTrait,
+    label: circle_label::Model,
+    release: i64,
+) -> Result<circle_label::Model, Error> {
+    let moved = circle_label::ActiveModel {
         release: Set(release),
-        ..ActiveModelTrait::default()
+        ..label.into_active_model()
     };
-    let after = match &before {
-        Some(before) => write::save_changes(db, before, &changes).await?,
-        None => None,
-    };
-    let is_new = before.is_none();
-    let after = match after {
-        Some((after, _)) => after,
-        None => insert(db, circle_row.id, name, release).await?,
-    };
-    let action = if is_new {
-        Action::Create
-    } else {
-        Action::Update
-    };
-    let moved = Move {
-        from: before.map(|label| label.release),
-        to: Some(release),
-        revision: after.revision,
-    };
-    moved.record(work, action, circle_row, &after).await?;
-    Ok((after, is_new))
+    Ok(moved.update(db).await?)
 }
 
 /// Revisions grow even if a label of this name was deleted a moment ago by a clock that was ahead.
