@@ -12,6 +12,8 @@ pub struct Model {
     pub name: String,
     /// The number of the release.
     pub release: i64,
+    /// That of the release, which never changes.
+    pub digest: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     /// Grows with every move, also over deletions.

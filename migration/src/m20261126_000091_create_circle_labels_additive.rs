@@ -1,4 +1,5 @@
-//! Labels: names that point to releases of a circle. A release that one points to can't be deleted.
+//! Labels: names that point to releases of a circle. A release that one points to can't be deleted. A label has its
+//! release's digest, so that a read which knows the document needs no row of the release.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -29,6 +30,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("circle_id"))
             .col(text("name"))
             .col(big_integer("release"))
+            .col(text("digest"))
             .col(timestamp_with_time_zone("created_at"))
             .col(timestamp_with_time_zone("updated_at"))
             .col(big_integer("revision").default(1))

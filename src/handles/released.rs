@@ -1,8 +1,8 @@
 //! The handles of releases, which are sent as they were stored.
 //!
-//! One statement finds the release that a label points to. It is given the digests that the client and the cache know,
-//! and returns the document only if the release has another: a hit reads a narrow row. So a label that was moved is
-//! seen by the next request, on any instance.
+//! One statement finds what a label points to. It is given the digests that the client and the cache know, and returns the
+//! document only if the release has another: a hit reads the circle and the label, and no release. So a label that was
+//! moved is seen by the next request, on any instance.
 
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use tokio::task::spawn_blocking;
@@ -25,9 +25,9 @@ pub(crate) enum ReleaseKey<'k> {
 /// Their parameters are the circle, the label or the number, and two digests. The row of a circle without such a
 /// release is null.
 const BY_LABEL: &str = "\
-    SELECT r.digest, CASE WHEN r.digest IN ($3, $4) THEN NULL ELSE r.handles END \
+    SELECT l.digest, CASE WHEN l.digest IN ($3, $4) THEN NULL ELSE \
+    (SELECT handles FROM circle_releases r WHERE r.circle_id = l.circle_id AND r.number = l.release) END \
     FROM circles c LEFT JOIN circle_labels l ON l.circle_id = c.id AND l.name = $2 \
-    LEFT JOIN circle_releases r ON r.circle_id = c.id AND r.number = l.release \
     WHERE c.name = $1 AND c.is_active";
 const BY_NUMBER: &str = "\
     SELECT r.digest, CASE WHEN r.digest IN ($3, $4) THEN NULL ELSE r.handles END \

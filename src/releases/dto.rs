@@ -95,6 +95,8 @@ row! {
         pub(crate) name: Text<'r>,
         /// The number of the release.
         pub(crate) release: i64,
+        /// The digest of the release, which is the ETag of its handles.
+        pub(crate) digest: Text<'r>,
         /// When it was created (UTC).
         pub(crate) created_at: Timestamp<'r>,
         /// When it was last moved (UTC).

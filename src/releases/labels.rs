@@ -7,10 +7,8 @@ use entity::{
     values::{Scope, now},
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, QueryTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
 };
 
 use super::dto::{LabelMove, LabelRow};
@@ -125,12 +123,18 @@ pub(super) async fn point(
         Some(label) if label.release == release => return Ok((label, false)),
         before => {
             protect(work, circle_row, name)?;
-            check_release(db, circle_row.id, release).await?;
+            let target = circle_label::ActiveModel {
+                circle_id: Set(circle_row.id),
+                name: Set(name.to_owned()),
+                release: Set(release),
+                digest: Set(digest_of(db, circle_row.id, release).await?),
+                ..ActiveModelTrait::default()
+            };
             match before {
-                Some(label) => (Action::Update, update(db, label, release).await?),
+                Some(label) => (Action::Update, update(db, label, target).await?),
                 None => (
                     Action::Create,
-                    insert(db, circle_row.id, name, release).await?,
+                    insert(db, circle_row.id, name, target).await?,
                 ),
             }
         }
@@ -144,26 +148,28 @@ pub(super) async fn point(
     Ok((label, action == Action::Create))
 }
 
-async fn check_release(
+async fn digest_of(
     db: &impl ConnectionTrait,
     circle_id: i64,
     number: i64,
-) -> Result<(), Error> {
-    let found = circle_release::Entity::find_by_id((circle_id, number));
-    if found.count(db).await? == 0 {
-        let detail = "there is no release with this number";
-        return Err(Error::invalid("#/release", detail));
-    }
-    Ok(())
+) -> Result<String, Error> {
+    let digest: Option<String> = circle_release::Entity::find_by_id((circle_id, number))
+        .select_only()
+        .column(circle_release::Column::Digest)
+        .into_tuple()
+        .one(db)
+        .await?;
+    digest.ok_or_else(|| Error::invalid("#/release", "there is no release with this number"))
 }
 
 async fn update(
     db: &impl ConnectionTrait,
     label: circle_label::Model,
-    release: i64,
+    target: circle_label::ActiveModel,
 ) -> Result<circle_label::Model, Error> {
     let moved = circle_label::ActiveModel {
-        release: Set(release),
+        release: target.release,
+        digest: target.digest,
         ..label.into_active_model()
     };
     Ok(moved.update(db).await?)
@@ -174,7 +180,7 @@ async fn insert(
     db: &impl ConnectionTrait,
     circle_id: i64,
     name: &str,
-    release: i64,
+    target: circle_label::ActiveModel,
 ) -> Result<circle_label::Model, Error> {
     let last: Option<i64> = circle_label_move::Entity::find()
         .select_only()
@@ -187,13 +193,10 @@ async fn insert(
         .await?;
     let revision = revision_after(last.unwrap_or_default());
     let row = circle_label::ActiveModel {
-        id: NotSet,
-        circle_id: Set(circle_id),
-        name: Set(name.to_owned()),
-        release: Set(release),
         created_at: Set(time_of(revision)),
         updated_at: Set(time_of(revision)),
         revision: Set(revision),
+        ..target
     };
     Ok(row.insert(db).await?)
 }

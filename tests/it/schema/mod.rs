@@ -34,7 +34,7 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
         "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) SELECT id, 1, '{}', 'x', $now FROM agents",
         "INSERT INTO circle_releases (circle_id, number, digest, created_at, handles, team) SELECT id, 1, 'd', $now, '', '' FROM circles",
-        "INSERT INTO circle_labels (circle_id, name, release, created_at, updated_at) SELECT id, 'production', 1, $now, $now FROM circles",
+        "INSERT INTO circle_labels (circle_id, name, release, digest, created_at, updated_at) SELECT id, 'production', 1, 'd', $now, $now FROM circles",
         "INSERT INTO circle_label_moves (circle_id, label, revision, at) SELECT id, 'production', 1, $now FROM circles",
     ];
     run(db, &later).await;

@@ -19,8 +19,8 @@ async fn fill(db: &DatabaseConnection, backend: Backend) {
          SELECT 'c' || i, $now, $now, 10000 FROM n WHERE i <= 3",
         "INSERT INTO circle_releases (circle_id, number, digest, created_at, handles, team) \
          SELECT c.id, i, 'd' || i, $now, $document, $document FROM circles c, n",
-        "INSERT INTO circle_labels (circle_id, name, release, created_at, updated_at) \
-         SELECT c.id, 'l' || i, i, $now, $now FROM circles c, n WHERE i % 100 = 0",
+        "INSERT INTO circle_labels (circle_id, name, release, digest, created_at, updated_at) \
+         SELECT c.id, 'l' || i, i, 'd' || i, $now, $now FROM circles c, n WHERE i % 100 = 0",
         "INSERT INTO circle_label_moves (circle_id, label, revision, at, to_release) \
          SELECT c.id, 'l100', i, $now, i FROM circles c, n",
     ] {

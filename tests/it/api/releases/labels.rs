@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{a_team, edit, point, publish};
+use super::{RELEASES, a_team, edit, point, publish};
 use test_support::{
     Answer, TestApp,
     factories::{column, timestamp},
@@ -42,6 +42,8 @@ async fn a_label_is_created_moved_and_deleted() {
         assert_eq!(app.get(LABEL).await.ok(), created);
         let moved = point(app, "production", 2).await.ok();
         assert_eq!(moved["release"], 2);
+        let second = app.get(&format!("{RELEASES}/2")).await.ok();
+        assert_eq!(moved["digest"], second["digest"]);
         assert_eq!(moved["created_at"], created["created_at"]);
         assert!(timestamp(&moved["updated_at"]) > timestamp(&created["updated_at"]));
         let (same, statements) = app.statements(point(app, "production", 2)).await;
