@@ -11,7 +11,6 @@ use entity::{
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, UpdateMany, sea_query::Expr,
 };
-use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
@@ -26,9 +25,10 @@ pub(crate) fn view_etag(id: i64, revision: i64, view: impl Display) -> String {
     format!("\"{id}-{revision}-{view}\"")
 }
 
-/// Identifies the bytes of a response.
+/// Identifies the bytes of a response. By BLAKE3, because SHA-256 took a tenth of the time of handles.
 pub(crate) fn digest(body: impl AsRef<[u8]>) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12])
+    let hash = blake3::hash(body.as_ref());
+    BASE64_URL_SAFE_NO_PAD.encode(&hash.as_bytes()[..12])
 }
 
 /// The entity tag of a response that no revision covers. It identifies the bytes.

@@ -151,7 +151,7 @@ pub(crate) fn endpoint(
         .wrap(RequestValidation::new())
         .wrap(rate_limit)
         .wrap(auth)
-        .wrap(Readiness(lifecycle.clone()))
+        .wrap(Readiness(lifecycle))
         .wrap(routing)
         .wrap(ErrorResponses)
         .wrap(headers)

@@ -3,7 +3,11 @@
 
 use sea_orm::{
     DbErr, QueryResult, RuntimeErr,
-    sqlx::{self, Decode, Row, Sqlite, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow},
+    sqlx::{
+        self, Column, Decode, Row, Sqlite, TypeInfo, ValueRef,
+        postgres::{PgColumn, PgRow},
+        sqlite::SqliteRow,
+    },
 };
 
 use crate::memory::{MAX_RESPONSE, MemoryExhausted, RequestMemory};
@@ -115,24 +119,29 @@ pub(super) trait MeasuredRow: Into<QueryResult> {
 const BYTES_A_FIELD: usize = 32;
 
 fn bytes_of(text: &[u8]) -> usize {
-    let escaped = |byte: &u8| match byte {
+    let added = |byte: &u8| match byte {
         0..b' ' => 5,
         b'"' | b'\\' => 1,
         _ => 0,
     };
     // The sum of a chunk fits into a byte, so that sixteen bytes are counted at once.
     let chunks = text.chunks(32);
-    let escapes = chunks.map(|chunk| usize::from(chunk.iter().map(escaped).sum::<u8>()));
+    let escapes = chunks.map(|chunk| usize::from(chunk.iter().map(added).sum::<u8>()));
     BYTES_A_FIELD + text.len() + escapes.sum::<usize>()
 }
 
 impl MeasuredRow for PgRow {
+    /// Only the values of some types are read: the driver copies the type of each one that it gives.
     fn bytes_in_json(&self) -> usize {
-        let fields = (0..self.len()).filter_map(|index| self.try_get_raw(index).ok());
-        fields
-            .filter_map(|value| value.as_bytes().ok())
-            .map(bytes_of)
-            .sum()
+        let field = |column: &PgColumn| match column.type_info().name() {
+            "BOOL" | "INT4" | "INT8" | "FLOAT8" | "TIMESTAMPTZ" | "DATE" => BYTES_A_FIELD,
+            _ => {
+                let value = self.try_get_raw(column.ordinal());
+                let bytes = value.ok().and_then(|value| value.as_bytes().ok());
+                bytes.map_or(0, bytes_of)
+            }
+        };
+        self.columns().iter().map(field).sum()
     }
 }
 

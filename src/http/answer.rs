@@ -11,7 +11,6 @@ use poem_openapi::{
     registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
-use sea_orm::DbErr;
 use serde::Serialize;
 
 use crate::{
@@ -52,10 +51,8 @@ pub(crate) type Untagged<T> = Answer<T, 200, false>;
 impl<T: Serialize, const STATUS: u16, const TAGGED: bool> Answer<T, STATUS, TAGGED> {
     fn new(thing: &T, etag: Option<String>, location: Option<String>) -> Result<Self, Error> {
         const BYTES: usize = 1 << 10;
-        let body = rows::to_json(thing, BYTES)?;
-        let body = String::from_utf8(body).map_err(|error| DbErr::Json(error.to_string()))?;
         Ok(Self::replay(StoredResponse {
-            body,
+            body: rows::to_json(thing, BYTES)?,
             etag,
             location,
             replayed: false,
@@ -98,7 +95,6 @@ impl<T> Tagged<T> {
     pub(crate) fn view(thing: &impl Serialize) -> Result<Self, Error> {
         let body = rows::to_json(thing, VIEW_BYTES)?;
         let etag = revision::content_etag(&body);
-        let body = String::from_utf8(body).map_err(|error| DbErr::Json(error.to_string()))?;
         Ok(Self::replay(StoredResponse {
             body,
             etag: Some(etag),

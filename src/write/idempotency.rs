@@ -33,7 +33,8 @@ const METHOD: &str = "POST";
 /// A response without its type: as it is sent, and as it is stored for an idempotency key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StoredResponse {
-    pub(crate) body: String,
+    /// JSON.
+    pub(crate) body: Vec<u8>,
     pub(crate) etag: Option<String>,
     pub(crate) location: Option<String>,
     /// Whether it was read from the database.
@@ -171,7 +172,7 @@ impl IdempotencyKey {
             ));
         }
         Ok(Some(StoredResponse {
-            body: row.body,
+            body: row.body.into_bytes(),
             etag: row.etag,
             location: row.location,
             replayed: true,
@@ -227,6 +228,7 @@ impl IdempotencyKey {
             location,
             replayed: _,
         } = response.stored();
+        let body = String::from_utf8(body).map_err(|error| DbErr::Json(error.to_string()))?;
         let row = idempotency_key::ActiveModel {
             id: NotSet,
             caller: Set(self.caller.to_string()),

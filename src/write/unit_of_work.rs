@@ -79,6 +79,14 @@ impl UnitOfWork {
         self.0.rolls_back.store(true, Ordering::Relaxed);
     }
 
+    /// Rolls back. A transaction that is dropped does so too, but only later, and its locks would outlive the response.
+    async fn roll_back(self) {
+        if let Some(inner) = Arc::into_inner(self.0) {
+            // The error of the change is the one to report.
+            let _ = inner.transaction.rollback().await;
+        }
+    }
+
     async fn finish(self) -> Result<(), Error> {
         let inner = Arc::into_inner(self.0);
         let Inner {
@@ -122,12 +130,15 @@ where
     let started = Instant::now();
     let mut reconnected = false;
     loop {
-        // A unit of work that is dropped before it is finished rolls back.
         let attempt = async {
             let work = UnitOfWork::begin(database, actor).await?;
-            let done = change(work.clone()).await?;
-            work.finish().await?;
-            Ok(done)
+            match change(work.clone()).await {
+                Ok(done) => work.finish().await.map(|()| done),
+                Err(error) => {
+                    work.roll_back().await;
+                    Err(error)
+                }
+            }
         };
         let cause = match attempt.await {
             Err(Error::Contended(cause)) => cause,
