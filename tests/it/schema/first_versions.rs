@@ -99,32 +99,28 @@ async fn the_agents_that_there_are_have_a_first_version_with_the_digest_that_the
 async fn the_first_versions_are_written_again_after_the_migration_was_reverted() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let database = with_agents(backend).await;
-        let app = TestApp::start(backend, database.settings()).await;
-        let changed = app
-            .patch("/v1/agents/2", &json!({"role": "tester"}))
-            .await
-            .ok();
-        assert_eq!(changed["version"], 2);
-        app.stop().await;
-        let db = connect_to(&database.url).await;
         for steps in [1, 2] {
+            let app = TestApp::start(backend, database.settings()).await;
+            let role = format!("role {steps}");
+            let changed = app.patch("/v1/agents/2", &json!({"role": role})).await;
+            assert_eq!(changed.ok()["version"], 2);
+            app.stop().await;
+            let db = connect_to(&database.url).await;
             let applied = runner::status(&db).await.expect("a status").applied;
-            let place = applied
-                .iter()
-                .rposition(|name| name == MIGRATION)
-                .expect("applied");
-            let later = u32::try_from(applied.len() - place - 2).expect("few");
+            let place = applied.iter().rposition(|name| name == MIGRATION);
+            let later = applied.len() - place.expect("applied") - 2;
+            let later = u32::try_from(later).expect("few");
             runner::down(&db, Some(later + steps)).await.expect("down");
             runner::up(&db, None).await.expect("up again");
+            db.close().await.expect("closed");
+            let app = TestApp::start(backend, database.settings()).await;
+            let page = app.get("/v1/agents/2/versions").await.ok();
+            assert_eq!(page["data"][0]["number"], 1);
+            assert_eq!(page["data"][1], Value::Null);
+            let first = app.get("/v1/agents/2/versions/1").await.ok();
+            assert_eq!(first["definition"]["role"], role);
+            app.stop().await;
         }
-        db.close().await.expect("closed");
-        let app = TestApp::start(backend, database.settings()).await;
-        let page = app.get("/v1/agents/2/versions").await.ok();
-        assert_eq!(page["data"][0]["number"], 1);
-        assert_eq!(page["data"][1], Value::Null);
-        let first = app.get("/v1/agents/2/versions/1").await.ok();
-        assert_eq!(first["definition"]["role"], "tester");
-        app.stop().await;
         database.remove().await;
     }
 }
