@@ -90,7 +90,7 @@ async fn check_versions(
         report.ok(SUBJECT, format_args!("recorded for {agents} agents"));
     } else {
         let found = format!(
-            "{agents} agents have none, because an earlier release added them during an upgrade"
+            "{agents} agents have none, because an earlier build added them during an upgrade"
         );
         report.warning(SUBJECT, found, ADVICE);
     }
