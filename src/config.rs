@@ -299,7 +299,7 @@ pub struct ServerSettings {
     )]
     pub rate_limit_auth_failures: u32,
 
-    /// Size of the roster cache in MiB; 0 disables it
+    /// Size of the cache of rosters and of the handles of releases in MiB; 0 disables it
     #[arg(
         long,
         global = true,
@@ -452,6 +452,10 @@ pub struct RetentionSettings {
     /// How long completed conversations are kept with their messages, at least 1d [default: for ever]
     #[arg(long, global = true, env = "KEEP_CONVERSATIONS", value_name = "TIME", value_parser = bounds::retention::<1>)]
     pub keep_conversations: Option<Duration>,
+
+    /// How many of its newest releases each circle keeps; those that a label points to are kept besides [default: all]
+    #[arg(long, global = true, env = "KEEP_RELEASES", value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    pub keep_releases: Option<i64>,
 }
 
 /// Checks a log filter. `EnvFilter` takes a word that is no level for a module, and then logs nothing else:

@@ -5,10 +5,9 @@ use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 
 use crate::{
-    circles::{CacheStatistics, RosterCache},
     database::{Database, PoolStatistics},
     error::Error,
-    http::{Body, Tag},
+    http::{Body, BodyCache, CacheStatistics, Tag},
     lifecycle::{Lifecycle, Phase},
 };
 
@@ -40,16 +39,16 @@ pub(crate) struct Pool {
     statements: u64,
 }
 
-/// The current state of the roster cache.
+/// The current state of the cache of rosters and of the handles of releases.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct RosterCacheStatus {
-    /// Cached rosters.
+    /// Cached rosters and handles.
     rosters: u64,
     /// The memory that they occupy, in bytes.
     bytes: u64,
-    /// Rosters served from the cache since the service started.
+    /// Rosters and handles served from the cache since the service started.
     hits: u64,
-    /// Rosters read from the database since the service started.
+    /// Rosters and handles read from the database since the service started.
     misses: u64,
 }
 
@@ -70,7 +69,7 @@ impl HealthApi {
     /// Check that the service is ready for requests
     ///
     /// Responds with 200 if the database can be reached, accepts writes, and its schema is the one this
-    /// release knows. Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says
+    /// build knows. Otherwise it responds with 503, and `code` is the reason: `starting` (`detail` says
     /// what the service waits for), `database_unavailable` (`detail` says why), `database_read_only`,
     /// `schema_not_current`, or `draining` once the service has been told to stop. It asks by a connection of its own: that all others are in use is no reason.
     #[oai(path = "/readyz", method = "get", operation_id = "get_readiness")]
@@ -117,15 +116,16 @@ impl HealthApi {
 
     /// Get the roster cache's state
     ///
-    /// Returns how many rosters are cached and how often one was served from the cache. A cached roster is
-    /// revalidated against the circle's revision on every request, so it is never stale.
+    /// Returns how many rosters and handles of releases are cached, and how often one was served from the cache. A cached
+    /// roster is revalidated against the circle's revision on every request, and handles against what the label points
+    /// to, so they are never stale.
     #[oai(path = "/v1/cache", method = "get", operation_id = "get_cache")]
     async fn get_cache(
         &self,
-        Data(cache): Data<&RosterCache>,
+        Data(cache): Data<&BodyCache>,
     ) -> Result<Body<RosterCacheStatus>, Error> {
         let CacheStatistics {
-            rosters,
+            bodies: rosters,
             bytes,
             hits,
             misses,

@@ -27,6 +27,7 @@ mod openapi;
 // The resources, those that use others first.
 pub mod catalog;
 pub mod handles;
+pub(crate) mod releases;
 
 pub(crate) mod agents;
 pub(crate) mod conversations;

@@ -4,7 +4,7 @@
 //! interrupted is simply repeated. An audit entry says what was deleted, and up to when. It is written before the
 //! first batch. The database itself refuses to delete audit entries of the last 30 days, and so this entry.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::ready, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::values::now;
@@ -16,6 +16,7 @@ use crate::{
     database::Database,
     error::Error,
     progress,
+    releases::retention::{self, OldReleases},
     write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
 
@@ -95,8 +96,8 @@ pub struct Pruned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PrunedRows {
     name: &'static str,
-    /// `None` if all are kept.
-    found: Option<(u64, DateTime<Utc>)>,
+    /// How many, and which; `None` if all are kept.
+    found: Option<(u64, String)>,
 }
 
 /// Counts what is older than the settings keep and, if `delete` is true, deletes it.
@@ -127,7 +128,7 @@ async fn prune_in(
                 if delete && count > 0 {
                     prunable.delete(database, before, count).await?;
                 }
-                Some((count, before))
+                Some((count, format!("from before {}", time(before))))
             }
         };
         rows.push(PrunedRows {
@@ -135,10 +136,68 @@ async fn prune_in(
             found,
         });
     }
+    rows.push(prune_releases(database, settings.keep_releases, delete).await?);
     Ok(Pruned {
         deleted: delete,
         rows,
     })
+}
+
+/// What releases are to people.
+const RELEASES: &str = "releases";
+
+async fn prune_releases(
+    database: &Database,
+    keep: Option<i64>,
+    delete: bool,
+) -> Result<PrunedRows, PruneError> {
+    let Some(keep) = keep else {
+        return Ok(PrunedRows {
+            name: RELEASES,
+            found: None,
+        });
+    };
+    // Through a transaction, as in `count`.
+    let transaction = database.begin_write().await?;
+    lift_timeout(&*transaction).await?;
+    let old = retention::find(&*transaction, keep).await?;
+    transaction.rollback().await?;
+    let count = old.iter().map(|old| old.count).sum();
+    let which = format!("beyond the newest {keep} of their circle");
+    if delete && count > 0 {
+        delete_releases(database, &old, count, &which).await?;
+    }
+    Ok(PrunedRows {
+        name: RELEASES,
+        found: Some((count, which)),
+    })
+}
+
+async fn delete_releases(
+    database: &Database,
+    old: &[OldReleases],
+    count: u64,
+    which: &str,
+) -> Result<(), PruneError> {
+    let change = Change::new(Action::Prune, Resource::Release).name(which);
+    write::run(database, &Actor::default(), |work| {
+        work.record(change.clone());
+        ready(Ok(()))
+    })
+    .await?;
+    let progress = progress::bar(count, RELEASES);
+    for old in old {
+        loop {
+            let batch = |work| retention::delete_batch(work, *old);
+            let deleted = write::run(database, &Actor::default(), batch).await?;
+            progress.inc(deleted);
+            if deleted < retention::BATCH {
+                break;
+            }
+        }
+    }
+    progress.finish_and_clear();
+    Ok(())
 }
 
 impl Prunable {
@@ -249,9 +308,7 @@ impl fmt::Display for Pruned {
         for PrunedRows { name, found } in &self.rows {
             match found {
                 None => writeln!(f, "{name}: all are kept")?,
-                Some((count, before)) => {
-                    writeln!(f, "{name}: {verb} {count} from before {}", time(*before))?;
-                }
+                Some((count, which)) => writeln!(f, "{name}: {verb} {count} {which}")?,
             }
         }
         if !self.deleted {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
-    agent, circle, conversation, mcp_server, member, model, provider,
+    agent, circle, circle_label, conversation, mcp_server, member, model, provider,
     revision::{Versioned, next_in_sql},
     values::now,
 };
@@ -58,7 +58,8 @@ has_etag!(
     agent::Model,
     circle::Model,
     member::Model,
-    conversation::Model
+    conversation::Model,
+    circle_label::Model
 );
 
 /// Updates one of `rows` in one statement, if it is in a state that the precondition allows, and returns the

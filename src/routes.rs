@@ -16,12 +16,13 @@ use poem_openapi::{OpenApi, OpenApiService};
 use crate::{
     agents::{AgentVersionsApi, AgentsApi},
     audit::AuditApi,
-    circles::{CirclesApi, RosterCache},
+    circles::CirclesApi,
     config::ServerSettings,
     conversations::{ConversationsApi, MessagesApi},
     database::Database,
     handles::HandlesApi,
     health::HealthApi,
+    http::BodyCache,
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
     mcp_servers::McpServersApi,
@@ -35,6 +36,7 @@ use crate::{
     models::ModelsApi,
     openapi::{self, Documents},
     providers::ProvidersApi,
+    releases::{LabelsApi, ReleasesApi},
     write::InFlight,
 };
 
@@ -43,6 +45,8 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         CirclesApi,
         MembersApi,
         HandlesApi,
+        ReleasesApi,
+        LabelsApi,
         AgentsApi,
         AgentVersionsApi,
         ModelsApi,
@@ -132,7 +136,7 @@ pub(crate) fn endpoint(
         .wrap(HandlerState {
             keyring: keyring.clone(),
             lifecycle: lifecycle.clone(),
-            rosters: RosterCache::new(settings.roster_cache_mib),
+            bodies: BodyCache::new(settings.roster_cache_mib),
             in_flight: InFlight::default(),
             memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
         })

@@ -31,6 +31,9 @@ SCENARIOS = [
     Scenario("add a member", "add"),
     Scenario("models, paged", "models", grows=False),
     Scenario("handles", "handles"),
+    # The peer has no releases: it reads the rosters.
+    Scenario("label", "labelled", service="cached", peer_requests="some_rosters", grows=False),
+    Scenario("label, 304", "labelled_unchanged", service="cached", peer_requests="some_rosters", grows=False),
     Scenario("SQLite: roster", "roster", sqlite=True),
     Scenario("SQLite: list of 50", "list", sqlite=True),
 ]
@@ -73,6 +76,19 @@ class Requests:
 
     def handles(self, server):
         return [("GET", f"{path}/handles", "", "") for _, path, _, _ in self.roster(server)]
+
+    def labelled(self, server):
+        """The handles of as many circles at a label."""
+        for _, path, _, _ in self.some_rosters(server):
+            status, _, body = server.call("POST", f"{path}/releases", '{"labels": ["production"]}')
+            if status not in (200, 201):
+                raise SystemExit(f"a publication is answered with {status} {body[:200]!r}; see {server.log}")
+        return [("GET", f"{path}/handles?label=production", "", "") for _, path, _, _ in self.some_rosters(server)]
+
+    def labelled_unchanged(self, server):
+        """The same handles, by a client that has them."""
+        tags = ((path, server.call("GET", path)[1]["ETag"]) for _, path, _, _ in self.labelled(server))
+        return [("GET", path, tag, "") for path, tag in tags]
 
     def add(self, _):
         pairs = ((circle, agent) for circle in range(1, WRITTEN + 1) for agent in range(1, 601))

@@ -2,7 +2,7 @@
 
 use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
-use crate::values::{CircleStatus, JsonObject};
+use crate::values::{CircleStatus, JsonObject, StringList};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -29,6 +29,10 @@ pub struct Model {
     pub revision: i64,
     /// The number of active members. Only triggers set it.
     pub member_count: i64,
+    /// The number of the last release, which none has again after it was deleted.
+    pub last_release: i64,
+    /// Names of labels. Only some may move them.
+    pub protected_labels: StringList,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,
 }

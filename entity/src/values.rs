@@ -189,15 +189,17 @@ pub enum MemberRole {
     Observer,
 }
 
-/// What an API key permits. `admin` includes `write` and `handles`, `write` includes `read`.
+/// What an API key permits. `admin` includes all others, `publish` includes `write`, and `write` includes `read`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename_all = "snake_case")]
 pub enum Scope {
     /// Read everything except handles, keys and the audit trail.
     Read,
-    /// Also change agents, circles, members and conversations.
+    /// Also change agents, circles, members, conversations, releases and labels that are not protected.
     Write,
+    /// Also move protected labels, and say which labels are protected.
+    Publish,
     /// Also change the catalogue of providers and models and MCP servers, and manage keys.
     Admin,
     /// Only read the handles of agents and circles; meant for runtimes.
@@ -205,7 +207,13 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Handles];
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Write,
+        Self::Publish,
+        Self::Admin,
+        Self::Handles,
+    ];
 
     /// The name in the API and on the command line.
     #[must_use]
@@ -213,6 +221,7 @@ impl Scope {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Publish => "publish",
             Self::Admin => "admin",
             Self::Handles => "handles",
         }
@@ -224,6 +233,7 @@ impl Scope {
         match self {
             Self::Read | Self::Handles => other == self,
             Self::Write => matches!(other, Self::Read | Self::Write),
+            Self::Publish => matches!(other, Self::Read | Self::Write | Self::Publish),
             Self::Admin => true,
         }
     }

@@ -8,7 +8,7 @@
 //! - [`database`]: settings, connections and the pool's checks, which the server uses too. It knows
 //!   nothing of the migrations.
 //!
-//! The crate imports no entities: a migration must mean the same in every later release. Start with
+//! The crate imports no entities: a migration must mean the same in every later build. Start with
 //! [`Migrator`] and the newest migration.
 
 pub mod cli;
@@ -56,6 +56,10 @@ mod m20261126_000065_end_memberships_later_additive;
 mod m20261126_000070_add_model_facts_additive;
 mod m20261126_000080_create_agent_versions_additive;
 mod m20261126_000081_write_first_versions_additive;
+mod m20261126_000090_create_circle_releases_additive;
+mod m20261126_000091_create_circle_labels_additive;
+mod m20261126_000092_create_circle_label_moves_additive;
+mod m20261126_000093_protect_labels_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -107,6 +111,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000070_add_model_facts_additive::Migration),
             Box::new(m20261126_000080_create_agent_versions_additive::Migration),
             Box::new(m20261126_000081_write_first_versions_additive::Migration),
+            Box::new(m20261126_000090_create_circle_releases_additive::Migration),
+            Box::new(m20261126_000091_create_circle_labels_additive::Migration),
+            Box::new(m20261126_000092_create_circle_label_moves_additive::Migration),
+            Box::new(m20261126_000093_protect_labels_additive::Migration),
         ]
     }
 }

@@ -27,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error(
-        "the database's schema is newer than this program: it has {}, which this program does not know; use the release that wrote it, or a later one",
+        "the database's schema is newer than this program: it has {}, which this program does not know; use the build that wrote it, or a later one",
         .0.join(", ").escape_debug()
     )]
     Newer(Vec<String>),
@@ -181,7 +181,7 @@ fn next(status: &Status, direction: Direction) -> Result<Option<String>, Migrate
         Direction::Up => status.pending.first(),
         Direction::Down => status.applied.last(),
     };
-    // The order of migrations is that of the release that knows them all.
+    // The order of migrations is that of the build that knows them all.
     if next.is_some() && !status.additive.is_empty() {
         return Err(MigrateError::Newer(status.additive.clone()));
     }

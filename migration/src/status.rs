@@ -17,9 +17,9 @@ use crate::{
     settings::DatabaseSettings,
 };
 
-/// The end of the name of a migration that only adds what earlier releases need not know: tables, indexes, and
+/// The end of the name of a migration that only adds what earlier builds need not know: tables, indexes, and
 /// columns that are null or have a default, which no trigger of theirs misses; or that repairs rows as a request
-/// could. Instances of the release before stay ready on such a schema, so an upgrade needs no pause.
+/// could. Instances of the build before stay ready on such a schema, so an upgrade needs no pause.
 const ADDITIVE: &str = "_additive";
 
 /// How many names a message lists.
@@ -30,7 +30,7 @@ const MAX_LISTED: usize = 5;
 pub struct Status {
     pub applied: Vec<String>,
     pub pending: Vec<String>,
-    /// Applied by a later release, and harmless to this one: their names end in `_additive`.
+    /// Applied by a later build, and harmless to this one: their names end in `_additive`.
     pub additive: Vec<String>,
     /// Applied, but unknown to this program.
     pub unknown: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Fails unless the database is empty or this program's, of this release or an earlier one.
+    /// Fails unless the database is empty or this program's, of this build or an earlier one.
     ///
     /// # Errors
     /// Another application's database, a newer schema, a schema of which tables are missing.

@@ -22,14 +22,14 @@ row! {
         /// The action: `create`, `update`, `delete`, `restore`, `start`, `stop`, `revoke` or `import`. More actions may
         /// be added. Adding a member is `create`, removing it `delete`, and adding it again `restore`.
         pub(crate) action: Text<'r>,
-        /// The kind of resource: `provider`, `model`, `mcp_server`, `agent`, `circle`, `member`, `conversation`, `participant`,
-        /// `message`, `key` or, for an import of many providers and models, `catalog`. More kinds may be added.
+        /// The kind of resource: `provider`, `model`, `mcp_server`, `agent`, `circle`, `member`, `release`, `label`,
+        /// `conversation`, `participant`, `message`, `key` or, for an import of many providers and models, `catalog`. More kinds may be added.
         pub(crate) resource: Text<'r>,
-        /// The id of the resource; null for an import.
+        /// The id of the resource; null for a release and for an import.
         #[oai(nullable)]
         pub(crate) resource_id: Option<i64>,
         /// The resource's name at that time: the name of a provider, model, MCP server, agent, circle or key; for a member
-        /// `CIRCLE/AGENT_ID`, for a participant `CONVERSATION_ID/AGENT_ID`, for a message
+        /// `CIRCLE/AGENT_ID`, for a release `CIRCLE/NUMBER`, for a label `CIRCLE/LABEL`, for a participant `CONVERSATION_ID/AGENT_ID`, for a message
         /// `CONVERSATION_ID/NUMBER`; null for a conversation and for an import.
         #[oai(nullable)]
         pub(crate) name: Option<Text<'r>>,
@@ -43,7 +43,7 @@ row! {
         #[oai(nullable)]
         pub(crate) request_id: Option<Text<'r>>,
         /// The address that the request came from: the peer's or, behind proxies that `--trusted-proxy` lists, the
-        /// client's; null on the command line, and for changes of releases that did not record it.
+        /// client's; null on the command line, and for changes by builds that did not record it.
         #[oai(nullable)]
         pub(crate) client_address: Option<Text<'r>>,
     }

@@ -2,19 +2,17 @@
 
 use entity::{circle, values::CircleStatus};
 use poem::{
-    IntoResponse, Response,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     web::Data,
 };
 use poem_openapi::{
-    ApiResponse, OpenApi,
+    OpenApi,
     param::{Path, Query},
     payload::Json,
-    registry::{MetaResponses, Registry},
 };
 
 use super::{
-    cache::{CachedRoster, RosterCache},
+    cache,
     dto::{Circle, CircleCreate, CircleInclude, CircleRow, CircleUpdate, Roster},
     queries::{self, CircleFilter},
     roster,
@@ -22,7 +20,10 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, CachedBody, Created, NoContent, PageBody, Tag, Tagged, accepts_gzip, joined},
+    http::{
+        Body, BodyCache, CachedAnswer, CachedBody, Created, NoContent, PageBody, Tag, Tagged,
+        accepts_gzip, joined,
+    },
     revision::{Precondition, digest, view_etag},
     rows::FromRow,
     sort::SortedRequest,
@@ -94,24 +95,24 @@ impl CirclesApi {
     async fn get_circle(
         &self,
         Data(database): Data<&Database>,
-        Data(cache): Data<&RosterCache>,
+        Data(cache): Data<&BodyCache>,
         /// The circle's name.
         circle_name: Path<String>,
         /// Whether to include memberships that have ended.
         include_inactive: Query<Option<bool>>,
         headers: &HeaderMap,
-    ) -> Result<CachedRoster, Error> {
+    ) -> Result<CachedAnswer<Roster>, Error> {
         let db = database.connection();
         if include_inactive.0.unwrap_or(false) {
             let (json, state) = Box::pin(roster::load(db, &circle_name.0, true)).await?;
             let etag = view_etag(state.id, state.revision, digest(&json));
-            return Ok(CachedRoster::Whole(CachedBody::new(json, etag)));
+            return Ok(CachedBody::new(json, etag).into());
         }
         // A field that can't be read names no state, and the whole response is always right.
         let if_none_match = joined(headers, &header::IF_NONE_MATCH).ok().flatten();
         let (if_none_match, gzip) = (if_none_match.as_deref(), accepts_gzip(headers));
         // Boxed, because several futures around this one have room for it.
-        Box::pin(cache.get(db, circle_name.0, if_none_match, gzip)).await
+        Box::pin(cache::get(cache, db, circle_name.0, if_none_match, gzip)).await
     }
 
     /// Update a circle
@@ -141,7 +142,7 @@ impl CirclesApi {
 
     /// Delete a circle
     ///
-    /// Stops the circle and releases its name. `restore_circle` restores it. Fails with 404 `not_found`
+    /// Stops the circle and frees its name. `restore_circle` restores it. Fails with 404 `not_found`
     /// if there is no circle with this name.
     #[oai(
         path = "/:circle_name",
@@ -228,27 +229,5 @@ impl CirclesApi {
                 queries::set_status(work, &circle_name, &precondition, CircleStatus::Stopped)
             })
             .await
-    }
-}
-
-impl IntoResponse for CachedRoster {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Whole(body) => body.into_response(),
-            Self::NotModified(etag) => StatusCode::NOT_MODIFIED
-                .with_header(header::ETAG, etag)
-                .into_response(),
-        }
-    }
-}
-
-/// The finishing pass declares the 304.
-impl ApiResponse for CachedRoster {
-    fn meta() -> MetaResponses {
-        Tagged::<Roster>::meta()
-    }
-
-    fn register(registry: &mut Registry) {
-        Tagged::<Roster>::register(registry);
     }
 }

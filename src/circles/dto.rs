@@ -17,7 +17,7 @@ row! {
     /// A circle: a team of agents.
     #[derive(Debug, Object, Serialize)]
     #[oai(rename = "Circle")]
-    pub(crate) struct CircleRow<'r> of circle without revision {
+    pub(crate) struct CircleRow<'r> of circle without revision, last_release {
         /// Assigned by the service.
         pub(crate) id: i64,
         /// Stable handle, unique among circles that are not deleted.
@@ -58,6 +58,8 @@ row! {
         /// Number of active members. Where the members are not shown, it may still include for a while an agent
         /// that was deleted as a member of very many circles.
         pub(crate) member_count: i64,
+        /// The labels that take a key with the scope `publish` to move.
+        pub(crate) protected_labels: Json<'r, StringList>,
     } with {
         /// The active members, in the roster's order; only with `include=members`.
         #[oai(skip_serializing_if_is_none)]
@@ -217,6 +219,9 @@ input! {
         /// characters, becomes part of every member's prompt. An update replaces the whole object. Secrets
         /// of known forms are rejected.
         settings: JsonObject,
+        /// The labels that take a key with the scope `publish` to move, whether they exist or not. To set this list takes
+        /// such a key, and so does deleting or renaming the circle while there are any.
+        protected_labels: StringList,
     }
     update_only {
         /// Whether the circle is running. Leaving `stopped` sets `started_at`, and reaching it sets
@@ -233,6 +238,7 @@ input! {
         updated_at: NotSet,
         revision: NotSet,
         member_count: NotSet,
+        last_release: NotSet,
     }
 }
 

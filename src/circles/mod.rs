@@ -7,9 +7,9 @@ mod api;
 mod cache;
 mod circle_rows;
 pub(crate) mod dto;
+pub(crate) mod labels;
 pub(crate) mod queries;
 mod roster;
 
 pub(crate) use api::CirclesApi;
-pub(crate) use cache::{CacheStatistics, RosterCache};
 pub(crate) use circle_rows::{CircleRows, CircleSql};

@@ -1,18 +1,21 @@
-//! Reads and writes of circles. A deleted circle keeps its row and releases its name; no read here returns
+//! Reads and writes of circles. A deleted circle keeps its row and frees its name; no read here returns
 //! it.
 
 use std::sync::LazyLock;
 
 use entity::{
     circle,
-    values::{CircleStatus, now},
+    values::{CircleStatus, Scope, now},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Order,
     QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, sea_query::ExprTrait,
 };
 
-use super::dto::{Circle, CircleName, MAX_INSTRUCTIONS_LENGTH};
+use super::{
+    dto::{Circle, CircleName, MAX_INSTRUCTIONS_LENGTH},
+    labels,
+};
 use crate::{
     database::Connections,
     error::{Error, OnConstraint},
@@ -100,6 +103,18 @@ pub(crate) async fn get_for_update(
         .ok_or_else(|| unknown(name))
 }
 
+/// The circle with this id, locked until the transaction ends, if it is not deleted.
+pub(crate) async fn find_for_update(
+    db: &impl ConnectionTrait,
+    id: i64,
+) -> Result<Option<circle::Model>, DbErr> {
+    circle::Entity::find_not_deleted()
+        .filter(circle::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(db)
+        .await
+}
+
 /// Instructions become part of prompts, so they have the bound of prompts, unlike what a runtime interprets.
 fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
     let Set(settings) = &row.settings else {
@@ -114,11 +129,38 @@ fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
     Ok(())
 }
 
+/// Labels that only some may move are worth nothing if others could say which these are, or put another circle in the
+/// place of this one.
+fn check_protection(
+    work: &UnitOfWork,
+    before: Option<&circle::Model>,
+    changes: &circle::ActiveModel,
+) -> Result<(), Error> {
+    let protected = before.map_or(&[][..], |before| &before.protected_labels.0);
+    let is_list_set = match &changes.protected_labels {
+        Set(labels) => {
+            labels::check_all("#/protected_labels", &labels.0)?;
+            labels.0 != protected
+        }
+        _ => false,
+    };
+    let is_renamed = |before: &circle::Model| {
+        let name = changes.name.try_as_ref();
+        name.is_some_and(|name| *name != before.name)
+    };
+    let is_lost = changes.is_active == Set(false) || before.is_some_and(is_renamed);
+    if is_list_set || is_lost && !protected.is_empty() {
+        work.actor().require(Scope::Publish)?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn create(
     work: UnitOfWork,
     row: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
     check_settings(&row)?;
+    check_protection(&work, None, &row)?;
     let saved = row.insert(work.db()).await;
     let circle_row = saved.on_unique(NAME_INDEX, name_taken)?;
     work.record(change(Action::Create, &circle_row));
@@ -135,6 +177,7 @@ pub(crate) async fn update(
     check_settings(&changes)?;
     let before = get_for_update(work.db(), name).await?;
     precondition.check(before.id, before.revision)?;
+    check_protection(&work, Some(&before), &changes)?;
     save(&work, Action::Update, before, changes).await
 }
 
@@ -191,7 +234,7 @@ fn record_transition(changes: &mut circle::ActiveModel, before: CircleStatus, af
     changes.updated_at = Set(now);
 }
 
-/// Deletes a circle: stops it and releases its name. Its memberships stay as they are, as the record of
+/// Deletes a circle: stops it and frees its name. Its memberships stay as they are, as the record of
 /// its members.
 pub(crate) async fn delete(
     work: UnitOfWork,
@@ -205,6 +248,7 @@ pub(crate) async fn delete(
         status: Set(CircleStatus::Stopped),
         ..ActiveModelTrait::default()
     };
+    check_protection(&work, Some(&before), &deleted)?;
     save(&work, Action::Delete, before, deleted).await?;
     Ok(())
 }

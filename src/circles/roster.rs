@@ -34,7 +34,7 @@ use crate::{
 const BYTES_A_MEMBER: usize = 1 << 11;
 
 /// Identifies the content of a roster, which changes only with one of the two revisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RosterState {
     pub(super) id: i64,
     /// The revision of the circle, which grows with changes of its members and their agents too.

@@ -1,9 +1,10 @@
 //! The command line.
 //!
-//! `mod.rs` declares the commands and runs them; those of `catalog` and `models` are in files of their own. `generated.rs` prints or checks the documents that the
+//! `mod.rs` declares the commands and runs them; those of `catalog`, `circle` and `models` are in files of their own. `generated.rs` prints or checks the documents that the
 //! program generates; `settings_reference.rs` writes one of them. `signals.rs` counts stop signals.
 
 mod catalog;
+mod circle;
 mod generated;
 mod models;
 mod settings_reference;
@@ -24,16 +25,16 @@ use migration::{
 };
 use serde::Serialize;
 
-use self::{catalog::CatalogCommand, generated::Generated, models::ModelsCommand};
+use self::{
+    catalog::CatalogCommand, circle::CircleCommand, generated::Generated, models::ModelsCommand,
+};
 use crate::{
     app::{Application, StartError},
     config::{LogFormat, ServerSettings, Settings},
-    database::Database,
     doctor::{self, Level},
-    handles::{self, Lint},
     keys::{self, command::KeysCommand},
     prune, server, telemetry,
-    text::{Terminal, one_line},
+    text::Terminal,
 };
 
 /// A registry of circles (teams of LLM agents): their members, roles, prompts and models
@@ -66,7 +67,7 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Inspect circles
+    /// Inspect circles, and compare their releases
     #[command(subcommand)]
     Circle(CircleCommand),
     /// Check the settings, the database and the machine, and report problems; changes nothing without
@@ -99,16 +100,6 @@ struct GeneratedArguments {
     /// Compare the output with this file instead of printing it; print a diff and fail if they differ
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-enum CircleCommand {
-    /// Report problems that a circle will cause at run time; fails if there are any
-    Lint {
-        /// The circle's name
-        #[arg(value_name = "CIRCLE")]
-        name: String,
-    },
 }
 
 /// Why a command failed, as text for a person.
@@ -155,7 +146,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             let (mut out, mut messages) = (Terminal(io::stdout()), Terminal(io::stderr()));
             keys::command::run(&settings, command, &mut out, &mut messages).await?;
         }
-        Command::Circle(CircleCommand::Lint { name }) => return lint(&settings, &name).await,
+        Command::Circle(command) => return circle::run(&settings, command).await,
         Command::Doctor {
             instances,
             format,
@@ -225,30 +216,6 @@ async fn health(settings: &ServerSettings) -> Result<(), Failure> {
     let detail = response.body["detail"].as_str();
     let detail = detail.unwrap_or("this is not circle-registry");
     Err(format!("not ready ({}): {detail}", response.status).into())
-}
-
-async fn lint(settings: &Settings, name: &str) -> Result<ExitCode, Failure> {
-    let database = Database::open(&settings.database)?;
-    database.check().await?;
-    let lint = handles::lint(&database, name).await;
-    database.close(settings.server.pool_close_timeout).await;
-    let Lint {
-        circle,
-        ok,
-        warnings,
-    } = lint?;
-    for warning in &warnings {
-        print(&format!(
-            "{}: {}\n",
-            warning.code,
-            one_line(&warning.detail)
-        ))?;
-    }
-    if ok {
-        print(&format!("nothing is wrong with {circle}\n"))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::FAILURE)
 }
 
 async fn examine(

@@ -15,6 +15,8 @@
 //! a dropped future. Such connections, or an option such as `PoolOptions::test_on_release(false)`,
 //! would do.
 
+mod snapshot;
+
 use std::{
     sync::{
         Arc, Weak,

@@ -153,25 +153,14 @@ where
     QueryResult: From<DB::Row>,
     ExecResult: From<DB::QueryResult>,
 {
-    /// Adds the rows of a statement to `rows`, up to their limit. Without a subscriber, as in [`Self::run`].
+    /// Adds the rows of a statement to `rows`, up to their limit.
     pub(super) async fn fetch_all<'m>(
         &self,
         statement: &Statement,
-        mut rows: LimitedRows<'m>,
+        rows: LimitedRows<'m>,
     ) -> Result<LimitedRows<'m>, DbErr> {
         let mut taken = self.take().await?;
-        let read = async {
-            let mut stream = taken.connection.fetch(query::<DB>(statement));
-            while let Some(row) = stream.try_next().await? {
-                rows.push(row);
-                if rows.limit.is_some() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        let read = read.with_subscriber(Dispatch::none()).await;
-        read.map_err(query_error)?;
+        let rows = taken.fetch_all(statement, rows).await?;
         if rows.limit.is_none() || DB::STOPS_WITH_ITS_READER {
             self.push(taken);
         } else {
@@ -179,6 +168,22 @@ where
             drop(taken.connection.detach());
         }
         Ok(rows)
+    }
+
+    /// Begins a transaction by this statement. Its connection is closed unless [`Self::end`] gets it back.
+    pub(super) async fn begin(&self, sql: &'static str) -> Result<Held<DB>, DbErr> {
+        let mut held = Held(Some(self.take().await?));
+        held.control(sql).await?;
+        Ok(held)
+    }
+
+    /// Ends the transaction, which wrote nothing, unless it is over.
+    pub(super) async fn end(&self, mut held: Held<DB>) -> Result<(), DbErr> {
+        held.control("COMMIT").await?;
+        if let Some(connection) = held.0.take() {
+            self.push(connection);
+        }
+        Ok(())
     }
 
     pub(super) async fn fetch_one(
@@ -228,6 +233,83 @@ where
         let result = result.map_err(query_error)?;
         self.push(taken);
         Ok(result)
+    }
+}
+
+impl<DB> Checked<DB>
+where
+    DB: StackDatabase,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    SqlxValues: IntoArguments<DB>,
+    DB::Row: MeasuredRow,
+{
+    /// Adds the rows of a statement to `rows`, up to their limit. Without a subscriber, as in [`IdleStack::run`].
+    async fn fetch_all<'m>(
+        &mut self,
+        statement: &Statement,
+        mut rows: LimitedRows<'m>,
+    ) -> Result<LimitedRows<'m>, DbErr> {
+        let read = async {
+            let mut stream = self.connection.fetch(query::<DB>(statement));
+            while let Some(row) = stream.try_next().await? {
+                rows.push(row);
+                if rows.limit.is_some() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let read = read.with_subscriber(Dispatch::none()).await;
+        read.map_err(query_error)?;
+        Ok(rows)
+    }
+}
+
+/// A connection in a transaction. It is closed when it is dropped.
+pub(super) struct Held<DB: sqlx::Database>(Option<Checked<DB>>);
+
+impl<DB> Held<DB>
+where
+    DB: StackDatabase,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    SqlxValues: IntoArguments<DB>,
+    DB::Row: MeasuredRow,
+{
+    /// Adds the rows of a statement to `rows`. If they reach their limit, the transaction may be over.
+    pub(super) async fn fetch_all<'m>(
+        &mut self,
+        statement: &Statement,
+        rows: LimitedRows<'m>,
+    ) -> Result<LimitedRows<'m>, DbErr> {
+        let closed = || DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed);
+        let connection = self.0.as_mut().ok_or_else(closed)?;
+        let rows = connection.fetch_all(statement, rows).await?;
+        if rows.limit.is_some() && !DB::STOPS_WITH_ITS_READER {
+            self.close();
+        }
+        Ok(rows)
+    }
+
+    async fn control(&mut self, sql: &'static str) -> Result<(), DbErr> {
+        let Some(Checked { connection, .. }) = &mut self.0 else {
+            return Ok(());
+        };
+        let done = connection.execute(sqlx::raw_sql(sql)).await;
+        done.map(drop).map_err(query_error)
+    }
+}
+
+impl<DB: sqlx::Database> Held<DB> {
+    fn close(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.connection.detach());
+        }
+    }
+}
+
+impl<DB: sqlx::Database> Drop for Held<DB> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

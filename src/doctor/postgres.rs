@@ -166,7 +166,7 @@ async fn check_permissions(
     } else if !migrates {
         report.warning(
             SUBJECT,
-            "this role may not apply the migrations of a later release",
+            "this role may not apply the migrations of a later build",
             "run `circle-registry migrate up` as the owner before each upgrade, and serve with --no-migrate",
         );
     } else if unusable.is_empty() {

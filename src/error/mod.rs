@@ -7,6 +7,7 @@ mod place;
 
 use std::fmt;
 
+use entity::values::Scope;
 use sea_orm::DbErr;
 
 pub use field::{FieldError, FieldErrors};
@@ -33,6 +34,9 @@ pub enum Error {
     /// The response would be larger than a response that is not streamed may be.
     #[error("the response would be too large")]
     ResponseTooLarge,
+    /// The caller lacks a scope that this change needs.
+    #[error("the API key lacks the scope {0}")]
+    Forbidden(Scope),
     /// The request has invalid fields.
     #[error("{0}")]
     Invalid(FieldErrors),
@@ -44,7 +48,7 @@ pub enum Error {
     Starting(&'static str),
     #[error("the service has been told to stop")]
     Draining,
-    #[error("the database's schema is not the one this release knows")]
+    #[error("the database's schema is not the one this build knows")]
     SchemaNotCurrent,
     /// More concurrent requests than the service accepts.
     #[error("too many concurrent requests")]

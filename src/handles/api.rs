@@ -1,6 +1,9 @@
 //! `/v1/circles/{circle_name}/handles`, `/v1/circles/{circle_name}/lint` and `/v1/agents/{id}/handle`
 
-use poem::web::Data;
+use poem::{
+    http::{HeaderMap, header},
+    web::Data,
+};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
@@ -11,6 +14,7 @@ use super::{
     facts::Facts,
     queries::{self, today},
     related::Related,
+    released::{self, ReleaseKey},
     rules,
 };
 use crate::{
@@ -20,7 +24,7 @@ use crate::{
     },
     database::Database,
     error::Error,
-    http::{Body, PageBody, Tag, Tagged},
+    http::{Body, BodyCache, CachedAnswer, CachedBody, PageBody, Tag, Tagged, joined},
     page::PageRequest,
     rows::FromRow,
 };
@@ -50,7 +54,12 @@ impl HandlesApi {
     ///
     /// For each active member, in the roster's order, everything that a runtime needs to start it: provider and
     /// model, sampling settings, skills and the effective system prompt, each with its origin. Problems are
-    /// listed as warnings. The ETag changes exactly when the handles do. Fails with 404 `not_found` if there is no circle with this name.
+    /// listed as warnings. The ETag changes exactly when the handles do.
+    ///
+    /// With `label`, the handles of the release that the label points to, as they were when it was published: later
+    /// changes of the circle, its agents and the catalogue do not show, and fields that are newer than the release are
+    /// absent. The ETag is the release's digest. Fails with 404 `not_found` if there is no circle with this name, or no
+    /// such label.
     #[oai(
         path = "/circles/:circle_name/handles",
         method = "get",
@@ -59,17 +68,24 @@ impl HandlesApi {
     async fn get_circle_handles(
         &self,
         Data(database): Data<&Database>,
+        Data(cache): Data<&BodyCache>,
         /// The circle's name.
         circle_name: Path<String>,
-    ) -> Result<Tagged<CircleHandles<'static>>, Error> {
-        queries::of_circle(
-            database.connection(),
-            &circle_name.0,
-            |circle, members, related| {
-                Tagged::view(&rules::resolve_circle(circle, members, related, today())?)
-            },
-        )
-        .await
+        /// The label of a release, as `production`.
+        #[oai(validator(max_length = 64, pattern = "^[A-Za-z][A-Za-z0-9._-]*$"))]
+        label: Query<Option<String>>,
+        headers: &HeaderMap,
+    ) -> Result<CachedAnswer<CircleHandles<'static>>, Error> {
+        let db = database.connection();
+        if let Some(label) = &label.0 {
+            let release = ReleaseKey::Label(label);
+            let known = joined(headers, &header::IF_NONE_MATCH).ok().flatten();
+            return released::get(cache, db, &circle_name.0, release, known.as_deref()).await;
+        }
+        let body = queries::of_circle(db, &circle_name.0, |circle, members, related| {
+            CachedBody::view(&rules::resolve_circle(circle, members, related, today())?)
+        });
+        body.await.map(CachedAnswer::from)
     }
 
     /// Lint a circle

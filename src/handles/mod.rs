@@ -2,13 +2,15 @@
 //! circles applies the same rules.
 //!
 //! Imports `agents`, `circles` and what is below the resources. Start with `rules.rs`, which needs no database;
-//! `settings.rs` resolves the settings of calls, and `related.rs` loads servers and fallback models.
+//! `settings.rs` resolves the settings of calls, `related.rs` loads servers and fallback models, and `released.rs` reads what
+//! a release holds.
 
 mod api;
 mod dto;
 mod facts;
 mod queries;
 mod related;
+pub(crate) mod released;
 mod rules;
 mod settings;
 mod tokens;
@@ -16,5 +18,7 @@ mod tools;
 mod warnings;
 
 pub(crate) use api::HandlesApi;
+pub(crate) use dto::CircleHandles;
 pub use dto::{Lint, Warning, WarningCode};
 pub use queries::lint;
+pub(crate) use queries::to_json;

@@ -77,6 +77,16 @@ pub(super) async fn of_circle<T>(
     Err(changing())
 }
 
+/// The handles of a circle in JSON.
+pub(crate) async fn to_json(db: &impl ConnectionTrait, name: &str) -> Result<Vec<u8>, Error> {
+    const BYTES: usize = 1 << 15;
+    of_circle(db, name, |circle, members, related| {
+        let handles = rules::resolve_circle(circle, members, related, today())?;
+        Ok(rows::to_json(&handles, BYTES)?)
+    })
+    .await
+}
+
 /// Loads an agent, outside any circle, with what it refers to, and resolves it.
 pub(super) async fn of_agent<T>(
     db: &impl ConnectionTrait,

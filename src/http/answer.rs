@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// About as long are the handles of twenty members.
-const VIEW_BYTES: usize = 1 << 15;
+pub(super) const VIEW_BYTES: usize = 1 << 15;
 
 /// A response with one resource; if it is tagged, with the `ETag` of its state.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct CreatedOrReplaced<T>(Tagged<T>);
 
 /// The response of what never changes. Its `ETag` is a digest, and caches need not ask for it again.
 #[derive(Debug)]
-pub(crate) struct Immutable<T>(Tagged<T>);
+pub(crate) struct Immutable<A>(pub(crate) A);
 
 /// A response without an `ETag`, as the summary of a change of many resources.
 pub(crate) type Untagged<T> = Answer<T, 200, false>;
@@ -123,7 +123,7 @@ impl<T: Serialize> CreatedOrReplaced<T> {
     }
 }
 
-impl<T> Immutable<T> {
+impl<T> Immutable<Tagged<T>> {
     pub(crate) fn view(thing: &impl Serialize, digest: &str) -> Result<Self, Error> {
         Ok(Self(Answer::replay(StoredResponse {
             body: rows::to_json(thing, VIEW_BYTES)?,
@@ -133,7 +133,7 @@ impl<T> Immutable<T> {
     }
 }
 
-impl<T: Send> IntoResponse for Immutable<T> {
+impl<A: IntoResponse> IntoResponse for Immutable<A> {
     fn into_response(self) -> Response {
         const FOR_A_YEAR: &str = "private, max-age=31536000, immutable";
         let response = self.0.with_header(header::CACHE_CONTROL, FOR_A_YEAR);
@@ -141,9 +141,9 @@ impl<T: Send> IntoResponse for Immutable<T> {
     }
 }
 
-impl<T: Type> ApiResponse for Immutable<T> {
+impl<A: ApiResponse> ApiResponse for Immutable<A> {
     fn meta() -> MetaResponses {
-        let mut meta = Tagged::<T>::meta();
+        let mut meta = A::meta();
         for response in &mut meta.responses {
             response.headers.push(declared_header("Cache-Control"));
         }
@@ -151,7 +151,7 @@ impl<T: Type> ApiResponse for Immutable<T> {
     }
 
     fn register(registry: &mut Registry) {
-        T::register(registry);
+        A::register(registry);
     }
 }
 

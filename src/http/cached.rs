@@ -1,12 +1,25 @@
-//! A response that is kept in a cache.
+//! Responses whose bodies may be kept in a cache.
+
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use poem::{
     IntoResponse, Response,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
 };
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaResponses, Registry},
+    types::Type,
+};
+use serde::Serialize;
 
-use super::gzip::{Gzipped, gzip};
+use super::{
+    Tagged,
+    answer::VIEW_BYTES,
+    gzip::{Gzipped, gzip},
+};
+use crate::{error::Error, revision, rows};
 
 /// Room for as many header fields as a response has, so that the map does not grow on the way.
 const HEADERS: usize = 10;
@@ -20,12 +33,32 @@ pub(crate) struct CachedBody {
 }
 
 impl CachedBody {
+    /// What is made of several resources. Its tag identifies the bytes, and as a precondition it means nothing.
+    pub(crate) fn view(thing: &impl Serialize) -> Result<Self, Error> {
+        let json = rows::to_json(thing, VIEW_BYTES)?;
+        let etag = revision::content_etag(&json);
+        Ok(Self::new(json, etag))
+    }
+
     pub(crate) fn new(json: Vec<u8>, etag: String) -> Self {
         Self {
             json: json.into(),
             gzipped: None,
             etag: HeaderValue::try_from(etag).ok(),
         }
+    }
+
+    /// The same, with its compressed form.
+    pub(crate) fn with_gzipped(self, gzipped: Vec<u8>) -> Self {
+        Self {
+            gzipped: Some(gzipped.into()),
+            ..self
+        }
+    }
+
+    /// The tag of the state that it shows.
+    pub(crate) fn etag(&self) -> Option<&str> {
+        self.etag.as_ref()?.to_str().ok()
     }
 
     /// Its size in bytes.
@@ -62,5 +95,54 @@ impl IntoResponse for CachedBody {
             response.extensions_mut().insert(Gzipped(gzipped));
         }
         response
+    }
+}
+
+/// The response to a read whose body may be kept: the body, or the tag of the one that the client has. `T` declares
+/// the schema.
+#[derive(Debug)]
+pub(crate) struct CachedAnswer<T> {
+    /// Without a body, the tag.
+    body: Result<CachedBody, String>,
+    declared: PhantomData<fn() -> T>,
+}
+
+impl<T> CachedAnswer<T> {
+    pub(crate) fn not_modified(etag: String) -> Self {
+        Self {
+            body: Err(etag),
+            declared: PhantomData,
+        }
+    }
+}
+
+impl<T> From<CachedBody> for CachedAnswer<T> {
+    fn from(body: CachedBody) -> Self {
+        Self {
+            body: Ok(body),
+            declared: PhantomData,
+        }
+    }
+}
+
+impl<T: Send> IntoResponse for CachedAnswer<T> {
+    fn into_response(self) -> Response {
+        match self.body {
+            Ok(body) => body.into_response(),
+            Err(etag) => StatusCode::NOT_MODIFIED
+                .with_header(header::ETAG, etag)
+                .into_response(),
+        }
+    }
+}
+
+/// The finishing pass declares the 304.
+impl<T: Type> ApiResponse for CachedAnswer<T> {
+    fn meta() -> MetaResponses {
+        Tagged::<T>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 }

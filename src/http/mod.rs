@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod body_cache;
 mod cached;
 mod caller;
 mod error_codes;
@@ -22,10 +23,11 @@ mod write_request;
 pub(crate) use answer::{Answer, Created, CreatedOrReplaced, Immutable, Tagged, Untagged};
 pub use body::MAX_BODY;
 pub(crate) use body::{BodyBudget, drain_body};
-pub(crate) use cached::CachedBody;
+pub(crate) use body_cache::{BodyCache, CacheStatistics};
+pub(crate) use cached::{CachedAnswer, CachedBody};
 pub(crate) use caller::{ClientAddress, caller_of};
 pub(crate) use error_codes::ERROR_CODES;
-pub(crate) use gzip::{Gzipped, accepts_gzip, gzip, gzip_once, is_compressible};
+pub(crate) use gzip::{Gzipped, accepts_gzip, gunzip, gzip, gzip_once, is_compressible};
 pub(crate) use input::{UpdateField, input};
 pub(crate) use json::parse as parse_json;
 pub(crate) use parameters::joined;

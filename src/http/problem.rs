@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use entity::values::Scope;
 use poem::{
     Response,
     error::{MethodNotAllowedError, NotFoundError, ResponseError},
@@ -61,6 +60,8 @@ pub(crate) struct FieldProblem {
     detail: String,
 }
 
+const REALM: &str = "Bearer realm=\"circle-registry\"";
+
 /// How many header fields a request may have.
 pub(crate) const MAX_HEADER_FIELDS: usize = 64;
 
@@ -98,8 +99,6 @@ pub(crate) enum RequestError {
     Unauthenticated,
     #[error("the API key is not valid")]
     InvalidToken,
-    #[error("the API key lacks the scope {scope}")]
-    Forbidden { scope: Scope },
     #[error("the rate limit is exceeded; retry after the seconds in `Retry-After`")]
     RateLimited { headers: HeaderMap },
     #[error("the request is for another host; --allowed-host adds names")]
@@ -138,13 +137,9 @@ impl RequestError {
 
     /// The challenge of RFC 6750. It does not reveal what is wrong with a key.
     fn challenge(&self) -> Option<String> {
-        const REALM: &str = "Bearer realm=\"circle-registry\"";
         match self {
             Self::Unauthenticated => Some(REALM.to_owned()),
             Self::InvalidToken => Some(format!("{REALM}, error=\"invalid_token\"")),
-            Self::Forbidden { scope } => Some(format!(
-                "{REALM}, error=\"insufficient_scope\", scope=\"{scope}\""
-            )),
             _ => None,
         }
     }
@@ -188,7 +183,8 @@ fn row_of_error(error: &Error) -> Row {
         Error::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
         Error::Conflict { code, .. } => (S::CONFLICT, code, None),
         Error::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition_failed",
-            Some("The resource has changed since the state that If-Match names. Read it again.")),
+            Some("The resource is not in the state that If-Match or If-None-Match asks for. Read it again.")),
+        Error::Forbidden(_) => (S::FORBIDDEN, "forbidden", None),
         Error::Unique { .. } | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
             Some("The change conflicts with existing data.")),
         Error::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid_request",
@@ -241,7 +237,6 @@ fn row_of_request_error(error: &RequestError) -> Row {
         RequestError::WeakTag => (S::PRECONDITION_FAILED, "precondition_failed", None),
         RequestError::Unauthenticated | RequestError::InvalidToken =>
             (S::UNAUTHORIZED, "unauthenticated", None),
-        RequestError::Forbidden { .. } => (S::FORBIDDEN, "forbidden", None),
         RequestError::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limited", None),
         RequestError::Host => (S::MISDIRECTED_REQUEST, "host_not_allowed", None),
         RequestError::Origin => (S::FORBIDDEN, "origin_not_allowed", None),
@@ -283,6 +278,12 @@ impl<'a> From<&'a Error> for ProblemKind<'a> {
         }
         if let Error::Invalid(errors) | Error::BatchFailed(errors) = error {
             kind.errors = Some(errors);
+        }
+        if let Error::Forbidden(scope) = error {
+            let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"{scope}\"");
+            let challenge = HeaderValue::try_from(challenge).ok();
+            let challenge = challenge.map(|value| (header::WWW_AUTHENTICATE, value));
+            kind.headers.extend(challenge);
         }
         kind
     }

@@ -20,6 +20,8 @@ pub(crate) enum Tag {
     Members,
     /// Resolved settings from which a runtime starts an agent, and a lint of circles.
     Handles,
+    /// Circles as they were published, the labels that point to them, and what has changed since.
+    Releases,
     /// Agents that discuss a topic, turn by turn.
     Conversations,
     /// The messages of a conversation.

@@ -1,5 +1,6 @@
 //! How a handler gets its [`WriteRequest`], and the kinds of responses to writes.
 
+use entity::values::ScopeList;
 use poem::{FromRequest, Request, RequestBody, http::Method, web::Data};
 use serde::Serialize;
 
@@ -21,6 +22,7 @@ impl<'a> FromRequest<'a> for WriteRequest {
             caller: caller_of(request),
             request_id: Some(RequestId::of(request).to_string()),
             client_address: request.data().map(|ClientAddress(address)| *address),
+            scopes: request.data::<ScopeList>().cloned().unwrap_or_default(),
             message: None,
         };
         let key = idempotency_key(request)?;

@@ -107,7 +107,7 @@ async fn actor_of(db: &impl ConnectionTrait, job: &membership_job::Model) -> Res
         caller: key_id.map_or(Caller::Anyone, Caller::Key),
         request_id,
         client_address: client_address.and_then(|address| address.parse().ok()),
-        message: None,
+        ..Actor::default()
     })
 }
 

@@ -35,6 +35,8 @@ const ADMIN: Access = Access::Scope(Scope::Admin);
 const HANDLES: Access = Access::Scope(Scope::Handles);
 const ANY_KEY: Access = Access::AnyKey;
 
+/// Changes of protected labels, and of what is protected, also take `publish`: they ask the `Actor`.
+///
 /// Changing the catalogue takes `admin`: a base URL decides who gets the prompts, and the provider's
 /// key, of every agent behind it.
 const OPERATIONS: &[(&str, Access)] = &[
@@ -57,6 +59,17 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_circle_handles", HANDLES),
     ("get_agent_handle", HANDLES),
     ("lint_circle", READ),
+    ("list_releases", READ),
+    ("create_release", WRITE),
+    ("get_release", READ),
+    ("delete_release", WRITE),
+    ("get_release_handles", HANDLES),
+    ("diff_release", READ),
+    ("list_labels", READ),
+    ("get_label", READ),
+    ("replace_label", WRITE),
+    ("delete_label", WRITE),
+    ("list_label_moves", READ),
     ("list_agents", READ),
     ("create_agent", WRITE),
     ("replace_agent", WRITE),

@@ -6,8 +6,8 @@ use poem::{Request, Response};
 
 use super::{Middleware, Next};
 use crate::{
-    circles::RosterCache,
     database::Database,
+    http::BodyCache,
     keys::Keyring,
     lifecycle::Lifecycle,
     members::jobs::MembershipsAtOnce,
@@ -40,7 +40,7 @@ impl Middleware for RequestDatabase {
 pub(crate) struct HandlerState {
     pub(crate) keyring: Keyring,
     pub(crate) lifecycle: Lifecycle,
-    pub(crate) rosters: RosterCache,
+    pub(crate) bodies: BodyCache,
     pub(crate) in_flight: InFlight,
     pub(crate) memberships_at_once: MembershipsAtOnce,
 }
@@ -54,13 +54,13 @@ impl Middleware for HandlerState {
         let Self {
             keyring,
             lifecycle,
-            rosters,
+            bodies,
             in_flight,
             memberships_at_once,
         } = self;
         request.set_data(keyring.clone());
         request.set_data(lifecycle.clone());
-        request.set_data(rosters.clone());
+        request.set_data(bodies.clone());
         request.set_data(in_flight.clone());
         request.set_data(*memberships_at_once);
         next.call(request)

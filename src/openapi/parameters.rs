@@ -10,18 +10,20 @@ use crate::{
     write::{IdempotencyKey, MAX_KEY_LENGTH},
 };
 
-/// Examples of parameters by their names, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 20] = [
+/// Examples of strings by the names of their parameters, of those whose type does not suggest one.
+const EXAMPLES: [(&str, &str); 22] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("If-None-Match", "\"1-1\""),
     ("action", "delete"),
+    ("against", "live"),
     ("circle_name", "release-team"),
     ("competency", "code review"),
     ("cursor", "MQ"),
     ("agent_external_id", "linus@directory"),
     ("ids", "1,2,3"),
     ("include", "participants,last_message"),
+    ("label", "production"),
     ("message", "Shorter prompt"),
     ("mode", "chat"),
     ("name", "Ada"),
@@ -127,7 +129,8 @@ fn example(parameter: &Value, schemas: &Value) -> Option<Value> {
         return schemas[name]["enum"].get(0).cloned();
     }
     let name = parameter["name"].as_str()?;
-    if let Some((_, text)) = EXAMPLES.iter().find(|(known, _)| *known == name) {
+    let text = EXAMPLES.iter().find(|(known, _)| *known == name);
+    if let Some((_, text)) = text.filter(|_| schema["type"] == "string") {
         return Some((*text).into());
     }
     Some(

@@ -21,6 +21,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("add_member", &["member_exists", "circle_full"]),
     ("replace_members", &["circle_full"]),
     ("batch_members", &["batch_failed"]),
+    ("delete_release", &["release_labelled"]),
     ("create_agent", &["external_id_taken"]),
     ("update_agent", &["external_id_taken"]),
     ("restore_agent", &["not_deleted", "circle_full", "external_id_taken", "memberships_ending"]),
@@ -49,7 +50,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
     ("404", "NotFound", "The resource does not exist", &[]),
     ("408", "RequestTimeout", "The body arrived too slowly", &[]),
     ("409", "Conflict", "The request conflicts with what is stored", &[]),
-    ("412", "PreconditionFailed", "The resource is not in the state that `If-Match` names", &[]),
+    ("412", "PreconditionFailed", "The resource is not in the state that `If-Match` or `If-None-Match` asks for", &[]),
     ("413", "ContentTooLarge", "The body is too large", &[]),
     ("415", "UnsupportedMediaType", "The body is not sent as JSON, or is compressed", &[]),
     ("421", "MisdirectedRequest", "The request is for another host name", &[]),
@@ -60,7 +61,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
     ("503", "ServiceUnavailable", "The service can't serve the request now", &["Retry-After"]),
     ("504", "GatewayTimeout", "The database did not respond in time", &[]),
     ("507", "InsufficientStorage", "The database is out of space", &[]),
-    ("default", "Problem", "A status that this release does not use", &[]),
+    ("default", "Problem", "A status that this build does not use", &[]),
 ];
 
 /// The headers of responses: name, type and meaning.
@@ -127,7 +128,10 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
             &["409"],
         ),
         (operation.takes("If-Match"), &["400", "412"]),
-        (operation.takes("If-None-Match"), &["304"]),
+        (
+            *method == "get" && operation.takes("If-None-Match"),
+            &["304"],
+        ),
         (*method != "get", &["507"]),
     ] {
         if applies {
@@ -150,8 +154,9 @@ const TEXTS: &[(&str, &str)] = &[
     ("MemberChanges", "The members that were added, restored, updated and removed"),
     ("ParticipantList", "All participants, in the order of their turns"),
     ("Pool", "The state of the connection pool"),
+    ("ReleaseDiff", "What differs"),
     ("Roster", "The circle with its members"),
-    ("RosterCacheStatus", "The state of the roster cache"),
+    ("RosterCacheStatus", "The state of the cache"),
 ];
 
 /// Says what a response of success holds, by its schema.

@@ -9,7 +9,7 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 13] = [
+const EXAMPLES: [&str; 14] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
     include_str!("../circles/examples.json"),
@@ -23,6 +23,7 @@ const EXAMPLES: [&str; 13] = [
     include_str!("../members/examples.json"),
     include_str!("../models/examples.json"),
     include_str!("../providers/examples.json"),
+    include_str!("../releases/examples.json"),
 ];
 
 /// Brings every schema, and everything of the kind that is written inline, to its final form.

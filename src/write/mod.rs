@@ -8,7 +8,10 @@
 
 use std::net::IpAddr;
 
-use entity::free_json;
+use entity::{
+    free_json,
+    values::{Scope, ScopeList},
+};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait,
     DbErr, EntityTrait, IntoActiveModel, Iterable, Value,
@@ -27,6 +30,8 @@ pub(crate) use idempotency::{
 };
 pub(crate) use request::{FastPath, VersionMessage, WriteRequest};
 pub(crate) use unit_of_work::{UnitOfWork, run};
+
+use crate::error::Error;
 
 /// `row` with the columns that `requested` sets. A column that has the value already does not count as
 /// changed.
@@ -77,6 +82,19 @@ pub(crate) struct Actor {
     /// `None` on the command line, like the address.
     pub(crate) request_id: Option<String>,
     pub(crate) client_address: Option<IpAddr>,
+    /// What the caller may do, for changes that need more than their operation does.
+    pub(crate) scopes: ScopeList,
     /// Why, in the client's words: for the versions of agents that the change makes.
     pub(crate) message: Option<String>,
+}
+
+impl Actor {
+    /// # Errors
+    /// [`Error::Forbidden`] if the caller lacks the scope.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Error> {
+        if self.scopes.include(scope) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(scope))
+    }
 }

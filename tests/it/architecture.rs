@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 44] = [
+const MODULES: [&str; 45] = [
     // The program.
     "cli",
     "app",
@@ -25,6 +25,7 @@ const MODULES: [&str; 44] = [
     "health",
     "middleware",
     // The resources.
+    "releases",
     "handles",
     "agents",
     "conversations",

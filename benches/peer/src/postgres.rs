@@ -25,8 +25,9 @@ use crate::{
 };
 
 const CIRCLE: &str = "c.id, c.name, c.display_name, c.description, c.status, c.require_review, c.auto_route, \
-    c.max_members, c.settings, c.project_context, c.is_active, c.started_at, c.stopped_at, c.created_at, c.updated_at";
-const CIRCLE_COLUMNS: usize = 15;
+    c.max_members, c.settings, c.project_context, c.is_active, c.started_at, c.stopped_at, c.created_at, c.updated_at, \
+    c.protected_labels";
+const CIRCLE_COLUMNS: usize = 16;
 const ROSTER_MEMBER: &str = "m.id, m.agent_id, m.role, m.is_active, m.joined_at, m.competencies, m.can_review, \
     m.permissions, a.name, a.role, a.system_prompt, a.base_prompt, a.skill_names, a.status, a.temperature, \
     a.max_tokens, a.model_id, o.model_name, o.model_alias, p.id, p.name, p.api_type";
@@ -131,6 +132,7 @@ fn circle<'r>(column: &mut Columns<'r>) -> Circle<'r> {
         stopped_at: column.next::<Option<_>>().map(Moment::Decoded),
         created_at: column.moment(),
         updated_at: column.moment(),
+        protected_labels: column.json(),
         member_count: 0,
         members: None,
     }

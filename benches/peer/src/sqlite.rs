@@ -16,8 +16,9 @@ use serde_json::value::RawValue;
 use crate::wire::{self, Circle, Failure, Moment, NOT_FOUND, RosterMember};
 
 const CIRCLE: &str = "c.id, c.name, c.display_name, c.description, c.status, c.require_review, c.auto_route, \
-    c.max_members, c.settings, c.project_context, c.is_active, c.started_at, c.stopped_at, c.created_at, c.updated_at";
-const CIRCLE_COLUMNS: usize = 15;
+    c.max_members, c.settings, c.project_context, c.is_active, c.started_at, c.stopped_at, c.created_at, c.updated_at, \
+    c.protected_labels";
+const CIRCLE_COLUMNS: usize = 16;
 const ROSTER: &str = "SELECT $circle, m.id, m.agent_id, m.role, m.is_active, m.joined_at, m.competencies, \
     m.can_review, m.permissions, a.name, a.role, a.system_prompt, a.base_prompt, a.skill_names, a.status, \
     a.temperature, a.max_tokens, a.model_id, o.model_name, o.model_alias, p.id, p.name, p.api_type \
@@ -118,6 +119,7 @@ fn circle<'r>(column: &mut Columns<'r>) -> Result<Circle<'r>, Failure> {
         stopped_at: column.maybe()?.map(Moment::Text),
         created_at: column.moment()?,
         updated_at: column.moment()?,
+        protected_labels: column.json()?,
         member_count: 0,
         members: None,
     })

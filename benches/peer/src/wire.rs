@@ -56,6 +56,7 @@ pub struct Circle<'a> {
     pub stopped_at: Option<Moment<'a>>,
     pub created_at: Moment<'a>,
     pub updated_at: Moment<'a>,
+    pub protected_labels: &'a RawValue,
     pub member_count: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<RosterMember<'a>>>,

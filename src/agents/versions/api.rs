@@ -65,7 +65,7 @@ impl AgentVersionsApi {
         /// The number of the version.
         #[oai(validator(minimum(value = "1")))]
         number: Path<i64>,
-    ) -> Result<Immutable<AgentVersion>, Error> {
+    ) -> Result<Immutable<Tagged<AgentVersion>>, Error> {
         let row = queries::get(database.connection(), id.0, number.0).await?;
         let version = AgentVersionRow::read(&mut Columns::of(&row))?;
         Immutable::view(&version, version.digest.as_str())

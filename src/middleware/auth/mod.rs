@@ -12,7 +12,7 @@ mod proxies;
 
 use std::{sync::Arc, time::Duration};
 
-use entity::values::Scope;
+use entity::values::{Scope, ScopeList};
 use poem::{Request, Response, http::header};
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -84,8 +84,8 @@ impl Auth {
         }
     }
 
-    /// The caller; `None` if the operation is public.
-    async fn authorize(&self, request: &Request) -> poem::Result<Option<Caller>> {
+    /// The caller, and what it may do; `None` if the operation is public.
+    async fn authorize(&self, request: &Request) -> poem::Result<Option<(Caller, ScopeList)>> {
         let access = ApiOperation::of(request)?.access;
         if access == Access::Public {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Auth {
                 Err(RequestError::Unauthenticated.into())
             }
             BearerToken::Missing if self.allows_keyless(request, database).await? => {
-                Ok(Some(Caller::Anyone))
+                Ok(Some((Caller::Anyone, ScopeList(vec![Scope::Admin]))))
             }
             BearerToken::Missing => Err(RequestError::Unauthenticated.into()),
             BearerToken::Malformed => Err(RequestError::InvalidToken.into()),
@@ -159,7 +159,7 @@ impl Auth {
         token: &str,
         scope: Option<Scope>,
         is_suspect: bool,
-    ) -> poem::Result<Caller> {
+    ) -> poem::Result<(Caller, ScopeList)> {
         let find_key = || self.keyring.open(database, token);
         let key = if is_suspect {
             self.look_up_suspect(database, find_key).await?
@@ -171,10 +171,8 @@ impl Auth {
         };
         tracing::Span::current().record("key", key.id);
         match scope {
-            Some(scope) if !key.scopes.include(scope) => {
-                Err(RequestError::Forbidden { scope }.into())
-            }
-            _ => Ok(Caller::Key(key.id)),
+            Some(scope) if !key.scopes.include(scope) => Err(Error::Forbidden(scope).into()),
+            _ => Ok((Caller::Key(key.id), key.scopes)),
         }
     }
 
@@ -236,8 +234,9 @@ impl Middleware for Auth {
     async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
         match self.authorize(&request).await {
             Ok(caller) => {
-                if let Some(caller) = caller {
+                if let Some((caller, scopes)) = caller {
                     request.set_data(caller);
+                    request.set_data(scopes);
                 }
                 next.call(request).await
             }

@@ -245,7 +245,7 @@ async fn the_worst_bodies_take_little_time_and_memory() {
             "{kind}: {status}"
         );
         assert!(text.len() < 2 * MAX_BODY, "{kind}: {}", text.len());
-        // Of a debug build, which takes about ten times as long as a release build.
+        // Of a debug build, which takes about ten times as long as an optimized build.
         let limit = usually_or_in_full(4, 1);
         assert!(cpu < Duration::from_secs(limit), "{kind}: {cpu:?}");
         assert!(peak < 256, "{kind}: {peak} MiB");

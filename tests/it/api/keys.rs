@@ -393,7 +393,7 @@ async fn a_client_finds_out_which_key_it_has_and_a_runtime_which_circles_there_a
         }
         app.delete("/v1/circles/gone").await.no_content();
         let admin = app.first_key().await;
-        for scope in ["read", "write", "admin", "handles"] {
+        for scope in ["read", "write", "publish", "admin", "handles"] {
             let key = app.key_by(&admin, &[scope]).await;
             let own = app
                 .ask(Method::GET, "/v1/keys/self", None, &key.token)
@@ -406,7 +406,7 @@ async fn a_client_finds_out_which_key_it_has_and_a_runtime_which_circles_there_a
             assert!(own.get("token").is_none() && own.get("secret_hash").is_none());
             let path = "/v1/handles/circles?limit=1&count=true";
             let listed = app.ask(Method::GET, path, None, &key.token).await;
-            if ["read", "write"].contains(&scope) {
+            if ["read", "write", "publish"].contains(&scope) {
                 listed.problem(403, "forbidden");
                 continue;
             }

@@ -31,6 +31,7 @@ mod openapi;
 mod promised_bounds;
 mod providers;
 mod rate_limits;
+mod releases;
 mod repointing;
 mod request_forms;
 mod response_bounds;

@@ -1,7 +1,7 @@
 //! The bounds that docs/operations.md promises: the worst request that the other bounds allow is sent to every
 //! operation, and its CPU time, its memory and the size of its response are held within them.
 //!
-//! A debug build gets ten times the CPU time. The promise is tested on a release build:
+//! A debug build gets ten times the CPU time. The promise is tested on an optimized build:
 //! `cargo build --release && TEST_PROGRAM=target/release/circle-registry tests/run promised_bounds -- --nocapture`
 
 use std::{collections::BTreeSet, time::Duration};

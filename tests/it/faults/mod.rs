@@ -20,6 +20,7 @@ mod memory;
 mod overload;
 mod poolers;
 mod refused_sessions;
+mod releases;
 mod restored_backups;
 mod shutdown;
 mod silent_database;

@@ -347,7 +347,7 @@ async fn the_doctor_finds_what_is_wrong_with_postgresql() {
     diagnosis.fails("permissions", "may not read and write agent");
     diagnosis.finds("error", "schema", "can't be read");
     diagnosis.finds("error", "connections", "of 5 slots");
-    diagnosis.finds("warning", "permissions", "migrations of a later release");
+    diagnosis.finds("warning", "permissions", "migrations of a later build");
 
     run("DROP EXTENSION pg_trgm CASCADE").await;
     Diagnosis::of(&url, &[]).warns("search", "reads the whole table");

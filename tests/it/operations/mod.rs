@@ -14,6 +14,7 @@ mod logs;
 mod nginx;
 mod proxies;
 mod pruning;
+mod releases;
 mod secrets_in_output;
 mod settings_bounds;
 mod systemd;

@@ -41,6 +41,9 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
             "DELETE FROM mcp_servers",
             "INSERT INTO mcp_servers (name, url, created_at, updated_at) SELECT name, url, created_at, updated_at FROM mcp_servers",
             "UPDATE agent_mcp_servers SET mcp_server_id = 99",
+            "DELETE FROM circle_releases",
+            "UPDATE circle_labels SET release = 2",
+            "INSERT INTO circle_releases SELECT circle_id, 2, digest, message, created_at, key_id, handles, team FROM circle_releases",
             "UPDATE agent_fallback_models SET model_id = 99",
             "UPDATE audit_entries SET action = 'none'",
             "UPDATE agent_versions SET definition = '[]'",
@@ -53,7 +56,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 14]);
+        assert_eq!(read_rows(&db).await, [1; 17]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -61,7 +64,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1], "members go with their circle, conversations stay");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], "members and releases go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;

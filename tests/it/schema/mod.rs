@@ -11,12 +11,14 @@ mod indexes;
 mod json_columns;
 mod locales;
 mod migrations;
+mod releases;
 
 mod roster_revisions;
 
 use entity::{
-    agent, agent_fallback, agent_server, agent_version, api_key, audit_entry, circle, conversation,
-    mcp_server, member, message, model, participant, provider,
+    agent, agent_fallback, agent_server, agent_version, api_key, audit_entry, circle, circle_label,
+    circle_label_move, circle_release, conversation, mcp_server, member, message, model,
+    participant, provider,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
@@ -31,6 +33,9 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO agent_mcp_servers (agent_id, mcp_server_id) SELECT a.id, s.id FROM agents a, mcp_servers s",
         "INSERT INTO agent_fallback_models (agent_id, model_id) SELECT a.id, m.id FROM agents a, models m",
         "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) SELECT id, 1, '{}', 'x', $now FROM agents",
+        "INSERT INTO circle_releases (circle_id, number, digest, created_at, handles, team) SELECT id, 1, 'd', $now, '', '' FROM circles",
+        "INSERT INTO circle_labels (circle_id, name, release, digest, created_at, updated_at) SELECT id, 'production', 1, 'd', $now, $now FROM circles",
+        "INSERT INTO circle_label_moves (circle_id, label, revision, at) SELECT id, 'production', 1, $now FROM circles",
     ];
     run(db, &later).await;
 }
@@ -61,7 +66,7 @@ async fn insert_early_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 14] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 17] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -74,6 +79,9 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 14] {
         count::<agent_fallback::Entity>(db).await,
         count::<agent_version::Entity>(db).await,
         count::<circle::Entity>(db).await,
+        count::<circle_release::Entity>(db).await,
+        count::<circle_label::Entity>(db).await,
+        count::<circle_label_move::Entity>(db).await,
         count::<member::Entity>(db).await,
         count::<conversation::Entity>(db).await,
         count::<participant::Entity>(db).await,

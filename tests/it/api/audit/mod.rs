@@ -79,6 +79,9 @@ async fn every_operation_that_changes_something_leaves_its_entry_and_a_refused_o
     .await;
 }
 
+/// The one change that may ask for its resource not to be there.
+const TAKES_IF_NONE_MATCH: &str = "replace_label";
+
 #[tokio::test]
 async fn no_change_is_made_against_a_precondition() {
     on_both(async |app| {
@@ -96,8 +99,10 @@ async fn no_change_is_made_against_a_precondition() {
                 412 => stale.problem(412, "precondition_failed"),
                 _ => stale.invalid(&["header/If-Match"]),
             };
-            let none = send("if-none-match", "*").await;
-            none.invalid(&["header/If-None-Match"]);
+            if operation != TAKES_IF_NONE_MATCH {
+                let none = send("if-none-match", "*").await;
+                none.invalid(&["header/If-None-Match"]);
+            }
             assert_eq!(app.total("/v1/audit").await, count, "{operation}");
             let made = step.send(app, step.path, step.body.as_ref()).await;
             assert!(made.status < 300, "{operation}: {}", made.text);

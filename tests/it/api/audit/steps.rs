@@ -79,6 +79,7 @@ pub(super) fn steps() -> Vec<Step> {
         in_the_catalogue(),
         with_circles(),
         with_members(),
+        with_releases(),
         in_conversations(),
         in_the_end(),
     ];
@@ -217,6 +218,39 @@ fn with_members() -> Vec<Step> {
             &["restore member team/1 - +"],
         ),
         step("remove_member", MEMBER, None, &["delete member team/1 - +"]),
+    ]
+}
+
+fn with_releases() -> Vec<Step> {
+    const RELEASES: &str = "/v1/circles/team/releases";
+    const LABEL: &str = "/v1/circles/team/labels/staging";
+    vec![
+        step(
+            "create_release",
+            RELEASES,
+            json!({"message": CANARY}),
+            &["create release team/1 - -"],
+        )
+        .refused_with(json!({"labels": ["live"]})),
+        step(
+            "replace_label",
+            LABEL,
+            json!({"release": 1}),
+            &["create label team/staging release +"],
+        )
+        .refused_with(json!({"release": 99})),
+        step(
+            "delete_label",
+            LABEL,
+            None,
+            &["delete label team/staging - -"],
+        ),
+        step(
+            "delete_release",
+            "/v1/circles/team/releases/1",
+            None,
+            &["delete release team/1 - -"],
+        ),
     ]
 }
 

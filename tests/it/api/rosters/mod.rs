@@ -2,7 +2,7 @@
 
 mod cache;
 mod etags;
-mod random_writes;
+pub(super) mod random_writes;
 
 pub(crate) use random_writes::Numbers;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use test_support::{Backend, TestApp, TestDatabase, on_both};
 
-fn without_cache(database: &TestDatabase) -> Settings {
+pub(super) fn without_cache(database: &TestDatabase) -> Settings {
     let mut settings = database.settings();
     settings.server.roster_cache_mib = 0;
     settings

@@ -6,7 +6,7 @@ use test_support::TestApp;
 
 use super::super::mcp_servers::a_server;
 
-pub(super) struct World {
+pub(in crate::api) struct World {
     providers: Vec<i64>,
     models: Vec<i64>,
     agents: Vec<i64>,
@@ -14,7 +14,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn create(app: &TestApp) -> Self {
+    pub(in crate::api) async fn create(app: &TestApp) -> Self {
         let mut world = Self {
             providers: vec![],
             models: vec![],
@@ -43,7 +43,12 @@ impl World {
     }
 
     /// Makes one write, which may be refused, and returns its description.
-    pub(super) async fn write(&self, app: &TestApp, numbers: &mut Numbers, write: u64) -> String {
+    pub(in crate::api) async fn write(
+        &self,
+        app: &TestApp,
+        numbers: &mut Numbers,
+        write: u64,
+    ) -> String {
         let circle = *numbers.one_of(&["one", "two"]);
         let agent = *numbers.one_of(&self.agents);
         let (agent_path, circle_path) = (
@@ -159,7 +164,7 @@ impl World {
     }
 
     /// The agents, some of which tests compare.
-    pub(super) fn agent_path(&self, index: usize) -> String {
+    pub(in crate::api) fn agent_path(&self, index: usize) -> String {
         format!("/v1/agents/{}", self.agents[index])
     }
 }

@@ -1,0 +1,227 @@
+//! What a release holds: the team, and the handles resolved from it.
+
+use std::collections::BTreeMap;
+
+use entity::{
+    agent, agent_server, circle, mcp_server, member, model, provider, values::JsonObject,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    agents::dto::Agent,
+    circles::{self, dto::Circle},
+    database::Database,
+    digest,
+    error::Error,
+    handles,
+    http::{gunzip, gzip_once},
+    mcp_servers::dto::McpServer,
+    members::dto::Member,
+    models::dto::Model,
+    providers::dto::Provider,
+    rows, search,
+};
+
+/// A circle with all that its handles are resolved from, each in the form in which its own operations show it.
+#[derive(Serialize)]
+struct Team {
+    circle: Circle,
+    members: Vec<Member>,
+    agents: Vec<Agent>,
+    models: Vec<Model>,
+    providers: Vec<Provider>,
+    mcp_servers: Vec<McpServer>,
+}
+
+/// A circle at one moment, as JSON.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) circle_id: i64,
+    pub(super) team: Vec<u8>,
+    pub(super) handles: Vec<u8>,
+}
+
+/// Reads a circle in one snapshot, so that no concurrent change shows in a part of it only.
+pub(super) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Error> {
+    const BYTES: usize = 1 << 16;
+    let snapshot = database.connection().snapshot().await?;
+    let read = async {
+        let circle_row = circles::queries::get(&snapshot, name).await?;
+        let circle_id = circle_row.id;
+        let handles = handles::to_json(&snapshot, name).await?;
+        let team = load(&snapshot, circle_row).await?;
+        Ok(Frozen {
+            circle_id,
+            team: rows::to_json(&team, BYTES)?,
+            handles,
+        })
+    };
+    let frozen: Result<Frozen, Error> = read.await;
+    let ended = snapshot.end().await;
+    let frozen = frozen?;
+    ended?;
+    Ok(frozen)
+}
+
+async fn load(db: &impl ConnectionTrait, circle_row: circle::Model) -> Result<Team, Error> {
+    let members = member::Entity::find()
+        .filter(member::Column::CircleId.eq(circle_row.id))
+        .filter(member::Entity::shown(false))
+        .find_also_related(agent::Entity)
+        .order_by_asc(member::Column::AgentId)
+        .all(db)
+        .await?;
+    let (members, agents): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+    let agents: Vec<agent::Model> = agents.into_iter().flatten().collect();
+    let (models, providers) = load_models(db, &agents).await?;
+    Ok(Team {
+        circle: circle_row.into(),
+        mcp_servers: load_servers(db, &agents).await?,
+        members: members.into_iter().map(Into::into).collect(),
+        agents: agents.into_iter().map(Into::into).collect(),
+        models,
+        providers,
+    })
+}
+
+/// The models of agents and their fallbacks, with the providers of these.
+async fn load_models(
+    db: &impl ConnectionTrait,
+    agents: &[agent::Model],
+) -> Result<(Vec<Model>, Vec<Provider>), Error> {
+    let of_agent = |agent: &agent::Model| {
+        let fallbacks = agent.fallback_model_ids.0.iter().copied();
+        agent
+            .model_id
+            .into_iter()
+            .chain(fallbacks)
+            .collect::<Vec<_>>()
+    };
+    let ids = agents.iter().flat_map(of_agent);
+    let is_used = search::among(db.get_database_backend(), model::Column::Id, ids);
+    let models = model::Entity::find()
+        .filter(is_used)
+        .find_also_related(provider::Entity)
+        .order_by_asc(model::Column::Id)
+        .all(db)
+        .await?;
+    let (models, providers): (Vec<_>, Vec<_>) = models.into_iter().unzip();
+    let providers = providers.into_iter().flatten();
+    let providers: BTreeMap<i64, provider::Model> = providers.map(|row| (row.id, row)).collect();
+    Ok((
+        models.into_iter().map(Into::into).collect(),
+        providers.into_values().map(Into::into).collect(),
+    ))
+}
+
+async fn load_servers(
+    db: &impl ConnectionTrait,
+    agents: &[agent::Model],
+) -> Result<Vec<McpServer>, Error> {
+    let ids = agents.iter().map(|agent| agent.id);
+    let is_theirs = search::among(
+        db.get_database_backend(),
+        agent_server::Column::AgentId,
+        ids,
+    );
+    let servers = agent_server::Entity::find()
+        .select_only()
+        .column(agent_server::Column::McpServerId)
+        .filter(is_theirs);
+    let servers = mcp_server::Entity::find()
+        .filter(mcp_server::Column::Id.in_subquery(servers.into_query()))
+        .order_by_asc(mcp_server::Column::Id)
+        .all(db)
+        .await?;
+    Ok(servers.into_iter().map(Into::into).collect())
+}
+
+/// A frozen circle as it is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    pub(super) circle_id: i64,
+    pub(super) digest: String,
+    pub(super) team: Vec<u8>,
+    pub(super) handles: Vec<u8>,
+}
+
+impl Frozen {
+    /// Takes a tenth of a second for the largest circles.
+    pub(super) fn pack(&self) -> Result<Packed, Error> {
+        let handles = handles_without_state(parse(&self.handles)?);
+        let published = json!({"team": definition(&self.team)?, "handles": handles});
+        Ok(Packed {
+            circle_id: self.circle_id,
+            digest: digest::of_json(published)?,
+            team: gzip_once(&self.team).into(),
+            handles: gzip_once(&self.handles).into(),
+        })
+    }
+}
+
+/// What says when something was made, what it does at the moment, or who may publish it, and not what it is. Warnings follow from the rest
+/// and the date.
+const STATE: [&str; 12] = [
+    "agent_status",
+    "created_at",
+    "is_active",
+    "joined_at",
+    "left_at",
+    "member_count",
+    "priced_at",
+    "protected_labels",
+    "started_at",
+    "status",
+    "stopped_at",
+    "updated_at",
+];
+
+fn remove_state(object: &mut Value) {
+    if let Some(members) = object.as_object_mut() {
+        for name in STATE.iter().chain(&["warnings"]) {
+            members.shift_remove(*name);
+        }
+    }
+}
+
+/// A team without the state of its parts.
+pub(super) fn definition(team: &[u8]) -> Result<Value, Error> {
+    let mut team = parse(team)?;
+    for part in team
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|parts| parts.values_mut())
+    {
+        match part {
+            Value::Array(items) => items.iter_mut().for_each(remove_state),
+            circle => remove_state(circle),
+        }
+    }
+    Ok(team)
+}
+
+fn handles_without_state(mut handles: Value) -> Value {
+    let each = handles["handles"].as_array_mut();
+    each.into_iter().flatten().for_each(remove_state);
+    remove_state(&mut handles);
+    handles
+}
+
+fn parse(json: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(json).map_err(handles::released::damaged)
+}
+
+/// The text of a stored document.
+pub(super) fn unpack(document: &[u8]) -> Result<Vec<u8>, Error> {
+    gunzip(document).map_err(handles::released::damaged)
+}
+
+/// A stored team as free JSON.
+pub(super) fn team_of(document: &[u8]) -> Result<JsonObject, Error> {
+    let json = String::from_utf8(unpack(document)?).map_err(handles::released::damaged)?;
+    Ok(JsonObject::from_stored(&json))
+}
