@@ -35,7 +35,8 @@ impl MigrationTrait for Migration {
         ddl::run(
             manager,
             &[
-                "CREATE UNIQUE INDEX circle_releases_digest ON circle_releases (circle_id, digest)",
+                // By the digest first: no plan may read all releases of a circle by it.
+                "CREATE UNIQUE INDEX circle_releases_digest ON circle_releases (digest, circle_id)",
                 "ALTER TABLE circles ADD COLUMN last_release bigint NOT NULL DEFAULT 0",
             ],
         )

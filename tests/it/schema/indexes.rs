@@ -50,7 +50,7 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "mcp_servers (updated_at",
         "agent_mcp_servers (mcp_server_id",
         "agent_fallback_models (model_id",
-        "circle_releases (circle_id, digest",
+        "circle_releases (digest, circle_id",
         "circle_labels (circle_id, name",
         "circle_labels (circle_id, id",
         "circle_labels (circle_id, release",
