@@ -95,7 +95,14 @@ pub(crate) async fn diff(
 ) -> Result<TeamDiff, Error> {
     let before = from.load(database, circle).await?;
     let after = to.load(database, circle).await?;
-    let compare = move || Ok(compare(&definition(&before)?, &definition(&after)?));
+    let compare = move || {
+        let was = definition(&before)?;
+        // The texts have several mebibytes, and what is parsed has many times that.
+        drop(before);
+        let is = definition(&after)?;
+        drop(after);
+        Ok(compare(&was, &is))
+    };
     spawn_blocking(compare).await.map_err(damaged)?
 }
 

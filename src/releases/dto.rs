@@ -21,7 +21,7 @@ row! {
     pub(crate) struct ReleaseRow<'r> of circle_release without circle_id, handles, team {
         /// The releases of a circle are numbered from 1. No number is used again.
         pub(crate) number: i64,
-        /// The SHA-256 of what was published, in canonical JSON (RFC 8785). A circle has one release of each digest.
+        /// Identifies what was published, by the SHA-256 of canonical JSON (RFC 8785). A circle has one release of each digest.
         pub(crate) digest: Text<'r>,
         /// What was published, and why.
         #[oai(nullable)]
