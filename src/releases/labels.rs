@@ -36,7 +36,10 @@ impl LabelPrecondition {
     /// Of an `If-None-Match`, only `*` means something to a change.
     pub(super) fn new(if_match: Precondition, if_none_match: Option<&str>) -> Result<Self, Error> {
         if if_none_match.is_some_and(|tags| tags.trim() != "*") {
-            return Err(Error::invalid("header/If-None-Match", "must be `*`"));
+            return Err(Error::invalid(
+                "header/If-None-Match",
+                "is not `*`, the only tag that means something to a change",
+            ));
         }
         Ok(Self {
             if_match,
