@@ -8,12 +8,13 @@ use std::{fmt, future::ready, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::values::now;
+use indicatif::ProgressBar;
 use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, Value};
 
 use crate::{
     config::{RetentionSettings, Settings},
-    database::Database,
+    database::{Database, Transaction},
     error::Error,
     progress,
     releases::retention::{self, OldReleases},
@@ -157,9 +158,7 @@ async fn prune_releases(
             found: None,
         });
     };
-    // Through a transaction, as in `count`.
-    let transaction = database.begin_write().await?;
-    lift_timeout(&*transaction).await?;
+    let transaction = begin(database).await?;
     let old = retention::find(&*transaction, keep).await?;
     transaction.rollback().await?;
     let count = old.iter().map(|old| old.count).sum();
@@ -187,14 +186,11 @@ async fn delete_releases(
     .await?;
     let progress = progress::bar(count, RELEASES);
     for old in old {
-        loop {
+        delete_batches(&progress, retention::BATCH, async || {
             let batch = |work| retention::delete_batch(work, *old);
-            let deleted = write::run(database, &Actor::default(), batch).await?;
-            progress.inc(deleted);
-            if deleted < retention::BATCH {
-                break;
-            }
-        }
+            write::run(database, &Actor::default(), batch).await
+        })
+        .await?;
     }
     progress.finish_and_clear();
     Ok(())
@@ -204,9 +200,7 @@ impl Prunable {
     async fn count(&self, database: &Database, before: DateTime<Utc>) -> Result<u64, PruneError> {
         let Self { table, old, .. } = self;
         let sql = format!("SELECT count(*) FROM {table} WHERE {old}");
-        // Through a transaction, whose statements may take longer than a request's.
-        let transaction = database.begin_write().await?;
-        lift_timeout(&*transaction).await?;
+        let transaction = begin(database).await?;
         let backend = transaction.get_database_backend();
         let statement = Statement::from_sql_and_values(backend, sql, [before.into()]);
         let row = transaction.query_one_raw(statement).await?;
@@ -226,14 +220,13 @@ impl Prunable {
         })
         .await?;
         let progress = progress::bar(count, self.name);
-        loop {
-            let deleted = self.delete_batch(database, before).await?.rows_affected();
-            progress.inc(deleted);
-            if deleted < u64::from(self.batch) {
-                progress.finish_and_clear();
-                return Ok(());
-            }
-        }
+        delete_batches(&progress, self.batch.into(), async || {
+            let deleted = self.delete_batch(database, before).await?;
+            Ok::<_, PruneError>(deleted.rows_affected())
+        })
+        .await?;
+        progress.finish_and_clear();
+        Ok(())
     }
 
     /// Records what is about to be deleted. The database lets audit entries go only after this.
@@ -262,8 +255,7 @@ impl Prunable {
             "SELECT id FROM {table} WHERE {old} ORDER BY {order} LIMIT {}",
             self.batch
         );
-        let transaction = database.begin_write().await?;
-        lift_timeout(&*transaction).await?;
+        let transaction = begin(database).await?;
         // `ARRAY` is evaluated once; a subquery may become part of a join that evaluates it for each row.
         let sql = match transaction.get_database_backend() {
             DbBackend::Sqlite => format!("DELETE FROM {table} WHERE id IN ({oldest})"),
@@ -283,6 +275,28 @@ async fn execute(
     let backend = db.get_database_backend();
     db.execute_raw(Statement::from_sql_and_values(backend, sql, values))
         .await
+}
+
+/// Begins a transaction, also to count: its statements may take longer than a request's.
+async fn begin(database: &Database) -> Result<Transaction, DbErr> {
+    let transaction = database.begin_write().await?;
+    lift_timeout(&*transaction).await?;
+    Ok(transaction)
+}
+
+/// Deletes batches of so many rows, until one has fewer.
+async fn delete_batches<E>(
+    progress: &ProgressBar,
+    batch: u64,
+    delete: impl AsyncFn() -> Result<u64, E>,
+) -> Result<(), E> {
+    loop {
+        let deleted = delete().await?;
+        progress.inc(deleted);
+        if deleted < batch {
+            return Ok(());
+        }
+    }
 }
 
 /// No client waits for these statements.
