@@ -33,7 +33,12 @@ pub(crate) fn digest(body: impl AsRef<[u8]>) -> String {
 
 /// The entity tag of a response that no revision covers. It identifies the bytes.
 pub(crate) fn content_etag(body: impl AsRef<[u8]>) -> String {
-    format!("\"{}\"", digest(body))
+    digest_etag(&digest(body))
+}
+
+/// The entity tag of what a digest identifies.
+pub(crate) fn digest_etag(digest: &str) -> String {
+    format!("\"{digest}\"")
 }
 
 /// A row that has an entity tag.

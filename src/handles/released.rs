@@ -12,7 +12,7 @@ use crate::{
     circles::queries::unknown,
     error::Error,
     http::{BodyCache, CachedAnswer, CachedBody, gunzip},
-    revision::is_named,
+    revision::{digest_etag, is_named},
 };
 
 /// One release of a circle.
@@ -71,7 +71,7 @@ pub(crate) async fn get(
     let tags = [if_none_match, cached.as_ref().and_then(CachedBody::etag)];
     let known = tags.map(|tag| tag.map_or("", first_tag));
     let (digest, handles) = find(db, circle, release, known).await?;
-    let etag = etag(&digest);
+    let etag = digest_etag(&digest);
     if if_none_match.is_some_and(|tags| is_named(tags, &etag)) {
         return Ok(CachedAnswer::not_modified(etag));
     }
@@ -104,10 +104,6 @@ async fn find(
     let digest: Option<String> = row.try_get_by_index(0)?;
     let digest = digest.ok_or_else(|| release.unknown(circle))?;
     Ok((digest, row.try_get_by_index(1)?))
-}
-
-fn etag(digest: &str) -> String {
-    format!("\"{digest}\"")
 }
 
 /// What the first tag of a list identifies.

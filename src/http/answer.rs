@@ -127,7 +127,7 @@ impl<T> Immutable<Tagged<T>> {
     pub(crate) fn view(thing: &impl Serialize, digest: &str) -> Result<Self, Error> {
         Ok(Self(Answer::replay(StoredResponse {
             body: rows::to_json(thing, VIEW_BYTES)?,
-            etag: Some(format!("\"{digest}\"")),
+            etag: Some(revision::digest_etag(digest)),
             ..StoredResponse::default()
         })))
     }

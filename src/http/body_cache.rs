@@ -1,6 +1,6 @@
 //! Bodies of responses that are kept in memory, up to a total size.
 //!
-//! Whoever reads one asks the database first which state is the current one, and sends a kept body only if it shows that.
+//! A reader asks the database first which state is the current one, and sends a kept body only if it shows that.
 
 use std::sync::{
     Arc,

@@ -164,9 +164,9 @@ impl Frozen {
     }
 }
 
-/// What says when something was made, what it does at the moment, or who may publish it, and not what it is. Warnings follow from the rest
-/// and the date.
-const STATE: [&str; 12] = [
+/// What says when something was made, what it does at the moment, or who may publish it, and not what it is. Warnings follow
+/// from the rest and the date.
+const STATE: [&str; 13] = [
     "agent_status",
     "created_at",
     "is_active",
@@ -179,12 +179,13 @@ const STATE: [&str; 12] = [
     "status",
     "stopped_at",
     "updated_at",
+    "warnings",
 ];
 
 fn remove_state(object: &mut Value) {
     if let Some(members) = object.as_object_mut() {
-        for name in STATE.iter().chain(&["warnings"]) {
-            members.shift_remove(*name);
+        for name in STATE {
+            members.shift_remove(name);
         }
     }
 }

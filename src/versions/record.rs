@@ -1,5 +1,7 @@
 //! Writing versions, in the transaction of the change.
 
+use std::sync::LazyLock;
+
 use entity::{agent, agent_version, revision, values::now};
 use sea_orm::{
     ActiveModelTrait,
@@ -9,17 +11,23 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType},
 };
 
-use super::definition::written;
-use crate::{digest, error::Error, search, write::UnitOfWork};
+use super::definition::{AgentDefinition, written};
+use crate::{
+    digest,
+    error::Error,
+    rows::{self, FromRow},
+    search,
+    write::UnitOfWork,
+};
 
 /// The number to save with changes of a locked agent; `None` if its definition stays the same.
 pub(crate) fn next(
     before: &agent::Model,
     changes: &agent::ActiveModel,
 ) -> Result<Option<i64>, DbErr> {
-    for column in agent::Column::iter().filter(|column| defines(*column)) {
-        if let Set(new) = changes.get(column)
-            && !is_same(column, &before.get(column), &new)?
+    for column in &*DEFINITION {
+        if let Set(new) = changes.get(*column)
+            && !is_same(*column, &before.get(*column), &new)?
         {
             return Ok(Some(before.version + 1));
         }
@@ -27,14 +35,14 @@ pub(crate) fn next(
     Ok(None)
 }
 
-/// Whether a column is part of the definition.
-fn defines(column: agent::Column) -> bool {
-    use agent::Column::{CreatedAt, Id, IsActive, Revision, Status, UpdatedAt, Version};
-    !matches!(
-        column,
-        Id | Status | IsActive | CreatedAt | UpdatedAt | Revision | Version
-    )
-}
+/// The columns that the definition has.
+static DEFINITION: LazyLock<Vec<agent::Column>> = LazyLock::new(|| {
+    let names = AgentDefinition::columns();
+    let columns = agent::Column::iter();
+    columns
+        .filter(|column| names.contains(&rows::qualified::<agent::Entity>(*column)))
+        .collect()
+});
 
 /// Whether the digest of the definition stays the same with the new value of a column.
 fn is_same(column: agent::Column, before: &Value, after: &Value) -> Result<bool, DbErr> {
