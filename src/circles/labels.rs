@@ -17,7 +17,7 @@ pub(crate) fn check(pointer: impl Into<String>, name: &str) -> Result<(), Error>
     let starts = name.starts_with(|first: char| first.is_ascii_alphabetic());
     if !starts || name.len() > MAX_LENGTH || !name.bytes().all(is_allowed) {
         let detail = format!(
-            "is not the name of a label, which must have at most {MAX_LENGTH} letters, digits, `.`, `_` and `-`, and start with a letter"
+            "is not the name of a label, which has at most {MAX_LENGTH} letters, digits, `.`, `_` and `-`, and has to start with a letter"
         );
         return Err(Error::invalid(pointer, detail));
     }
