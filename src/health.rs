@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     database::{Database, PoolStatistics},
     error::Error,
-    http::{Body, BodyCache, CacheStatistics, Tag},
+    http::{Body, BodyCache, CacheStatistics, Shared, Tag},
     lifecycle::{Lifecycle, Phase},
     metrics::Metrics,
 };
@@ -77,7 +77,7 @@ impl HealthApi {
     async fn get_readiness(
         &self,
         Data(database): Data<&Database>,
-        Data(lifecycle): Data<&Lifecycle>,
+        Shared(lifecycle): Shared<&Lifecycle>,
     ) -> Result<Body<Health>, Error> {
         if lifecycle.phase() == Phase::Draining {
             return Err(Error::Draining);
@@ -123,7 +123,7 @@ impl HealthApi {
     #[oai(path = "/v1/cache", method = "get", operation_id = "get_cache")]
     async fn get_cache(
         &self,
-        Data(cache): Data<&BodyCache>,
+        Shared(cache): Shared<&BodyCache>,
     ) -> Result<Body<RosterCacheStatus>, Error> {
         let CacheStatistics {
             bodies: rosters,
@@ -144,7 +144,10 @@ impl HealthApi {
     /// In Prometheus' text format, named by OpenTelemetry's semantic conventions. Counts begin when the service starts.
     /// `docs/operations.md` lists the metrics. Also served at `--metrics-bind`, without keys.
     #[oai(path = "/metrics", method = "get", operation_id = "get_metrics")]
-    async fn get_metrics(&self, Data(metrics): Data<&Metrics>) -> Result<PlainText<String>, Error> {
+    async fn get_metrics(
+        &self,
+        Shared(metrics): Shared<&Metrics>,
+    ) -> Result<PlainText<String>, Error> {
         metrics.to_text()
     }
 }

@@ -9,7 +9,7 @@ use futures_util::future::{Either, ready};
 use poem::{
     Endpoint, IntoEndpoint, Request, Response, Route,
     endpoint::make_sync,
-    http::{StatusCode, header},
+    http::{Extensions, StatusCode, header},
 };
 use poem_openapi::{OpenApi, OpenApiService};
 
@@ -22,6 +22,7 @@ use crate::{
     database::Database,
     handles::HandlesApi,
     health::HealthApi,
+    http::SharedState,
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
     mcp_servers::McpServersApi,
@@ -130,18 +131,18 @@ pub(crate) fn endpoint(
     let page = String::from_utf8_lossy(DOCUMENTS.page.text());
     let headers = Headers::new("/docs", &page, &settings.cors_origin);
     let base_path = settings.base_path.as_deref();
+    let mut shared = Extensions::new();
+    shared.insert(keyring);
+    shared.insert(lifecycle.clone());
+    shared.insert(metrics.bodies.clone());
+    shared.insert(InFlight::default());
+    shared.insert(MembershipsAtOnce(settings.memberships_at_once));
+    shared.insert(metrics.clone());
     documents(base_path)
         .nest("/", service())
         .into_endpoint()
         .wrap(RootToDocs)
-        .wrap(HandlerState {
-            keyring: keyring.clone(),
-            lifecycle: lifecycle.clone(),
-            bodies: metrics.bodies.clone(),
-            in_flight: InFlight::default(),
-            memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
-            metrics: metrics.clone(),
-        })
+        .wrap(HandlerState(SharedState::new(shared)))
         .wrap(NotModified)
         .wrap(RetryRead)
         .wrap(Compressed::new(!settings.no_compression))

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Tag, Tagged, Untagged},
+    http::{Body, Created, CreatedOrReplaced, NoContent, PageBody, Shared, Tag, Tagged, Untagged},
     mcp_servers,
     members::jobs::MembershipsAtOnce,
     models::{self, dto::ModelRow},
@@ -191,7 +191,7 @@ impl AgentsApi {
     async fn delete_agent(
         &self,
         write: WriteRequest,
-        Data(at_once): Data<&MembershipsAtOnce>,
+        Shared(at_once): Shared<&MembershipsAtOnce>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,
@@ -220,7 +220,7 @@ impl AgentsApi {
     async fn restore_agent(
         &self,
         write: WriteRequest,
-        Data(at_once): Data<&MembershipsAtOnce>,
+        Shared(at_once): Shared<&MembershipsAtOnce>,
         /// The agent's id.
         #[oai(validator(minimum(value = "1")))]
         id: Path<i64>,

@@ -21,8 +21,8 @@ use crate::{
     database::Database,
     error::Error,
     http::{
-        Body, BodyCache, CachedAnswer, CachedBody, Created, NoContent, PageBody, Tag, Tagged,
-        accepts_gzip, joined,
+        Body, BodyCache, CachedAnswer, CachedBody, Created, NoContent, PageBody, Shared, Tag,
+        Tagged, accepts_gzip, joined,
     },
     revision::{Precondition, digest, view_etag},
     rows::FromRow,
@@ -95,7 +95,7 @@ impl CirclesApi {
     async fn get_circle(
         &self,
         Data(database): Data<&Database>,
-        Data(cache): Data<&BodyCache>,
+        Shared(cache): Shared<&BodyCache>,
         /// The circle's name.
         circle_name: Path<String>,
         /// Whether to include memberships that have ended.

@@ -24,7 +24,7 @@ use crate::{
     },
     database::Database,
     error::Error,
-    http::{Body, BodyCache, CachedAnswer, CachedBody, PageBody, Tag, Tagged, joined},
+    http::{Body, BodyCache, CachedAnswer, CachedBody, PageBody, Shared, Tag, Tagged, joined},
     page::PageRequest,
     rows::FromRow,
 };
@@ -68,7 +68,7 @@ impl HandlesApi {
     async fn get_circle_handles(
         &self,
         Data(database): Data<&Database>,
-        Data(cache): Data<&BodyCache>,
+        Shared(cache): Shared<&BodyCache>,
         /// The circle's name.
         circle_name: Path<String>,
         /// The label of a release, as `production`.

@@ -17,6 +17,7 @@ mod parameters;
 mod payload;
 mod problem;
 mod request_id;
+mod shared;
 mod tag;
 mod write_request;
 
@@ -35,5 +36,6 @@ pub(crate) use payload::{Body, Items, NoContent, PageBody};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::{MAX_HEADER_FIELDS, ProblemKind, RequestError};
 pub(crate) use request_id::RequestId;
+pub(crate) use shared::{Shared, SharedState};
 pub(crate) use tag::Tag;
 pub(crate) use write_request::{NotIdempotent, keep_digest};

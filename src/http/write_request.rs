@@ -5,7 +5,8 @@ use poem::{FromRequest, Request, RequestBody, http::Method, web::Data};
 use serde::Serialize;
 
 use super::{
-    ClientAddress, Created, CreatedOrReplaced, NoContent, RequestId, Tagged, Untagged, caller_of,
+    ClientAddress, Created, CreatedOrReplaced, NoContent, RequestId, Shared, Tagged, Untagged,
+    caller_of,
 };
 use crate::{
     database::Database,
@@ -17,7 +18,7 @@ use crate::{
 impl<'a> FromRequest<'a> for WriteRequest {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
         let Data(database) = Data::<&Database>::from_request(request, body).await?;
-        let Data(in_flight) = Data::<&InFlight>::from_request(request, body).await?;
+        let Shared(in_flight) = Shared::<&InFlight>::from_request(request, body).await?;
         let actor = Actor {
             caller: caller_of(request),
             request_id: Some(RequestId::of(request).to_string()),

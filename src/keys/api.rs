@@ -17,7 +17,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
-    http::{Answer, Body, NoContent, NotIdempotent, PageBody, Tag},
+    http::{Answer, Body, NoContent, NotIdempotent, PageBody, Shared, Tag},
     page::PageRequest,
     rows::FromRow,
     write::{Caller, WriteRequest},
@@ -51,7 +51,7 @@ impl KeysApi {
     #[oai(path = "/", method = "post", operation_id = "create_key")]
     async fn create_key(
         &self,
-        Data(keyring): Data<&Keyring>,
+        Shared(keyring): Shared<&Keyring>,
         _once: NotIdempotent,
         write: WriteRequest,
         new: Json<KeyCreate>,

@@ -7,13 +7,8 @@ use poem::{Request, Response};
 use super::{Middleware, Next};
 use crate::{
     database::Database,
-    http::BodyCache,
-    keys::Keyring,
-    lifecycle::Lifecycle,
-    members::jobs::MembershipsAtOnce,
+    http::SharedState,
     memory::{MemoryBudget, RequestMemory},
-    metrics::Metrics,
-    write::InFlight,
 };
 
 /// What middleware needs too: the [`Database`] and the [`RequestMemory`] of each request.
@@ -38,14 +33,7 @@ impl Middleware for RequestDatabase {
 
 /// What only handlers need. It is set inside of `RetryRead`, which copies all that is set outside of it.
 #[derive(Clone, Debug)]
-pub(crate) struct HandlerState {
-    pub(crate) keyring: Keyring,
-    pub(crate) lifecycle: Lifecycle,
-    pub(crate) bodies: BodyCache,
-    pub(crate) in_flight: InFlight,
-    pub(crate) memberships_at_once: MembershipsAtOnce,
-    pub(crate) metrics: Metrics,
-}
+pub(crate) struct HandlerState(pub(crate) SharedState);
 
 impl Middleware for HandlerState {
     fn call(
@@ -53,20 +41,7 @@ impl Middleware for HandlerState {
         mut request: Request,
         next: &Arc<impl Next>,
     ) -> impl Future<Output = poem::Result<Response>> + Send {
-        let Self {
-            keyring,
-            lifecycle,
-            bodies,
-            in_flight,
-            memberships_at_once,
-            metrics,
-        } = self;
-        request.set_data(keyring.clone());
-        request.set_data(lifecycle.clone());
-        request.set_data(bodies.clone());
-        request.set_data(in_flight.clone());
-        request.set_data(*memberships_at_once);
-        request.set_data(metrics.clone());
+        request.set_data(self.0.clone());
         next.call(request)
     }
 }

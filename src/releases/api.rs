@@ -23,8 +23,8 @@ use crate::{
         released::{self, ReleaseKey},
     },
     http::{
-        Body, BodyCache, CachedAnswer, CreatedOrReplaced, Immutable, NoContent, PageBody, Tag,
-        Tagged, joined,
+        Body, BodyCache, CachedAnswer, CreatedOrReplaced, Immutable, NoContent, PageBody, Shared,
+        Tag, Tagged, joined,
     },
     page::PageRequest,
     rows::FromRow,
@@ -153,7 +153,7 @@ impl ReleasesApi {
     async fn get_release_handles(
         &self,
         Data(database): Data<&Database>,
-        Data(cache): Data<&BodyCache>,
+        Shared(cache): Shared<&BodyCache>,
         /// The circle's name.
         circle_name: Path<String>,
         /// The release's number.
