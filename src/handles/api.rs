@@ -86,7 +86,8 @@ impl HandlesApi {
             return Box::pin(read).await;
         }
         let body = queries::of_circle(db, &circle_name.0, |circle, members, related| {
-            CachedBody::view(&rules::resolve_circle(circle, members, related, today())?)
+            let handles = rules::resolve_circle(circle, members, related, today())?;
+            CachedBody::view(&handles, queries::capacity(members.len()))
         });
         Box::pin(body).await.map(CachedAnswer::from)
     }
