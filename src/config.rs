@@ -305,7 +305,7 @@ pub struct ServerSettings {
         global = true,
         env = "ROSTER_CACHE_MIB",
         value_name = "MIB",
-        default_value = "16",
+        default_value = "48",
         value_parser = clap::value_parser!(u64).range(..=65_536)
     )]
     pub roster_cache_mib: u64,
