@@ -1,7 +1,7 @@
 //! `/v1/circles/{circle_name}/labels`
 
 use chrono::{DateTime, Utc};
-use entity::circle_label;
+use entity::{circle_label, label_name::LabelName};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -63,7 +63,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
     ) -> Result<Tagged<Label>, Error> {
         Tagged::row(labels::get(database.connection(), &circle_name.0, &label.0).await?)
     }
@@ -85,7 +85,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
         precondition: Precondition,
         /// `*`: the label is created only. If there is one of this name, the request fails with 412
         /// `precondition_failed`.
@@ -119,7 +119,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
         precondition: Precondition,
     ) -> Result<NoContent, Error> {
         write
@@ -142,7 +142,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
         /// Only moves at this time or earlier.
         at: Query<Option<DateTime<Utc>>>,
         page: PageRequest,
