@@ -70,10 +70,11 @@ impl LabelsApi {
 
     /// Move a label
     ///
-    /// Points it to a release, and creates it (201) if there is none of this name. Every instance answers the new
-    /// release's handles with its next request. A name has at most 64 letters, digits, `.`, `_` and `-`, and starts with a
-    /// letter; `live` is none. Moving one of the circle's `protected_labels` takes the scope `publish`. Fails with 404
-    /// `not_found` if there is no circle with this name, and with 422 `invalid_request` if there is no such release.
+    /// Points it to a release, and creates it (201) if there is none of this name; `live` is not the name of a label. Every
+    /// instance answers the new release's handles with its next request. Moving one of the circle's `protected_labels`
+    /// takes the scope `publish`. Fails with 404 `not_found` if there is no circle with this name, with 409
+    /// `too_many_labels` if the circle has 100 labels and this would be one more, and with 422 `invalid_request` if there is
+    /// no such release.
     #[oai(
         path = "/:circle_name/labels/:label",
         method = "put",
