@@ -445,7 +445,7 @@ pub struct LogSettings {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Retention")]
 pub struct RetentionSettings {
-    /// How long audit entries are kept, at least 30d [default: for ever]
+    /// How long audit entries and moves of labels are kept, at least 30d [default: for ever]
     #[arg(long, global = true, env = "KEEP_AUDIT", value_name = "TIME", value_parser = bounds::retention::<30>)]
     pub keep_audit: Option<Duration>,
 
