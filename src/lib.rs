@@ -62,6 +62,7 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 mod memory;
+mod metrics;
 mod progress;
 pub mod telemetry;
 
