@@ -312,7 +312,7 @@ pub struct ServerSettings {
         global = true,
         env = "ROSTER_CACHE_MIB",
         value_name = "MIB",
-        default_value = "16",
+        default_value = "48",
         value_parser = clap::value_parser!(u64).range(..=65_536)
     )]
     pub roster_cache_mib: u64,
@@ -459,7 +459,7 @@ pub struct LogSettings {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Retention")]
 pub struct RetentionSettings {
-    /// How long audit entries are kept, at least 30d [default: for ever]
+    /// How long audit entries and moves of labels are kept, at least 30d [default: for ever]
     #[arg(long, global = true, env = "KEEP_AUDIT", value_name = "TIME", value_parser = bounds::retention::<30>)]
     pub keep_audit: Option<Duration>,
 

@@ -53,7 +53,7 @@ struct Prunable {
     resource: Option<Resource>,
 }
 
-fn prunable(settings: &RetentionSettings) -> [Prunable; 3] {
+fn prunable(settings: &RetentionSettings) -> [Prunable; 4] {
     let keep = |keep: Option<Duration>| keep.and_then(|keep| TimeDelta::from_std(keep).ok());
     [
         Prunable {
@@ -64,6 +64,19 @@ fn prunable(settings: &RetentionSettings) -> [Prunable; 3] {
             batch: 5_000,
             keep: keep(settings.keep_audit),
             resource: Some(Resource::Audit),
+        },
+        // Oldest first, so that of those that are left the first is what the label pointed to when the time began.
+        Prunable {
+            name: "moves of labels",
+            table: "circle_label_moves",
+            old: "at < $1 AND (to_release IS NULL OR EXISTS (SELECT 1 FROM circle_label_moves later \
+                  WHERE later.circle_id = circle_label_moves.circle_id \
+                  AND later.label = circle_label_moves.label \
+                  AND later.revision > circle_label_moves.revision AND later.at < $1))",
+            order: "circle_id, label, revision",
+            batch: 5_000,
+            keep: keep(settings.keep_audit),
+            resource: Some(Resource::Label),
         },
         // Each takes its messages with it.
         Prunable {
@@ -252,14 +265,16 @@ impl Prunable {
             table, old, order, ..
         } = self;
         let oldest = format!(
-            "SELECT id FROM {table} WHERE {old} ORDER BY {order} LIMIT {}",
+            "FROM {table} WHERE {old} ORDER BY {order} LIMIT {}",
             self.batch
         );
         let transaction = begin(database).await?;
         // `ARRAY` is evaluated once; a subquery may become part of a join that evaluates it for each row.
         let sql = match transaction.get_database_backend() {
-            DbBackend::Sqlite => format!("DELETE FROM {table} WHERE id IN ({oldest})"),
-            _ => format!("DELETE FROM {table} WHERE id = ANY(ARRAY({oldest}))"),
+            DbBackend::Sqlite => {
+                format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid {oldest})")
+            }
+            _ => format!("DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid {oldest}))"),
         };
         let deleted = execute(&*transaction, &sql, [before.into()]).await?;
         transaction.commit().await?;

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-CACHED = 500  # circles whose rosters fit into the service's cache as it is by default
+CACHED = 500  # circles whose rosters and handles fit into the service's cache as it is by default
 WRITTEN = 100  # circles that additions go to
 
 

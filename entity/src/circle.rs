@@ -2,7 +2,10 @@
 
 use sea_orm::{IntoSimpleExpr, entity::prelude::*, sea_query::SimpleExpr};
 
-use crate::values::{CircleStatus, JsonObject, StringList};
+use crate::{
+    label_name::LabelList,
+    values::{CircleStatus, JsonObject},
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -32,7 +35,7 @@ pub struct Model {
     /// The number of the last release, which none has again after it was deleted.
     pub last_release: i64,
     /// Names of labels. Only some may move them.
-    pub protected_labels: StringList,
+    pub protected_labels: LabelList,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,
 }

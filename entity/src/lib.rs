@@ -15,7 +15,7 @@
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
 //!
-//! The crate imports nothing of the service. `free_json`, `params`, `price`, `prices`, `tool`, `values` and
+//! The crate imports nothing of the service. `free_json`, `label_name`, `params`, `price`, `prices`, `tool`, `values` and
 //! `variables` hold column types that the API shows too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
@@ -32,6 +32,7 @@ pub mod circle_release;
 pub mod conversation;
 pub mod free_json;
 pub mod idempotency_key;
+pub mod label_name;
 pub mod mcp_server;
 pub mod member;
 pub mod membership_job;

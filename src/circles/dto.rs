@@ -1,7 +1,9 @@
 //! What a circle looks like on the wire.
 
 use entity::{
-    agent, circle, member, model, provider,
+    agent, circle,
+    label_name::LabelList,
+    member, model, provider,
     values::{AgentStatus, CircleStatus, JsonObject, MemberRole, StringList},
 };
 use poem_openapi::{Enum, Object};
@@ -59,7 +61,7 @@ row! {
         /// that was deleted as a member of very many circles.
         pub(crate) member_count: i64,
         /// The labels that take a key with the scope `publish` to move.
-        pub(crate) protected_labels: Json<'r, StringList>,
+        pub(crate) protected_labels: Json<'r, LabelList>,
     } with {
         /// The active members, in the roster's order; only with `include=members`.
         #[oai(skip_serializing_if_is_none)]
@@ -221,7 +223,7 @@ input! {
         settings: JsonObject,
         /// The labels that take a key with the scope `publish` to move, whether they exist or not. To set this list takes
         /// such a key, and so does deleting or renaming the circle while there are any.
-        protected_labels: StringList,
+        protected_labels: LabelList,
     }
     update_only {
         /// Whether the circle is running. Leaving `stopped` sets `started_at`, and reaching it sets

@@ -1,5 +1,6 @@
 //! `/v1/circles/{circle_name}/handles`, `/v1/circles/{circle_name}/lint` and `/v1/agents/{id}/handle`
 
+use entity::label_name::LabelName;
 use poem::{
     http::{HeaderMap, header},
     web::Data,
@@ -72,12 +73,11 @@ impl HandlesApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label of a release, as `production`.
-        label: Query<Option<String>>,
+        label: Query<Option<LabelName>>,
         headers: &HeaderMap,
     ) -> Result<CachedAnswer<CircleHandles<'static>>, Error> {
         let db = database.connection();
         if let Some(label) = &label.0 {
-            // Not by a pattern: poem-openapi compiles it for each request, which takes as long as the rest.
             circles::labels::check("query/label", label)?;
             let release = ReleaseKey::Label(label);
             let known = joined(headers, &header::IF_NONE_MATCH).ok().flatten();
@@ -86,7 +86,8 @@ impl HandlesApi {
             return Box::pin(read).await;
         }
         let body = queries::of_circle(db, &circle_name.0, |circle, members, related| {
-            CachedBody::view(&rules::resolve_circle(circle, members, related, today())?)
+            let handles = rules::resolve_circle(circle, members, related, today())?;
+            CachedBody::view(&handles, queries::capacity(members.len()))
         });
         Box::pin(body).await.map(CachedAnswer::from)
     }

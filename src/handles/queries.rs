@@ -77,12 +77,17 @@ pub(super) async fn of_circle<T>(
     Err(changing())
 }
 
+/// Room for the JSON of so many handles and their circle; most need no more.
+pub(super) fn capacity(handles: usize) -> usize {
+    const BYTES_A_HANDLE: usize = 1 << 11;
+    BYTES_A_HANDLE * handles.max(1)
+}
+
 /// The handles of a circle in JSON.
 pub(crate) async fn to_json(db: &impl ConnectionTrait, name: &str) -> Result<Vec<u8>, Error> {
-    const BYTES: usize = 1 << 15;
     of_circle(db, name, |circle, members, related| {
         let handles = rules::resolve_circle(circle, members, related, today())?;
-        Ok(rows::to_json(&handles, BYTES)?)
+        Ok(rows::to_json(&handles, capacity(members.len()))?)
     })
     .await
 }

@@ -114,8 +114,11 @@ impl RelatedRows {
     }
 
     pub(super) fn read(&self) -> Result<Related<'_>, DbErr> {
-        let first_of_model = HandleServer::columns().len();
         let mut related = Related::default();
+        if self.0.is_empty() {
+            return Ok(related);
+        }
+        let first_of_model = HandleServer::columns().len();
         for row in &self.0 {
             if let Some(server) = HandleServer::read_joined(&mut Columns::of(row))? {
                 related.servers.insert(server.name.clone().into(), server);

@@ -274,12 +274,11 @@ fn compose_prompt(agent: &AgentFacts<'_>, additions: &Additions) -> Result<Promp
     }
     if !agent.skill_names.is_empty_list() {
         let skills: Vec<Skill<'_>> = agent.skill_names.parse()?;
-        let names: Vec<_> = skills.iter().map(|Skill(name)| one_line(name)).collect();
-        let lines = names.iter().flat_map(|name| ["\n- ", name]);
-        let skills = ["## Skills\n"].into_iter().chain(lines);
-        prompt.add(PromptSource::AgentSkills, |text| {
-            skills.for_each(|part| text.push(part));
-        });
+        let mut section = String::from("## Skills\n");
+        for Skill(name) in &skills {
+            section.extend(["\n- ", &one_line(name)]);
+        }
+        prompt.add(PromptSource::AgentSkills, |text| text.push(&section));
     }
     Ok(prompt)
 }

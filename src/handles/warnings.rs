@@ -69,7 +69,7 @@ fn check_model(
     today: NaiveDate,
     warn: &mut impl FnMut(WarningCode, String),
 ) {
-    let runs_on = format!("{name} runs on {}", model.name);
+    let runs_on = format_args!("{name} runs on {}", model.name);
     if let Some(date) = retired_on(model.deprecation_date, today) {
         let detail = format!("{runs_on}, which was retired on {date}");
         warn(WarningCode::ModelDeprecated, detail);
@@ -91,7 +91,7 @@ fn check_model(
 }
 
 fn check_provider(name: &str, model: &ModelFacts<'_>, warn: &mut impl FnMut(WarningCode, String)) {
-    let runs_on = format!("{name} runs on {}", model.provider);
+    let runs_on = format_args!("{name} runs on {}", model.provider);
     if model.api_key_env.is_none() && !model.is_local {
         let detail = format!("{runs_on}, for whose key no variable is named");
         warn(WarningCode::NoKeyVariable, detail);

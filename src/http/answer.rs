@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// About as long are the handles of twenty members.
-pub(super) const VIEW_BYTES: usize = 1 << 15;
+const VIEW_BYTES: usize = 1 << 15;
 
 /// A response with one resource; if it is tagged, with the `ETag` of its state.
 #[derive(Debug)]

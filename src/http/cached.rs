@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use super::{
     Tagged,
-    answer::VIEW_BYTES,
     gzip::{Gzipped, gzip},
 };
 use crate::{error::Error, revision, rows};
@@ -33,9 +32,10 @@ pub(crate) struct CachedBody {
 }
 
 impl CachedBody {
-    /// What is made of several resources. Its tag identifies the bytes, and as a precondition it means nothing.
-    pub(crate) fn view(thing: &impl Serialize) -> Result<Self, Error> {
-        let json = rows::to_json(thing, VIEW_BYTES)?;
+    /// What is made of several resources, in a buffer of this capacity. Its tag identifies the bytes, and as a
+    /// precondition it means nothing.
+    pub(crate) fn view(thing: &impl Serialize, capacity: usize) -> Result<Self, Error> {
+        let json = rows::to_json(thing, capacity)?;
         let etag = revision::content_etag(&json);
         Ok(Self::new(json, etag))
     }

@@ -68,8 +68,9 @@ impl ReleasesApi {
     /// them, and moves the labels to the release. If the circle has a release of the same digest, that one is returned
     /// (200), and the labels are moved to it. What says only when something was made or what it does at the moment, as an
     /// agent's `status`, does not count for the digest. Moving one of the circle's `protected_labels` takes the scope
-    /// `publish`. Fails with 404 `not_found` if there is no circle with this name, and with 422 `response_too_large` if its
-    /// handles are larger than a response may be.
+    /// `publish`. Fails with 404 `not_found` if there is no circle with this name, with 409 `too_many_labels` if the circle
+    /// would have more than 100 labels, and with 422 `response_too_large` if its handles are larger than a response
+    /// may be.
     #[oai(
         path = "/:circle_name/releases",
         method = "post",

@@ -1,8 +1,7 @@
 //! What releases and labels look like on the wire.
 
 use entity::{
-    circle_label, circle_label_move, circle_release,
-    values::{JsonObject, StringList},
+    circle_label, circle_label_move, circle_release, label_name::LabelList, values::JsonObject,
 };
 use poem_openapi::Object;
 use serde::Serialize;
@@ -80,10 +79,9 @@ pub(crate) struct ReleaseCreate {
     /// What is published, and why.
     #[oai(validator(min_length = 1, max_length = 2000))]
     pub(crate) message: Option<String>,
-    /// The labels to move to the release in the same transaction: each at most 64 letters, digits, `.`, `_` and `-`,
-    /// starting with a letter.
+    /// The labels to move to the release in the same transaction.
     #[oai(default)]
-    pub(crate) labels: StringList,
+    pub(crate) labels: LabelList,
 }
 
 row! {

@@ -1,7 +1,7 @@
 //! `/v1/circles/{circle_name}/labels`
 
 use chrono::{DateTime, Utc};
-use entity::circle_label;
+use entity::{circle_label, label_name::LabelName};
 use poem::web::Data;
 use poem_openapi::{
     OpenApi,
@@ -63,17 +63,18 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
     ) -> Result<Tagged<Label>, Error> {
         Tagged::row(labels::get(database.connection(), &circle_name.0, &label.0).await?)
     }
 
     /// Move a label
     ///
-    /// Points it to a release, and creates it (201) if there is none of this name. Every instance answers the new
-    /// release's handles with its next request. A name has at most 64 letters, digits, `.`, `_` and `-`, and starts with a
-    /// letter; `live` is none. Moving one of the circle's `protected_labels` takes the scope `publish`. Fails with 404
-    /// `not_found` if there is no circle with this name, and with 422 `invalid_request` if there is no such release.
+    /// Points it to a release, and creates it (201) if there is none of this name; `live` is not the name of a label. Every
+    /// instance answers the new release's handles with its next request. Moving one of the circle's `protected_labels`
+    /// takes the scope `publish`. Fails with 404 `not_found` if there is no circle with this name, with 409
+    /// `too_many_labels` if the circle has 100 labels and this would be one more, and with 422 `invalid_request` if there is
+    /// no such release.
     #[oai(
         path = "/:circle_name/labels/:label",
         method = "put",
@@ -85,7 +86,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
         precondition: Precondition,
         /// `*`: the label is created only. If there is one of this name, the request fails with 412
         /// `precondition_failed`.
@@ -119,7 +120,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
         precondition: Precondition,
     ) -> Result<NoContent, Error> {
         write
@@ -142,7 +143,7 @@ impl LabelsApi {
         /// The circle's name.
         circle_name: Path<String>,
         /// The label's name.
-        label: Path<String>,
+        label: Path<LabelName>,
         /// Only moves at this time or earlier.
         at: Query<Option<DateTime<Utc>>>,
         page: PageRequest,

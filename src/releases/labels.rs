@@ -8,7 +8,7 @@ use entity::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
+    Order, PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
 };
 
 use super::dto::{LabelMove, LabelRow};
@@ -133,12 +133,12 @@ pub(super) async fn point(
                 digest: Set(digest_of(db, circle_row.id, release).await?),
                 ..ActiveModelTrait::default()
             };
-            match before {
-                Some(label) => (Action::Update, update(db, label, target).await?),
-                None => (
-                    Action::Create,
-                    insert(db, circle_row.id, name, target).await?,
-                ),
+            if let Some(label) = before {
+                (Action::Update, update(db, label, target).await?)
+            } else {
+                check_count(db, circle_row).await?;
+                let inserted = insert(db, circle_row.id, name, target).await?;
+                (Action::Create, inserted)
             }
         }
     };
@@ -149,6 +149,22 @@ pub(super) async fn point(
     };
     moved.record(work, action, circle_row, &label).await?;
     Ok((label, action == Action::Create))
+}
+
+/// The labels of a circle, at most.
+const MAX_LABELS: u64 = 100;
+
+/// Checks that a circle, which is locked, may get one more.
+async fn check_count(db: &impl ConnectionTrait, circle_row: &circle::Model) -> Result<(), Error> {
+    let labels = circle_label::Entity::find()
+        .filter(circle_label::Column::CircleId.eq(circle_row.id))
+        .count(db)
+        .await?;
+    if labels >= MAX_LABELS {
+        let detail = format!("circle {} has {MAX_LABELS} labels", circle_row.name);
+        return Err(Error::conflict("too_many_labels", detail));
+    }
+    Ok(())
 }
 
 async fn digest_of(

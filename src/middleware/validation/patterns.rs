@@ -5,8 +5,12 @@ const NAME: &str = "may have ASCII letters, digits, \".\", \"_\" and \"-\", and 
 const KIND: &str = "may have lower-case ASCII letters, digits, \"_\" and \"-\", and starts with a letter or digit, as \"chat\"";
 
 /// The patterns of the description. A test holds that none is missing.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 15] = [
     ("^[A-Za-z0-9][A-Za-z0-9._-]*$", NAME),
+    (
+        entity::label_name::LabelName::PATTERN,
+        "may have ASCII letters, digits, \".\", \"_\" and \"-\", and starts with a letter, as \"production\"",
+    ),
     (
         "^[a-z0-9][a-z0-9._-]*$",
         "may have lower-case ASCII letters, digits, \".\", \"_\" and \"-\", and starts with a letter or digit, as \"openai\"",

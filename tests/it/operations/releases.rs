@@ -1,9 +1,10 @@
 //! Releases on the command line: their differences, and how many are kept.
 
 use reqwest::Method;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use test_support::{TestApp, TestDatabase, binary, on_both_databases};
+use test_support::{TestApp, TestDatabase, binary, connect_to, on_both_databases};
 
 const RELEASES: &str = "/v1/circles/team/releases";
 
@@ -112,6 +113,55 @@ async fn the_newest_releases_are_kept_and_those_with_a_label() {
             .await
             .ok();
         assert_eq!(app.listed(RELEASES, "number").await, [8, 2]);
+        app.stop().await;
+    })
+    .await;
+}
+
+/// Moves of a label in the first days of 2020: where it pointed to from each day on.
+async fn moved_long_ago(database: &TestDatabase, label: &str, releases: &[Option<i64>]) {
+    const FIRST_DAY: i64 = 1_577_836_800;
+    let db = connect_to(&database.url).await;
+    for (day, release) in (1_i64..).zip(releases) {
+        let revision = (FIRST_DAY + 86_400 * (day - 1)) * 1_000_000;
+        let release = release.map_or("NULL".to_owned(), |release| release.to_string());
+        let sql = format!(
+            "INSERT INTO circle_label_moves (circle_id, label, revision, at, to_release) \
+             VALUES (1, '{label}', {revision}, '2020-01-0{day}T00:00:00+00:00', {release})"
+        );
+        db.execute_unprepared(&sql).await.expect(&sql);
+    }
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn moves_of_labels_go_by_age_and_what_a_label_pointed_to_since_then_stays_known() {
+    on_both_databases(async |database| {
+        let app = a_circle_with_releases(database, "team", 3).await;
+        moved_long_ago(database, "production", &[Some(1), Some(2), None, Some(3)]).await;
+        moved_long_ago(database, "gone", &[Some(1), Some(2), None]).await;
+        let labels = "/v1/circles/team/labels";
+        for release in [1, 2] {
+            let body = json!({"release": release});
+            app.send(Method::PUT, &format!("{labels}/production"), Some(&body))
+                .await;
+        }
+        assert!(prune(database, &[]).contains("moves of labels: all are kept"));
+        let keep = ["--keep-audit", "90d"];
+        let report = prune(database, &keep);
+        let expected = "moves of labels: would delete 6 from before 20";
+        assert!(report.contains(expected), "{report}");
+        let report = prune(database, &[&keep[..], &["--yes"]].concat());
+        let expected = "moves of labels: deleted 6 from before 20";
+        assert!(report.contains(expected), "{report}");
+        let history = format!("{labels}/production/history");
+        assert_eq!(app.listed(&history, "to_release").await, [2, 1, 3]);
+        let then = app.get(&format!("{history}?at=2021-01-01T00:00:00Z")).await;
+        assert_eq!(then.ok()["data"][0]["to_release"], 3);
+        assert_eq!(app.total(&format!("{labels}/gone/history")).await, 0);
+        let entries = app.get("/v1/audit?action=prune").await.ok();
+        assert_eq!(entries["data"].as_array().map(Vec::len), Some(1));
+        assert_eq!(entries["data"][0]["resource"], "label");
         app.stop().await;
     })
     .await;

@@ -1,5 +1,6 @@
 //! Labels, and their history.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -151,6 +152,44 @@ async fn the_history_says_what_a_label_pointed_to() {
             rest["data"].as_array().expect("a page")[..],
             page["data"].as_array().expect("a page")[2..]
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_circle_has_a_hundred_labels_at_most_also_if_they_are_created_at_once() {
+    on_both(async |app| {
+        two_releases(app).await;
+        let names: Vec<String> = (1..100).map(|label| format!("label-{label}")).collect();
+        publish(app, json!({"labels": names})).await;
+        let others = (0..8).map(async |other| {
+            let answer = point(app, &format!("other-{other}"), 1).await;
+            (answer.status, answer.body["code"].clone())
+        });
+        let answers = join_all(others).await;
+        let refused = (409, json!("too_many_labels"));
+        let count = |status| answers.iter().filter(|answer| answer.0 == status).count();
+        assert_eq!((count(201), count(409)), (1, 7), "{answers:?}");
+        assert_eq!(
+            answers.iter().filter(|answer| **answer == refused).count(),
+            7
+        );
+        assert_eq!(app.total("/v1/circles/team/labels").await, 100);
+
+        // Nothing is published with a label too many, and those that there are can be moved.
+        app.patch("/v1/agents/1", &json!({"system_prompt": "You follow."}))
+            .await
+            .ok();
+        let body = json!({"labels": ["label-1", "one-more"]});
+        app.post(RELEASES, &body)
+            .await
+            .problem(409, "too_many_labels");
+        assert_eq!(app.total(RELEASES).await, 2);
+        point(app, "label-1", 1).await.ok();
+        app.delete("/v1/circles/team/labels/label-1")
+            .await
+            .no_content();
+        point(app, "one-more", 1).await.created();
     })
     .await;
 }
