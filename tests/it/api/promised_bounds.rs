@@ -277,10 +277,15 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         (
             "replace_label",
             Method::PUT,
-            "/v1/circles/released/labels/last",
+            "/v1/circles/released/labels/label-99",
             Some(json!({"release": 1})),
         ),
-        ("get_label", GET, "/v1/circles/released/labels/last", None),
+        (
+            "get_label",
+            GET,
+            "/v1/circles/released/labels/label-99",
+            None,
+        ),
         (
             "list_labels",
             GET,
@@ -290,13 +295,13 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         (
             "delete_label",
             DELETE,
-            "/v1/circles/released/labels/last",
+            "/v1/circles/released/labels/label-99",
             None,
         ),
         (
             "list_label_moves",
             GET,
-            "/v1/circles/released/labels/last/history?limit=200&count=true",
+            "/v1/circles/released/labels/label-99/history?limit=200&count=true",
             None,
         ),
         (
