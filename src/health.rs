@@ -1,21 +1,34 @@
 //! Probes and statistics for operators.
 
+use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 
 use crate::{
+    changes,
     database::{Database, PoolStatistics},
     error::Error,
     http::{Body, BodyCache, CacheStatistics, Tag},
     lifecycle::{Lifecycle, Phase},
 };
 
-/// Whether the service is alive or ready.
+/// Whether the service is alive.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Health {
     /// Always `ok`: otherwise the response is a problem.
     status: String,
+}
+
+/// Whether the service is ready.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct ReadinessStatus {
+    /// Always `ok`: otherwise the response is a problem.
+    status: String,
+    /// The time of the first change that `GET /v1/changes` does not show yet, because an earlier transaction still runs on
+    /// the database server; null if there is none. Its age is how far the feed of changes lags behind.
+    #[oai(nullable)]
+    changes_held_back_since: Option<DateTime<Utc>>,
 }
 
 /// The current state of the database connection pool.
@@ -77,13 +90,21 @@ impl HealthApi {
         &self,
         Data(database): Data<&Database>,
         Data(lifecycle): Data<&Lifecycle>,
-    ) -> Result<Body<Health>, Error> {
+    ) -> Result<Body<ReadinessStatus>, Error> {
         if lifecycle.phase() == Phase::Draining {
             return Err(Error::Draining);
         }
         lifecycle.check_started()?;
         database.check_readiness().await?;
-        Body::new(&ok())
+        // A detail that can't be read is no reason to be unready.
+        let since = match database.probe() {
+            Some(probe) => changes::held_back_since(probe).await.unwrap_or_default(),
+            None => None,
+        };
+        Body::new(&ReadinessStatus {
+            status: "ok".to_owned(),
+            changes_held_back_since: since,
+        })
     }
 
     /// Get the connection pool's state

@@ -31,6 +31,7 @@ fn change(action: Action, row: &circle::Model) -> Change {
         .id(row.id)
         .name(&row.name)
         .revision(row.revision)
+        .circle(row.id)
 }
 
 const SORTABLE: Sortable<circle::Column> = Sortable {
