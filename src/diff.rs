@@ -40,13 +40,10 @@ pub(crate) struct FieldChange {
 const TEXT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The fields in which two documents differ, in the order of the first one. None, exactly if they are equal.
-pub(crate) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let mut comparison = Differ {
-        changes: Vec::new(),
-        deadline: Instant::now() + TEXT_TIMEOUT,
-    };
-    comparison.compare("", Some(before), Some(after));
-    comparison.changes
+fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let mut differ = Differ::new();
+    differ.compare("", Some(before), Some(after));
+    differ.changes
 }
 
 /// [`changes`], on a thread on which it makes no other request wait.
@@ -56,13 +53,23 @@ pub(crate) async fn compare(before: Value, after: Value) -> Result<Vec<FieldChan
         .map_err(|error| DbErr::Custom(error.to_string()))
 }
 
-struct Differ {
-    changes: Vec<FieldChange>,
+/// Compares a document in parts.
+pub(crate) struct Differ {
+    /// What differs in the parts so far.
+    pub(crate) changes: Vec<FieldChange>,
     deadline: Instant,
 }
 
 impl Differ {
-    fn compare(&mut self, path: &str, before: Option<&Value>, after: Option<&Value>) {
+    pub(crate) fn new() -> Self {
+        Self {
+            changes: Vec::new(),
+            deadline: Instant::now() + TEXT_TIMEOUT,
+        }
+    }
+
+    /// Compares what stands at a path.
+    pub(crate) fn compare(&mut self, path: &str, before: Option<&Value>, after: Option<&Value>) {
         use Value::{Array, Object, String};
         match (before, after) {
             _ if before == after => {}

@@ -1,8 +1,12 @@
 //! What differs between two releases, or between one and the circle as it is now.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use entity::circle_release;
+use indexmap::IndexMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -10,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{
     dto::{ReleaseDiff, TeamMember},
     labels, queries,
-    team::{self, definition, unpack},
+    team::{self, Fields, Part, definition, unpack},
 };
 use crate::{
     circles::{
@@ -18,7 +22,7 @@ use crate::{
         labels::{LIVE, check},
     },
     database::Database,
-    diff::{FieldChange, changes},
+    diff::{Differ, FieldChange},
     error::Error,
     handles::released::damaged,
 };
@@ -95,14 +99,7 @@ pub(crate) async fn diff(
 ) -> Result<TeamDiff, Error> {
     let before = from.load(database, circle).await?;
     let after = to.load(database, circle).await?;
-    let compare = move || {
-        let was = definition(&before)?;
-        // The texts have several mebibytes, and what is parsed has many times that.
-        drop(before);
-        let is = definition(&after)?;
-        drop(after);
-        Ok(compare(&was, &is))
-    };
+    let compare = move || compare(&before, &after);
     spawn_blocking(compare).await.map_err(damaged)?
 }
 
@@ -143,36 +140,104 @@ pub(super) async fn of_release(
     })
 }
 
-fn compare(before: &Value, after: &Value) -> TeamDiff {
-    let (was, is) = (members(before), members(after));
-    let missing = |members: &TeamMembers<'_>, others: &TeamMembers<'_>| {
-        let members = members.iter().filter(|(id, _)| !others.contains_key(*id));
-        members.map(|(_, (_, member))| member.clone()).collect()
+/// Compares object by object those that are not the same text, because parsing a team takes many times the memory of its text.
+fn compare(before: &[u8], after: &[u8]) -> Result<TeamDiff, Error> {
+    let (was, is) = (Objects::of(before)?, Objects::of(after)?);
+    let mut differ = Differ::new();
+    let mut different = BTreeSet::new();
+    let added = is.0.keys().filter(|path| !was.0.contains_key(*path));
+    for path in was.0.keys().chain(added) {
+        let (before, after) = (was.0.get(path), is.0.get(path));
+        if before.map(texts) == after.map(texts) {
+            continue;
+        }
+        let known = differ.changes.len();
+        let (before, after) = (parse(before)?, parse(after)?);
+        differ.compare(path, before.as_ref(), after.as_ref());
+        if differ.changes.len() > known {
+            different.insert(path.as_str());
+        }
+    }
+    let is_changed = |id: &i64| {
+        let paths = PARTS_OF_MEMBER.map(|part| path(part, id));
+        paths.iter().any(|path| different.contains(path.as_str()))
     };
-    let both = is.iter().filter_map(|(id, is)| Some((was.get(id)?, is)));
-    let changed = both.filter(|(was, is)| was.0 != is.0);
-    TeamDiff {
-        joined: missing(&is, &was),
-        left: missing(&was, &is),
-        changed: changed.map(|(_, (_, member))| member.clone()).collect(),
-        changes: changes(before, after),
+    let (before, after) = (was.members(), is.members());
+    let missing = |members: &BTreeMap<i64, String>, others: &BTreeMap<i64, String>| {
+        let members = members.iter().filter(|(id, _)| !others.contains_key(id));
+        members.map(team_member).collect()
+    };
+    let stayed = after.iter().filter(|(id, _)| before.contains_key(id));
+    Ok(TeamDiff {
+        joined: missing(&after, &before),
+        left: missing(&before, &after),
+        changed: stayed
+            .filter(|(id, _)| is_changed(id))
+            .map(team_member)
+            .collect(),
+        changes: differ.changes,
+    })
+}
+
+fn team_member((id, name): (&i64, &String)) -> TeamMember {
+    TeamMember {
+        agent_id: *id,
+        name: name.clone(),
     }
 }
 
-/// By the agent's id: the member with its agent, and who it is.
-type TeamMembers<'t> = BTreeMap<i64, ([&'t Value; 2], TeamMember)>;
+const PARTS_OF_MEMBER: [&str; 2] = ["members", "agents"];
 
-fn members(team: &Value) -> TeamMembers<'_> {
-    let list = |name: &str| team[name].as_array().map_or(&[][..], Vec::as_slice);
-    let agents = list("agents").iter();
-    let agents: BTreeMap<i64, &Value> = agents
-        .filter_map(|agent| Some((agent["id"].as_i64()?, agent)))
-        .collect();
-    let members = list("members").iter().filter_map(|member| {
-        let agent_id = member["agent_id"].as_i64()?;
-        let agent = *agents.get(&agent_id)?;
-        let name = agent["name"].as_str()?.to_owned();
-        Some((agent_id, ([member, agent], TeamMember { agent_id, name })))
-    });
-    members.collect()
+fn path(part: &str, id: impl Display) -> String {
+    format!("{part}[{id}]")
+}
+
+fn texts<'f>(fields: &'f Fields<'_>) -> Vec<(&'f str, &'f str)> {
+    let texts = fields.iter().map(|(name, value)| (&**name, value.get()));
+    texts.collect()
+}
+
+fn parse(fields: Option<&Fields<'_>>) -> Result<Option<Value>, Error> {
+    let value = fields.map(serde_json::to_value);
+    value.transpose().map_err(damaged)
+}
+
+/// The objects of a team by their paths.
+struct Objects<'t>(IndexMap<String, Fields<'t>>);
+
+impl<'t> Objects<'t> {
+    fn of(team: &'t [u8]) -> Result<Self, Error> {
+        let mut objects = IndexMap::new();
+        for (name, part) in definition(team)? {
+            match part {
+                Part::List(items) => {
+                    for item in items {
+                        let id = item.get("id").or_else(|| item.get("agent_id"));
+                        objects.insert(path(&name, id.ok_or_else(|| damaged("no id"))?), item);
+                    }
+                }
+                Part::Object(fields) => {
+                    objects.insert(name.into_owned(), fields);
+                }
+                Part::Other(_) => {}
+            }
+        }
+        Ok(Self(objects))
+    }
+
+    /// The names of the members' agents by their ids.
+    fn members(&self) -> BTreeMap<i64, String> {
+        let paths = self.0.keys();
+        let ids = paths.filter_map(|path| {
+            path.strip_prefix("members[")?
+                .strip_suffix(']')?
+                .parse()
+                .ok()
+        });
+        ids.filter_map(|id: i64| {
+            let name = self.0.get(&path("agents", id))?.get("name")?;
+            Some((id, serde_json::from_str(name.get()).ok()?))
+        })
+        .collect()
+    }
 }

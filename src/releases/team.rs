@@ -1,15 +1,16 @@
 //! What a release holds: the team, and the handles resolved from it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use entity::{
     agent, agent_server, circle, mcp_server, member, model, provider, values::JsonObject,
 };
+use indexmap::IndexMap;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{json, value::RawValue};
 
 use crate::{
     agents::dto::Agent,
@@ -17,7 +18,7 @@ use crate::{
     database::Database,
     digest,
     error::Error,
-    handles,
+    handles::{self, released::damaged},
     http::{gunzip, gzip_once},
     mcp_servers::dto::McpServer,
     members::dto::Member,
@@ -150,19 +151,33 @@ pub(super) struct Packed {
 }
 
 impl Frozen {
-    /// Takes a tenth of a second for the largest circles. One document at a time is parsed, which takes many times the
-    /// memory of its text.
+    /// Takes a tenth of a second for the largest circles.
     pub(super) fn pack(&self) -> Result<Packed, Error> {
-        let team = digest::of_json(definition(&self.team)?)?;
-        let handles = digest::of_json(handles_without_state(parse(&self.handles)?))?;
+        let team = digest_of(&definition(&self.team)?)?;
+        let handles = digest_of(&without_state(&self.handles, |name| name == "handles")?)?;
+        let digest = digest::of_text(&json!({"team": team, "handles": handles}).to_string())?;
         Ok(Packed {
             circle_id: self.circle_id,
-            digest: digest::of_json(json!({"team": team, "handles": handles}))?,
+            digest,
             team: gzip_once(&self.team).into(),
             handles: gzip_once(&self.handles).into(),
         })
     }
 }
+
+/// A JSON object with the texts of its values. All values of a team as a tree would take many times the memory.
+pub(super) type Fields<'t> = IndexMap<Cow<'t, str>, &'t RawValue>;
+
+/// What a document holds under one name.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Part<'t> {
+    Object(Fields<'t>),
+    List(Vec<Fields<'t>>),
+    Other(&'t RawValue),
+}
+
+pub(super) type Parts<'t> = IndexMap<Cow<'t, str>, Part<'t>>;
 
 /// What says when something was made, what it does at the moment, or who may publish it, and not what it is. Warnings follow
 /// from the rest and the date.
@@ -182,48 +197,54 @@ const STATE: [&str; 13] = [
     "warnings",
 ];
 
-fn remove_state(object: &mut Value) {
-    if let Some(members) = object.as_object_mut() {
-        for name in STATE {
-            members.shift_remove(name);
-        }
-    }
-}
-
 /// A team without the state of its parts.
-pub(super) fn definition(team: &[u8]) -> Result<Value, Error> {
-    let mut team = parse(team)?;
-    for part in team
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|parts| parts.values_mut())
-    {
-        match part {
-            Value::Array(items) => items.iter_mut().for_each(remove_state),
-            circle => remove_state(circle),
-        }
+pub(super) fn definition(team: &[u8]) -> Result<Parts<'_>, Error> {
+    without_state(team, |_| true)
+}
+
+/// A document without its state, and without that of the parts that have some.
+fn without_state(document: &[u8], has_state: impl Fn(&str) -> bool) -> Result<Parts<'_>, Error> {
+    let document: Fields<'_> = serde_json::from_slice(document).map_err(damaged)?;
+    let mut parts = Parts::with_capacity(document.len());
+    for (name, text) in remove_state(document) {
+        let part = if has_state(&name) {
+            Part::parse(text)?
+        } else {
+            Part::Other(text)
+        };
+        parts.insert(name, part);
     }
-    Ok(team)
+    Ok(parts)
 }
 
-fn handles_without_state(mut handles: Value) -> Value {
-    let each = handles["handles"].as_array_mut();
-    each.into_iter().flatten().for_each(remove_state);
-    remove_state(&mut handles);
-    handles
+impl<'t> Part<'t> {
+    fn parse(text: &'t RawValue) -> Result<Self, Error> {
+        if text.get().starts_with('[') {
+            let items: Vec<Fields<'_>> = serde_json::from_str(text.get()).map_err(damaged)?;
+            return Ok(Self::List(items.into_iter().map(remove_state).collect()));
+        }
+        let fields = serde_json::from_str(text.get()).map_err(damaged)?;
+        Ok(Self::Object(remove_state(fields)))
+    }
 }
 
-fn parse(json: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(json).map_err(handles::released::damaged)
+fn remove_state(mut fields: Fields<'_>) -> Fields<'_> {
+    fields.retain(|name, _| !STATE.contains(&&**name));
+    fields
+}
+
+fn digest_of(parts: &Parts<'_>) -> Result<String, Error> {
+    let text = serde_json::to_string(parts).map_err(damaged)?;
+    Ok(digest::of_text(&text)?)
 }
 
 /// The text of a stored document.
 pub(super) fn unpack(document: &[u8]) -> Result<Vec<u8>, Error> {
-    gunzip(document).map_err(handles::released::damaged)
+    gunzip(document).map_err(damaged)
 }
 
 /// A stored team as free JSON.
 pub(super) fn team_of(document: &[u8]) -> Result<JsonObject, Error> {
-    let json = String::from_utf8(unpack(document)?).map_err(handles::released::damaged)?;
+    let json = String::from_utf8(unpack(document)?).map_err(damaged)?;
     Ok(JsonObject::from_stored(&json))
 }

@@ -143,7 +143,6 @@ impl<'r> AgentDefinitionRow<'r> {
 pub(super) fn written(row: agent::Model) -> Result<(JsonObject, String), DbErr> {
     const BYTES: usize = 1 << 12;
     let json = rows::to_json(&AgentDefinition::from(row), BYTES)?;
-    let text = String::from_utf8(json).map_err(|error| DbErr::Json(error.to_string()))?;
-    let digest = digest::of_text(&text)?;
-    Ok((JsonObject::from_stored(&text), digest))
+    let text = simdutf8::basic::from_utf8(&json).map_err(|error| DbErr::Json(error.to_string()))?;
+    Ok((JsonObject::from_stored(text), digest::of_text(text)?))
 }

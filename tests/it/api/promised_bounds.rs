@@ -22,8 +22,6 @@ use test_support::{
 /// The promise for one request.
 const MAX_CPU: Duration = Duration::from_millis(500);
 const MAX_MEMORY: u64 = 64 << 20;
-/// The exception: a team of several large agents is parsed to make its digest, and two teams to compare them.
-const MAX_MEMORY_OF_RELEASES: u64 = 112 << 20;
 /// A response has at most 8 MiB, and one row more; the two parts of a list with related rows have as much each.
 const MAX_RESPONSE: usize = 20 << 20;
 /// The promise for 256 requests at once.
@@ -763,15 +761,7 @@ impl Bounded {
 
     /// Sends a request, and holds the process to what it may take for it.
     async fn measure<T>(&self, operation: &str, answer: impl Future<Output = T>) -> T {
-        let parses_teams = ["create_release", "diff_release"]
-            .iter()
-            .any(|name| operation.starts_with(name));
-        let max_memory = if parses_teams {
-            MAX_MEMORY_OF_RELEASES
-        } else {
-            MAX_MEMORY
-        };
-        self.measure_within(max_memory, operation, answer).await
+        self.measure_within(MAX_MEMORY, operation, answer).await
     }
 
     async fn measure_within<T>(

@@ -100,12 +100,12 @@ async fn the_first_release_is_compared_with_nothing() {
         assert_eq!(
             parts,
             [
-                "agents",
+                "agents[1]",
                 "circle",
-                "mcp_servers",
-                "members",
-                "models",
-                "providers"
+                "mcp_servers[1]",
+                "members[1]",
+                "models[1]",
+                "providers[1]"
             ]
         );
         for (against, code) in [("9", "not_found"), ("staging", "not_found")] {
