@@ -155,6 +155,11 @@ async fn statements_of_the_hot_path(database: &TestDatabase) -> BTreeSet<String>
     second_page("/v1/circles?limit=50").await;
     second_page("/v1/circles?limit=50&include=members").await;
     second_page("/v1/circles?limit=50&sort=-updated_at").await;
+    second_page("/v1/circles?limit=50&sort=updated_at&include_deleted=true").await;
+    second_page(
+        "/v1/agents?limit=50&sort=updated_at&include_deleted=true&updated_since=2020-01-01T00:00:00Z",
+    )
+    .await;
     second_page("/v1/models?limit=50").await;
     second_page("/v1/agents?limit=50&include=model").await;
     let url = server.url("/v1/circles/c1/members");
