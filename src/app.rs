@@ -3,7 +3,7 @@
 //! It listens before the database is available. A background task, `startup`, prepares the database
 //! and retries until it can; until then requests get 503.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::DbErr;
@@ -15,8 +15,11 @@ use crate::{
     database::{Database, errors},
     error::Error,
     exposure::{self, Exposed, Keys},
+    http::BodyCache,
     lifecycle::{Lifecycle, Phase},
-    members, routes,
+    members,
+    metrics::{self, Metrics},
+    routes,
     server::{Server, Tls, TlsError, listen},
     systemd,
 };
@@ -32,6 +35,7 @@ pub struct Application {
     lifecycle: Lifecycle,
     tls: Option<Tls>,
     listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
     startup: AbortOnDropHandle<StartError>,
     _systemd: AbortOnDropHandle<()>,
 }
@@ -82,7 +86,10 @@ impl Application {
                 "PORT (--port) is not used, because BIND (--bind) names a port"
             );
         }
-        let listener = listen(address).map_err(|cause| StartError::Listen { address, cause })?;
+        let listen =
+            |address| listen(address).map_err(|cause| StartError::Listen { address, cause });
+        let listener = listen(address)?;
+        let metrics_listener = settings.metrics_address().map(listen).transpose()?;
         let lifecycle = Lifecycle::default();
         let systemd = tokio::spawn(systemd::report(lifecycle.clone()));
         let mut startup = AbortOnDropHandle::new(tokio::spawn(startup(
@@ -103,6 +110,7 @@ impl Application {
             lifecycle,
             tls,
             listener,
+            metrics_listener,
             startup,
             _systemd: AbortOnDropHandle::new(systemd),
         })
@@ -133,13 +141,21 @@ impl Application {
             lifecycle,
             tls,
             listener,
+            metrics_listener,
             mut startup,
             _systemd,
         } = self;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "listening");
         }
-        let endpoint = routes::endpoint(&settings, database.clone(), lifecycle.clone());
+        let bodies = BodyCache::new(settings.roster_cache_mib);
+        let metrics = Metrics::new(database.clone(), bodies);
+        let _metrics = metrics_listener.map(|listener| {
+            let server = Server::new(metrics::endpoint(metrics.clone()), None, &settings);
+            let serve = server.run(listener, pending(), Duration::ZERO);
+            AbortOnDropHandle::new(tokio::spawn(serve))
+        });
+        let endpoint = routes::endpoint(&settings, database.clone(), lifecycle.clone(), metrics);
         let mut result = Ok(());
         let stopped = async {
             tokio::select! {

@@ -23,6 +23,8 @@ use url::Url;
 const MAX_RATE: i64 = 1_000_000;
 
 const DEFAULT_PORT: u16 = 8000;
+/// The port of OpenTelemetry's exporters for Prometheus.
+const DEFAULT_METRICS_PORT: u16 = 9464;
 const NOT_AN_ADDRESS: &str =
     "must be an IP address or localhost, with or without a port, such as 127.0.0.1:8000";
 
@@ -91,6 +93,11 @@ pub struct ServerSettings {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub port: Option<u16>,
+
+    /// Address on which /metrics is served to anyone, without keys and TLS, beside the one for keys with `read`: for a network
+    /// that only those reach who collect metrics; port 9464 if it names none
+    #[arg(long, global = true, env = "METRICS_BIND", value_name = "ADDR")]
+    pub metrics_bind: Option<ListenAddress>,
 
     /// PEM certificate chain, the server's own certificate first. Enables HTTPS, requires --tls-key;
     /// reloaded when the file changes
@@ -344,6 +351,13 @@ impl ServerSettings {
     pub fn address(&self) -> SocketAddr {
         let port = self.bind.port.or(self.port).unwrap_or(DEFAULT_PORT);
         SocketAddr::new(self.bind.ip, port)
+    }
+
+    /// The address and port on which metrics are served to anyone.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        let address = self.metrics_bind?;
+        let port = address.port.unwrap_or(DEFAULT_METRICS_PORT);
+        Some(SocketAddr::new(address.ip, port))
     }
 
     /// Whether only this machine reaches the address that the server listens on.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use poem::web::Data;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{Object, OpenApi, payload::PlainText};
 use serde::Serialize;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     http::{Body, BodyCache, CacheStatistics, Tag},
     lifecycle::{Lifecycle, Phase},
+    metrics::Metrics,
 };
 
 /// Whether the service is alive.
@@ -157,6 +158,15 @@ impl HealthApi {
             hits,
             misses,
         })
+    }
+
+    /// Get metrics for Prometheus
+    ///
+    /// In Prometheus' text format, named by OpenTelemetry's semantic conventions. Counts begin when the service starts.
+    /// `docs/operations.md` lists the metrics. Also served at `--metrics-bind`, without keys.
+    #[oai(path = "/metrics", method = "get", operation_id = "get_metrics")]
+    async fn get_metrics(&self, Data(metrics): Data<&Metrics>) -> Result<PlainText<String>, Error> {
+        metrics.to_text()
     }
 }
 

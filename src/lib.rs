@@ -63,6 +63,7 @@ pub mod database;
 pub mod error;
 pub mod lifecycle;
 mod memory;
+mod metrics;
 mod progress;
 pub mod telemetry;
 

@@ -23,16 +23,16 @@ use crate::{
     database::Database,
     handles::HandlesApi,
     health::HealthApi,
-    http::BodyCache,
     keys::{Keyring, KeysApi},
     lifecycle::Lifecycle,
     mcp_servers::McpServersApi,
     members::{MembersApi, jobs::MembershipsAtOnce},
     memory::MemoryBudget,
+    metrics::Metrics,
     middleware::{
         Auth, BasePath, Compressed, ErrorResponses, HandlerState, Headers, JsonSchema, Middleware,
-        Next, NotModified, RateLimit, Readiness, RequestDatabase, RequestIds, RequestValidation,
-        ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
+        Next, NotModified, RateLimit, Readiness, RequestDatabase, RequestDuration, RequestIds,
+        RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Documents},
@@ -123,6 +123,7 @@ pub(crate) fn endpoint(
     settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
+    metrics: Metrics,
 ) -> impl Endpoint<Output = Response> + use<> {
     let routing = Routing::new(&DOCUMENTS.description);
     let keyring = Keyring::new(settings.key_check_interval);
@@ -138,9 +139,10 @@ pub(crate) fn endpoint(
         .wrap(HandlerState {
             keyring: keyring.clone(),
             lifecycle: lifecycle.clone(),
-            bodies: BodyCache::new(settings.roster_cache_mib),
+            bodies: metrics.bodies.clone(),
             in_flight: InFlight::default(),
             memberships_at_once: MembershipsAtOnce(settings.memberships_at_once),
+            metrics: metrics.clone(),
         })
         .wrap(NotModified)
         .wrap(RetryRead)
@@ -154,8 +156,9 @@ pub(crate) fn endpoint(
         .wrap(rate_limit)
         .wrap(auth)
         .wrap(Readiness(lifecycle))
+        .wrap(RequestDuration(metrics.requests.clone()))
         .wrap(routing)
-        .wrap(ErrorResponses)
+        .wrap(ErrorResponses(metrics.requests))
         .wrap(headers)
         .wrap(RequestIds::new(settings))
         .wrap(BasePath::new(base_path))
@@ -172,7 +175,7 @@ mod tests {
     use poem::{EndpointExt, endpoint::make, http::Method};
 
     use super::*;
-    use crate::http::PROBLEM_MEDIA_TYPE;
+    use crate::{http::PROBLEM_MEDIA_TYPE, metrics::RequestMetrics};
 
     async fn response_to(method: Method) -> (Response, String) {
         let operation = make(|_| async {
@@ -184,7 +187,7 @@ mod tests {
             .map_to_response()
             .wrap(RunToCompletion::new(Duration::from_secs(10), 1))
             .wrap(Routing::new(&DOCUMENTS.description))
-            .wrap(ErrorResponses)
+            .wrap(ErrorResponses(RequestMetrics::default()))
             .wrap(RequestIds::default());
         let request = Request::builder().method(method);
         let request = request.uri("/v1/circles".parse().expect("a path")).finish();

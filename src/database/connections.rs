@@ -175,7 +175,11 @@ impl Connections {
     /// No permit in time, or a database that is not the right one.
     pub(super) async fn permit(&self) -> Result<ConnectionPermit, DbErr> {
         self.inner.guards.check().await?;
-        let permit = acquire(&self.inner.permits, self.inner.acquire_timeout).await?;
+        let started = Instant::now();
+        let permit = acquire(&self.inner.permits, self.inner.acquire_timeout).await;
+        let waited = started.elapsed().as_secs_f64();
+        self.inner.counters.waits.observe(waited);
+        let permit = permit?;
         self.inner
             .peak
             .fetch_max(self.inner.in_use(), Ordering::Relaxed);

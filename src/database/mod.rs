@@ -32,6 +32,7 @@ use migration::{
     },
     runner::{self, MigrateError},
 };
+use prometheus::proto::MetricFamily;
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, RuntimeErr,
     sqlx::{self, ConnectOptions, Connection, sqlite::SqliteConnectOptions},
@@ -44,8 +45,8 @@ use guards::Guards;
 use hosts::HostWatch;
 pub(crate) use limited_rows::{PartialRows, RowLimit};
 use probe::Probe;
-use statistics::PoolCounters;
 pub use statistics::PoolStatistics;
+use statistics::{CONNECTION_LOST, CONTENDED, PoolCounters};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 pub use transaction::Transaction;
@@ -85,7 +86,7 @@ impl Database {
         let size = PoolSize::from_settings(settings, &target);
         let distrust = Distrust::default();
         let mut pool = connection::open_with_distrust(settings, &target, size, &distrust);
-        let counters = Arc::new(PoolCounters::default());
+        let counters = Arc::new(PoolCounters::new(backend_name(target.backend())));
         let counted = Arc::clone(&counters);
         pool.set_metric_callback(move |info| {
             counted.record_statement(info.statement, info.elapsed, info.failed);
@@ -203,6 +204,7 @@ impl Database {
     {
         match operation().await {
             Err(error) if self.proved_dead(&error) => {
+                self.inner.counters.count_retry(CONNECTION_LOST);
                 tracing::info!(cause = %error, "a database connection is of no use; retrying on another");
                 // Boxed, because the usual path should not pay for the size of a second future.
                 Box::pin(operation()).await
@@ -319,6 +321,16 @@ impl Database {
             timed_out: self.inner.counters.timed_out.load(Ordering::Relaxed),
             statements: self.inner.counters.statements.load(Ordering::Relaxed),
         }
+    }
+
+    /// What is measured of statements.
+    pub(crate) fn collect_metrics(&self) -> Vec<MetricFamily> {
+        self.inner.counters.collect()
+    }
+
+    /// Counts a change that is tried again.
+    pub(crate) fn count_retry(&self) {
+        self.inner.counters.count_retry(CONTENDED);
     }
 
     /// Counts a request that gave up waiting for a connection.

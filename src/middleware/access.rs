@@ -126,6 +126,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_readiness", PUBLIC),
     ("get_pool", Access::Statistics),
     ("get_cache", Access::Statistics),
+    ("get_metrics", Access::Statistics),
 ];
 
 /// Who may call an operation; `None` if the table lacks it.

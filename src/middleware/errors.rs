@@ -10,10 +10,11 @@ use crate::{
     database::{Database, errors},
     error::Error,
     http::{ProblemKind, RequestError, RequestId},
+    metrics::RequestMetrics,
 };
 
 /// Answers every error with a problem (RFC 9457).
-pub(crate) struct ErrorResponses;
+pub(crate) struct ErrorResponses(pub(crate) RequestMetrics);
 
 impl Middleware for ErrorResponses {
     async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
@@ -25,6 +26,7 @@ impl Middleware for ErrorResponses {
             .unwrap_or_else(|panic| Err(RequestError::Panicked(panic_text(panic.as_ref())).into()));
         result.or_else(|error| {
             let problem = ProblemKind::from(&error);
+            self.0.count_problem(problem.code);
             report(&error, &problem, database.as_ref());
             Ok(problem.into_response(&request_id))
         })

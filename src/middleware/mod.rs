@@ -8,6 +8,7 @@
 //! | [`Headers`] | security headers and CORS |
 //! | [`ErrorResponses`] | turns errors and panics into problems |
 //! | [`Routing`] | finds the operation: 404, 405 |
+//! | [`RequestDuration`] | measures how long the operation takes |
 //! | [`Readiness`] | 503 until the database is ready |
 //! | [`Auth`] | the caller and its scopes: 401, 403, 421 |
 //! | [`RateLimit`] | 429 |
@@ -34,6 +35,7 @@ mod not_modified;
 mod operation;
 mod rate_limit;
 mod readiness;
+mod request_duration;
 mod request_id;
 mod response_memory;
 mod retry_read;
@@ -55,6 +57,7 @@ pub(crate) use not_modified::NotModified;
 use operation::ApiOperation;
 pub(crate) use rate_limit::RateLimit;
 pub(crate) use readiness::Readiness;
+pub(crate) use request_duration::RequestDuration;
 pub(crate) use request_id::RequestIds;
 pub(crate) use response_memory::ResponseMemory;
 pub(crate) use retry_read::RetryRead;

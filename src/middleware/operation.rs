@@ -14,6 +14,8 @@ use super::{
 pub(crate) struct ApiOperation {
     pub(super) access: Access,
     pub(super) method: Method,
+    /// The path with the names of its parameters, as `/v1/circles/{circle_name}`.
+    pub(super) route: String,
     pub(super) path: Vec<Segment>,
     pub(super) query: BTreeMap<String, JsonSchema>,
     pub(super) headers: BTreeMap<String, JsonSchema>,
@@ -41,7 +43,7 @@ impl ApiOperation {
         description: &Value,
     ) -> Self {
         let mut path_parameters = parameters("path", operation, description);
-        let path = segments(path).map(|segment| {
+        let segments = segments(path).map(|segment| {
             let name = segment
                 .strip_prefix('{')
                 .and_then(|rest| rest.strip_suffix('}'));
@@ -63,7 +65,8 @@ impl ApiOperation {
         Self {
             access,
             method: method.to_uppercase().parse().expect("a method"),
-            path: path.collect(),
+            route: path.to_owned(),
+            path: segments.collect(),
             query: parameters("query", operation, description),
             headers: parameters("header", operation, description),
             body: body.map(|schema| JsonSchema::compile(schema, description)),

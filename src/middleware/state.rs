@@ -12,6 +12,7 @@ use crate::{
     lifecycle::Lifecycle,
     members::jobs::MembershipsAtOnce,
     memory::{MemoryBudget, RequestMemory},
+    metrics::Metrics,
     write::InFlight,
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct HandlerState {
     pub(crate) bodies: BodyCache,
     pub(crate) in_flight: InFlight,
     pub(crate) memberships_at_once: MembershipsAtOnce,
+    pub(crate) metrics: Metrics,
 }
 
 impl Middleware for HandlerState {
@@ -57,12 +59,14 @@ impl Middleware for HandlerState {
             bodies,
             in_flight,
             memberships_at_once,
+            metrics,
         } = self;
         request.set_data(keyring.clone());
         request.set_data(lifecycle.clone());
         request.set_data(bodies.clone());
         request.set_data(in_flight.clone());
         request.set_data(*memberships_at_once);
+        request.set_data(metrics.clone());
         next.call(request)
     }
 }

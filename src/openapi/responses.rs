@@ -163,15 +163,19 @@ const TEXTS: &[(&str, &str)] = &[
     ("RosterCacheStatus", "The state of the cache"),
 ];
 
-/// Says what a response of success holds, by its schema.
+/// Says what a response of success holds, by its schema. A text has none, and its type says what it is.
 fn describe_success(status: &str, response: &mut Value) {
     let schema = schema_of(response).unwrap_or_default();
     let text = TEXTS.iter().find(|(known, _)| *known == schema);
     let words = schema.to_ascii_lowercase();
+    let is_described = response["description"]
+        .as_str()
+        .is_some_and(|text| !text.is_empty());
     let text = match (text, status) {
         (Some((_, text)), _) => (*text).to_owned(),
         (None, "204") => "The change was made".to_owned(),
-        (None, _) if schema.is_empty() => "The transcript".to_owned(),
+        (None, _) if schema.is_empty() && is_described => return,
+        (None, _) if schema.is_empty() => "The text".to_owned(),
         (None, _) if schema.ends_with("Page") => "A page of the list".to_owned(),
         (None, "201") => format!("The new {words}"),
         (None, _) => format!("The {words} in its current state"),

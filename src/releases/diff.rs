@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{
     dto::{ReleaseDiff, TeamMember},
     labels, queries,
-    team::{self, Fields, Part, definition, unpack},
+    team::{self, JsonFields, TeamPart, definition, unpack},
 };
 use crate::{
     circles::{
@@ -192,34 +192,34 @@ fn path(part: &str, id: impl Display) -> String {
     format!("{part}[{id}]")
 }
 
-fn texts<'f>(fields: &'f Fields<'_>) -> Vec<(&'f str, &'f str)> {
+fn texts<'f>(fields: &'f JsonFields<'_>) -> Vec<(&'f str, &'f str)> {
     let texts = fields.iter().map(|(name, value)| (&**name, value.get()));
     texts.collect()
 }
 
-fn parse(fields: Option<&Fields<'_>>) -> Result<Option<Value>, Error> {
+fn parse(fields: Option<&JsonFields<'_>>) -> Result<Option<Value>, Error> {
     let value = fields.map(serde_json::to_value);
     value.transpose().map_err(damaged)
 }
 
 /// The objects of a team by their paths.
-struct Objects<'t>(IndexMap<String, Fields<'t>>);
+struct Objects<'t>(IndexMap<String, JsonFields<'t>>);
 
 impl<'t> Objects<'t> {
     fn of(team: &'t [u8]) -> Result<Self, Error> {
         let mut objects = IndexMap::new();
         for (name, part) in definition(team)? {
             match part {
-                Part::List(items) => {
+                TeamPart::List(items) => {
                     for item in items {
                         let id = item.get("id").or_else(|| item.get("agent_id"));
                         objects.insert(path(&name, id.ok_or_else(|| damaged("no id"))?), item);
                     }
                 }
-                Part::Object(fields) => {
+                TeamPart::Object(fields) => {
                     objects.insert(name.into_owned(), fields);
                 }
-                Part::Other(_) => {}
+                TeamPart::Other(_) => {}
             }
         }
         Ok(Self(objects))

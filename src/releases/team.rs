@@ -166,18 +166,18 @@ impl Frozen {
 }
 
 /// A JSON object with the texts of its values. All values of a team as a tree would take many times the memory.
-pub(super) type Fields<'t> = IndexMap<Cow<'t, str>, &'t RawValue>;
+pub(super) type JsonFields<'t> = IndexMap<Cow<'t, str>, &'t RawValue>;
 
 /// What a document holds under one name.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Part<'t> {
-    Object(Fields<'t>),
-    List(Vec<Fields<'t>>),
+pub(super) enum TeamPart<'t> {
+    Object(JsonFields<'t>),
+    List(Vec<JsonFields<'t>>),
     Other(&'t RawValue),
 }
 
-pub(super) type Parts<'t> = IndexMap<Cow<'t, str>, Part<'t>>;
+pub(super) type TeamParts<'t> = IndexMap<Cow<'t, str>, TeamPart<'t>>;
 
 /// What says when something was made, what it does at the moment, or who may publish it, and not what it is. Warnings follow
 /// from the rest and the date.
@@ -198,29 +198,32 @@ const STATE: [&str; 13] = [
 ];
 
 /// A team without the state of its parts.
-pub(super) fn definition(team: &[u8]) -> Result<Parts<'_>, Error> {
+pub(super) fn definition(team: &[u8]) -> Result<TeamParts<'_>, Error> {
     without_state(team, |_| true)
 }
 
 /// A document without its state, and without that of the parts that have some.
-fn without_state(document: &[u8], has_state: impl Fn(&str) -> bool) -> Result<Parts<'_>, Error> {
-    let document: Fields<'_> = serde_json::from_slice(document).map_err(damaged)?;
-    let mut parts = Parts::with_capacity(document.len());
+fn without_state(
+    document: &[u8],
+    has_state: impl Fn(&str) -> bool,
+) -> Result<TeamParts<'_>, Error> {
+    let document: JsonFields<'_> = serde_json::from_slice(document).map_err(damaged)?;
+    let mut parts = TeamParts::with_capacity(document.len());
     for (name, text) in remove_state(document) {
         let part = if has_state(&name) {
-            Part::parse(text)?
+            TeamPart::parse(text)?
         } else {
-            Part::Other(text)
+            TeamPart::Other(text)
         };
         parts.insert(name, part);
     }
     Ok(parts)
 }
 
-impl<'t> Part<'t> {
+impl<'t> TeamPart<'t> {
     fn parse(text: &'t RawValue) -> Result<Self, Error> {
         if text.get().starts_with('[') {
-            let items: Vec<Fields<'_>> = serde_json::from_str(text.get()).map_err(damaged)?;
+            let items: Vec<JsonFields<'_>> = serde_json::from_str(text.get()).map_err(damaged)?;
             return Ok(Self::List(items.into_iter().map(remove_state).collect()));
         }
         let fields = serde_json::from_str(text.get()).map_err(damaged)?;
@@ -228,12 +231,12 @@ impl<'t> Part<'t> {
     }
 }
 
-fn remove_state(mut fields: Fields<'_>) -> Fields<'_> {
+fn remove_state(mut fields: JsonFields<'_>) -> JsonFields<'_> {
     fields.retain(|name, _| !STATE.contains(&&**name));
     fields
 }
 
-fn digest_of(parts: &Parts<'_>) -> Result<String, Error> {
+fn digest_of(parts: &TeamParts<'_>) -> Result<String, Error> {
     let text = serde_json::to_string(parts).map_err(damaged)?;
     Ok(digest::of_text(&text)?)
 }

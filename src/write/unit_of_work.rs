@@ -151,6 +151,7 @@ where
         };
         match delays.next() {
             Some(delay) if started.elapsed() < RETRY_DEADLINE => {
+                database.count_retry();
                 tracing::debug!(%cause, ?delay, "retrying a change that a concurrent one aborted");
                 tokio::time::sleep(delay).await;
             }

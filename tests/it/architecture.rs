@@ -24,6 +24,7 @@ const MODULES: [&str; 46] = [
     "openapi",
     "health",
     "middleware",
+    "metrics",
     // The resources.
     "releases",
     "handles",

@@ -236,7 +236,10 @@ impl Middleware for Auth {
             Ok(caller) => {
                 if let Some((caller, scopes)) = caller {
                     request.set_data(caller);
-                    request.set_data(scopes);
+                    // What a request carries is copied for the second attempt of a read, which needs no scopes.
+                    if !request.method().is_safe() {
+                        request.set_data(scopes);
+                    }
                 }
                 next.call(request).await
             }

@@ -296,9 +296,9 @@ async fn statistics_are_open_until_keys_are_in_use_and_then_take_the_scope_read(
             };
             Answer::to(request).await
         };
-        let paths = ["/v1/pool", "/v1/cache"];
+        let paths = ["/v1/pool", "/v1/cache", "/metrics"];
         for path in paths {
-            ask(path, None).await.ok();
+            assert_eq!(ask(path, None).await.status, 200);
         }
         let create = |scope: &str| {
             let arguments = ["keys", "create", "--name", "k", "--scope", scope];
@@ -311,7 +311,7 @@ async fn statistics_are_open_until_keys_are_in_use_and_then_take_the_scope_read(
             ask(path, Some(handles.trim()))
                 .await
                 .problem(403, "forbidden");
-            ask(path, Some(reading.trim())).await.ok();
+            assert_eq!(ask(path, Some(reading.trim())).await.status, 200);
         }
         for path in ["/livez", "/readyz"] {
             ask(path, None).await.ok();

@@ -51,6 +51,7 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ("get_readiness", GET, "/readyz", None),
         ("get_pool", GET, "/v1/pool", None),
         ("get_cache", GET, "/v1/cache", None),
+        ("get_metrics", GET, "/metrics", None),
         (
             "list_circles",
             GET,

@@ -11,6 +11,7 @@ mod exposure;
 mod health;
 mod lifecycle;
 mod logs;
+mod metrics;
 mod nginx;
 mod proxies;
 mod pruning;

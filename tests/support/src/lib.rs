@@ -16,6 +16,7 @@ pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod postgres_server;
+pub mod prometheus;
 pub mod proxy;
 pub mod writers;
 
