@@ -1,10 +1,12 @@
 //! Probes and statistics for operators.
 
+use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{Object, OpenApi, payload::PlainText};
 use serde::Serialize;
 
 use crate::{
+    changes,
     database::{Database, PoolStatistics},
     error::Error,
     http::{Body, BodyCache, CacheStatistics, Shared, Tag},
@@ -12,11 +14,22 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Whether the service is alive or ready.
+/// Whether the service is alive.
 #[derive(Debug, Object, Serialize)]
 pub(crate) struct Health {
     /// Always `ok`: otherwise the response is a problem.
     status: String,
+}
+
+/// Whether the service is ready.
+#[derive(Debug, Object, Serialize)]
+pub(crate) struct ReadinessStatus {
+    /// Always `ok`: otherwise the response is a problem.
+    status: String,
+    /// The time of the first change that `GET /v1/changes` does not show yet, because an earlier transaction still runs on
+    /// the database server; null if there is none. Its age is how far the feed of changes lags behind.
+    #[oai(nullable)]
+    changes_held_back_since: Option<DateTime<Utc>>,
 }
 
 /// The current state of the database connection pool.
@@ -78,13 +91,21 @@ impl HealthApi {
         &self,
         Data(database): Data<&Database>,
         Shared(lifecycle): Shared<&Lifecycle>,
-    ) -> Result<Body<Health>, Error> {
+    ) -> Result<Body<ReadinessStatus>, Error> {
         if lifecycle.phase() == Phase::Draining {
             return Err(Error::Draining);
         }
         lifecycle.check_started()?;
         database.check_readiness().await?;
-        Body::new(&ok())
+        // A detail that can't be read is no reason to be unready.
+        let since = match database.probe() {
+            Some(probe) => changes::held_back_since(probe).await.unwrap_or_default(),
+            None => None,
+        };
+        Body::new(&ReadinessStatus {
+            status: "ok".to_owned(),
+            changes_held_back_since: since,
+        })
     }
 
     /// Get the connection pool's state
@@ -148,7 +169,7 @@ impl HealthApi {
         &self,
         Shared(metrics): Shared<&Metrics>,
     ) -> Result<PlainText<String>, Error> {
-        metrics.to_text()
+        metrics.to_text().await
     }
 }
 

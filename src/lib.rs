@@ -33,6 +33,7 @@ pub(crate) mod agents;
 pub(crate) mod conversations;
 pub(crate) mod members;
 
+mod changes;
 pub(crate) mod circles;
 pub(crate) mod models;
 

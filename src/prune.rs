@@ -13,6 +13,7 @@ use migration::{connection::TargetError, runner::MigrateError};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, Value};
 
 use crate::{
+    changes,
     config::{RetentionSettings, Settings},
     database::{Database, Transaction},
     error::Error,
@@ -251,6 +252,8 @@ impl Prunable {
             let allow =
                 "UPDATE audit_retention SET deletable_before = $1 WHERE deletable_before < $1";
             execute(work.db(), allow, [before.into()]).await?;
+            lift_timeout(work.db()).await?;
+            changes::record_pruned(work.db(), before).await?;
         }
         work.record(Change::new(Action::Prune, resource).name(format!("before {}", time(before))));
         Ok(())

@@ -16,6 +16,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 use crate::{
     agents::{AgentVersionsApi, AgentsApi},
     audit::AuditApi,
+    changes::ChangesApi,
     circles::CirclesApi,
     config::ServerSettings,
     conversations::{ConversationsApi, MessagesApi},
@@ -55,6 +56,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         McpServersApi,
         ConversationsApi,
         MessagesApi,
+        ChangesApi,
         AuditApi,
         KeysApi,
         HealthApi,

@@ -22,6 +22,8 @@ pub struct Model {
     pub revision: Option<i64>,
     pub request_id: Option<String>,
     pub client_address: Option<String>,
+    /// The circle that was changed, or whose part was.
+    pub circle_id: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

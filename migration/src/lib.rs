@@ -60,6 +60,8 @@ mod m20261126_000090_create_circle_releases_additive;
 mod m20261126_000091_create_circle_labels_additive;
 mod m20261126_000092_create_circle_label_moves_additive;
 mod m20261126_000093_protect_labels_additive;
+mod m20261126_000100_order_changes_additive;
+mod m20261126_000101_index_changes_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -115,6 +117,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000091_create_circle_labels_additive::Migration),
             Box::new(m20261126_000092_create_circle_label_moves_additive::Migration),
             Box::new(m20261126_000093_protect_labels_additive::Migration),
+            Box::new(m20261126_000100_order_changes_additive::Migration),
+            Box::new(m20261126_000101_index_changes_additive::Migration),
         ]
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct AgentsApi;
 impl AgentsApi {
     /// List agents
     ///
-    /// Ordered by id, or as `sort` says. Deleted agents are not listed. With `include=model`, each
+    /// Ordered by id, or as `sort` says. Deleted agents are listed only with `include_deleted`. With `include=model`, each
     /// agent that has a model contains it.
     #[oai(path = "/agents", method = "get", operation_id = "list_agents")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
@@ -65,6 +65,8 @@ impl AgentsApi {
         /// ignored.
         #[oai(validator(max_length = 3999, pattern = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
         ids: Query<Option<String>>,
+        /// Whether to list deleted agents, too: `is_active` is false, and `updated_at` is when they were deleted.
+        include_deleted: Query<Option<bool>>,
         /// Related resources to include.
         include: Query<Option<AgentInclude>>,
         page: SortedRequest,
@@ -78,6 +80,7 @@ impl AgentsApi {
             competency: competency.0,
             q: q.0,
             ids: ids.0.as_deref().map(parse_ids).transpose()?,
+            include_deleted: include_deleted.0.unwrap_or(false),
         };
         let with_model = include.0 == Some(AgentInclude::Model);
         let page = queries::list(database.connection(), filter, with_model, page).await?;

@@ -57,10 +57,13 @@ pub(crate) struct AgentFilter {
     pub(crate) competency: Option<String>,
     pub(crate) q: Option<String>,
     pub(crate) ids: Option<Vec<i64>>,
+    pub(crate) include_deleted: bool,
 }
 
 static LIST: LazyLock<SortedList<agent::Entity>> =
     LazyLock::new(|| SortedList::new::<Agent>(agent::Entity::find_not_deleted(), SORTABLE));
+static LIST_WITH_DELETED: LazyLock<SortedList<agent::Entity>> =
+    LazyLock::new(|| SortedList::new::<Agent>(agent::Entity::find(), SORTABLE));
 
 /// Rows of [`Agent`]s, followed by their [`Model`]s if those are included.
 pub(crate) async fn list(
@@ -78,9 +81,15 @@ pub(crate) async fn list(
         competency,
         q,
         ids,
+        include_deleted,
     } = filter;
     let backend = db.get_database_backend();
-    let query = LIST
+    let list = if include_deleted {
+        &LIST_WITH_DELETED
+    } else {
+        &LIST
+    };
+    let query = list
         .query()
         .apply_if(status, |query, status| {
             query.filter(agent::Column::Status.eq(status))
@@ -118,7 +127,7 @@ pub(crate) async fn list(
             let joined = query.join(JoinType::LeftJoin, agent::Relation::Model.def());
             rows::also_select::<_, Model>(joined)
         });
-    LIST.fetch(db, query, page).await
+    list.fetch(db, query, page).await
 }
 
 /// The ids of the agents that may fall back on a model, deleted ones too.

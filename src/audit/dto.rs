@@ -11,7 +11,7 @@ row! {
     /// One change of one resource. Entries are never changed or deleted.
     #[derive(Debug, Object, Serialize)]
     #[oai(rename = "AuditEntry")]
-    pub(crate) struct AuditEntryRow<'r> of audit_entry {
+    pub(crate) struct AuditEntryRow<'r> of audit_entry without circle_id {
         /// Assigned by the service.
         pub(crate) id: i64,
         /// When the change was made (UTC).

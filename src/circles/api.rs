@@ -36,7 +36,7 @@ pub(crate) struct CirclesApi;
 impl CirclesApi {
     /// List circles
     ///
-    /// Ordered by id, or as `sort` says. Deleted circles are not listed. With `include=members`, each
+    /// Ordered by id, or as `sort` says. Deleted circles are listed only with `include_deleted`. With `include=members`, each
     /// circle contains its active members as the roster shows them. Fails with 422 `response_too_large` if
     /// the first circle of the page alone is larger than a response may be.
     #[oai(path = "/", method = "get", operation_id = "list_circles")]
@@ -48,6 +48,8 @@ impl CirclesApi {
         /// Text that the name or display name contains; ASCII letters match regardless of case.
         #[oai(validator(min_length = 1, max_length = 200))]
         q: Query<Option<String>>,
+        /// Whether to list deleted circles, too: `is_active` is false, and `updated_at` is when they were deleted.
+        include_deleted: Query<Option<bool>>,
         /// Related resources to include.
         include: Query<Option<CircleInclude>>,
         page: SortedRequest,
@@ -55,6 +57,7 @@ impl CirclesApi {
         let filter = CircleFilter {
             status: status.0,
             q: q.0,
+            include_deleted: include_deleted.0.unwrap_or(false),
         };
         let db = database.connection();
         let Some(CircleInclude::Members) = include.0 else {

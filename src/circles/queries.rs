@@ -31,6 +31,7 @@ fn change(action: Action, row: &circle::Model) -> Change {
         .id(row.id)
         .name(&row.name)
         .revision(row.revision)
+        .circle(row.id)
 }
 
 const SORTABLE: Sortable<circle::Column> = Sortable {
@@ -45,10 +46,13 @@ const SORTABLE: Sortable<circle::Column> = Sortable {
 pub(crate) struct CircleFilter {
     pub(crate) status: Option<CircleStatus>,
     pub(crate) q: Option<String>,
+    pub(crate) include_deleted: bool,
 }
 
 static LIST: LazyLock<SortedList<circle::Entity>> =
     LazyLock::new(|| SortedList::new::<Circle>(circle::Entity::find_not_deleted(), SORTABLE));
+static LIST_WITH_DELETED: LazyLock<SortedList<circle::Entity>> =
+    LazyLock::new(|| SortedList::new::<Circle>(circle::Entity::find(), SORTABLE));
 
 /// Rows of [`Circle`]s.
 pub(crate) async fn list(
@@ -56,10 +60,19 @@ pub(crate) async fn list(
     filter: CircleFilter,
     page: SortedRequest,
 ) -> Result<Page<QueryResult>, Error> {
-    let CircleFilter { status, q } = filter;
+    let CircleFilter {
+        status,
+        q,
+        include_deleted,
+    } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
-    let query = LIST
+    let list = if include_deleted {
+        &LIST_WITH_DELETED
+    } else {
+        &LIST
+    };
+    let query = list
         .query()
         .apply_if(status, |query, status| {
             query.filter(circle::Column::Status.eq(status))
@@ -67,7 +80,7 @@ pub(crate) async fn list(
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
         });
-    LIST.fetch(db, query, page).await
+    list.fetch(db, query, page).await
 }
 
 /// Rows of [`CircleName`]s.

@@ -164,10 +164,11 @@ pub(super) async fn add_all(
     Ok(())
 }
 
-fn change(action: Action, row: &participant::Model) -> Change {
+fn change(action: Action, of: &conversation::Model, row: &participant::Model) -> Change {
     Change::new(action, Resource::Participant)
         .id(row.id)
         .name(format!("{}/{}", row.conversation_id, row.agent_id))
+        .circle(of.circle_id)
 }
 
 /// Adds an agent at the end of the order of turns.
@@ -199,7 +200,7 @@ pub(crate) async fn add(
                 format!("agent {agent_id} already participates in conversation {id}"),
             )
         })?;
-    work.record(change(Action::Create, &row));
+    work.record(change(Action::Create, &conversation_row, &row));
     let is_first = conversation_row.next_speakers.0.is_empty();
     if conversation_row.turn_strategy == TurnStrategy::RoundRobin && is_first {
         set_next(db, &conversation_row, IdList(vec![agent_id])).await?;
@@ -237,7 +238,7 @@ pub(crate) async fn remove(
     let next = turns::pass_over(*turn_strategy, next_speakers, &participants);
     participant::Entity::delete_by_id(row.id).exec(db).await?;
     set_next(db, &conversation_row, next).await?;
-    work.record(change(Action::Delete, &row));
+    work.record(change(Action::Delete, &conversation_row, &row));
     Ok(())
 }
 

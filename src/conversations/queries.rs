@@ -32,7 +32,9 @@ use crate::{
 };
 
 fn change(action: Action, row: &conversation::Model) -> Change {
-    Change::new(action, Resource::Conversation).id(row.id)
+    Change::new(action, Resource::Conversation)
+        .id(row.id)
+        .circle(row.circle_id)
 }
 
 const SORTABLE: Sortable<conversation::Column> = Sortable {

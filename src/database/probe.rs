@@ -107,6 +107,11 @@ impl Database {
         }
     }
 
+    /// A connection that no request takes; `None` for a database in memory, which has one.
+    pub(crate) fn probe(&self) -> Option<&Connections> {
+        self.inner.probe.as_ref().map(|probe| &probe.connections)
+    }
+
     /// The database lets clients in, or as many as it allows are in.
     async fn check_by_pool(&self) -> Result<(), Error> {
         match check_schema(&self.connections).await {

@@ -24,6 +24,9 @@ pub enum Error {
     /// The resource no longer has the ETag that the request names.
     #[error("it has been changed since")]
     PreconditionFailed,
+    /// The feed of changes can't be continued from this cursor without a gap.
+    #[error("the feed of changes does not go back to this cursor")]
+    CursorExpired,
     /// A unique index is violated, and no call of [`OnConstraint::on_unique`] said what that means. Only
     /// PostgreSQL tells which.
     #[error("a unique index is violated: {cause}")]

@@ -38,6 +38,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("not_its_turn", 409, "It is another participant's turn."),
     ("idempotency_in_progress", 409, "A request with the same `Idempotency-Key` is still running."),
     ("conflict", 409, "The change conflicts with existing data."),
+    ("cursor_expired", 410, "The changes after the cursor are no longer all there; start again."),
     ("precondition_failed", 412, "The resource is not in the state that `If-Match` or `If-None-Match` asks for."),
     ("body_too_large", 413, "The body is larger than 2 MiB."),
     ("unsupported_media_type", 415, "The body is not sent as `application/json`, or is compressed."),

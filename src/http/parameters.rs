@@ -71,7 +71,7 @@ struct SortParameters {
     /// Only rows with exactly this name: models by `model_name`, conversations by `topic`.
     #[oai(validator(min_length = 1, max_length = 500))]
     name: Option<String>,
-    /// Only rows that changed at this time or later. Deleted rows are not shown. Times are those of the service's
+    /// Only rows that changed at this time or later; of deleted ones, `GET /v1/changes` tells. Times are those of the service's
     /// clock, and on PostgreSQL a change is visible up to a minute after its time, so a poller asks again from two
     /// minutes before the newest `updated_at` that it has seen, and skips the rows that it has.
     updated_since: Option<DateTime<Utc>>,

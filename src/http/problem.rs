@@ -184,6 +184,9 @@ fn row_of_error(error: &Error) -> Row {
         Error::Conflict { code, .. } => (S::CONFLICT, code, None),
         Error::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition_failed",
             Some("The resource is not in the state that If-Match or If-None-Match asks for. Read it again.")),
+        Error::CursorExpired => (S::GONE, "cursor_expired",
+            Some("The changes after this cursor are no longer all there. Start again: get a cursor with \
+                  `after=latest`, read the lists, and follow from that cursor.")),
         Error::Forbidden(_) => (S::FORBIDDEN, "forbidden", None),
         Error::Unique { .. } | Error::ForeignKey(_) => (S::CONFLICT, "conflict",
             Some("The change conflicts with existing data.")),

@@ -26,6 +26,8 @@ pub(crate) enum Tag {
     Conversations,
     /// The messages of a conversation.
     Messages,
+    /// The feed of changes: what was changed, in an order that never changes.
+    Changes,
     /// The log of changes: who changed what, and when.
     Audit,
     /// API keys, their scopes and their expiry.

@@ -29,6 +29,7 @@ pub(crate) fn change(action: Action, circle: &str, row: &member::Model) -> Chang
         .id(row.id)
         .name(name_of(circle, row.agent_id))
         .revision(row.revision)
+        .circle(row.circle_id)
 }
 
 /// What identifies a membership that was changed, for the audit.
@@ -46,6 +47,7 @@ impl ChangedMember {
             .id(self.id)
             .name(name_of(circle_of(self.circle_id), self.agent_id))
             .revision(self.revision)
+            .circle(self.circle_id)
     }
 }
 

@@ -8,13 +8,19 @@
 mod requests;
 mod server;
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use entity::values::now;
 use poem_openapi::payload::PlainText;
 use prometheus::{
-    IntCounterVec, IntGaugeVec, Opts, TextEncoder, core::Collector, proto::MetricFamily,
+    Gauge, IntCounterVec, IntGaugeVec, Opts, TextEncoder, core::Collector, proto::MetricFamily,
 };
 use sea_orm::DbErr;
+use tokio::time::timeout;
 
 use crate::{
+    changes,
     database::{Database, PoolStatistics},
     error::Error,
     http::{BodyCache, CacheStatistics},
@@ -22,6 +28,9 @@ use crate::{
 
 pub(crate) use requests::RequestMetrics;
 pub(crate) use server::endpoint;
+
+/// How long a scrape waits for the database.
+const LAG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What there is to measure. Clones share it.
 #[derive(Clone, Debug)]
@@ -40,9 +49,11 @@ impl Metrics {
         }
     }
 
-    /// All metrics in Prometheus' text format, version 0.0.4.
-    pub(crate) fn to_text(&self) -> Result<PlainText<String>, Error> {
+    /// All metrics in Prometheus' text format, version 0.0.4. What only the database knows is left out if it does not
+    /// answer in time.
+    pub(crate) async fn to_text(&self) -> Result<PlainText<String>, Error> {
         let mut families = self.requests.collect();
+        families.extend(self.feed_lag().await);
         families.extend(self.database.collect_metrics());
         families.extend(of_pool(&self.database.statistics()));
         families.extend(of_cache(&self.bodies.statistics()));
@@ -60,6 +71,26 @@ impl Metrics {
         text.map(PlainText)
             .map_err(|error| Error::Database(DbErr::Custom(error.to_string())))
     }
+
+    async fn feed_lag(&self) -> Vec<MetricFamily> {
+        let Some(probe) = self.database.probe() else {
+            return of_feed(TimeDelta::zero());
+        };
+        match timeout(LAG_TIMEOUT, changes::held_back_since(probe)).await {
+            Ok(Ok(since)) => of_feed(since.map_or_else(TimeDelta::zero, |since| now() - since)),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn of_feed(held_back: TimeDelta) -> Vec<MetricFamily> {
+    let gauge = Gauge::new(
+        "circle_registry_changes_held_back_seconds",
+        "For how long a transaction on the database server has held back the feed of changes.",
+    );
+    let gauge = gauge.expect("a sound name");
+    gauge.set(held_back.as_seconds_f64());
+    gauge.collect()
 }
 
 fn of_pool(pool: &PoolStatistics) -> Vec<MetricFamily> {

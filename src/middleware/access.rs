@@ -115,6 +115,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("create_message", WRITE),
     ("get_message", READ),
     ("get_transcript", READ),
+    ("list_changes", READ),
     ("list_audit_entries", ADMIN),
     ("list_keys", ADMIN),
     ("create_key", ADMIN),

@@ -11,12 +11,14 @@ use crate::{
 };
 
 /// Examples of strings by the names of their parameters, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 22] = [
+const EXAMPLES: [(&str, &str); 24] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("If-None-Match", "\"1-1\""),
     ("action", "delete"),
+    ("after", "latest"),
     ("against", "live"),
+    ("circle", "release-team"),
     ("circle_name", "release-team"),
     ("competency", "code review"),
     ("cursor", "MQ"),

@@ -9,9 +9,10 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 15] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
+    include_str!("../changes/examples.json"),
     include_str!("../circles/examples.json"),
     include_str!("../conversations/examples.json"),
     include_str!("../conversations/messages/examples.json"),

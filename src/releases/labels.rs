@@ -296,7 +296,8 @@ impl Move {
             .await?;
         let change = Change::new(action, Resource::Label)
             .id(label.id)
-            .name(format!("{}/{}", circle_row.name, label.name));
+            .name(format!("{}/{}", circle_row.name, label.name))
+            .circle(circle_row.id);
         work.record(match self.to {
             Some(_) => change
                 .revision(self.revision)

@@ -101,6 +101,6 @@ async fn insert(
         .filter(circle::Column::Id.eq(circle_row.id))
         .exec(work.db())
         .await?;
-    work.record(queries::change(Action::Create, &circle_row.name, number));
+    work.record(queries::change(Action::Create, circle_row, number));
     Ok(row)
 }

@@ -1,6 +1,6 @@
 //! Reads and deletes of releases.
 
-use entity::{circle_label, circle_release};
+use entity::{circle, circle_label, circle_release};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryResult, QuerySelect,
 };
@@ -18,8 +18,10 @@ use crate::{
     write::{Action, Change, Resource, UnitOfWork},
 };
 
-pub(super) fn change(action: Action, circle: &str, number: i64) -> Change {
-    Change::new(action, Resource::Release).name(format!("{circle}/{number}"))
+pub(super) fn change(action: Action, circle_row: &circle::Model, number: i64) -> Change {
+    Change::new(action, Resource::Release)
+        .name(format!("{}/{number}", circle_row.name))
+        .circle(circle_row.id)
 }
 
 /// Rows of [`Release`]s, newest first, and the labels that point to them.
@@ -102,6 +104,6 @@ pub(super) async fn delete(work: UnitOfWork, circle: &str, number: i64) -> Resul
     if deleted.rows_affected == 0 {
         return Err(unknown(circle, number));
     }
-    work.record(change(Action::Delete, circle, number));
+    work.record(change(Action::Delete, &circle_row, number));
     Ok(())
 }

@@ -56,11 +56,11 @@ mod tests {
             (Column::ResourceId, "made.id"),
         ];
         let text = "INSERT INTO audit_entries \
-            (at, key_id, action, resource, resource_id, name, fields, revision, request_id, client_address) \
-            SELECT $3, $4, $5, $6, made.id, $7, $8, made.revision, $9, $10";
+            (at, key_id, action, resource, resource_id, name, fields, revision, request_id, client_address, circle_id) \
+            SELECT $3, $4, $5, $6, made.id, $7, $8, made.revision, $9, $10, $11";
         assert_eq!(
             insert_text::<audit_entry::Entity>(&elsewhere, 3),
-            (text.to_owned(), 11)
+            (text.to_owned(), 12)
         );
         let row = audit_entry::ActiveModel {
             id: NotSet,
@@ -74,6 +74,7 @@ mod tests {
             revision: NotSet,
             request_id: NotSet,
             client_address: NotSet,
+            circle_id: NotSet,
         };
         let values: Vec<Value> = insert_values(row).collect();
         let expected = [

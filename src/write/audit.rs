@@ -134,6 +134,7 @@ pub(crate) struct Change {
     pub(crate) name: Option<String>,
     pub(crate) fields: Fields,
     pub(crate) revision: Option<i64>,
+    pub(crate) circle_id: Option<i64>,
 }
 
 impl Change {
@@ -145,6 +146,7 @@ impl Change {
             name: None,
             fields: Fields::default(),
             revision: None,
+            circle_id: None,
         }
     }
 
@@ -174,9 +176,17 @@ impl Change {
             ..self
         }
     }
+
+    /// The circle that is changed, or whose part is.
+    pub(crate) fn circle(self, id: impl Into<Option<i64>>) -> Self {
+        Self {
+            circle_id: id.into(),
+            ..self
+        }
+    }
 }
 
-/// Rows in one statement. An entry has ten columns, and SQLite accepts 32,766 values.
+/// Rows in one statement. An entry has eleven columns, and SQLite accepts 32,766 values.
 const CHUNK: usize = 1000;
 
 /// Inserts an entry for each change, in the order of the changes.
@@ -198,13 +208,14 @@ pub(crate) async fn insert_entries(
     Ok(())
 }
 
-/// An entry as part of the statement that makes the change: one for each row of `made`, with its `id` and
-/// `revision`. Its values start at `$first` and are those of [`entry_values`].
+/// An entry as part of the statement that makes the change: one for each row of `made`, with its `id`,
+/// `revision` and `circle_id`. Its values start at `$first` and are those of [`entry_values`].
 pub(crate) fn entry_sql(first: usize) -> String {
     use audit_entry::Column;
     let selected = [
         (Column::ResourceId, "made.id"),
         (Column::Revision, "made.revision"),
+        (Column::CircleId, "made.circle_id"),
     ];
     let (insert, _) = rows::insert_text::<audit_entry::Entity>(&selected, first);
     format!("{insert} FROM made")
@@ -214,6 +225,7 @@ pub(crate) fn entry_values(actor: &Actor, change: Change) -> impl Iterator<Item 
     rows::insert_values(audit_entry::ActiveModel {
         resource_id: NotSet,
         revision: NotSet,
+        circle_id: NotSet,
         ..entry(actor, now(), change)
     })
 }
@@ -226,6 +238,7 @@ fn entry(actor: &Actor, at: DateTime<Utc>, change: Change) -> audit_entry::Activ
         name,
         fields,
         revision,
+        circle_id,
     } = change;
     audit_entry::ActiveModel {
         id: NotSet,
@@ -239,5 +252,6 @@ fn entry(actor: &Actor, at: DateTime<Utc>, change: Change) -> audit_entry::Activ
         revision: Set(revision),
         request_id: Set(actor.request_id.clone()),
         client_address: Set(actor.client_address.map(|address| address.to_string())),
+        circle_id: Set(circle_id),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 46] = [
+const MODULES: [&str; 47] = [
     // The program.
     "cli",
     "app",
@@ -31,6 +31,7 @@ const MODULES: [&str; 46] = [
     "agents",
     "conversations",
     "members",
+    "changes",
     "circles",
     "models",
     "mcp_servers",

@@ -119,8 +119,11 @@ pub(super) async fn append(
         ..ActiveModelTrait::default()
     };
     turn.update(db).await?;
-    let change = Change::new(Action::Create, Resource::Message).id(row.id);
-    work.record(change.name(format!("{conversation_id}/{}", row.number)));
+    let change = Change::new(Action::Create, Resource::Message)
+        .id(row.id)
+        .name(format!("{conversation_id}/{}", row.number))
+        .circle(conversation_row.circle_id);
+    work.record(change);
     Ok(row)
 }
 

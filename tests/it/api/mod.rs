@@ -7,6 +7,7 @@ mod audit;
 mod bad_requests;
 mod body_bounds;
 mod browsers;
+mod changes;
 mod circles;
 mod compression;
 mod conditional_headers;

@@ -204,7 +204,7 @@ fn every_error_has_an_example_of_its_status() {
             }
         }
     }
-    assert_eq!(found.len(), 17);
+    assert_eq!(found.len(), 18);
 }
 
 #[test]

@@ -185,6 +185,13 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             "/v1/conversations/1/transcript?format=markdown",
             None,
         ),
+        ("list_changes", GET, "/v1/changes?limit=200", None),
+        (
+            "list_changes",
+            GET,
+            "/v1/changes?limit=200&resource=message&circle_id=1",
+            None,
+        ),
         (
             "list_audit_entries",
             GET,

@@ -2,6 +2,7 @@
 //! The usual run has few rounds; `FAULTS=full` runs them all and prints figures.
 
 mod cancelled_begins;
+mod changes;
 mod client_connections;
 mod client_resets;
 mod connection_pool;

@@ -143,3 +143,40 @@ async fn a_state_that_a_restored_backup_has_lost_is_never_taken_for_a_later_one(
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_cursor_of_changes_that_a_restored_backup_has_lost_is_gone_and_an_earlier_one_is_good() {
+    on_both_databases(async |database| {
+        let app = TestApp::start(database.backend, database.settings()).await;
+        // Transactions of other tests on the same server may hold back the feed for a moment.
+        let after = async |app: &TestApp, cursor: &str, name: &str| loop {
+            let path = format!("/v1/changes?after={cursor}");
+            let page = app.get(&path).await.ok();
+            let changes = page["data"].as_array().expect("a page");
+            let names: Vec<&str> = changes
+                .iter()
+                .filter_map(|change| change["name"].as_str())
+                .collect();
+            if names.last() == Some(&name) {
+                let next = page["next_cursor"].as_str().expect("a cursor");
+                return (names.join(" "), next.to_owned());
+            }
+        };
+        let start = app.get("/v1/changes?after=latest").await.ok();
+        let start = start["next_cursor"].as_str().expect("a cursor");
+        app.an_agent("kept").await;
+        let (_, kept) = after(&app, start, "kept").await;
+        let backup = Backup::make(database, &app).await;
+        app.an_agent("lost").await;
+        let (_, lost) = after(&app, start, "lost").await;
+
+        let app = backup.restore(database, app).await;
+        let path = format!("/v1/changes?after={lost}");
+        app.get(&path).await.problem(410, "cursor_expired");
+        app.an_agent("later").await;
+        app.get(&path).await.problem(410, "cursor_expired");
+        assert_eq!(after(&app, &kept, "later").await.0, "later");
+        app.stop().await;
+    })
+    .await;
+}

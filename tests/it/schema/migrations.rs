@@ -258,3 +258,49 @@ async fn an_old_schema_is_refused_where_migrating_is_off() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_feed_of_changes_starts_after_the_entries_that_there_are_already() {
+    const MIGRATION: &str = "m20261126_000100_order_changes_additive";
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = TestDatabase::create_empty(backend).await;
+        let db = connect_to(&database.url).await;
+        let pending = runner::status(&db).await.expect("a status").pending;
+        let earlier = pending.iter().position(|name| name == MIGRATION);
+        let earlier = earlier.expect("it is one of them");
+        let later = u32::try_from(pending.len() - earlier).expect("few");
+        runner::up(&db, u32::try_from(earlier).ok())
+            .await
+            .expect("up");
+        // What a build without the feed writes.
+        let entry = |name: &str| {
+            format!(
+                "INSERT INTO audit_entries (at, action, resource, name) VALUES ($now, 'update', 'agent', '{name}')"
+            )
+        };
+        run(&db, &[&entry("first"), &entry("second")]).await;
+        runner::up(&db, None).await.expect("up");
+        runner::down(&db, Some(later)).await.expect("down");
+        run(&db, &[&entry("third")]).await;
+        runner::up(&db, None).await.expect("up again");
+        run(&db, &[&entry("beside the service")]).await;
+
+        let app = TestApp::start(backend, database.settings()).await;
+        app.an_agent("Ada").await;
+        let names = loop {
+            let page = app.get("/v1/changes").await.ok();
+            if page["held_back_since"].is_null() {
+                break page["data"]
+                    .as_array()
+                    .expect("a page")
+                    .iter()
+                    .map(|change| change["name"].clone())
+                    .collect::<Vec<_>>();
+            }
+        };
+        assert_eq!(names, ["beside the service", "Ada"]);
+        app.stop().await;
+        db.close().await.expect("closed");
+        database.remove().await;
+    }
+}

@@ -233,7 +233,7 @@ async fn an_entry_is_never_changed_deleted_or_replaced() {
         let replace = match app.backend {
             Backend::Sqlite => {
                 "INSERT OR REPLACE INTO audit_entries SELECT id, at, key_id, 'nothing', resource, \
-                 resource_id, name, fields, revision, request_id, client_address FROM audit_entries"
+                 resource_id, name, fields, revision, request_id, client_address, circle_id FROM audit_entries"
             }
             Backend::Postgres => "TRUNCATE audit_entries",
         };

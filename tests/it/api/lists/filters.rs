@@ -163,3 +163,51 @@ async fn a_moment_without_an_offset_is_refused_with_an_example() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn deleted_circles_and_agents_are_listed_if_asked_for_with_the_time_of_their_deletion() {
+    on_both(async |app| {
+        app.a_circle("kept").await;
+        app.a_circle("gone").await;
+        let kept = app.an_agent("kept").await;
+        let gone = app.an_agent("gone").await;
+        app.a_member("gone", kept).await;
+        let before = app.get(&format!("/v1/agents/{gone}")).await.ok()["updated_at"].clone();
+        app.delete("/v1/circles/gone").await.no_content();
+        app.delete(&format!("/v1/agents/{gone}")).await.no_content();
+        for (list, include) in [("/v1/circles", "members"), ("/v1/agents", "model")] {
+            for more in [String::new(), format!("&include={include}")] {
+                let names = app.listed(&format!("{list}?limit=200{more}"), "name").await;
+                assert_eq!(names, ["kept"]);
+                let path = format!("{list}?include_deleted=true&count=true&sort=-updated_at{more}");
+                let page = app.get(&path).await.ok();
+                assert_eq!(page["total"], 2);
+                let (deleted, other) = (&page["data"][0], &page["data"][1]);
+                assert_eq!(
+                    (&deleted["name"], &deleted["is_active"]),
+                    (&json!("gone"), &json!(false))
+                );
+                assert_eq!(
+                    (&other["name"], &other["is_active"]),
+                    (&json!("kept"), &json!(true))
+                );
+            }
+        }
+        let since = format!(
+            "/v1/agents?include_deleted=true&updated_since={}",
+            before.as_str().expect("a time").replace('+', "%2B")
+        );
+        let page = app.get(&since).await.ok();
+        let deleted = page["data"]
+            .as_array()
+            .expect("a page")
+            .last()
+            .expect("an agent");
+        assert_eq!(deleted["name"], "gone");
+        assert!(deleted["updated_at"].as_str() > before.as_str());
+        app.get("/v1/providers?include_deleted=true")
+            .await
+            .invalid(&["query/include_deleted"]);
+    })
+    .await;
+}

@@ -1,0 +1,118 @@
+//! Reads of the feed.
+
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+
+use super::{
+    cursor::ChangeCursor,
+    dto::ChangeRow,
+    feed::{self, After, Window},
+};
+use crate::{
+    database::Connections,
+    error::Error,
+    page::{Page, PageRequest},
+    rows::Columns,
+    write::Resource,
+};
+
+/// Which changes a follower hears of.
+#[derive(Debug, Default)]
+pub(super) struct ChangeFilter {
+    pub(super) resources: Option<Vec<String>>,
+    pub(super) circle_id: Option<i64>,
+    /// Leaves out those that only `admin` may see.
+    pub(super) without_admins: bool,
+}
+
+/// Entries that one request looks through at most for those that it asks for.
+const MAX_SEARCHED: u64 = 10_000;
+
+/// Rows of [`ChangeRow`]s, and the window that they are from. The page has a cursor if it ends before the window.
+pub(super) async fn list(
+    db: &Connections,
+    filter: ChangeFilter,
+    after: After,
+    limit: u64,
+) -> Result<(Page<QueryResult>, Window), Error> {
+    let entries = filter.entries(limit);
+    let window = feed::window(db, after, entries).await?;
+    let (rows, ended_early) = match window.last {
+        None => (Vec::new(), false),
+        Some(last) => {
+            let backend = db.get_database_backend();
+            let ([following, of_window], mut values) = window.conditions(backend, last.position);
+            let shown = filter.condition(of_window, &mut values);
+            let sql = sql(backend, following, entries, &shown, limit);
+            let found = db
+                .query_page(Statement::from_sql_and_values(backend, sql, values))
+                .await?;
+            if window.may_be_pruned() {
+                feed::window(db, After::Cursor(window.after), 1).await?;
+            }
+            (found.rows, found.ended_early)
+        }
+    };
+    let request = PageRequest {
+        limit,
+        after: None,
+        count: false,
+    };
+    let cursor =
+        |row: &QueryResult| Ok::<_, Error>(ChangeCursor::of(&mut Columns::of(row))?.encode());
+    let page = Page::cut(rows, ended_early, request, None, cursor)?;
+    Ok((page, window))
+}
+
+/// Reads the window by the index of its order, and only then looks at what is shown: by an index for a filter,
+/// PostgreSQL would read all that the filter ever shows.
+fn sql(backend: DbBackend, following: &str, entries: u64, shown: &str, limit: u64) -> String {
+    let transaction_id = feed::transaction_id(backend);
+    let by = feed::order(backend, "");
+    let columns = ChangeRow::COLUMNS.join(", ");
+    format!(
+        "SELECT {transaction_id}, id, at, {columns} FROM (
+            SELECT * FROM audit_entries WHERE {following} ORDER BY {by} LIMIT {entries}
+        ) AS entries WHERE {shown} ORDER BY {by} LIMIT {}",
+        limit + 1
+    )
+}
+
+impl ChangeFilter {
+    /// The kinds of resources whose names only `admin` may read.
+    pub(super) const ADMINS: [Resource; 2] = [Resource::Key, Resource::Audit];
+
+    /// How many entries a page is made of.
+    fn entries(&self, limit: u64) -> u64 {
+        if self.resources.is_none() && self.circle_id.is_none() {
+            return limit;
+        }
+        MAX_SEARCHED
+    }
+
+    /// The condition of what is shown of a window. Appends its values to those of the statement.
+    fn condition(self, of_window: &str, values: &mut Vec<Value>) -> String {
+        let Self {
+            resources,
+            circle_id,
+            without_admins,
+        } = self;
+        let mut place = |value: Value| {
+            values.push(value);
+            format!("${}", values.len())
+        };
+        let mut conditions = vec![of_window.to_owned()];
+        if let Some(resources) = resources {
+            let places = resources.into_iter().map(|resource| place(resource.into()));
+            let places = places.collect::<Vec<_>>().join(", ");
+            conditions.push(format!("resource IN ({places})"));
+        }
+        if let Some(id) = circle_id {
+            conditions.push(format!("circle_id = {}", place(id.into())));
+        }
+        if without_admins {
+            let [key, audit] = Self::ADMINS.map(Resource::as_str);
+            conditions.push(format!("resource NOT IN ('{key}', '{audit}')"));
+        }
+        conditions.join(" AND ")
+    }
+}

@@ -1,0 +1,60 @@
+// The follower of docs/changes.md, which tests/clients/run writes to `follower.ts`: it loads, hears of every change once,
+// continues from a stored cursor, and starts again when its cursor is gone.
+import assert from "node:assert/strict";
+import process from "node:process";
+
+import { follow } from "./follower.js";
+
+const server = process.argv[2] ?? "";
+const token = process.env["CIRCLE_REGISTRY_TOKEN"] ?? "";
+
+class Enough extends Error {}
+
+async function create(name: string): Promise<void> {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ name });
+  const response = await fetch(`${server}/v1/agents`, { method: "POST", headers, body });
+  assert.equal(response.status, 201);
+}
+
+/** Follows until all names were told. They are created by `load`, or before if the cursor is good. */
+async function run(cursor: string | undefined, isGood: boolean, names: string[]): Promise<[string[], string]> {
+  const told: (string | null)[] = [];
+  let last = "";
+  const createAll = async () => {
+    for (const name of names) await create(name);
+  };
+  if (isGood) {
+    told.push("continued");
+    await createAll();
+  }
+  try {
+    await follow(
+      server,
+      token,
+      async (changes, next) => {
+        assert.deepEqual(changes, []);
+        told.push("loaded");
+        last = next;
+        await createAll();
+      },
+      async (changes, next) => {
+        told.push(...changes.map((change) => change.name));
+        last = next;
+        if (told.length > names.length) throw new Enough();
+      },
+      cursor,
+    );
+  } catch (error) {
+    if (!(error instanceof Enough)) throw error;
+  }
+  return [told as string[], last];
+}
+
+const [first, cursor] = await run(undefined, false, ["ts-1", "ts-2"]);
+assert.deepEqual(first, ["loaded", "ts-1", "ts-2"]);
+const [second] = await run(cursor, true, ["ts-3"]);
+assert.deepEqual(second, ["continued", "ts-3"]);
+const gone = Buffer.from([3, ...new Array<number>(20).fill(0), 1, 2, 3, 4]).toString("base64url");
+const [third] = await run(gone, false, ["ts-4"]);
+assert.deepEqual(third, ["loaded", "ts-4"]);
