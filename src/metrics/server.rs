@@ -10,9 +10,7 @@ pub(crate) fn endpoint(metrics: Metrics) -> impl Endpoint<Output = Response> {
         let metrics = metrics.clone();
         async move {
             let is_asked_for = request.uri().path() == "/metrics" && request.method().is_safe();
-            let response: Response = if !is_asked_for {
-                StatusCode::NOT_FOUND.into()
-            } else {
+            let response: Response = if is_asked_for {
                 match metrics.to_text().await {
                     Ok(text) => text.into_response(),
                     Err(error) => {
@@ -20,6 +18,8 @@ pub(crate) fn endpoint(metrics: Metrics) -> impl Endpoint<Output = Response> {
                         StatusCode::INTERNAL_SERVER_ERROR.into()
                     }
                 }
+            } else {
+                StatusCode::NOT_FOUND.into()
             };
             Ok::<Response, poem::Error>(response)
         }
