@@ -349,7 +349,7 @@ async fn a_dump_that_is_restored_into_another_cluster_starts_the_feed_again_wher
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_open_for_long_is_warned_of() {
+async fn a_transaction_that_is_open_for_long_is_warned_of_and_measured() {
     let database = test_support::TestDatabase::create(Backend::Postgres).await;
     let server = Server::start_ready(&database.url, &["--log", "warn"]).await;
     let db = connect_to(&database.url).await;
@@ -374,7 +374,20 @@ async fn a_transaction_that_is_open_for_long_is_warned_of() {
         warnings == 1 || asked.elapsed() > Duration::from_mins(1),
         "{warnings}"
     );
+    let held_back = async || {
+        let text = server.client().get(server.url("/metrics")).send().await;
+        let text = text.expect("metrics").text().await.expect("text");
+        let name = "circle_registry_changes_held_back_seconds ";
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        value.expect("a gauge").parse::<f64>().expect("seconds")
+    };
+    let seconds = held_back().await;
+    assert!((120.0..1000.0).contains(&seconds), "{seconds}");
     open.rollback().await.expect("a rollback");
+    // Transactions of other tests on the same server may hold it back for a moment.
+    while held_back().await > 0.0 {
+        sleep(Duration::from_millis(20)).await;
+    }
     db.close().await.expect("closed");
     drop(server);
     database.remove().await;
