@@ -78,7 +78,11 @@ impl Metrics {
         };
         match timeout(LAG_TIMEOUT, changes::held_back_since(probe)).await {
             Ok(Ok(since)) => of_feed(since.map_or_else(TimeDelta::zero, |since| now() - since)),
-            _ => Vec::new(),
+            Ok(Err(_)) => Vec::new(),
+            Err(_) => {
+                self.database.distrust_connections();
+                Vec::new()
+            }
         }
     }
 }
