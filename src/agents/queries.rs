@@ -61,8 +61,6 @@ pub(crate) struct AgentFilter {
 }
 
 static LIST: LazyLock<SortedList<agent::Entity>> =
-    LazyLock::new(|| SortedList::new::<Agent>(agent::Entity::find_not_deleted(), SORTABLE));
-static LIST_WITH_DELETED: LazyLock<SortedList<agent::Entity>> =
     LazyLock::new(|| SortedList::new::<Agent>(agent::Entity::find(), SORTABLE));
 
 /// Rows of [`Agent`]s, followed by their [`Model`]s if those are included.
@@ -84,13 +82,10 @@ pub(crate) async fn list(
         include_deleted,
     } = filter;
     let backend = db.get_database_backend();
-    let list = if include_deleted {
-        &LIST_WITH_DELETED
-    } else {
-        &LIST
-    };
-    let query = list
+    let shown = (!include_deleted).then(agent::Entity::not_deleted);
+    let query = LIST
         .query()
+        .apply_if(shown, QueryFilter::filter)
         .apply_if(status, |query, status| {
             query.filter(agent::Column::Status.eq(status))
         })
@@ -127,7 +122,7 @@ pub(crate) async fn list(
             let joined = query.join(JoinType::LeftJoin, agent::Relation::Model.def());
             rows::also_select::<_, Model>(joined)
         });
-    list.fetch(db, query, page).await
+    LIST.fetch(db, query, page).await
 }
 
 /// The ids of the agents that may fall back on a model, deleted ones too.

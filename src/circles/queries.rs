@@ -50,8 +50,6 @@ pub(crate) struct CircleFilter {
 }
 
 static LIST: LazyLock<SortedList<circle::Entity>> =
-    LazyLock::new(|| SortedList::new::<Circle>(circle::Entity::find_not_deleted(), SORTABLE));
-static LIST_WITH_DELETED: LazyLock<SortedList<circle::Entity>> =
     LazyLock::new(|| SortedList::new::<Circle>(circle::Entity::find(), SORTABLE));
 
 /// Rows of [`Circle`]s.
@@ -67,20 +65,17 @@ pub(crate) async fn list(
     } = filter;
     let backend = db.get_database_backend();
     let names = [circle::Column::Name, circle::Column::DisplayName];
-    let list = if include_deleted {
-        &LIST_WITH_DELETED
-    } else {
-        &LIST
-    };
-    let query = list
+    let shown = (!include_deleted).then(circle::Entity::not_deleted);
+    let query = LIST
         .query()
+        .apply_if(shown, QueryFilter::filter)
         .apply_if(status, |query, status| {
             query.filter(circle::Column::Status.eq(status))
         })
         .apply_if(q, |query, q| {
             query.filter(search::text_in(backend, &names, &q))
         });
-    list.fetch(db, query, page).await
+    LIST.fetch(db, query, page).await
 }
 
 /// Rows of [`CircleName`]s.

@@ -319,7 +319,7 @@ impl Database {
             idle,
             in_use: open - idle,
             timed_out: self.inner.counters.timed_out.load(Ordering::Relaxed),
-            statements: self.inner.counters.statements.load(Ordering::Relaxed),
+            statements: self.inner.counters.statements(),
         }
     }
 

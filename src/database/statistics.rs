@@ -1,9 +1,6 @@
 //! What the pool counts.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, core::Collector,
@@ -37,7 +34,6 @@ pub(super) const CONTENDED: &str = "contended";
 
 #[derive(Debug)]
 pub(super) struct PoolCounters {
-    pub(super) statements: AtomicU64,
     pub(super) timed_out: AtomicU64,
     durations: HistogramVec,
     /// Of statements that succeeded and failed: found once, not for each.
@@ -72,7 +68,6 @@ impl PoolCounters {
         }
         let durations = HistogramVec::new(durations, &["error_type"]).expect("sound names");
         Self {
-            statements: AtomicU64::default(),
             timed_out: AtomicU64::default(),
             of_outcome: ["", "_OTHER"].map(|error| durations.with_label_values(&[error])),
             durations,
@@ -90,13 +85,18 @@ impl PoolCounters {
         families.concat()
     }
 
+    /// How many statements were sent.
+    pub(super) fn statements(&self) -> u64 {
+        let counts = self.of_outcome.iter().map(Histogram::get_sample_count);
+        counts.sum()
+    }
+
     pub(super) fn count_retry(&self, reason: &str) {
         self.retries.with_label_values(&[reason]).inc();
     }
 
-    /// Counts a statement and traces it, without its values.
+    /// Measures a statement and traces it, without its values.
     pub(super) fn record_statement(&self, statement: &Statement, elapsed: Duration, failed: bool) {
-        self.statements.fetch_add(1, Ordering::Relaxed);
         self.of_outcome[usize::from(failed)].observe(elapsed.as_secs_f64());
         tracing::trace!(
             sql = statement.sql,

@@ -20,7 +20,7 @@ use crate::{
     write::{Replayable, StoredResponse},
 };
 
-/// About as long are the handles of twenty members.
+/// Room for most views, so that the buffer does not grow.
 const VIEW_BYTES: usize = 1 << 15;
 
 /// A response with one resource; if it is tagged, with the `ETag` of its state.

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{
     dto::{ReleaseDiff, TeamMember},
     labels, queries,
-    team::{self, JsonFields, TeamPart, definition, unpack},
+    team::{self, DocumentPart, JsonFields, definition, unpack},
 };
 use crate::{
     circles::{
@@ -210,16 +210,16 @@ impl<'t> Objects<'t> {
         let mut objects = IndexMap::new();
         for (name, part) in definition(team)? {
             match part {
-                TeamPart::List(items) => {
+                DocumentPart::List(items) => {
                     for item in items {
                         let id = item.get("id").or_else(|| item.get("agent_id"));
                         objects.insert(path(&name, id.ok_or_else(|| damaged("no id"))?), item);
                     }
                 }
-                TeamPart::Object(fields) => {
+                DocumentPart::Object(fields) => {
                     objects.insert(name.into_owned(), fields);
                 }
-                TeamPart::Other(_) => {}
+                DocumentPart::Other(_) => {}
             }
         }
         Ok(Self(objects))

@@ -168,16 +168,16 @@ impl Frozen {
 /// A JSON object with the texts of its values. All values of a team as a tree would take many times the memory.
 pub(super) type JsonFields<'t> = IndexMap<Cow<'t, str>, &'t RawValue>;
 
-/// What a document holds under one name.
+/// What a team or its handles hold under one name.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum TeamPart<'t> {
+pub(super) enum DocumentPart<'t> {
     Object(JsonFields<'t>),
     List(Vec<JsonFields<'t>>),
     Other(&'t RawValue),
 }
 
-pub(super) type TeamParts<'t> = IndexMap<Cow<'t, str>, TeamPart<'t>>;
+pub(super) type DocumentParts<'t> = IndexMap<Cow<'t, str>, DocumentPart<'t>>;
 
 /// What says when something was made, what it does at the moment, or who may publish it, and not what it is. Warnings follow
 /// from the rest and the date.
@@ -198,7 +198,7 @@ const STATE: [&str; 13] = [
 ];
 
 /// A team without the state of its parts.
-pub(super) fn definition(team: &[u8]) -> Result<TeamParts<'_>, Error> {
+pub(super) fn definition(team: &[u8]) -> Result<DocumentParts<'_>, Error> {
     without_state(team, |_| true)
 }
 
@@ -206,21 +206,21 @@ pub(super) fn definition(team: &[u8]) -> Result<TeamParts<'_>, Error> {
 fn without_state(
     document: &[u8],
     has_state: impl Fn(&str) -> bool,
-) -> Result<TeamParts<'_>, Error> {
+) -> Result<DocumentParts<'_>, Error> {
     let document: JsonFields<'_> = serde_json::from_slice(document).map_err(damaged)?;
-    let mut parts = TeamParts::with_capacity(document.len());
+    let mut parts = DocumentParts::with_capacity(document.len());
     for (name, text) in remove_state(document) {
         let part = if has_state(&name) {
-            TeamPart::parse(text)?
+            DocumentPart::parse(text)?
         } else {
-            TeamPart::Other(text)
+            DocumentPart::Other(text)
         };
         parts.insert(name, part);
     }
     Ok(parts)
 }
 
-impl<'t> TeamPart<'t> {
+impl<'t> DocumentPart<'t> {
     fn parse(text: &'t RawValue) -> Result<Self, Error> {
         if text.get().starts_with('[') {
             let items: Vec<JsonFields<'_>> = serde_json::from_str(text.get()).map_err(damaged)?;
@@ -236,7 +236,7 @@ fn remove_state(mut fields: JsonFields<'_>) -> JsonFields<'_> {
     fields
 }
 
-fn digest_of(parts: &TeamParts<'_>) -> Result<String, Error> {
+fn digest_of(parts: &DocumentParts<'_>) -> Result<String, Error> {
     let text = serde_json::to_string(parts).map_err(damaged)?;
     Ok(digest::of_text(&text)?)
 }
