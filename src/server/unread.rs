@@ -25,10 +25,7 @@ use hyper::{
 use poem::http::Extensions;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    body::time_at_lowest_rate,
-    timeouts::{RequestGuard, StreamGuard},
-};
+use super::{body::time_at_lowest_rate, timeouts::RequestGuard};
 
 tokio::task_local! {
     /// The response of the stream that the current task runs.
@@ -127,28 +124,21 @@ pub(super) struct ResponseBody<B> {
     rest: Bytes,
     http2: Option<(Arc<ResponseProgress>, RequestGuard)>,
     is_endless: bool,
-    _http1_stream: Option<StreamGuard>,
     /// What the response holds until it is sent.
     _held: Extensions,
 }
 
 impl<B> ResponseBody<B> {
     pub(super) fn new(body: B, guard: RequestGuard, held: Extensions, is_endless: bool) -> Self {
-        let (http2, http1_guard) = match RESPONSE.try_with(Arc::clone) {
-            Ok(response) => {
-                response.started().get_or_insert_with(Instant::now);
-                (Some((response, guard)), None)
-            }
-            Err(_) => (None, Some(guard)),
-        };
+        let response = RESPONSE.try_with(Arc::clone).ok();
+        if let Some(response) = &response {
+            response.started().get_or_insert_with(Instant::now);
+        }
         Self {
             body,
             rest: Bytes::new(),
-            http2,
+            http2: response.map(|response| (response, guard)),
             is_endless,
-            _http1_stream: http1_guard
-                .filter(|_| is_endless)
-                .map(RequestGuard::into_stream),
             _held: held,
         }
     }

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
+use reqwest::Method;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tokio::{
@@ -21,7 +23,8 @@ use test_support::{
     binary::Server,
     connect_to,
     events::EventReader,
-    faults::{percentile, raise_descriptors, report, usually_or_in_full, within},
+    factories::column,
+    faults::{percentile, raise_descriptors, random_delay, report, usually_or_in_full, within},
     followers, on_both_databases,
     postgres_server::{Durability, PostgresServer},
     proxy::Proxy,
@@ -172,6 +175,52 @@ async fn a_client_that_does_not_read_is_cut_off_and_goes_on_by_its_id() {
 }
 
 #[tokio::test]
+async fn the_first_stream_misses_nothing_that_is_committed_while_it_begins() {
+    let rounds = usually_or_in_full(30, 300);
+    // That a stream is left is known at once by HTTP/2, so that each of them is the first.
+    let client = reqwest::Client::builder().http2_prior_knowledge();
+    let client = client.build().expect("a client");
+    on_both_databases(async |database| {
+        let mut settings = database.settings();
+        // With a key to check, changes come between what the stream reads and what is read for all streams.
+        settings.database.db_pool_max = Some(1);
+        let app = TestApp::start(database.backend, settings).await;
+        let token = app.first_key().await.token;
+        let create = async |name: String| {
+            let agent = json!({"name": name});
+            let created = app.ask(Method::POST, "/v1/agents", Some(&agent), &token);
+            created.await.created();
+        };
+        for _ in 0..rounds {
+            let open = client.get(format!("{}/v1/events", app.base));
+            let opened = EventReader::open(open.bearer_auth(&token));
+            let changes = join_all((0..8).map(async |number| {
+                sleep(random_delay(0..8)).await;
+                create(format!("meanwhile {number}")).await;
+            }));
+            let (mut stream, _) = tokio::join!(opened, changes);
+            create("after".to_owned()).await;
+            let beginning = stream.try_next().await.expect("sound").expect("a block");
+            let id = beginning.id.expect("a place");
+            let mut told = Vec::new();
+            while told.last().is_none_or(|name| name != "after") {
+                told.extend(stream.names(1).await);
+            }
+            let page = app
+                .get_with(&format!("/v1/changes?after={id}"), &token)
+                .await;
+            let page = page.ok();
+            assert_eq!(json!(told), json!(column(&page, "name")));
+            drop(stream);
+            // Until nothing is read for streams any more.
+            while app.statements(sleep(Duration::from_millis(250))).await.1 > 0 {}
+        }
+        app.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stream_outlasts_a_restart_of_postgresql() {
     let mut postgres = PostgresServer::create(Durability::On);
     postgres.start_ready().await;
@@ -196,7 +245,7 @@ async fn a_stream_that_told_what_a_failover_lost_ends_with_a_problem_and_another
     let proxy = Proxy::to(&primary.url_of("postgres")).await;
     let settings = settings_for(&proxy.url_of(&primary.url_of("postgres")));
     let app = TestApp::start(Backend::Postgres, settings).await;
-    let open = async || EventReader::open(app.request(reqwest::Method::GET, "/v1/events")).await;
+    let open = async || EventReader::open(app.request(Method::GET, "/v1/events")).await;
     let mut stream = open().await;
     app.an_agent("kept").await;
     assert_eq!(stream.names(1).await, ["kept"]);
