@@ -79,6 +79,11 @@ async fn each_change_is_one_event_with_its_cursor_as_id() {
             assert_eq!(event.data["cursor"], json!(event.id));
         }
 
+        let head = Answer::to(app.request(Method::HEAD, "/v1/events")).await;
+        assert_eq!(
+            (head.status, head.header("content-type")),
+            (200, "text/event-stream")
+        );
         // From any of them, and from the beginning, there is what followed.
         let ids = [&start]
             .into_iter()
