@@ -1,7 +1,13 @@
 //! The database takes no writes: it was set to be read-only, is a hot standby, or was replaced by a
 //! promoted one. Writes get 503 until it takes them, reads are served, and the probe says so.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use reqwest::StatusCode;
 use sea_orm::ConnectionTrait;
@@ -11,6 +17,7 @@ use test_support::{
     binary::{self, Server},
     connect_to, end_sessions_on,
     faults::{random_delay, report, usually_or_in_full},
+    followers::{self, THE_END, follow_events, follow_pages},
     postgres_server::{Durability, PostgresServer},
     proxy::Proxy,
     settings_for, texts_of,
@@ -281,6 +288,10 @@ async fn a_fail_over_to_a_synchronous_standby_under_load_loses_no_answered_write
         let settings = ["--db-acquire-timeout", "2s", "--request-timeout", "30s"];
         let server = Server::start_ready(&url, &settings).await;
         let mut ledger = Ledger::prepare(&server).await;
+        let (url, over) = (server.url(""), Arc::new(AtomicBool::new(false)));
+        let start = followers::latest(&url).await;
+        let by_pages = tokio::spawn(follow_pages(url.clone(), 100, Arc::clone(&over)));
+        let by_events = tokio::spawn(follow_events(url, start, usize::MAX));
         let writers = Writers::start(&server, &ledger);
         writers.under_way().await;
         tokio::time::sleep(random_delay(0..300)).await;
@@ -291,6 +302,16 @@ async fn a_fail_over_to_a_synchronous_standby_under_load_loses_no_answered_write
         writers.under_way().await;
         ledger.record(writers.stop().await);
         ledger.check(&server).await;
+        let end = server.client().post(server.url("/v1/agents"));
+        Answer::to(end.json(&json!({"name": THE_END})))
+            .await
+            .created();
+        over.store(true, Ordering::Relaxed);
+        let by_pages = by_pages.await.expect("all pages");
+        assert!(by_pages.ends_with(&by_events.await.expect("all events")));
+        let stored = "SELECT coalesce(name, '') FROM audit_entries";
+        let stored = texts_of(&second.url_of("postgres"), stored).await;
+        assert_eq!(by_pages.len(), stored.len(), "changes that were told");
         answered += ledger.answered();
     }
     let slowest = times.iter().max().copied().unwrap_or_default();
