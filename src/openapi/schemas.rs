@@ -196,7 +196,7 @@ fn request_schemas(description: &mut Value) -> BTreeSet<String> {
 }
 
 /// The names of the schemas that are referred to from here.
-fn references(value: &mut Value) -> Vec<String> {
+pub(super) fn references(value: &mut Value) -> Vec<String> {
     let mut names = Vec::new();
     walk(value, &mut |node| {
         if let Some(reference) = node.get("$ref").and_then(Value::as_str)
