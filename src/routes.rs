@@ -21,7 +21,7 @@ use crate::{
     config::ServerSettings,
     conversations::{ConversationsApi, MessagesApi},
     database::Database,
-    documents,
+    documents::{self, DocumentsApi},
     handles::HandlesApi,
     health::HealthApi,
     http::SharedState,
@@ -49,7 +49,8 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         MembersApi,
         HandlesApi,
         ReleasesApi,
-        LabelsApi,
+        // A tuple implements the trait up to sixteen.
+        (LabelsApi, DocumentsApi),
         AgentsApi,
         AgentVersionsApi,
         ModelsApi,

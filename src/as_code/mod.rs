@@ -1,12 +1,18 @@
 //! Circles as code, in files: documents as YAML or JSON.
 //!
-//! `yaml.rs` writes them.
+//! `files.rs` reads and checks them, by `source.rs`; `yaml.rs` writes them.
 
+mod files;
+mod source;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::fmt;
 
 use clap::ValueEnum;
+
+pub(crate) use files::{CheckedFiles, DocumentFiles};
 
 use crate::documents::Node;
 

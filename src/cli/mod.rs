@@ -27,8 +27,11 @@ use migration::{
 use serde::Serialize;
 
 use self::{
-    catalog::CatalogCommand, circle::CircleCommand, documents::ExportArguments,
-    generated::Generated, models::ModelsCommand,
+    catalog::CatalogCommand,
+    circle::CircleCommand,
+    documents::{ApplyArguments, ExportArguments, PlanArguments},
+    generated::Generated,
+    models::ModelsCommand,
 };
 use crate::{
     app::{Application, StartError},
@@ -74,6 +77,10 @@ enum Command {
     Circle(CircleCommand),
     /// Print the registry, or parts of it, as a document that can be kept in a repository and applied
     Export(ExportArguments),
+    /// Report what applying documents would do, and change nothing
+    Plan(PlanArguments),
+    /// Make everything as documents say, all or nothing: reports first, and asks
+    Apply(ApplyArguments),
     /// Print the JSON Schema of documents
     DocumentSchema(GeneratedArguments),
     /// Check the settings, the database and the machine, and report problems; changes nothing without
@@ -154,6 +161,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Circle(command) => return circle::run(&settings, command).await,
         Command::Export(arguments) => return documents::export(&settings, arguments).await,
+        Command::Plan(arguments) => return documents::plan(&settings, arguments).await,
+        Command::Apply(arguments) => return documents::apply(&settings, arguments).await,
         Command::DocumentSchema(GeneratedArguments { check }) => {
             return Generated::document_schema().print_or_check(check.as_deref());
         }

@@ -8,19 +8,39 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
 };
-use sea_orm::EntityTrait;
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, TryIntoModel};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::shown::ReferenceNames;
 use crate::{
-    agents::dto::{Agent, AgentCreate},
-    circles::dto::{Circle, CircleCreate},
-    mcp_servers::dto::{McpServer, McpServerCreate},
-    members::dto::{Member, MemberCreate},
-    models::dto::{Model, ModelCreate},
-    providers::dto::{Provider, ProviderCreate},
-    write::Resource,
+    agents::{
+        self,
+        dto::{Agent, AgentCreate},
+    },
+    circles::{
+        self,
+        dto::{Circle, CircleCreate},
+        labels,
+    },
+    error::Error,
+    mcp_servers::{
+        self,
+        dto::{McpServer, McpServerCreate},
+    },
+    members::{
+        self,
+        dto::{Member, MemberCreate},
+    },
+    models::{
+        self,
+        dto::{Model, ModelCreate},
+    },
+    providers::{
+        self,
+        dto::{Provider, ProviderCreate},
+    },
+    write::{Action, Change, Resource},
 };
 
 /// A field of the API that holds ids, and what the document has in its place.
@@ -34,7 +54,12 @@ pub(crate) struct Reference {
 }
 
 /// A table whose rows documents describe.
-pub(crate) trait Described: EntityTrait {
+pub(crate) trait Described:
+    EntityTrait<
+        Model: IntoActiveModel<Self::ActiveModel> + Clone + Send,
+        ActiveModel: TryIntoModel<Self::Model> + Send,
+    >
+{
     /// What creates a row through the API.
     type Create: ParseFromJSON + Into<Self::ActiveModel> + 'static;
     /// What the API shows of a row.
@@ -50,6 +75,23 @@ pub(crate) trait Described: EntityTrait {
 
     /// What documents call the row.
     fn name(row: &Self::Model, names: &ReferenceNames) -> String;
+
+    /// What no other row has.
+    fn key(row: &Self::Model) -> String;
+
+    /// The key that the row may have had before a document gave it this one.
+    fn former_key(_row: &Self::Model) -> Option<String> {
+        None
+    }
+
+    /// Checks what the schema can't express.
+    ///
+    /// # Errors
+    /// What the API would reject.
+    fn check(row: &Self::Model) -> Result<(), Error>;
+
+    /// An audit entry.
+    fn change(action: Action, row: &Self::Model) -> Change;
 
     /// Fields that only the document has.
     fn further() -> Vec<(&'static str, MetaSchemaRef)> {
@@ -70,6 +112,18 @@ impl Described for provider::Entity {
     fn name(row: &Self::Model, _: &ReferenceNames) -> String {
         row.name.clone()
     }
+
+    fn key(row: &Self::Model) -> String {
+        row.name.to_ascii_lowercase()
+    }
+
+    fn check(row: &Self::Model) -> Result<(), Error> {
+        providers::queries::check_address(row)
+    }
+
+    fn change(action: Action, row: &Self::Model) -> Change {
+        providers::queries::change(action, row).revision(row.revision)
+    }
 }
 
 impl Described for mcp_server::Entity {
@@ -84,6 +138,18 @@ impl Described for mcp_server::Entity {
 
     fn name(row: &Self::Model, _: &ReferenceNames) -> String {
         row.name.clone()
+    }
+
+    fn key(row: &Self::Model) -> String {
+        row.name.clone()
+    }
+
+    fn check(row: &Self::Model) -> Result<(), Error> {
+        mcp_servers::queries::check(row)
+    }
+
+    fn change(action: Action, row: &Self::Model) -> Change {
+        mcp_servers::queries::change(action, row).revision(row.revision)
     }
 }
 
@@ -108,6 +174,18 @@ impl Described for model::Entity {
             Some(provider) => format!("{provider}/{}", row.model_name),
             None => row.model_name.clone(),
         }
+    }
+
+    fn key(row: &Self::Model) -> String {
+        format!("{}/{}", row.provider_id, row.model_name)
+    }
+
+    fn check(row: &Self::Model) -> Result<(), Error> {
+        models::facts::check(&row.clone().into_active_model().reset_all())
+    }
+
+    fn change(action: Action, row: &Self::Model) -> Change {
+        models::queries::change(action, row).revision(row.revision)
     }
 }
 
@@ -139,6 +217,25 @@ impl Described for agent::Entity {
     fn name(row: &Self::Model, _: &ReferenceNames) -> String {
         row.external_id.as_ref().unwrap_or(&row.name).clone()
     }
+
+    fn key(row: &Self::Model) -> String {
+        match &row.external_id {
+            Some(external_id) => format!("external_id {external_id}"),
+            None => unnamed_key(row),
+        }
+    }
+
+    fn former_key(row: &Self::Model) -> Option<String> {
+        row.external_id.as_ref().map(|_| unnamed_key(row))
+    }
+
+    fn check(row: &Self::Model) -> Result<(), Error> {
+        agents::links::check(row)
+    }
+
+    fn change(action: Action, row: &Self::Model) -> Change {
+        agents::queries::change(action, row)
+    }
 }
 
 impl Described for circle::Entity {
@@ -162,6 +259,19 @@ impl Described for circle::Entity {
 
     fn name(row: &Self::Model, _: &ReferenceNames) -> String {
         row.name.clone()
+    }
+
+    fn key(row: &Self::Model) -> String {
+        row.name.clone()
+    }
+
+    fn check(row: &Self::Model) -> Result<(), Error> {
+        circles::queries::check_settings(&row.clone().into_active_model().reset_all())?;
+        labels::check_all("#/protected_labels", &row.protected_labels.0)
+    }
+
+    fn change(action: Action, row: &Self::Model) -> Change {
+        circles::queries::change(action, row)
     }
 }
 
@@ -187,6 +297,23 @@ impl Described for member::Entity {
             .unwrap_or_default()
             .to_owned()
     }
+
+    fn key(row: &Self::Model) -> String {
+        format!("{}/{}", row.circle_id, row.agent_id)
+    }
+
+    fn check(_: &Self::Model) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn change(action: Action, row: &Self::Model) -> Change {
+        members::queries::change(action, "", row)
+    }
+}
+
+/// The key of an agent without an external id.
+fn unnamed_key(row: &agent::Model) -> String {
+    format!("name {}", row.name)
 }
 
 /// One resource in a document: a valid input, in which free JSON is text.

@@ -55,11 +55,6 @@ impl From<Vec<Node>> for Node {
 }
 
 impl Node {
-    pub(crate) const NULL: Self = Self {
-        line: 0,
-        value: NodeValue::Null,
-    };
-
     /// # Errors
     /// A text that is not JSON.
     pub(crate) fn parse(json: &str) -> Result<Self, Error> {

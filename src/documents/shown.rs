@@ -23,6 +23,13 @@ impl ReferenceNames {
         self.0.get(&(resource.as_str(), id)).map(String::as_str)
     }
 
+    /// All of one kind, with their ids.
+    pub(crate) fn all(&self, resource: Resource) -> impl Iterator<Item = (i64, &str)> {
+        let kind = resource.as_str();
+        let all = self.0.iter().filter(move |((of, _), _)| *of == kind);
+        all.map(|((_, id), name)| (*id, name.as_str()))
+    }
+
     /// Names in place of ids. A row that a row of the same state refers to has a name.
     fn of(&self, resource: Resource, ids: Node) -> Result<Node, Error> {
         let value = match ids.value {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use entity::{agent, agent_server, circle, document_owner, mcp_server, member, model, provider};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, sea_query::ExprTrait,
 };
 
-use super::{entry::Described, shown::ReferenceNames};
+use super::{entry::Described, named::NamedRows, shown::ReferenceNames};
 use crate::{circles, error::Error, search, write::Resource};
 
 /// Rows of one state of the registry.
@@ -103,10 +104,96 @@ impl RegistryState {
         };
         state.name_all();
         if let Some(owner) = &selection.owner {
-            let owned = document_owner::Column::Owner.eq(owner);
-            state.owners = owners(db, owned.into()).await?;
+            let owned = Condition::all().add(document_owner::Column::Owner.eq(owner));
+            state.owners = owners(db, owned).await?;
         }
         Ok(state)
+    }
+
+    /// The rows that documents describe or refer to, and what their owners have.
+    pub(crate) async fn of(db: &impl ConnectionTrait, named: &NamedRows) -> Result<Self, Error> {
+        let backend = db.get_database_backend();
+        let owned = named.owned(db).await?;
+        let ids = |resource: Resource| owned.get(resource.as_str()).cloned().unwrap_or_default();
+        let circles = circle::Entity::find_not_deleted()
+            .filter(named.circles(backend, ids(Resource::Circle)))
+            .all(db)
+            .await?;
+        let of_circles = search::among(
+            backend,
+            member::Column::CircleId,
+            circles.iter().map(|row| row.id),
+        );
+        let their_agents = member::Entity::find_active()
+            .select_only()
+            .column(member::Column::AgentId)
+            .filter(of_circles.clone());
+        let agents = named.agents(backend, ids(Resource::Agent));
+        let agents = agents.add(agent::Column::Id.in_subquery(their_agents.into_query()));
+        let agents = agent::Entity::find_not_deleted()
+            .filter(agents)
+            .all(db)
+            .await?;
+        let of_agents = agents.iter().map(|row| row.id);
+        let of_agents = search::among(backend, member::Column::AgentId, of_agents);
+        let members = member::Entity::find()
+            .filter(of_circles)
+            .filter(of_agents)
+            .all(db)
+            .await?;
+        let referred = agents.iter().flat_map(models_of);
+        let models = ids(Resource::Model).into_iter().chain(referred);
+        let models = model::Entity::find()
+            .filter(named.models(backend, models))
+            .all(db)
+            .await?;
+        let referred = models.iter().map(|row| row.provider_id);
+        let providers = ids(Resource::Provider).into_iter().chain(referred);
+        let providers = provider::Entity::find()
+            .filter(named.providers(backend, providers))
+            .all(db)
+            .await?;
+        let mcp_servers = mcp_server::Entity::find()
+            .filter(named.mcp_servers(backend, ids(Resource::McpServer)))
+            .all(db)
+            .await?;
+        let mut state = Self {
+            providers,
+            models,
+            mcp_servers,
+            agents,
+            circles,
+            members,
+            ..Self::default()
+        };
+        state.name_all();
+        state.owners = owners(db, state.any_of_these(backend)).await?;
+        Ok(state)
+    }
+
+    /// The owners of these rows.
+    fn any_of_these(&self, backend: DbBackend) -> Condition {
+        let of = |resource: Resource, ids: Vec<i64>| {
+            document_owner::Column::Resource
+                .eq(resource.as_str())
+                .and(search::among(
+                    backend,
+                    document_owner::Column::ResourceId,
+                    ids,
+                ))
+        };
+        Condition::any()
+            .add(of(
+                Resource::Provider,
+                ids::<provider::Entity>(&self.providers),
+            ))
+            .add(of(Resource::Model, ids::<model::Entity>(&self.models)))
+            .add(of(
+                Resource::McpServer,
+                ids::<mcp_server::Entity>(&self.mcp_servers),
+            ))
+            .add(of(Resource::Agent, ids::<agent::Entity>(&self.agents)))
+            .add(of(Resource::Circle, ids::<circle::Entity>(&self.circles)))
     }
 
     /// Names what others refer to, and puts members in the order of rosters.
@@ -125,6 +212,10 @@ impl RegistryState {
     }
 }
 
+fn ids<E: Described>(rows: &[E::Model]) -> Vec<i64> {
+    rows.iter().map(E::id).collect()
+}
+
 fn name_rows<E: Described>(names: &mut ReferenceNames, rows: &[E::Model]) {
     for row in rows {
         let name = E::name(row, names);
@@ -140,7 +231,7 @@ pub(super) fn models_of(agent: &agent::Model) -> Vec<i64> {
 
 pub(super) async fn owners(
     db: &impl ConnectionTrait,
-    which: sea_orm::Condition,
+    which: Condition,
 ) -> Result<HashMap<(String, i64), String>, Error> {
     let rows = document_owner::Entity::find()
         .filter(which)

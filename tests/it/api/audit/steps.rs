@@ -382,6 +382,15 @@ fn in_the_end() -> Vec<Step> {
             &["delete mcp_server s2 - -"],
         ),
         step(
+            "apply_documents",
+            "/v1/documents:apply",
+            json!({"documents": [{"kind": "CircleRegistry", "version": 1,
+                "agents": [{"name": "Doc", "system_prompt": CANARY}],
+                "circles": [{"name": "docs", "description": CANARY}]}]}),
+            &["create agent Doc - +", "create circle docs - +"],
+        )
+        .refused_with(json!({"documents": []})),
+        step(
             "delete_provider",
             "/v1/providers/1?cascade=true",
             None,

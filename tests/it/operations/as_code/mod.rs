@@ -1,10 +1,16 @@
 //! Circles as code: documents in files.
 
+mod applying;
 mod exporting;
+mod owners;
+mod round_trips;
+
+use std::{fs, path::PathBuf, process::Output};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use test_support::{TestApp, binary};
+use test_support::{Backend, TestApp, TestDatabase, binary, texts_of};
 
 /// One of each resource with nearly all that it can have, and a second circle with none of it.
 async fn a_registry(app: &TestApp) {
@@ -52,4 +58,59 @@ async fn a_registry(app: &TestApp) {
 #[track_caller]
 fn output_of(url: &str, command: &[&str]) -> String {
     binary::output_of(&[command, &["--database-url", url]].concat())
+}
+
+/// Files of documents.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a folder"))
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path: PathBuf = self.0.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    }
+
+    /// What a text says, without the path of the folder.
+    fn named_in(&self, output: &[u8]) -> String {
+        let text = String::from_utf8_lossy(output);
+        text.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+fn run(url: &str, command: &[&str]) -> Output {
+    binary::run(&[command, &["--database-url", url]].concat())
+}
+
+/// All rows of all tables.
+async fn rows_of_all_tables(database: &TestDatabase) -> Vec<String> {
+    let url = &database.url;
+    let tables = match database.backend {
+        Backend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+        Backend::Postgres => {
+            "SELECT table_name::text FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY 1"
+        }
+    };
+    let mut rows = Vec::new();
+    for table in texts_of(url, tables).await {
+        let select = match database.backend {
+            Backend::Sqlite => {
+                let columns = format!(
+                    "SELECT group_concat('quote(' || name || ')', '||'',''||') FROM pragma_table_info('{table}')"
+                );
+                let columns = texts_of(url, &columns).await.concat();
+                format!("SELECT {columns} FROM {table} ORDER BY 1")
+            }
+            Backend::Postgres => {
+                format!("SELECT t::text FROM {table} t ORDER BY 1")
+            }
+        };
+        rows.push(format!("{table}: {:?}", texts_of(url, &select).await));
+    }
+    assert!(rows.len() > 15, "{rows:?}");
+    rows
 }
