@@ -121,12 +121,8 @@ fn in_order<'r>(
     for mut columns in rows {
         members.push(RosterMember::read(&mut columns)?);
     }
-    members.sort_unstable_by(|one: &RosterMember<'_>, other| {
-        let by_role = one.role.cmp(&other.role);
-        by_role
-            .then_with(|| one.joined_at.compare(other.joined_at))
-            .then_with(|| one.member_id.cmp(&other.member_id))
-    });
+    // The keys are sorted, because a member is large.
+    members.sort_by_cached_key(|member| (member.role, member.joined_at, member.member_id));
     Ok(members)
 }
 

@@ -122,7 +122,7 @@ fn merge_params<'r>(
             if name == EXTRA {
                 for (name, value) in value.members()? {
                     sources.entry(format!("{EXTRA}.{name}")).or_insert(*layer);
-                    extra.entry(name).or_insert(value.as_str());
+                    extra.entry(name).or_insert(value.as_str()?);
                 }
                 continue;
             }
@@ -137,7 +137,7 @@ fn merge_params<'r>(
                 });
             } else {
                 sources.insert(name.clone(), *layer);
-                params.insert(name, value.as_str().to_owned());
+                params.insert(name, value.as_str()?.to_owned());
             }
         }
     }

@@ -83,14 +83,13 @@ impl ApiOperation {
         self.path.iter().filter(is_fixed).count()
     }
 
-    pub(super) fn has_path(&self, path: &str) -> bool {
-        let mut requested = segments(path);
-        let matches = |segment: &Segment| match (segment, requested.next()) {
-            (Segment::Fixed(text), Some(requested)) => text == requested,
-            (Segment::Parameter { .. }, Some(requested)) => !requested.is_empty(),
-            (_, None) => false,
-        };
-        self.path.iter().all(matches) && requested.next().is_none()
+    /// Whether it is at the path of these segments, which are as many as its own.
+    pub(super) fn is_at(&self, path: &[&str]) -> bool {
+        let mut pairs = self.path.iter().zip(path);
+        pairs.all(|(segment, requested)| match segment {
+            Segment::Fixed(text) => text == requested,
+            Segment::Parameter { .. } => !requested.is_empty(),
+        })
     }
 }
 

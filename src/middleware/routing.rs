@@ -3,7 +3,7 @@
 //! This happens once, and every middleware inside asks the request for its [`ApiOperation`]. (poem
 //! matches the path again to call the handler: poem-openapi's service can't be called without.)
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use poem::{
     Request, Response,
@@ -12,7 +12,7 @@ use poem::{
 };
 use serde_json::Value;
 
-use super::{ApiOperation, Middleware, Next};
+use super::{ApiOperation, Middleware, Next, operation::segments};
 use crate::http::{MAX_HEADER_FIELDS, RequestError, drain_body};
 
 /// What can be read beside the operations of the description.
@@ -24,9 +24,9 @@ const DOCUMENTS: [&str; 5] = [
     "/favicon.ico",
 ];
 
-/// Paths with more fixed segments come first.
+/// The operations by the number of their paths' segments. Paths with more fixed segments come first.
 #[derive(Debug)]
-pub(crate) struct Routing(Vec<Arc<ApiOperation>>);
+pub(crate) struct Routing(HashMap<usize, Vec<Arc<ApiOperation>>>);
 
 impl Routing {
     /// Compiles the description.
@@ -43,7 +43,19 @@ impl Routing {
             .map(|path| ApiOperation::compile(path, "get", &Value::Null, description));
         let mut all: Vec<_> = operations.chain(documents).map(Arc::new).collect();
         all.sort_by_key(|operation| Reverse(operation.fixed_segments()));
-        Self(all)
+        let mut by_length: HashMap<usize, Vec<_>> = HashMap::new();
+        for operation in all {
+            let of_this_length = by_length.entry(operation.path.len()).or_default();
+            of_this_length.push(operation);
+        }
+        Self(by_length)
+    }
+
+    /// The operations at this path.
+    fn at<'r>(&'r self, path: &str) -> impl Iterator<Item = &'r Arc<ApiOperation>> {
+        let path: Vec<_> = segments(path).collect();
+        let of_this_length = self.0.get(&path.len()).into_iter().flatten();
+        of_this_length.filter(move |operation| operation.is_at(&path))
     }
 
     /// The answer to an OPTIONS request for what anyone may read, as load balancers probe it.
@@ -51,8 +63,7 @@ impl Routing {
         if request.method() != Method::OPTIONS {
             return None;
         }
-        let path = request.uri().path();
-        let found = self.0.iter().find(|operation| operation.has_path(path))?;
+        let found = self.at(request.uri().path()).next()?;
         if !found.is_always_served() {
             return None;
         }
@@ -70,7 +81,7 @@ impl Routing {
         } else {
             method
         };
-        let mut at_path = self.0.iter().filter(|operation| operation.has_path(path));
+        let mut at_path = self.at(path);
         let mut found = at_path.next().ok_or(NotFoundError)?;
         // `/v1/keys/self` is not the key with the id `self`.
         let fixed = found.fixed_segments();

@@ -33,7 +33,7 @@ pub(crate) trait Source: Row {
     fn string_bytes(value: Value<'_, Self>) -> Result<&[u8], DbErr>;
     fn timestamp(value: Value<'_, Self>) -> Result<Timestamp<'_>, DbErr>;
     fn date(value: Value<'_, Self>) -> Result<NaiveDate, DbErr>;
-    fn json(value: Value<'_, Self>) -> Result<&str, DbErr>;
+    fn json(value: Value<'_, Self>) -> Result<RawJson<'_>, DbErr>;
 
     fn string(value: Value<'_, Self>) -> Result<&str, DbErr> {
         from_utf8(Self::string_bytes(value)?).map_err(undecoded)
@@ -82,9 +82,9 @@ impl Source for PgRow {
 
     /// PostgreSQL stores no invalid JSON: free JSON is `text` with a check, lists are `jsonb`. The text of a `jsonb` follows
     /// the number of its format, which is 1 (PostgreSQL's source, `jsonb_send`).
-    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        let text = Self::string(value)?;
-        Ok(text.strip_prefix('\u{1}').unwrap_or(text))
+    fn json(value: Value<'_, Self>) -> Result<RawJson<'_>, DbErr> {
+        let bytes = Self::string_bytes(value)?;
+        Ok(RawJson(bytes.strip_prefix(&[1]).unwrap_or(bytes)))
     }
 }
 
@@ -97,9 +97,10 @@ impl Source for SqliteRow {
     }
 
     /// SQLite stores any string, so it is validated.
-    fn json(value: Value<'_, Self>) -> Result<&str, DbErr> {
-        let json: &RawValue = serde_json::from_str(Self::string(value)?).map_err(undecoded)?;
-        Ok(json.get())
+    fn json(value: Value<'_, Self>) -> Result<RawJson<'_>, DbErr> {
+        let bytes = Self::string_bytes(value)?;
+        let json: &RawValue = serde_json::from_slice(bytes).map_err(undecoded)?;
+        Ok(json.into())
     }
 
     fn timestamp(value: Value<'_, Self>) -> Result<Timestamp<'_>, DbErr> {
@@ -143,14 +144,14 @@ cells! {
     &'r str: |value| R::string(value),
     String: |value| R::string(value).map(ToOwned::to_owned),
     Text<'r>: |value| R::string(value).map(Text::from),
-    RawJson<'r>: |value| R::json(value).map(RawJson),
+    RawJson<'r>: |value| R::json(value),
     DateTime<Utc>: |value| R::timestamp(value)?.decode().map_err(undecoded),
     Timestamp<'r>: |value| R::timestamp(value),
     NaiveDate: |value| R::date(value),
     Price: |value| R::i64(value).map(Price::from_stored),
-    StringList: |value| serde_json::from_str(R::json(value)?).map_err(undecoded),
-    ModelParams: |value| R::json(value).map(ModelParams::from_stored),
-    JsonObject: |value| R::json(value).map(JsonObject::from_stored),
+    StringList: |value| R::json(value)?.parse(),
+    ModelParams: |value| R::json(value)?.as_str().map(ModelParams::from_stored),
+    JsonObject: |value| R::json(value)?.as_str().map(JsonObject::from_stored),
 }
 
 impl<'r, T> Cell<'r> for Json<'r, T> {

@@ -19,6 +19,7 @@ use poem_openapi::{
 use sea_orm::DbErr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
+use simdutf8::basic::from_utf8;
 
 /// A string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,37 +56,38 @@ impl From<Text<'_>> for String {
     }
 }
 
-/// The text of a JSON column, as stored.
+/// The bytes of a JSON column, as stored. Most are only written, so they are not read as UTF-8 first.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RawJson<'r>(pub(super) &'r str);
+pub(crate) struct RawJson<'r>(pub(super) &'r [u8]);
 
 impl<'r> From<&'r RawValue> for RawJson<'r> {
     fn from(value: &'r RawValue) -> Self {
-        Self(value.get())
+        Self(value.get().as_bytes())
     }
 }
 
 impl<'r> RawJson<'r> {
-    pub(crate) const EMPTY_LIST: RawJson<'static> = RawJson("[]");
-    pub(crate) const EMPTY_OBJECT: RawJson<'static> = RawJson("{}");
+    pub(crate) const EMPTY_LIST: RawJson<'static> = RawJson(b"[]");
+    pub(crate) const EMPTY_OBJECT: RawJson<'static> = RawJson(b"{}");
 
     /// Whether it is an empty list.
     pub(crate) fn is_empty_list(self) -> bool {
-        self.0.bytes().all(|byte| b"[] \t\r\n".contains(&byte))
+        self.0.iter().all(|byte| b"[] \t\r\n".contains(byte))
     }
 
     /// Whether it is an empty object.
     pub(crate) fn is_empty_object(self) -> bool {
-        self.0.bytes().all(|byte| b"{} \t\r\n".contains(&byte))
+        self.0.iter().all(|byte| b"{} \t\r\n".contains(byte))
     }
 
     /// Whether this stands in the text.
     pub(crate) fn contains(self, text: &str) -> bool {
-        self.0.contains(text)
+        let mut parts = self.0.windows(text.len());
+        parts.any(|part| part == text.as_bytes())
     }
 
-    pub(crate) fn as_str(self) -> &'r str {
-        self.0
+    pub(crate) fn as_str(self) -> Result<&'r str, DbErr> {
+        from_utf8(self.0).map_err(|error| DbErr::Json(error.to_string()))
     }
 
     /// The members of an object, by name.
@@ -100,18 +102,18 @@ impl<'r> RawJson<'r> {
 
     /// Parses a type of which parts are [`RawValue`]s, which sonic-rs does not know.
     pub(crate) fn parse_raw<T: Deserialize<'r>>(self) -> Result<T, DbErr> {
-        serde_json::from_str(self.0).map_err(|error| DbErr::Json(error.to_string()))
+        serde_json::from_slice(self.0).map_err(|error| DbErr::Json(error.to_string()))
     }
 
     pub(crate) fn parse<T: Deserialize<'r>>(self) -> Result<T, DbErr> {
-        sonic_rs::from_str(self.0).map_err(|error| DbErr::Json(error.to_string()))
+        sonic_rs::from_slice(self.0).map_err(|error| DbErr::Json(error.to_string()))
     }
 }
 
 /// [`to_json`](super::to_json) writes bytes unchanged; other serializers write an array of numbers.
 impl Serialize for RawJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0.as_bytes())
+        serializer.serialize_bytes(self.0)
     }
 }
 
@@ -162,14 +164,6 @@ impl<'r> Timestamp<'r> {
         )
     }
 
-    /// Which one is earlier. Stored strings are in the order of time, because they begin with the year.
-    pub(crate) fn compare(self, other: Timestamp<'_>) -> Ordering {
-        match (self, other) {
-            (Self::Stored(text), Timestamp::Stored(other)) => text.cmp(other),
-            _ => self.decode().ok().cmp(&other.decode().ok()),
-        }
-    }
-
     pub(super) fn decode(self) -> Result<DateTime<Utc>, ParseError> {
         match self {
             Self::Decoded(time) => Ok(time),
@@ -177,6 +171,30 @@ impl<'r> Timestamp<'r> {
         }
     }
 }
+
+/// By time. Stored strings are in its order, because they begin with the year.
+impl Ord for Timestamp<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Stored(text), Self::Stored(other)) => text.cmp(other),
+            _ => self.decode().ok().cmp(&other.decode().ok()),
+        }
+    }
+}
+
+impl PartialOrd for Timestamp<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Timestamp<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Timestamp<'_> {}
 
 /// Whether it has as many digits as responses show: no fraction, milliseconds or microseconds.
 fn is_shown(text: &str) -> bool {
@@ -413,11 +431,11 @@ mod tests {
             ("[\"\"]", false),
             ("[1]", false),
         ] {
-            let json = RawJson(text);
+            let json = RawJson(text.as_bytes());
             assert_eq!(json.is_empty_list(), is_empty, "{text}");
             assert_eq!(written(&json), text);
         }
-        let items: Vec<String> = RawJson(r#"["a\n", "\u00e9"]"#).parse().expect("a list");
+        let items: Vec<String> = RawJson(br#"["a\n", "\u00e9"]"#).parse().expect("a list");
         assert_eq!(items, ["a\n", "é"]);
     }
 }

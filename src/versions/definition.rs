@@ -129,11 +129,11 @@ impl<'r> AgentDefinitionRow<'r> {
             communication_style: text(communication_style),
             temperature: Set(temperature),
             max_tokens: Set(max_tokens),
-            params: Set(ModelParams::from_stored(params.stored()?.as_str())),
+            params: Set(ModelParams::from_stored(params.stored()?.as_str()?)),
             model_id: Set(model_id),
             fallback_model_ids: Set(fallback_model_ids.stored()?.parse()?),
-            tools: Set(ToolList::from_stored(tools.stored()?.as_str())),
-            metadata: Set(JsonObject::from_stored(metadata.stored()?.as_str())),
+            tools: Set(ToolList::from_stored(tools.stored()?.as_str()?)),
+            metadata: Set(JsonObject::from_stored(metadata.stored()?.as_str()?)),
             ..ActiveModelTrait::default()
         })
     }

@@ -38,10 +38,11 @@ async fn assert_read_only(app: &TestApp, circle: &str, agent_id: i64) {
 }
 
 /// Waits until a write succeeds and the service is ready. Until then all must be refused with 503.
-async fn assert_writes_return(app: &TestApp) {
+/// The circles' names start with `prefix`, which no other call may use.
+async fn assert_writes_return(app: &TestApp, prefix: &str) {
     let started = Instant::now();
     for attempt in 0.. {
-        let name = format!("later-{attempt}");
+        let name = format!("{prefix}-{attempt}");
         let answers = [create_circle(app, &name).await, app.get("/readyz").await];
         let ready = answers[1].text.clone();
         let statuses = answers.map(|answer| answer.status);
@@ -92,7 +93,7 @@ async fn a_database_set_to_be_read_only_refuses_writes_serves_reads_and_recovers
     // The sessions that are open now stay read-only, so they must be replaced.
     let sql = format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET ALL; COMMIT");
     run(&database.url, &sql).await;
-    assert_writes_return(&app).await;
+    assert_writes_return(&app, "later").await;
     app.stop().await;
     database.remove().await;
 }
@@ -113,7 +114,7 @@ async fn a_primary_that_comes_back_as_a_standby_is_used_again_once_it_is_promote
     assert_read_only(&app, "team", agent_id).await;
 
     postgres.promote().await;
-    assert_writes_return(&app).await;
+    assert_writes_return(&app, "later").await;
     app.stop().await;
 }
 
@@ -152,7 +153,7 @@ async fn connections_that_lead_to_a_standby_are_replaced_by_ones_to_the_new_prim
     proxy.lead_to(&second.url_of("postgres"));
     tokio::time::sleep(Duration::from_secs(1)).await;
     create_circle(&app, "at-once").await.created();
-    assert_writes_return(&app).await;
+    assert_writes_return(&app, "later").await;
     app.stop().await;
 }
 
@@ -188,12 +189,12 @@ async fn of_several_hosts_the_primary_is_used_whichever_it_is() {
         "The database can't be used: no server is read-write."
     );
     second.promote().await;
-    assert_writes_return(&app).await;
+    assert_writes_return(&app, "promoted").await;
 
     // The old primary comes back as a standby, and the new one stays the only one that will do.
     first.follow(&second);
     first.start_ready().await;
-    assert_writes_return(&app).await;
+    assert_writes_return(&app, "with-standby").await;
     app.stop().await;
 }
 
