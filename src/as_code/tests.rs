@@ -84,7 +84,8 @@ fn aliases_can_not_fill_the_memory() {
     for level in 1..30 {
         let before = format!("*a{}", level - 1);
         let items = [before.as_str(); 9].join(", ");
-        bomb += &format!("a{level}: &a{level} [{items}]\n");
+        let line = format!("a{level}: &a{level} [{items}]\n");
+        bomb.push_str(&line);
     }
     assert!(
         error_of(&bomb)

@@ -138,14 +138,14 @@ impl CircleMembers {
     /// Members as a document shows them, by name: their order is that in which they joined, which nothing sets.
     fn show(&self, planner: &Planner, rows: Vec<member::Model>) -> Result<NodeMap, Error> {
         let names = &planner.state.names;
-        let mut named: Vec<(String, Node)> = Vec::with_capacity(rows.len());
+        let mut shown: Vec<(String, Node)> = Vec::with_capacity(rows.len());
         for row in rows {
             let name = member::Entity::name(&row, names);
-            let shown = self.form.show::<member::Entity>(row, names)?;
-            named.push((name, shown.into()));
+            let entry = self.form.show::<member::Entity>(row, names)?;
+            shown.push((name, entry.into()));
         }
-        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let members: Vec<Node> = named.into_iter().map(|(_, shown)| shown).collect();
+        shown.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let members: Vec<Node> = shown.into_iter().map(|(_, entry)| entry).collect();
         let mut fields = NodeMap::new();
         if !members.is_empty() {
             fields.insert("members".to_owned(), members.into());

@@ -29,46 +29,45 @@ pub(crate) struct NamedRows {
 
 impl NamedRows {
     pub(crate) fn of(set: &DocumentSet) -> Self {
-        let mut named = Self::default();
+        let mut rows = Self::default();
         for document in &set.documents {
-            named.owners.extend(document.owner.clone());
+            rows.owners.extend(document.owner.clone());
             let names = document.providers.iter().filter_map(|it| it.text("name"));
-            named.providers.extend(names.map(str::to_ascii_lowercase));
+            rows.providers.extend(names.map(str::to_ascii_lowercase));
             for entry in &document.models {
                 let provider = entry.text("provider").unwrap_or_default();
-                named.providers.insert(provider.to_ascii_lowercase());
+                rows.providers.insert(provider.to_ascii_lowercase());
                 let name = entry.text("model_name").unwrap_or_default();
-                named.models.insert(name.to_owned());
+                rows.models.insert(name.to_owned());
             }
             let names = document.mcp_servers.iter().filter_map(|it| it.text("name"));
-            named.mcp_servers.extend(names.map(str::to_owned));
+            rows.mcp_servers.extend(names.map(str::to_owned));
             for entry in &document.agents {
                 let names = ["name", "external_id"].map(|field| entry.text(field));
-                named
-                    .agents
+                rows.agents
                     .extend(names.into_iter().flatten().map(str::to_owned));
                 let models = texts_in(entry.fields.get("fallback_models"));
                 for model in models.into_iter().chain(entry.text("model")) {
-                    named.refer_to_model(model);
+                    rows.refer_to_model(model);
                 }
                 let tools = entry.fields.get("tools").and_then(Value::as_array);
                 let servers = tools
                     .into_iter()
                     .flatten()
                     .filter_map(|tool| tool["server"].as_str());
-                named.mcp_servers.extend(servers.map(str::to_owned));
+                rows.mcp_servers.extend(servers.map(str::to_owned));
             }
             for entry in &document.circles {
-                named.circles.extend(entry.text("name").map(str::to_owned));
+                rows.circles.extend(entry.text("name").map(str::to_owned));
                 let members = entry.fields.get("members").and_then(Value::as_array);
                 let agents = members
                     .into_iter()
                     .flatten()
                     .filter_map(|it| it["agent"].as_str());
-                named.agents.extend(agents.map(str::to_owned));
+                rows.agents.extend(agents.map(str::to_owned));
             }
         }
-        named
+        rows
     }
 
     fn refer_to_model(&mut self, name: &str) {

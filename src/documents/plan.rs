@@ -209,11 +209,11 @@ impl Planner {
         }
         let mut is_whole = true;
         for reference in E::REFERENCES {
-            let Some(named) = fields.remove(reference.name) else {
+            let Some(value) = fields.remove(reference.name) else {
                 continue;
             };
             let place = format!("{place}/{}", reference.name);
-            let ids = match named {
+            let ids = match value {
                 Value::String(name) => match self.id_of(reference.target, &name, &place) {
                     Some(id) => id.into(),
                     None => Value::Null,
@@ -303,7 +303,7 @@ impl Planner {
     }
 
     /// Plans the creation of a row.
-    pub(super) fn create(&mut self, row: NamedRow, owner: Option<String>, is: &Node) {
+    pub(super) fn create(&mut self, row: &NamedRow, owner: Option<String>, is: &Node) {
         let facts = json!({"action": "create", "owner": owner, "after": is.to_value()});
         self.changes
             .push(row.change(PlannedAction::Create, Vec::new(), facts));
@@ -315,7 +315,7 @@ impl Planner {
     /// Plans the change of a row, and says what of it is written. `None` if nothing is to be done, or an error is recorded.
     pub(super) fn update(
         &mut self,
-        row: NamedRow,
+        row: &NamedRow,
         owner: Option<String>,
         (was, is): (&Node, &Node),
         differs: bool,

@@ -55,7 +55,8 @@ pub(crate) struct Form(Vec<(EntryField, Node)>);
 impl Form {
     pub(crate) fn of<E: Described>() -> Result<Self, Error> {
         let field = |field: EntryField| {
-            let default = Node::parse(&field.default.to_string()).map_err(unreadable)?;
+            let default =
+                Node::parse(&field.default.to_string()).map_err(|error| unreadable(&error))?;
             Ok((field, default))
         };
         let fields = fields_of::<E>().into_iter().map(field);
@@ -71,7 +72,10 @@ impl Form {
         const BYTES: usize = 1 << 12;
         let json = rows::to_json(&E::Row::from(row), BYTES)?;
         let json = String::from_utf8_lossy(&json);
-        let NodeValue::Map(mut shown) = Node::parse(&json).map_err(unreadable)?.value else {
+        let NodeValue::Map(mut shown) = Node::parse(&json)
+            .map_err(|error| unreadable(&error))?
+            .value
+        else {
             return Ok(NodeMap::new());
         };
         let mut entry = NodeMap::new();
@@ -108,6 +112,6 @@ fn drop_nulls(list: &mut Node) {
     }
 }
 
-pub(crate) fn unreadable(error: serde_json::Error) -> DbErr {
+fn unreadable(error: &serde_json::Error) -> DbErr {
     DbErr::Json(error.to_string())
 }

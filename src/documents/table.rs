@@ -254,13 +254,13 @@ impl<E: Described> TableComparison<E> {
         };
         let is = self.show(planner, after, is)?;
         let Some(before) = before else {
-            planner.create(named, owner, &is);
+            planner.create(&named, owner, &is);
             self.plan.created.push((id, row));
             return Ok(());
         };
         let was = self.show(planner, before.clone(), was)?;
         let is_changed = row.is_changed();
-        match planner.update(named, owner, (&was, &is), is_changed || differ) {
+        match planner.update(&named, owner, (&was, &is), is_changed || differ) {
             Some(_) if is_changed => self.plan.changed.push((before, row)),
             Some(OwnerFate::Changes) => self.plan.adopted.push(before),
             _ => {}

@@ -72,7 +72,7 @@ async fn a_plan_is_applied_by_its_digest_and_once() {
             "replayed"
         );
         assert_eq!(app.total("/v1/agents").await, 3);
-        let entries = app.get(&format!("/v1/audit?limit=200")).await.ok();
+        let entries = app.get("/v1/audit?limit=200").await.ok();
         let entries = entries["data"].as_array().expect("entries").iter();
         assert_eq!(
             entries

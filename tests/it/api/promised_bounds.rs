@@ -40,7 +40,6 @@ fn slowness() -> u32 {
 }
 
 /// The operations, in an order in which each finds what it needs, and the worst request for each.
-#[expect(clippy::too_many_lines, reason = "a table")]
 /// As many agents and members as a request may describe, with texts that fill the body.
 fn documents() -> Value {
     let name = |number: usize| format!("described {number}");
@@ -55,6 +54,7 @@ fn documents() -> Value {
     json!({"documents": [document]})
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;

@@ -156,14 +156,35 @@ async fn applying_is_one_change_set_with_versions() {
             again.contains("0 to create, 0 to change, 0 to delete, 9 left alone"),
             "{again}"
         );
-        // A member that returns is the same membership.
+        app.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_returns_has_the_same_membership() {
+    on_both_databases(async |database| {
+        let (app, document) = a_document(database).await;
+        let files = Files::new();
+        let before = app.get("/v1/circles/review/members/2").await.ok();
+        app.delete("/v1/circles/review/members/2")
+            .await
+            .no_content();
         let file = files.write("team.yaml", &document);
-        output_of(&database.url, &["apply", &file, "--yes"]);
+        let report = output_of(&database.url, &["apply", &file, "--yes"]);
+        assert!(
+            report.starts_with("~ circle review\n    + members[crm-7]: "),
+            "{report}"
+        );
         let returned = app.get("/v1/circles/review/members/2").await.ok();
+        assert_eq!(returned["id"], before["id"]);
         assert_eq!(
             (&returned["role"], &returned["left_at"]),
             (&"reviewer".into(), &Value::Null)
         );
+        assert!(returned["joined_at"].as_str() > before["joined_at"].as_str());
+        let entries = app.get("/v1/audit?action=restore").await.ok();
+        assert_eq!(entries["data"][0]["name"], "review/2");
         app.stop().await;
     })
     .await;
