@@ -92,6 +92,7 @@ pub(super) fn plan(
     let circles = compare(&mut planner, tables.circles, circles, |planner, circle| {
         members.compare(planner, &circle)
     })?;
+    planner.check_deletions();
     let Planner {
         state,
         errors,
@@ -136,11 +137,14 @@ pub(super) struct Planner {
     pub(super) errors: FieldErrors,
     /// The ids that names stand for; several if the rows can't be told apart.
     ids: HashMap<(&'static str, String), Vec<i64>>,
+    /// Where documents refer to what has these ids.
+    used: HashMap<(&'static str, i64), String>,
     next_id: i64,
     owners: Vec<OwnerChange>,
     /// What is done, and all that the digest covers of it.
     changes: Vec<(PlannedChange, Value)>,
     deletions: Vec<(PlannedChange, Value)>,
+    deleted: Vec<(&'static str, i64)>,
     unchanged: i64,
     not_described: Vec<NotDescribed>,
     differ: Differ,
@@ -156,10 +160,12 @@ impl Planner {
             document_owners,
             errors: FieldErrors::default(),
             ids: HashMap::new(),
+            used: HashMap::new(),
             next_id: FIRST_PROVISIONAL,
             owners: Vec::new(),
             changes: Vec::new(),
             deletions: Vec::new(),
+            deleted: Vec::new(),
             unchanged: 0,
             not_described: Vec::new(),
             differ: Differ::within(TEXTS_TIMEOUT),
@@ -184,7 +190,11 @@ impl Planner {
     fn id_of(&mut self, resource: Resource, name: &str, place: &str) -> Option<i64> {
         let key = (resource.as_str(), folded(resource, name));
         match self.ids.get(&key).map(Vec::as_slice) {
-            Some([id]) => Some(*id),
+            Some([id]) => {
+                let used = (resource.as_str(), *id);
+                self.used.entry(used).or_insert_with(|| place.to_owned());
+                Some(*id)
+            }
             Some([_, _, ..]) => {
                 let detail = format!("several have the name {name:?}; give them external ids");
                 self.error(place, detail);
@@ -251,6 +261,23 @@ impl Planner {
             Err(error) => {
                 self.error(place, error.into_message());
                 None
+            }
+        }
+    }
+
+    /// Checks that no document refers to what is deleted because no document describes it.
+    fn check_deletions(&mut self) {
+        for (row, (deletion, _)) in std::mem::take(&mut self.deleted)
+            .into_iter()
+            .zip(&self.deletions)
+        {
+            if let Some(place) = self.used.get(&row) {
+                let detail = format!(
+                    "refers to {:?}, which is deleted: no document describes it",
+                    deletion.name
+                );
+                let pointer = place.clone();
+                self.errors.push(|| FieldError { pointer, detail });
             }
         }
     }
@@ -367,6 +394,7 @@ impl Planner {
         if self.options.prune {
             let facts = json!({"action": "delete", "before": was.to_value()});
             self.owners.push(row.owned_by(None));
+            self.deleted.push((row.resource.as_str(), row.id));
             let deletion = row.change(PlannedAction::Delete, Vec::new(), facts);
             self.deletions.push(deletion);
         } else {

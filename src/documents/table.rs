@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{agent, circle, mcp_server, model, provider, values::now};
-use indexmap::IndexMap;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ColumnType, DbErr, IdenStatic,
     IntoActiveModel, Iterable, TryIntoModel, Value as ColumnValue,
@@ -141,7 +140,7 @@ pub(super) fn compare<E: Described>(
     let mut comparison = TableComparison::<E> {
         form: Form::of::<E>()?,
         columns: document_columns::<E>(),
-        rows: IndexMap::new(),
+        rows: HashMap::new(),
         plan: TablePlan {
             created: Vec::new(),
             changed: Vec::new(),
@@ -190,7 +189,7 @@ struct TableComparison<E: Described> {
     form: Form,
     columns: Vec<E::Column>,
     /// The rows that no entry has asked for yet, by their keys.
-    rows: IndexMap<String, Vec<E::Model>>,
+    rows: HashMap<String, Vec<E::Model>>,
     plan: TablePlan<E>,
 }
 
@@ -201,8 +200,8 @@ impl<E: Described> TableComparison<E> {
         model: &E::Model,
         former: Option<&String>,
     ) -> Result<Option<E::Model>, String> {
-        let found = self.rows.shift_remove(&E::key(model));
-        let found = found.or_else(|| self.rows.shift_remove(former?));
+        let found = self.rows.remove(&E::key(model));
+        let found = found.or_else(|| self.rows.remove(former?));
         let mut found = found.unwrap_or_default();
         if found.len() > 1 {
             let ids: Vec<String> = found.iter().map(|row| E::id(row).to_string()).collect();
@@ -287,11 +286,14 @@ impl<E: Described> TableComparison<E> {
     /// Plans what becomes of the rows that no entry asked for.
     fn rest(mut self, planner: &mut Planner) -> Result<TablePlan<E>, Error> {
         let rows = std::mem::take(&mut self.rows).into_values().flatten();
-        for row in rows {
+        let named = rows.map(|row| (E::name(&row, &planner.state.names), row));
+        let mut named: Vec<(String, E::Model)> = named.collect();
+        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (name, row) in named {
             let named = NamedRow {
                 resource: E::RESOURCE,
                 id: E::id(&row),
-                name: E::name(&row, &planner.state.names),
+                name,
                 place: String::new(),
             };
             let was = self.show(planner, row.clone(), NodeMap::new())?;

@@ -142,6 +142,38 @@ async fn what_is_wrong_has_its_place() {
     .await;
 }
 
+#[tokio::test]
+async fn what_others_change_at_the_same_time_stays() {
+    on_both(async |app| {
+        app.post(APPLY, &team(10, "r")).await.ok();
+        app.a_circle("other").await;
+        for round in 0..20 {
+            let status = ["idle", "busy", "offline"][round % 3];
+            let role = format!("r{round}");
+            let documents = team(10, &role);
+            let (change, member) = (json!({"status": status}), json!({"agent_id": 1}));
+            let (applied, changed, added) = futures_util::join!(
+                app.post(APPLY, &documents),
+                app.patch("/v1/agents/1", &change),
+                app.post("/v1/circles/other/members", &member),
+            );
+            assert_eq!(
+                (applied.status, changed.status, added.status),
+                (200, 200, 201),
+                "{}",
+                applied.text
+            );
+            app.delete("/v1/circles/other/members/1").await.no_content();
+            let agent = app.get("/v1/agents/1").await.ok();
+            assert_eq!(
+                (&agent["role"], &agent["status"]),
+                (&json!(role), &json!(status))
+            );
+        }
+    })
+    .await;
+}
+
 async fn statements(app: &TestApp, path: &str, documents: &Value) -> u64 {
     let (answer, statements) = app.statements(app.post(path, documents)).await;
     assert_eq!(answer.ok()["has_changes"], true);

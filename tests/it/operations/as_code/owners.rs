@@ -51,6 +51,19 @@ async fn prune_deletes_what_the_owner_has_and_nothing_of_others() {
             app.listed("/v1/agents", "name").await,
             ["Theirs", "A1", "B1"]
         );
+        let member = files.write(
+            "member.yaml",
+            &format!(
+                "{}circles: [{{name: c, members: [{{agent: A1}}]}}]\n",
+                document("a", &["name: A3"])
+            ),
+        );
+        let refused = run(&database.url, &["apply", &member, "--yes", "--prune"]);
+        let said = files.named_in(&refused.stderr);
+        assert!(
+            said.contains("circles[0].members[0].agent: refers to \"A1\", which is deleted"),
+            "{said}"
+        );
         let report = apply(&document("", &["name: A1"]), &["--prune"]);
         assert!(
             report.starts_with("0 to create"),
