@@ -96,9 +96,9 @@ fn aliases_can_not_fill_the_memory() {
 
 /// A value that the numbers after `seed` choose.
 fn value(seed: &mut u64, depth: u32) -> Value {
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 25] = [
         "a", "B", "é", " ", "  ", "\n", "\n\n", "\t", ":", "#", "-", "'", "\"", "\\", "\r",
-        "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}", "😀", "1", "no", "{", "\u{1}",
+        "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}", "😀", "1", "no", "{", "\u{1}", "\u{202e}",
     ];
     let mut next = |below: u64| {
         *seed = seed
@@ -108,7 +108,7 @@ fn value(seed: &mut u64, depth: u32) -> Value {
     };
     let mut text = || {
         let count = next(6);
-        let pieces = (0..count).map(|_| PIECES[usize::try_from(next(24)).expect("small")]);
+        let pieces = (0..count).map(|_| PIECES[usize::try_from(next(25)).expect("small")]);
         pieces.collect::<String>()
     };
     let (first, second, third) = (text(), text(), text());

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::documents::{Node, NodeMap, NodeValue};
+use crate::{
+    documents::{Node, NodeMap, NodeValue},
+    text,
+};
 
 /// A document as YAML.
 pub(super) fn to_yaml(document: &Node) -> String {
@@ -111,12 +114,9 @@ fn is_block(text: &str) -> bool {
             .all(|it| matches!(it, '\n' | '\t') || is_printable(it))
 }
 
+/// Whether a character is written as it is: neither refused by YAML, nor one that commands a terminal or hides text.
 fn is_printable(character: char) -> bool {
-    !character.is_control()
-        && !matches!(
-            character,
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-        )
+    !text::is_control(character) && !matches!(character, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 fn write_block(yaml: &mut String, text: &str, indent: usize) {

@@ -109,7 +109,7 @@ pub(super) async fn export(
         Ok(documents::export(database, &selection).await?)
     });
     let text = format.write(&document.await?)?;
-    // As it is: escapes of the terminal's would change what is applied. The formats escape control characters themselves.
+    // As it is: a `Terminal` would change what is applied. Both formats escape control characters themselves.
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

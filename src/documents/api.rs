@@ -27,7 +27,7 @@ impl DocumentsApi {
     /// wrong: if it names what does not exist, has a name twice, or changes what belongs to another owner; and if the documents
     /// describe more than 500 resources and members.
     #[oai(
-        path = "/documents:plan",
+        path = "/documents/plan",
         method = "post",
         operation_id = "plan_documents"
     )]
@@ -54,7 +54,7 @@ impl DocumentsApi {
     /// done, with 409 `model_in_use`, `provider_in_use` or `mcp_server_in_use` if something is used that `prune` deletes, and with
     /// 422 `invalid_request` as the plan does.
     #[oai(
-        path = "/documents:apply",
+        path = "/documents/apply",
         method = "post",
         operation_id = "apply_documents"
     )]

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use entity::{agent, circle, mcp_server, member, model, provider};
 
 use super::{
+    described::Described,
     dto::{DOCUMENT_VERSION, DocumentKind},
-    entry::Described,
     node::{Node, NodeMap, NodeValue},
     shown::Form,
     state::{ExportSelection, RegistryState},

@@ -11,9 +11,9 @@ use sea_orm::{
 use serde_json::{Map, Value};
 
 use super::{
-    entry::Described,
+    described::Described,
     node::{Node, NodeMap},
-    plan::Planner,
+    planner::Planner,
     shown::Form,
     table::{FurtherFields, RequestedRow, complete},
 };

@@ -1,11 +1,12 @@
 //! Circles as code: documents that describe parts of the registry by name.
 //!
-//! `dto.rs` says what a document is, and `entry.rs` what it says of one resource. `export.rs` makes a document of what there
+//! `dto.rs` says what a document is, `entry.rs` what it says of one resource, and `described.rs` of which. `export.rs` makes a document of what there
 //! is. `named.rs` and `state.rs` read the rows that documents describe, `plan.rs` compares both (`table.rs` table by table,
-//! `members.rs` the members of circles), and `apply.rs` writes what differs. `node.rs` keeps free JSON exact on its way.
+//! `members.rs` the members of circles; `planner.rs` collects), and `apply.rs` has `writer.rs` write what differs. `node.rs` keeps free JSON exact on its way.
 
 mod api;
 mod apply;
+mod described;
 mod dto;
 mod entry;
 mod export;
@@ -13,9 +14,11 @@ mod members;
 mod named;
 mod node;
 mod plan;
+mod planner;
 mod shown;
 mod state;
 mod table;
+mod writer;
 
 pub(crate) use api::DocumentsApi;
 pub(crate) use apply::{Applying, apply, plan};

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sea_orm::DbErr;
 
 use super::{
-    entry::{Described, EntryField, fields_of},
+    described::Described,
+    entry::{EntryField, fields_of},
     node::{Node, NodeMap, NodeValue},
 };
 use crate::{error::Error, rows, write::Resource};

@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect, QueryTrait, sea_query::ExprTrait,
 };
 
-use super::{entry::Described, named::NamedRows, shown::ReferenceNames};
+use super::{described::Described, named::NamedRows, shown::ReferenceNames};
 use crate::{circles, error::Error, search, write::Resource};
 
 /// Rows of one state of the registry.

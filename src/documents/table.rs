@@ -10,10 +10,11 @@ use sea_orm::{
 };
 
 use super::{
+    described::Described,
     dto::DocumentSet,
-    entry::{Described, DocumentEntry, fields_of},
+    entry::{DocumentEntry, fields_of},
     node::{Node, NodeMap},
-    plan::{NamedRow, OwnerFate, Planner, folded},
+    planner::{NamedRow, OwnerFate, Planner, folded},
     shown::Form,
 };
 use crate::{error::Error, write::merge};

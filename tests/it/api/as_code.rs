@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use test_support::{TestApp, on_both};
 
-const PLAN: &str = "/v1/documents:plan";
-const APPLY: &str = "/v1/documents:apply";
+const PLAN: &str = "/v1/documents/plan";
+const APPLY: &str = "/v1/documents/apply";
 
 fn set(document: Value) -> Value {
     let Value::Object(mut document) = document else {

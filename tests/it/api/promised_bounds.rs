@@ -44,7 +44,7 @@ fn slowness() -> u32 {
 fn documents() -> Value {
     let name = |number: usize| format!("described {number}");
     let agents: Vec<Value> = (0..245)
-        .map(|number| json!({"name": name(number), "system_prompt": "line\n".repeat(1500)}))
+        .map(|number| json!({"name": name(number), "system_prompt": "line\n".repeat(1350)}))
         .collect();
     let members: Vec<Value> = (0..245)
         .map(|number| json!({"agent": name(number)}))
@@ -379,13 +379,13 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         (
             "plan_documents",
             POST,
-            "/v1/documents:plan",
+            "/v1/documents/plan",
             Some(documents()),
         ),
         (
             "apply_documents",
             POST,
-            "/v1/documents:apply",
+            "/v1/documents/apply",
             Some(documents()),
         ),
         ("create_circle", POST, "/v1/circles", Some(circle("last"))),

@@ -398,7 +398,7 @@ fn in_the_end() -> Vec<Step> {
 fn documents() -> Step {
     step(
         "apply_documents",
-        "/v1/documents:apply",
+        "/v1/documents/apply",
         json!({"documents": [{"kind": "CircleRegistry", "version": 1,
             "agents": [{"name": "Doc", "system_prompt": CANARY}],
             "circles": [{"name": "docs", "description": CANARY}]}]}),
