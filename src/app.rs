@@ -169,6 +169,7 @@ impl Application {
             lifecycle.set_draining();
             tracing::info!("stopping: no longer ready");
             tokio::time::sleep(settings.shutdown_delay).await;
+            lifecycle.set_closing();
         };
         Server::new(endpoint, tls, &settings)
             .run(listener, stopped, settings.shutdown_timeout)

@@ -238,6 +238,17 @@ pub struct ServerSettings {
     )]
     pub max_concurrent_requests: usize,
 
+    /// Maximum open event streams (`GET /v1/events`), which are no concurrent requests; excess ones get 503
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_EVENT_STREAMS",
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = count(100_000)
+    )]
+    pub max_event_streams: usize,
+
     /// Memory for all responses together, in MiB, including those that clients have not read yet; excess
     /// requests get 503 with Retry-After
     #[arg(

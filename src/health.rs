@@ -92,7 +92,7 @@ impl HealthApi {
         Data(database): Data<&Database>,
         Shared(lifecycle): Shared<&Lifecycle>,
     ) -> Result<Body<ReadinessStatus>, Error> {
-        if lifecycle.phase() == Phase::Draining {
+        if lifecycle.phase() >= Phase::Draining {
             return Err(Error::Draining);
         }
         lifecycle.check_started()?;

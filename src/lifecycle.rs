@@ -22,6 +22,8 @@ pub enum Phase {
     Ready,
     /// Told to stop. Requests are still served, but load balancers should use other instances.
     Draining,
+    /// Load balancers use other instances now: streams end, so that their clients go there.
+    Closing,
 }
 
 impl Default for Lifecycle {
@@ -50,7 +52,7 @@ impl Lifecycle {
                 "The service is starting and brings its database up to date.",
             )),
             Phase::Waiting(reason) => Err(Error::Starting(reason)),
-            Phase::Ready | Phase::Draining => Ok(()),
+            Phase::Ready | Phase::Draining | Phase::Closing => Ok(()),
         }
     }
 
@@ -71,6 +73,17 @@ impl Lifecycle {
 
     pub fn set_draining(&self) {
         self.advance(Phase::Draining);
+    }
+
+    pub fn set_closing(&self) {
+        self.advance(Phase::Closing);
+    }
+
+    /// Waits until streams must end.
+    pub(crate) async fn closing(&self) {
+        let mut phases = self.subscribe();
+        // It can't fail: `self` holds the sender.
+        let _ = phases.wait_for(|phase| *phase == Phase::Closing).await;
     }
 
     fn advance(&self, to: Phase) {
@@ -105,5 +118,8 @@ mod tests {
         lifecycle.set_draining();
         lifecycle.set_ready();
         assert_eq!(lifecycle.phase(), Phase::Draining);
+        lifecycle.set_closing();
+        lifecycle.set_draining();
+        assert_eq!(lifecycle.phase(), Phase::Closing);
     }
 }

@@ -16,7 +16,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 use crate::{
     agents::{AgentVersionsApi, AgentsApi},
     audit::AuditApi,
-    changes::ChangesApi,
+    changes::{ChangesApi, Events},
     circles::CirclesApi,
     config::ServerSettings,
     conversations::{ConversationsApi, MessagesApi},
@@ -147,6 +147,13 @@ pub(crate) fn endpoint(
     let headers = Headers::new("/docs", &page, &settings.cors_origin);
     let base_path = settings.base_path.as_deref();
     let mut shared = Extensions::new();
+    shared.insert(Events::start(
+        database.clone(),
+        keyring.clone(),
+        lifecycle.clone(),
+        settings.max_event_streams,
+        metrics.event_streams.clone(),
+    ));
     shared.insert(keyring);
     shared.insert(lifecycle.clone());
     shared.insert(metrics.bodies.clone());

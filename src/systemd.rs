@@ -26,7 +26,7 @@ pub(crate) async fn report(lifecycle: Lifecycle) {
             Phase::Starting => (NotifyState::ExtendTimeoutUsec(START_EXTENSION), "starting"),
             Phase::Waiting(reason) => (NotifyState::ExtendTimeoutUsec(START_EXTENSION), reason),
             Phase::Ready => (NotifyState::Ready, "ready"),
-            Phase::Draining => (NotifyState::Stopping, "stopping"),
+            Phase::Draining | Phase::Closing => (NotifyState::Stopping, "stopping"),
         };
         let message = [state, NotifyState::Status(status), NotifyState::Watchdog];
         if let Err(cause) = sd_notify::notify(&message) {

@@ -1,20 +1,21 @@
-//! `/v1/changes`
+//! `/v1/changes` and `/v1/events`
 
 use entity::values::{Scope, ScopeList};
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{OpenApi, param::Query};
 
 use super::{
     cursor::ChangeCursor,
     dto::{ChangePage, ChangeRow},
+    events::{EventStream, Events},
     feed::After,
     queries::{self, ChangeFilter},
 };
 use crate::{
     circles,
-    database::Database,
+    database::{Connections, Database},
     error::Error,
-    http::{Body, Tag},
+    http::{Body, LastEventId, Shared, Tag},
     page,
     rows::{Columns, Timestamp},
 };
@@ -24,7 +25,7 @@ pub(crate) struct ChangesApi;
 /// The `after` that stands for the newest change.
 const LATEST: &str = "latest";
 
-#[OpenApi(prefix_path = "/v1/changes", tag = "Tag::Changes")]
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Changes")]
 impl ChangesApi {
     /// List changes
     ///
@@ -34,7 +35,7 @@ impl ChangesApi {
     /// key, the address and the fields; those of keys and of the trail itself take `admin`. Fails with 410
     /// `cursor_expired` if changes after the cursor were deleted by `circle-registry prune`, or its own was lost when a
     /// backup was restored or a standby promoted.
-    #[oai(path = "/", method = "get", operation_id = "list_changes")]
+    #[oai(path = "/changes", method = "get", operation_id = "list_changes")]
     #[expect(clippy::too_many_arguments, reason = "one argument a query parameter")]
     async fn list_changes(
         &self,
@@ -59,33 +60,93 @@ impl ChangesApi {
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
     ) -> Result<Body<ChangePage<'static>>, Error> {
-        let after = match after.0.as_deref() {
-            None => After::Start,
-            Some(LATEST) => After::Latest,
-            Some(cursor) => After::Cursor(ChangeCursor::decode(cursor)?),
-        };
+        let after = after.0.as_deref();
+        let after = after.map_or(Ok(After::Start), |text| parse_after(text, "query/after"))?;
         let db = database.connection();
-        let mut filter = filter(scopes, resource.0.as_deref())?;
-        filter.circle_id = match circle.0 {
-            Some(_) if circle_id.is_some() => {
-                let detail = "is not taken together with `circle`";
-                return Err(Error::invalid("query/circle_id", detail));
-            }
-            Some(name) => Some(circles::queries::get(db, &name).await?.id),
-            None => circle_id.0,
+        let filter = ChangeFilter {
+            circle_id: id_of_circle(db, circle.0, circle_id.0).await?,
+            ..filter(scopes, resource.0.as_deref())?
         };
         let limit = limit.unwrap_or(page::DEFAULT_LIMIT);
-        let (page, window) = queries::list(db, filter, after, limit).await?;
-        let changes = page
-            .rows
-            .iter()
-            .map(|row| ChangeRow::read(&mut Columns::of(row)));
+        let following = queries::list(db, &filter, after, limit).await?;
+        let rows = following.rows.iter();
+        let changes = rows.map(|row| ChangeRow::read(&mut Columns::of(row)));
         Body::new(&ChangePage {
             data: changes.collect::<Result<_, _>>()?,
-            has_more: page.next_cursor.is_some() || window.is_full,
-            next_cursor: page.next_cursor.unwrap_or_else(|| window.end().encode()),
-            held_back_since: window.held_back_since.map(Timestamp::Decoded),
+            has_more: following.has_more,
+            next_cursor: following.end.encode(),
+            held_back_since: following.held_back_since.map(Timestamp::Decoded),
         })
+    }
+
+    /// Stream changes
+    ///
+    /// The feed of changes as server-sent events: those that follow a cursor, and then each one soon after it is committed. What
+    /// `GET /v1/changes` says of the feed holds here, too. Each change is an event `change` with the change as its
+    /// `data` and its cursor as its `id`. A client that reconnects with the last `id` in `Last-Event-ID` misses nothing and hears of
+    /// nothing twice. At least every 15 seconds there is a comment, and an `id` without an event if the filters have left out
+    /// changes. The stream ends when the service stops, when its client reads too slowly, or after an event `problem`, whose
+    /// `data` is a problem: `cursor_expired`, or `unauthenticated` within 5 seconds after the key was revoked or expired. Fails with 410
+    /// `cursor_expired` as `GET /v1/changes` does, and with 503 `too_many_streams` if the service has as many as it may have.
+    #[oai(path = "/events", method = "get", operation_id = "stream_events")]
+    #[expect(clippy::too_many_arguments, reason = "one argument a parameter")]
+    async fn stream_events(
+        &self,
+        request: &Request,
+        Data(database): Data<&Database>,
+        Data(scopes): Data<&ScopeList>,
+        Shared(events): Shared<&Events>,
+        LastEventId(last_event_id): LastEventId,
+        /// The cursor after which a first connection starts. `latest`, which is the default, for what is committed from now on.
+        #[oai(validator(min_length = 1, max_length = 100))]
+        after: Query<Option<String>>,
+        /// Only changes of these kinds of resources, as `agent,model,catalog`.
+        #[oai(validator(max_length = 200, pattern = "^[a-z_]+(,[a-z_]+)*$"))]
+        resource: Query<Option<String>>,
+        /// Only changes of the circle that has this name when the stream begins, and of its members, releases, labels and
+        /// conversations. Fails with 404 `not_found` if there is none.
+        #[oai(validator(min_length = 1, max_length = 64))]
+        circle: Query<Option<String>>,
+        /// Only changes of the circle with this id. An id stays the same when the circle is renamed or deleted.
+        #[oai(validator(minimum(value = "1")))]
+        circle_id: Query<Option<i64>>,
+    ) -> Result<EventStream, Error> {
+        let after = match (last_event_id.as_deref(), after.0.as_deref()) {
+            (Some(id), _) => parse_after(id, "header/Last-Event-ID")?,
+            (None, Some(after)) => parse_after(after, "query/after")?,
+            (None, None) => After::Latest,
+        };
+        let db = database.connection();
+        let filter = ChangeFilter {
+            circle_id: id_of_circle(db, circle.0, circle_id.0).await?,
+            ..filter(scopes, resource.0.as_deref())?
+        };
+        events.open(request, db, filter, after).await
+    }
+}
+
+/// # Errors
+/// What is neither `latest` nor a cursor.
+fn parse_after(text: &str, parameter: &str) -> Result<After, Error> {
+    match text {
+        LATEST => Ok(After::Latest),
+        cursor => ChangeCursor::decode(cursor, parameter).map(After::Cursor),
+    }
+}
+
+/// The circle that the caller asks for by its name or its id.
+async fn id_of_circle(
+    db: &Connections,
+    name: Option<String>,
+    id: Option<i64>,
+) -> Result<Option<i64>, Error> {
+    match name {
+        Some(_) if id.is_some() => {
+            let detail = "is not taken together with `circle`";
+            Err(Error::invalid("query/circle_id", detail))
+        }
+        Some(name) => Ok(Some(circles::queries::get(db, &name).await?.id)),
+        None => Ok(id),
     }
 }
 

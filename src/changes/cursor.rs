@@ -53,13 +53,15 @@ impl ChangeCursor {
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// Reads the value of this parameter.
+    ///
     /// # Errors
     /// A text that is no cursor of this list.
-    pub(super) fn decode(text: &str) -> Result<Self, Error> {
+    pub(super) fn decode(text: &str, parameter: &str) -> Result<Self, Error> {
         Self::parse(text).ok_or_else(|| {
             let detail =
                 "is neither `latest` nor a cursor that this service gave out for this list";
-            Error::invalid("query/after", detail)
+            Error::invalid(parameter, detail)
         })
     }
 
@@ -90,12 +92,12 @@ mod tests {
             let at = DateTime::from_timestamp_micros(at).expect("a time");
             let cursor = ChangeCursor { position, at };
             assert_eq!(
-                ChangeCursor::decode(&cursor.encode()).expect("a cursor"),
+                ChangeCursor::parse(&cursor.encode()).expect("a cursor"),
                 cursor
             );
         }
         for foreign in ["", "17", "!!!", "AwAAAAAAAAAB", "AQAAAAAAAAAB"] {
-            assert!(ChangeCursor::decode(foreign).is_err(), "{foreign}");
+            assert_eq!(ChangeCursor::parse(foreign), None, "{foreign}");
         }
     }
 }

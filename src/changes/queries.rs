@@ -1,22 +1,17 @@
 //! Reads of the feed.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use super::{
     cursor::ChangeCursor,
     dto::ChangeRow,
-    feed::{self, After, Window},
+    feed::{self, After},
 };
-use crate::{
-    database::Connections,
-    error::Error,
-    page::{Page, PageRequest},
-    rows::Columns,
-    write::Resource,
-};
+use crate::{database::Connections, error::Error, rows::Columns, write::Resource};
 
 /// Which changes a follower hears of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ChangeFilter {
     pub(super) resources: Option<Vec<String>>,
     pub(super) circle_id: Option<i64>,
@@ -27,16 +22,30 @@ pub(super) struct ChangeFilter {
 /// Entries that one request looks through at most for those that it asks for.
 const MAX_SEARCHED: u64 = 10_000;
 
-/// Rows of [`ChangeRow`]s, and the window that they are from. The page has a cursor if it ends before the window.
+/// What follows in the feed.
+#[derive(Debug)]
+pub(super) struct Following {
+    /// Rows of [`ChangeRow`]s.
+    pub(super) rows: Vec<QueryResult>,
+    /// The last entry that was looked at, from which the next page starts.
+    pub(super) end: ChangeCursor,
+    pub(super) has_more: bool,
+    pub(super) held_back_since: Option<DateTime<Utc>>,
+}
+
+/// The next changes, and how far they go.
+///
+/// # Errors
+/// [`Error::CursorExpired`], or what the database reports.
 pub(super) async fn list(
     db: &Connections,
-    filter: ChangeFilter,
+    filter: &ChangeFilter,
     after: After,
     limit: u64,
-) -> Result<(Page<QueryResult>, Window), Error> {
+) -> Result<Following, Error> {
     let entries = filter.entries(limit);
     let window = feed::window(db, after, entries).await?;
-    let (rows, ended_early) = match window.last {
+    let (mut rows, ended_early) = match window.last {
         None => (Vec::new(), false),
         Some(last) => {
             let backend = db.get_database_backend();
@@ -52,15 +61,17 @@ pub(super) async fn list(
             (found.rows, found.ended_early)
         }
     };
-    let request = PageRequest {
-        limit,
-        after: None,
-        count: false,
-    };
-    let cursor =
-        |row: &QueryResult| Ok::<_, Error>(ChangeCursor::of(&mut Columns::of(row))?.encode());
-    let page = Page::cut(rows, ended_early, request, None, cursor)?;
-    Ok((page, window))
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_cut = ended_early || rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().filter(|_| is_cut);
+    let last = last.map(|row| ChangeCursor::of(&mut Columns::of(row)));
+    Ok(Following {
+        end: last.transpose()?.unwrap_or_else(|| window.end()),
+        has_more: is_cut || window.is_full,
+        held_back_since: window.held_back_since,
+        rows,
+    })
 }
 
 /// Reads the window by the index of its order, and only then looks at what is shown: by an index for a filter,
@@ -90,7 +101,7 @@ impl ChangeFilter {
     }
 
     /// The condition of what is shown of a window. Appends its values to those of the statement.
-    fn condition(self, of_window: &str, values: &mut Vec<Value>) -> String {
+    fn condition(&self, of_window: &str, values: &mut Vec<Value>) -> String {
         let Self {
             resources,
             circle_id,
@@ -102,17 +113,26 @@ impl ChangeFilter {
         };
         let mut conditions = vec![of_window.to_owned()];
         if let Some(resources) = resources {
-            let places = resources.into_iter().map(|resource| place(resource.into()));
+            let places = resources.iter().map(|resource| place(resource.into()));
             let places = places.collect::<Vec<_>>().join(", ");
             conditions.push(format!("resource IN ({places})"));
         }
         if let Some(id) = circle_id {
-            conditions.push(format!("circle_id = {}", place(id.into())));
+            conditions.push(format!("circle_id = {}", place((*id).into())));
         }
-        if without_admins {
+        if *without_admins {
             let [key, audit] = Self::ADMINS.map(Resource::as_str);
             conditions.push(format!("resource NOT IN ('{key}', '{audit}')"));
         }
         conditions.join(" AND ")
+    }
+
+    /// Whether it shows a change: [`Self::condition`] for one that is already read.
+    pub(super) fn shows(&self, resource: &str, circle_id: Option<i64>) -> bool {
+        let is_named = |kind: &[String]| kind.iter().any(|kind| kind == resource);
+        let is_admins = || Self::ADMINS.iter().any(|kind| kind.as_str() == resource);
+        self.resources.as_deref().is_none_or(is_named)
+            && (self.circle_id.is_none() || self.circle_id == circle_id)
+            && !(self.without_admins && is_admins())
     }
 }

@@ -72,14 +72,15 @@ impl<'m> LimitedRows<'m> {
 
     /// About as many bytes as a row takes in JSON. Escapes of characters are not counted while they can't be many.
     fn measure(&mut self, row: &impl MeasuredRow) -> usize {
-        let Some(bytes) = row.bytes_unescaped() else {
+        let Some(stored) = row.bytes_stored() else {
             return row.bytes_in_json();
         };
-        let escapes = MAX_BYTES_OF_AN_ESCAPE * bytes;
+        let escapes = MAX_BYTES_OF_AN_ESCAPE * stored;
         if self.max_escapes + escapes > MAX_UNCOUNTED_ESCAPES {
             return row.bytes_in_json();
         }
         self.max_escapes += escapes;
+        let bytes = BYTES_A_FIELD * row.len() + stored;
         debug_assert!(row.bytes_in_json() <= bytes + escapes, "values elsewhere");
         bytes
     }
@@ -130,12 +131,12 @@ pub(super) const MAX_ROWS_BYTES: usize = MAX_RESPONSE;
 const MAX_UNCOUNTED_ESCAPES: usize = 1 << 18;
 
 /// A driver's row that says how large it is.
-pub(super) trait MeasuredRow: Into<QueryResult> {
+pub(super) trait MeasuredRow: Row + Into<QueryResult> {
     /// About as many bytes as it takes in JSON.
     fn bytes_in_json(&self) -> usize;
 
-    /// The same without the escapes of characters, if the driver tells it at once.
-    fn bytes_unescaped(&self) -> Option<usize> {
+    /// How many bytes the driver keeps for its values, if that is told at once.
+    fn bytes_stored(&self) -> Option<usize> {
         None
     }
 }
@@ -181,13 +182,12 @@ impl MeasuredRow for PgRow {
     }
 
     /// The driver keeps the values in one buffer, in the order of the columns.
-    fn bytes_unescaped(&self) -> Option<usize> {
+    fn bytes_stored(&self) -> Option<usize> {
         let bytes = |index| self.try_get_raw(index).ok()?.as_bytes().ok();
         let mut values = (0..self.len()).filter_map(bytes).map(<[u8]>::as_ptr_range);
         let first = values.next()?;
         let last = values.next_back().unwrap_or_else(|| first.clone());
-        let in_buffer = last.end.addr().checked_sub(first.start.addr())?;
-        Some(BYTES_A_FIELD * self.len() + in_buffer)
+        last.end.addr().checked_sub(first.start.addr())
     }
 }
 

@@ -19,6 +19,7 @@ mod writers;
 
 use std::{
     iter,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -47,7 +48,7 @@ pub(crate) use limited_rows::{PartialRows, RowLimit};
 use probe::Probe;
 pub use statistics::PoolStatistics;
 use statistics::{CONNECTION_LOST, CONTENDED, PoolCounters};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 pub use transaction::Transaction;
 
@@ -74,6 +75,7 @@ struct DatabaseInner {
     limits: SessionLimits,
     distrust: Distrust,
     counters: Arc<PoolCounters>,
+    written: Notify,
 }
 
 impl Database {
@@ -135,6 +137,7 @@ impl Database {
             limits: SessionLimits::of(settings),
             distrust,
             counters,
+            written: Notify::new(),
         });
         Ok(Self { inner, connections })
     }
@@ -165,6 +168,33 @@ impl Database {
     /// a statement or proved dead.
     pub(crate) fn distrust_connections(&self) {
         self.inner.distrust.raise();
+    }
+
+    /// Runs work that uses a connection, or drops it at the limit: then the result is `None`.
+    ///
+    /// Work that is dropped in the middle leaves its connection in an unknown state. The pool has to know
+    /// that before it gets the connection back, so the work is pinned here and outlives the timeout.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        let result = tokio::time::timeout(limit, work.as_mut()).await;
+        if result.is_err() {
+            self.distrust_connections();
+        }
+        result.ok()
+    }
+
+    /// Wakes who waits for changes: one was committed by this process.
+    pub(crate) fn announce_change(&self) {
+        self.inner.written.notify_one();
+    }
+
+    /// Waits for the next change that this process commits. One that nothing waited for counts.
+    pub(crate) async fn next_change(&self) {
+        self.inner.written.notified().await;
     }
 
     /// Whether an operation failed because its connection was dead, or led to a server that takes no

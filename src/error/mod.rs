@@ -56,6 +56,9 @@ pub enum Error {
     /// More concurrent requests than the service accepts.
     #[error("too many concurrent requests")]
     Overloaded,
+    /// More open event streams than the service accepts.
+    #[error("too many event streams")]
+    TooManyStreams,
     /// No connection became free within the acquire timeout.
     #[error("no database connection within the timeout: {0}")]
     PoolExhausted(DbErr),
@@ -102,7 +105,11 @@ impl Error {
     pub(crate) fn is_deliberate(&self) -> bool {
         matches!(
             self,
-            Self::Starting(_) | Self::Draining | Self::SchemaNotCurrent | Self::Overloaded
+            Self::Starting(_)
+                | Self::Draining
+                | Self::SchemaNotCurrent
+                | Self::Overloaded
+                | Self::TooManyStreams
         )
     }
 

@@ -53,6 +53,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("draining", 503, "The service is shutting down."),
     ("schema_not_current", 503, "The database's schema is not that of this build."),
     ("overloaded", 503, "The limit of concurrent requests, or of the memory that they take, is reached."),
+    ("too_many_streams", 503, "The limit of open event streams (`--max-event-streams`) is reached."),
     ("database_unavailable", 503, "The database can't be reached, or opens no session; `detail` says why."),
     ("database_read_only", 503, "The database accepts no writes."),
     ("pool_exhausted", 503, "No database connection was free in time."),

@@ -31,7 +31,7 @@ pub(crate) use error_codes::ERROR_CODES;
 pub(crate) use gzip::{Gzipped, accepts_gzip, gunzip, gzip, gzip_once, is_compressible};
 pub(crate) use input::{UpdateField, input};
 pub(crate) use json::parse as parse_json;
-pub(crate) use parameters::joined;
+pub(crate) use parameters::{LastEventId, joined};
 pub(crate) use payload::{Body, Items, NoContent, PageBody};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::{MAX_HEADER_FIELDS, ProblemKind, RequestError};

@@ -144,6 +144,26 @@ impl MessageParameters {
     }
 }
 
+/// The id of the last event that a client of a stream has seen.
+#[derive(Debug)]
+pub(crate) struct LastEventId(pub(crate) Option<String>);
+
+#[derive(Object)]
+struct StreamParameters {
+    /// The last `id` that the client has seen, from this stream or as the cursor of a page. It takes precedence over `after`.
+    #[oai(rename = "Last-Event-ID", validator(min_length = 1, max_length = 100))]
+    last_event_id: Option<String>,
+}
+
+impl StreamParameters {
+    fn extract(request: &Request, _: &mut RequestBody) -> Ready<poem::Result<LastEventId>> {
+        const NAME: HeaderName = HeaderName::from_static("last-event-id");
+        let id = joined(request.headers(), &NAME);
+        let id = id.map_err(|_| RequestError::UnreadableHeader("Last-Event-ID").into());
+        ready(id.map(LastEventId))
+    }
+}
+
 /// The lines of a field as one list (RFC 9110, section 5.3).
 ///
 /// # Errors
@@ -206,3 +226,4 @@ extractor!(PageRequest, PageParameters, Query);
 extractor!(SortedRequest, SortParameters, Query);
 extractor!(Precondition, PreconditionParameters, Header);
 extractor!(VersionMessage, MessageParameters, Query);
+extractor!(LastEventId, StreamParameters, Header);

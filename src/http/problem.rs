@@ -199,6 +199,8 @@ fn row_of_error(error: &Error) -> Row {
         Error::SchemaNotCurrent => (S::SERVICE_UNAVAILABLE, "schema_not_current", None),
         Error::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded",
             Some("The service has reached its limit of concurrent requests. Try again shortly.")),
+        Error::TooManyStreams => (S::SERVICE_UNAVAILABLE, "too_many_streams",
+            Some("The service has reached its limit of open event streams. Try again shortly, or another instance.")),
         Error::ResponseTooLarge => (S::UNPROCESSABLE_ENTITY, "response_too_large",
             Some("The response would be larger than 8 MiB. Read its parts: members and agents are listed in pages.")),
         Error::PoolExhausted(_) => (S::SERVICE_UNAVAILABLE, "pool_exhausted",
@@ -326,32 +328,38 @@ impl ProblemKind<'_> {
         }
     }
 
-    /// The response to the request with this id.
-    pub(crate) fn into_response(self, request_id: &RequestId) -> Response {
+    /// The body of the response to the request with this id.
+    pub(crate) fn body(&self, request_id: &RequestId) -> Vec<u8> {
         let Self {
             status,
             code,
             detail,
             errors,
-            headers,
+            headers: _,
         } = self;
         let problem = Problem {
             type_: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: match errors.map_or(0, FieldErrors::omitted) {
-                0 => detail.into_owned(),
+                0 => detail.clone().into_owned(),
                 omitted => format!("{detail} {}", and_more(omitted)),
             },
-            code: code.to_owned(),
+            code: (*code).to_owned(),
             request_id: request_id.to_string(),
             errors: errors.map(|errors| errors.listed().iter().map(FieldProblem::from).collect()),
         };
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+
+    /// The response to the request with this id.
+    pub(crate) fn into_response(self, request_id: &RequestId) -> Response {
+        let status = self.status;
         let mut response = Response::builder()
             .status(status)
             .content_type(MEDIA_TYPE)
-            .body(serde_json::to_vec(&problem).unwrap_or_default());
-        response.headers_mut().extend(headers);
+            .body(self.body(request_id));
+        response.headers_mut().extend(self.headers);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             let one_second = HeaderValue::from_static("1");
             response

@@ -9,7 +9,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait, Select,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     database::Connections,
     error::Error,
     page::{self, Page, PageRequest},
-    rows,
+    rows, search,
     write::{Action, Change, Resource, UnitOfWork},
 };
 
@@ -133,19 +133,28 @@ pub(crate) async fn exist(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
 
 /// Whether a key exists that is neither expired nor revoked.
 pub(crate) async fn usable_exist(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let id: Option<i64> = ids_of_usable().limit(1).into_tuple().one(db).await?;
+    Ok(id.is_some())
+}
+
+/// Those of these keys that are neither expired nor revoked.
+pub(crate) async fn usable_among(
+    db: &impl ConnectionTrait,
+    ids: Vec<i64>,
+) -> Result<Vec<i64>, DbErr> {
+    let among = search::among(db.get_database_backend(), api_key::Column::Id, ids);
+    ids_of_usable().filter(among).into_tuple().all(db).await
+}
+
+fn ids_of_usable() -> Select<api_key::Entity> {
     let not_expired = Condition::any()
         .add(api_key::Column::ExpiresAt.is_null())
         .add(api_key::Column::ExpiresAt.gt(now()));
-    let id: Option<i64> = api_key::Entity::find()
+    api_key::Entity::find()
         .select_only()
         .column(api_key::Column::Id)
         .filter(api_key::Column::RevokedAt.is_null())
         .filter(not_expired)
-        .limit(1)
-        .into_tuple()
-        .one(db)
-        .await?;
-    Ok(id.is_some())
 }
 
 /// Records that a key was used, unless a use was recorded within [`USE_INTERVAL`].

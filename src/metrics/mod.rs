@@ -14,7 +14,8 @@ use chrono::TimeDelta;
 use entity::values::now;
 use poem_openapi::payload::PlainText;
 use prometheus::{
-    Gauge, IntCounterVec, IntGaugeVec, Opts, TextEncoder, core::Collector, proto::MetricFamily,
+    Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder, core::Collector,
+    proto::MetricFamily,
 };
 use sea_orm::DbErr;
 use tokio::time::timeout;
@@ -38,6 +39,8 @@ pub(crate) struct Metrics {
     pub(crate) requests: RequestMetrics,
     database: Database,
     pub(crate) bodies: BodyCache,
+    /// Open streams of events.
+    pub(crate) event_streams: IntGauge,
 }
 
 impl Metrics {
@@ -46,6 +49,11 @@ impl Metrics {
             requests: RequestMetrics::default(),
             database,
             bodies,
+            event_streams: IntGauge::new(
+                "circle_registry_event_streams",
+                "Open streams of events.",
+            )
+            .expect("a sound name"),
         }
     }
 
@@ -53,6 +61,7 @@ impl Metrics {
     /// answer in time.
     pub(crate) async fn to_text(&self) -> Result<PlainText<String>, Error> {
         let mut families = self.requests.collect();
+        families.extend(self.event_streams.collect());
         families.extend(self.feed_lag().await);
         families.extend(self.database.collect_metrics());
         families.extend(of_pool(&self.database.statistics()));

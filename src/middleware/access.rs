@@ -119,6 +119,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_message", READ),
     ("get_transcript", READ),
     ("list_changes", READ),
+    ("stream_events", READ),
     ("list_audit_entries", ADMIN),
     ("list_keys", ADMIN),
     ("create_key", ADMIN),

@@ -17,7 +17,8 @@ const LOAD_NOTHING: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, \
+     X-Request-Id",
 );
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, \

@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// Examples of strings by the names of their parameters, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 25] = [
+const EXAMPLES: [(&str, &str); 26] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
+    ("Last-Event-ID", "AwAAAAAAAAAAAAAAAAAAAAIABmEvmQ0g6Q"),
     ("If-None-Match", "\"1-1\""),
     ("action", "delete"),
     ("after", "latest"),

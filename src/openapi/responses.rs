@@ -125,7 +125,10 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
     for (applies, these) in [
         (*scoped, &["401", "403", "421", "429", "503", "504"][..]),
         (id == "get_readiness", &["503"]),
-        (id == "list_changes", &["404", "410"]),
+        (
+            ["list_changes", "stream_events"].contains(&id.as_str()),
+            &["404", "410"],
+        ),
         (path.contains('{') || id == "get_own_key", &["404"]),
         (has_body, &["400", "408", "413", "415"]),
         (
@@ -133,6 +136,7 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
             &["409"],
         ),
         (operation.takes("If-Match"), &["400", "412"]),
+        (operation.takes("Last-Event-ID"), &["400"]),
         (
             *method == "get" && operation.takes("If-None-Match"),
             &["304"],
@@ -153,6 +157,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("AgentVersionDiff", "What differs between the versions"),
     ("CircleHandles", "The handles of the circle's active members"),
     ("CreatedKey", "The new key with its token"),
+    ("Change", "The stream of events; the `data` of an event `change` is this"),
     ("ChangePage", "A part of the feed"),
     ("Health", "The service is alive"),
     ("Lint", "What is wrong with the circle and its members"),

@@ -6,7 +6,7 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use poem::{
     Addr, Endpoint, Request, Response,
-    http::{self, uri::Scheme},
+    http::{self, HeaderMap, header::CONTENT_TYPE, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
@@ -117,7 +117,9 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
                     let response = handler.respond(request, peer).await;
                     let mut response = http::Response::from(response);
                     let held = std::mem::take(response.extensions_mut());
-                    Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard, held)))
+                    let is_endless = is_event_stream(response.headers());
+                    let body = |body| ResponseBody::new(body, guard, held, is_endless);
+                    Ok::<_, Infallible>(response.map(body))
                 })
             })
         };
@@ -151,6 +153,13 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
         request.set_body(body::with_deadline(body, self.body_timeout));
         self.endpoint.get_response(request).await
     }
+}
+
+/// Whether a response has no end.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|media_type| media_type == "text/event-stream")
 }
 
 /// How many header fields of a request are read. Fewer are accepted, with an answer that says so; more get hyper's

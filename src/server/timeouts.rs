@@ -31,11 +31,13 @@ pub(super) struct ClientTimeouts {
     pub(super) response_read: Duration,
 }
 
-/// Counts the requests of one connection: while one is active, the client may wait as long as it takes.
+/// Counts the requests of one connection: while one is active, the client may wait as long as it takes. On HTTP/1.1, a response
+/// without end leaves the client nothing to do but to read.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionRequests {
     started: AtomicUsize,
     active: AtomicUsize,
+    streaming: AtomicBool,
     multiplexed: AtomicBool,
     last_ended: Mutex<Option<Instant>>,
 }
@@ -43,6 +45,23 @@ pub(super) struct ConnectionRequests {
 /// Keeps a request active until it is dropped.
 #[derive(Debug)]
 pub(super) struct RequestGuard(Arc<ConnectionRequests>);
+
+/// Keeps an HTTP/1.1 connection open for a response without end, until it is dropped.
+#[derive(Debug)]
+pub(super) struct StreamGuard(Arc<ConnectionRequests>);
+
+impl RequestGuard {
+    pub(super) fn into_stream(self) -> StreamGuard {
+        self.0.streaming.store(true, Ordering::Relaxed);
+        StreamGuard(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.streaming.store(false, Ordering::Relaxed);
+    }
+}
 
 impl ConnectionRequests {
     pub(super) fn start(self: &Arc<Self>, version: Version) -> RequestGuard {
@@ -60,6 +79,10 @@ impl ConnectionRequests {
 
     fn is_any_active(&self) -> bool {
         self.active.load(Ordering::Relaxed) > 0
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.streaming.load(Ordering::Relaxed)
     }
 
     fn is_multiplexed(&self) -> bool {
@@ -123,7 +146,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// When the client must have acted; `None` while a request is active.
+    /// When the client must have acted; `None` while a request is active, or there is nothing to read of a response without end.
     fn deadline(&self) -> Option<Instant> {
         let ClientTimeouts {
             head,
@@ -135,19 +158,21 @@ impl<S> TimedStream<S> {
         }
         let started = self.requests.started();
         let deadline = match (self.head_started, self.unread_since) {
-            _ if started == 0 => self.opened_at + head,
+            _ if started == 0 => Some(self.opened_at + head),
             // Bytes on an HTTP/2 connection need not belong to a request head.
             (Some((since, before)), _) if before == started && !self.requests.is_multiplexed() => {
-                since + head
+                Some(since + head)
             }
-            (_, Some(since)) => since + response_read,
+            (_, Some(since)) => Some(since + response_read),
+            _ if self.requests.is_streaming() => None,
             // A PING keeps an HTTP/2 connection busy, but is no request.
-            _ => self.requests.last_ended().unwrap_or(self.last_progress) + idle,
+            _ => Some(self.requests.last_ended().unwrap_or(self.last_progress) + idle),
         };
         if self.closing.is_cancelled() {
-            return Some(deadline.min(self.last_progress + CLOSING_TIMEOUT));
+            let closing = self.last_progress + CLOSING_TIMEOUT;
+            return Some(deadline.map_or(closing, |deadline| deadline.min(closing)));
         }
-        Some(deadline)
+        deadline
     }
 
     /// Ready when the deadline has passed.

@@ -9,7 +9,7 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -25,7 +25,10 @@ use hyper::{
 use poem::http::Extensions;
 use tokio::time::{Instant, sleep_until};
 
-use super::{body::time_at_lowest_rate, timeouts::RequestGuard};
+use super::{
+    body::time_at_lowest_rate,
+    timeouts::{RequestGuard, StreamGuard},
+};
 
 tokio::task_local! {
     /// The response of the stream that the current task runs.
@@ -42,17 +45,28 @@ const FIRST_PART: usize = 1 << 10;
 /// How much of a response has been handed to hyper.
 #[derive(Debug, Default)]
 struct ResponseProgress {
-    started: OnceLock<Instant>,
+    /// `None` before there is a response, and while one without end has nothing to read.
+    started: Mutex<Option<Instant>>,
     bytes: AtomicUsize,
 }
 
 impl ResponseProgress {
+    fn started(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of a response without end has been taken that there is yet: what follows is measured like another response.
+    fn pause(&self) {
+        *self.started() = None;
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
     /// When more must have been read; `None` before there is a response. hyper holds two parts of it:
     /// one that waits for the window, and one that is being sent.
     fn deadline(&self, timeout: Duration) -> Option<Instant> {
         let handed_out = self.bytes.load(Ordering::Relaxed);
         let read = handed_out.saturating_sub(2 * MAX_PART);
-        Some(*self.started.get()? + timeout + time_at_lowest_rate(read))
+        Some((*self.started())? + timeout + time_at_lowest_rate(read))
     }
 }
 
@@ -112,22 +126,48 @@ pub(super) struct ResponseBody<B> {
     /// What is left of the body's last frame.
     rest: Bytes,
     http2: Option<(Arc<ResponseProgress>, RequestGuard)>,
+    is_endless: bool,
+    _http1_stream: Option<StreamGuard>,
     /// What the response holds until it is sent.
     _held: Extensions,
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, guard: RequestGuard, held: Extensions) -> Self {
-        let response = RESPONSE.try_with(Arc::clone).ok();
-        if let Some(response) = &response {
-            response.started.get_or_init(Instant::now);
-        }
+    pub(super) fn new(body: B, guard: RequestGuard, held: Extensions, is_endless: bool) -> Self {
+        let (http2, http1_guard) = match RESPONSE.try_with(Arc::clone) {
+            Ok(response) => {
+                response.started().get_or_insert_with(Instant::now);
+                (Some((response, guard)), None)
+            }
+            Err(_) => (None, Some(guard)),
+        };
         Self {
             body,
             rest: Bytes::new(),
-            http2: response.map(|response| (response, guard)),
+            http2,
+            is_endless,
+            _http1_stream: http1_guard
+                .filter(|_| is_endless)
+                .map(RequestGuard::into_stream),
             _held: held,
         }
+    }
+
+    /// The next frame of the body. Until there is one of a response without end, its client may wait.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>>
+    where
+        B: Body<Data = Bytes, Error = io::Error> + Unpin,
+    {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let (true, Some((response, _))) = (self.is_endless, &self.http2) {
+            match frame {
+                Poll::Pending => response.pause(),
+                Poll::Ready(_) => {
+                    response.started().get_or_insert_with(Instant::now);
+                }
+            }
+        }
+        frame
     }
 
     /// The next part of what is left, and counts it. It is copied, because a slice would keep the whole in memory.
@@ -160,8 +200,7 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for ResponseBody<B> 
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
         if this.rest.is_empty() {
-            match ready!(Pin::new(&mut this.body).poll_frame(cx)).map(|it| it.map(Frame::into_data))
-            {
+            match ready!(this.poll_body(cx)).map(|it| it.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => this.rest = data,
                 Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),

@@ -82,7 +82,10 @@ impl WriteRequest {
             statement(self.database.connection(), &self.actor)
         };
         match self.database.retry_once(attempt).await {
-            Ok(Some(done)) => Ok(FastPath::Done(done)),
+            Ok(Some(done)) => {
+                self.database.announce_change();
+                Ok(FastPath::Done(done))
+            }
             Ok(None) | Err(Error::Contended(_)) => Ok(FastPath::NotDone {
                 may_exist: attempts.into_inner() > 1,
             }),

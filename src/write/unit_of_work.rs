@@ -133,7 +133,10 @@ where
         let attempt = async {
             let work = UnitOfWork::begin(database, actor).await?;
             match change(work.clone()).await {
-                Ok(done) => work.finish().await.map(|()| done),
+                Ok(done) => work.finish().await.map(|()| {
+                    database.announce_change();
+                    done
+                }),
                 Err(error) => {
                     work.roll_back().await;
                     Err(error)

@@ -80,7 +80,7 @@ def main(name, url):
     for line, count in seen.items():
         statuses[line.rsplit(" ", 1)[1]] += count
     accepted = {line.rsplit(" ", 1)[0] for line in seen if line.rsplit(" ", 1)[1].startswith("2")}
-    missed = sorted(operations(url) - accepted)
+    missed = sorted(operations(url) - accepted - {"GET /v1/events"})
     print(f"{name}: {cases} cases in {time.monotonic() - begin:.0f} s")
     print("  answers:", ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items())))
     if missed:

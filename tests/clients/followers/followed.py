@@ -1,5 +1,5 @@
-"""The follower of docs/changes.md, which tests/clients/run writes to `follower.py`: it loads, hears of every change once,
-continues from a stored cursor, and starts again when its cursor is gone.
+"""The followers of docs/changes.md, which tests/clients/run writes to `follower.py`: they load, hear of every change once,
+continue from a stored cursor, and start again when their cursor is gone.
 
 Argument: the server's address; $CIRCLE_REGISTRY_TOKEN is an administrator's.
 """
@@ -10,7 +10,7 @@ import os
 import sys
 import urllib.request
 
-from follower import follow
+from follower import follow, follow_events
 
 SERVER, TOKEN = sys.argv[1], os.environ["CIRCLE_REGISTRY_TOKEN"]
 
@@ -28,7 +28,7 @@ def create(name):
     urllib.request.urlopen(request, timeout=30).close()
 
 
-def run(cursor, names):
+def run(follow, cursor, names):
     """Follows until all names were told, and creates them once the follower has begun."""
     told, last = [], []
 
@@ -55,10 +55,12 @@ def run(cursor, names):
         return told, last[-1]
 
 
-told, cursor = run(None, ["python-1", "python-2"])
-assert told == ["loaded", "python-1", "python-2"], told
-told, cursor = run(cursor, ["python-3"])
-assert told == ["continued", "python-3"], told
-gone = base64.urlsafe_b64encode(b"\x03" + bytes(20) + b"gone").decode().rstrip("=")
-told, cursor = run(gone, ["python-4"])
-assert told == ["loaded", "python-4"], told
+for follower in [follow, follow_events]:
+    names = [f"{follower.__name__}-{number}" for number in range(1, 5)]
+    told, cursor = run(follower, None, names[:2])
+    assert told == ["loaded", *names[:2]], told
+    told, cursor = run(follower, cursor, names[2:3])
+    assert told == ["continued", names[2]], told
+    gone = base64.urlsafe_b64encode(b"\x03" + bytes(20) + b"gone").decode().rstrip("=")
+    told, cursor = run(follower, gone, names[3:])
+    assert told == ["loaded", names[3]], told

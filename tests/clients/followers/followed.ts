@@ -1,9 +1,9 @@
-// The follower of docs/changes.md, which tests/clients/run writes to `follower.ts`: it loads, hears of every change once,
-// continues from a stored cursor, and starts again when its cursor is gone.
+// The followers of docs/changes.md, which tests/clients/run writes to `follower.ts`: they load, hear of every change once,
+// continue from a stored cursor, and start again when their cursor is gone.
 import assert from "node:assert/strict";
 import process from "node:process";
 
-import { follow } from "./follower.js";
+import { follow, followEvents } from "./follower.js";
 
 const server = process.argv[2] ?? "";
 const token = process.env["CIRCLE_REGISTRY_TOKEN"] ?? "";
@@ -18,7 +18,12 @@ async function create(name: string): Promise<void> {
 }
 
 /** Follows until all names were told. They are created by `load`, or before if the cursor is good. */
-async function run(cursor: string | undefined, isGood: boolean, names: string[]): Promise<[string[], string]> {
+async function run(
+  follower: typeof follow,
+  cursor: string | undefined,
+  isGood: boolean,
+  names: string[],
+): Promise<[string[], string]> {
   const told: (string | null)[] = [];
   let last = "";
   const createAll = async () => {
@@ -29,7 +34,7 @@ async function run(cursor: string | undefined, isGood: boolean, names: string[])
     await createAll();
   }
   try {
-    await follow(
+    await follower(
       server,
       token,
       async (changes, next) => {
@@ -51,10 +56,15 @@ async function run(cursor: string | undefined, isGood: boolean, names: string[])
   return [told as string[], last];
 }
 
-const [first, cursor] = await run(undefined, false, ["ts-1", "ts-2"]);
-assert.deepEqual(first, ["loaded", "ts-1", "ts-2"]);
-const [second] = await run(cursor, true, ["ts-3"]);
-assert.deepEqual(second, ["continued", "ts-3"]);
-const gone = Buffer.from([3, ...new Array<number>(20).fill(0), 1, 2, 3, 4]).toString("base64url");
-const [third] = await run(gone, false, ["ts-4"]);
-assert.deepEqual(third, ["loaded", "ts-4"]);
+for (const follower of [follow, followEvents]) {
+  const [one, two, three, four] = [1, 2, 3, 4].map((number) => `${follower.name}-${number}`) as [string, string, string, string];
+  const [first, cursor] = await run(follower, undefined, false, [one, two]);
+  assert.deepEqual(first, ["loaded", one, two]);
+  const [second] = await run(follower, cursor, true, [three]);
+  assert.deepEqual(second, ["continued", three]);
+  const gone = Buffer.from([3, ...new Array<number>(20).fill(0), 1, 2, 3, 4]).toString("base64url");
+  const [third] = await run(follower, gone, false, [four]);
+  assert.deepEqual(third, ["loaded", four]);
+}
+// A stream that was left is still open.
+process.exit();

@@ -17,6 +17,7 @@ mod definitions;
 mod differential;
 mod documents;
 mod etags;
+mod events;
 mod external_ids;
 mod free_json;
 mod handles;

@@ -34,7 +34,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
-            "restore", "batch", "replace", "revoke", "repoint", "diff", "plan", "apply",
+            "restore", "batch", "replace", "revoke", "repoint", "diff", "plan", "apply", "stream",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -76,7 +76,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
                 } else {
                     "application/json"
                 };
-                let is_text = ["get_transcript", "get_metrics"].contains(&id);
+                let is_text = ["get_transcript", "get_metrics", "stream_events"].contains(&id);
                 if !is_text || problem {
                     assert_eq!(media_type, expected, "{name}: {status}");
                 }

@@ -26,6 +26,7 @@ use test_support::{
     binary::Server,
     connect_to,
     faults::{random_delay, report, usually_or_in_full},
+    followers::{self, THE_END, follow_events, follow_pages},
     on_both_databases,
     postgres_server::{Durability, PostgresServer, free_port, run_tool},
     settings_for, texts_of,
@@ -35,38 +36,6 @@ const WRITERS: usize = 8;
 
 fn duration() -> Duration {
     usually_or_in_full(Duration::from_secs(3), Duration::from_mins(1))
-}
-
-/// Reads pages of the feed at `url` until it is to stop and nothing more comes, and returns the names in their
-/// order. While the service is away, it tries again.
-async fn follow(url: String, limit: u64, over: Arc<AtomicBool>) -> Vec<String> {
-    let client = Client::new();
-    let (mut cursor, mut names) = (String::new(), Vec::new());
-    loop {
-        let is_last = over.load(Ordering::Relaxed);
-        let asked = client.get(format!("{url}/v1/changes?limit={limit}{cursor}"));
-        let page: Value = match asked.send().await {
-            Ok(answer) if answer.status() == 200 => answer.json().await.unwrap_or_default(),
-            Ok(answer) => {
-                assert_eq!(answer.status(), 503);
-                Value::Null
-            }
-            Err(_) => Value::Null,
-        };
-        let Some(next) = page["next_cursor"].as_str() else {
-            sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        cursor = format!("&after={next}");
-        let changes = page["data"].as_array().expect("a page").iter();
-        names.extend(changes.map(|change| change["name"].as_str().unwrap_or_default().to_owned()));
-        if page["has_more"] == false {
-            if is_last && page["held_back_since"].is_null() {
-                return names;
-            }
-            sleep(random_delay(1..20)).await;
-        }
-    }
 }
 
 /// Creates agents with unique names at a service until it is to stop, and returns those that were answered.
@@ -157,9 +126,13 @@ async fn every_follower_hears_of_every_committed_change_once_and_in_one_order() 
             Arc::new(AtomicBool::new(false)),
         );
         let (mut writers, mut followers) = (JoinSet::new(), JoinSet::new());
+        let start = followers::latest(&first.base).await;
         for (instance, app) in [&first, &second].into_iter().enumerate() {
             for limit in [7, 200] {
-                followers.spawn(follow(app.base.clone(), limit, Arc::clone(&settled)));
+                followers.spawn(follow_pages(app.base.clone(), limit, Arc::clone(&settled)));
+            }
+            for until_lost in [5, 100, usize::MAX] {
+                followers.spawn(follow_events(app.base.clone(), start.clone(), until_lost));
             }
             for writer in (instance..WRITERS).step_by(2) {
                 if writer < WRITERS / 2 {
@@ -172,7 +145,9 @@ async fn every_follower_hears_of_every_committed_change_once_and_in_one_order() 
         }
         sleep(duration()).await;
         over.store(true, Ordering::Relaxed);
-        let written: BTreeSet<String> = writers.join_all().await.into_iter().flatten().collect();
+        let written = writers.join_all().await.into_iter().flatten();
+        let written: BTreeSet<String> = written.chain([THE_END.to_owned()]).collect();
+        first.an_agent(THE_END).await;
         settled.store(true, Ordering::Relaxed);
         let seen = all_saw_the_same(followers.join_all().await);
         let missed: Vec<_> = written.difference(&seen).collect();
@@ -206,9 +181,11 @@ async fn followers_lose_nothing_when_an_instance_is_killed_and_postgresql_restar
         Arc::new(AtomicBool::new(false)),
     );
     let (mut writers, mut followers) = (JoinSet::new(), JoinSet::new());
+    let start = followers::latest(&stays.url("")).await;
     for (instance, server) in [&stays, &killed].into_iter().enumerate() {
         let url = server.url("");
-        followers.spawn(follow(url.clone(), 20, Arc::clone(&settled)));
+        followers.spawn(follow_pages(url.clone(), 20, Arc::clone(&settled)));
+        followers.spawn(follow_events(url.clone(), start.clone(), usize::MAX));
         for writer in (instance..WRITERS).step_by(2) {
             writers.spawn(create_agents(url.clone(), writer, Arc::clone(&over)));
         }
@@ -225,6 +202,10 @@ async fn followers_lose_nothing_when_an_instance_is_killed_and_postgresql_restar
     sleep(Duration::from_secs(1)).await;
     over.store(true, Ordering::Relaxed);
     let answered: BTreeSet<String> = writers.join_all().await.into_iter().flatten().collect();
+    let end = stays.client().post(stays.url("/v1/agents"));
+    Answer::to(end.json(&json!({"name": THE_END})))
+        .await
+        .created();
     settled.store(true, Ordering::Relaxed);
     let seen = all_saw_the_same(followers.join_all().await);
     let stored = texts_of(&url, "SELECT name FROM audit_entries").await;

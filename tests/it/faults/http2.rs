@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use test_support::{Backend, TestDatabase, binary::Server, faults::report};
+use test_support::{Answer, Backend, TestDatabase, binary::Server, faults::report};
 
 /// How long a client here waits before it gives up.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -107,6 +107,35 @@ async fn a_response_that_is_not_read_ends_its_stream_and_no_other() {
         let head = client.get("/v1/nothing").await;
         assert_eq!(head.status(), StatusCode::NOT_FOUND);
     }
+    drop(server);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_events_stays_while_it_is_read_and_ends_if_it_is_not() {
+    let (database, server) = serve(&[
+        "--response-read-timeout",
+        "1s",
+        "--keep-alive-timeout",
+        "1s",
+    ])
+    .await;
+    let mut client = Http2::connect(server.address, 16_384, None).await;
+    let mut read = client.get("/v1/events").await.into_body();
+    let mut other = Http2::connect(server.address, 100, None).await;
+    let mut unread = other.get("/v1/events").await.into_body();
+    next(&mut read).await.expect("a beginning").expect("sound");
+    sleep(Duration::from_secs(3)).await;
+    for number in 0..3 {
+        let agent = serde_json::json!({"name": format!("agent {number}")});
+        let create = server.client().post(server.url("/v1/agents")).json(&agent);
+        Answer::to(create).await.created();
+        let event = next(&mut read).await.expect("an event").expect("sound");
+        assert!(event.starts_with(b"id: "), "{event:?}");
+        sleep(Duration::from_secs(1)).await;
+    }
+    let read_late = self::read(&mut unread, Duration::ZERO).await;
+    read_late.expect_err("a reset");
     drop(server);
     database.remove().await;
 }

@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use test_support::{
-    Answer, Backend, TestDatabase, binary::Server, faults::usually_or_in_full, haproxy::HaProxy,
+    Answer, Backend, TestDatabase,
+    binary::Server,
+    faults::usually_or_in_full,
+    followers::{self, THE_END, follow_events},
+    haproxy::HaProxy,
     postgres_server::free_port,
 };
 
@@ -137,6 +141,38 @@ async fn a_rolling_restart_behind_a_balancer_costs_no_error() {
     }
     let requests = load.stop().await;
     assert!(requests > 100, "{requests}");
+    instances.remove().await;
+}
+
+#[tokio::test]
+async fn followers_behind_a_balancer_miss_nothing_when_instances_restart() {
+    let mut instances = Instances::start().await;
+    let proxy = HaProxy::start(&instances.addresses());
+    tokio::time::sleep(NOTICED).await;
+    let start = followers::latest(&proxy.url("")).await;
+    let mut all = JoinSet::new();
+    for _ in 0..6 {
+        all.spawn(follow_events(proxy.url(""), start.clone(), usize::MAX));
+    }
+    let mut expected = Vec::new();
+    for instance in 0..3 {
+        instances.restart(instance).await;
+        for number in 0..5 {
+            let name = format!("{instance}-{number}");
+            let agent = json!({"name": name});
+            instances
+                .post((instance + 1) % 3, "/v1/agents", &agent)
+                .await;
+            expected.push(name);
+        }
+    }
+    instances
+        .post(0, "/v1/agents", &json!({"name": THE_END}))
+        .await;
+    expected.push(THE_END.to_owned());
+    for seen in all.join_all().await {
+        assert_eq!(seen, expected);
+    }
     instances.remove().await;
 }
 

@@ -8,6 +8,7 @@ mod client_resets;
 mod connection_pool;
 mod crashes;
 mod database_restarts;
+mod events;
 mod expired_idempotency_keys;
 mod failover;
 mod http2;

@@ -10,6 +10,7 @@ mod doctor;
 mod environment;
 mod exposure;
 mod health;
+mod image;
 mod lifecycle;
 mod logs;
 mod metrics;

@@ -1,11 +1,14 @@
 //! nginx as people set it up before the service.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::json;
 
 use test_support::{
     Answer, TestDatabase,
     binary::{self, Server},
+    events::EventReader,
     nginx::Nginx,
     on_both_databases,
 };
@@ -190,6 +193,31 @@ async fn under_a_path_of_nginx_the_service_s_own_links_lead_back_to_it() {
             assert_eq!(through.get("/registry/v1/nothing").await.status, 404);
         }
         server.get("/livez").await.ok();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nginx_passes_events_on_as_they_come() {
+    on_both_databases(async |database| {
+        let (server, token) = with_a_key(database, &[]).await;
+        for more in [
+            "",
+            "proxy_http_version 1.1; gzip on; gzip_types *; gzip_proxied any;",
+        ] {
+            let nginx = Nginx::start(&format!(
+                "location / {{ proxy_pass http://{}; {more} }}",
+                server.address
+            ));
+            let through = Through::new(nginx, token.clone());
+            let mut stream = EventReader::open(through.request(Method::GET, "/v1/events")).await;
+            for _ in 0..3 {
+                through.create_agent("/v1/agents").await.created();
+                let asked = Instant::now();
+                assert_eq!(stream.names(1).await, ["Ada"]);
+                assert!(asked.elapsed() < Duration::from_secs(10), "{more}");
+            }
+        }
     })
     .await;
 }

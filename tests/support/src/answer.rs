@@ -3,7 +3,7 @@
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
-use super::description;
+use super::{description, events};
 
 #[derive(Debug)]
 pub struct Answer {
@@ -22,7 +22,7 @@ impl Answer {
         let response = client.execute(request).await.expect("an answer");
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let text = response.text().await.expect("a body");
+        let text = events::text_of(response).await;
         let answer = Self {
             status,
             headers,

@@ -1,11 +1,13 @@
 //! Plans, and what applying them does.
 
-use std::fs;
+use std::{fs, time::Duration};
 
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use super::{Files, a_registry, output_of, rows_of_all_tables, run};
-use test_support::{TestApp, TestDatabase, on_both_databases};
+use test_support::{TestApp, TestDatabase, connect_to, on_both_databases};
 
 const EXAMPLE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -216,6 +218,34 @@ async fn a_plan_that_no_longer_holds_is_not_applied() {
         app.patch("/v1/circles/review", &change).await.ok();
         output_of(&database.url, &apply);
         assert_eq!(app.get("/v1/circles/review").await.ok()["max_members"], 6);
+        app.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn applying_waits_for_a_change_that_is_being_made() {
+    on_both_databases(async |database| {
+        let (app, document) = a_document(database).await;
+        let files = Files::new();
+        let file = files.write("team.yaml", &replaced(&document, "Be kind: always.", "Be brief."));
+        let db = connect_to(&database.url).await;
+        let other = db.begin().await.expect("a transaction");
+        for sql in [
+            "UPDATE agents SET version = 2 WHERE id = 1",
+            "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) \
+             SELECT agent_id, 2, definition, digest, created_at FROM agent_versions WHERE agent_id = 1",
+        ] {
+            other.execute_unprepared(sql).await.expect(sql);
+        }
+        let url = database.url.clone();
+        let apply = spawn_blocking(move || output_of(&url, &["apply", &file, "--yes"]));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        other.commit().await.expect("a commit");
+        apply.await.expect("applied");
+        let versions = app.listed("/v1/agents/1/versions", "number").await;
+        assert_eq!(versions, [3, 2, 1]);
+        db.close().await.expect("closed");
         app.stop().await;
     })
     .await;
