@@ -41,9 +41,7 @@ const TEXT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The fields in which two documents differ, in the order of the first one. None, exactly if they are equal.
 fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let mut differ = Differ::new();
-    differ.compare("", Some(before), Some(after));
-    differ.changes
+    Differ::new().changes_between(before, after)
 }
 
 /// [`changes`], on a thread on which it makes no other request wait.
@@ -62,10 +60,21 @@ pub(crate) struct Differ {
 
 impl Differ {
     pub(crate) fn new() -> Self {
+        Self::within(TEXT_TIMEOUT)
+    }
+
+    /// Compares texts line by line for so long.
+    pub(crate) fn within(timeout: Duration) -> Self {
         Self {
             changes: Vec::new(),
-            deadline: Instant::now() + TEXT_TIMEOUT,
+            deadline: Instant::now() + timeout,
         }
+    }
+
+    /// The fields in which two documents differ.
+    pub(crate) fn changes_between(&mut self, before: &Value, after: &Value) -> Vec<FieldChange> {
+        self.compare("", Some(before), Some(after));
+        std::mem::take(&mut self.changes)
     }
 
     /// Compares what stands at a path.
@@ -138,7 +147,7 @@ impl Differ {
 }
 
 /// What an object in a list is called by: the first of these that it has.
-const NAMES: [&str; 4] = ["id", "agent_id", "name", "server"];
+const NAMES: [&str; 5] = ["id", "agent_id", "agent", "name", "server"];
 
 type NamedItems<'v> = IndexMap<String, &'v Value>;
 

@@ -25,7 +25,9 @@ mod middleware;
 mod openapi;
 
 // The resources, those that use others first.
+mod as_code;
 pub mod catalog;
+pub(crate) mod documents;
 pub mod handles;
 pub(crate) mod releases;
 

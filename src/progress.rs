@@ -2,6 +2,11 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// No bar, for what no person waits for at a terminal.
+pub(crate) fn hidden() -> ProgressBar {
+    ProgressBar::hidden()
+}
+
 /// A bar of so many rows on a terminal, and nothing otherwise.
 pub(crate) fn bar(rows: u64, what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")

@@ -21,6 +21,7 @@ use crate::{
     config::ServerSettings,
     conversations::{ConversationsApi, MessagesApi},
     database::Database,
+    documents::{self, DocumentsApi},
     handles::HandlesApi,
     health::HealthApi,
     http::SharedState,
@@ -36,7 +37,7 @@ use crate::{
         RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
     },
     models::ModelsApi,
-    openapi::{self, Documents},
+    openapi::{self, Document, Documents},
     providers::ProvidersApi,
     releases::{LabelsApi, ReleasesApi},
     write::InFlight,
@@ -48,7 +49,8 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         MembersApi,
         HandlesApi,
         ReleasesApi,
-        LabelsApi,
+        // A tuple implements the trait up to sixteen.
+        (LabelsApi, DocumentsApi),
         AgentsApi,
         AgentVersionsApi,
         ModelsApi,
@@ -75,6 +77,16 @@ pub fn description() -> String {
     String::from_utf8_lossy(DOCUMENTS.json.text()).into_owned()
 }
 
+/// The JSON Schema of documents as it is served and committed.
+pub fn document_schema() -> String {
+    String::from_utf8_lossy(DOCUMENT_SCHEMA.text()).into_owned()
+}
+
+static DOCUMENT_SCHEMA: LazyLock<Document> = LazyLock::new(|| {
+    let schema = openapi::json_schema::<documents::RegistryDocument>("circle-registry document");
+    Document::new("application/schema+json", schema)
+});
+
 /// The schema of a request body, by its name in the description.
 pub(crate) fn input_schema(name: &str) -> JsonSchema {
     let description = &DOCUMENTS.description;
@@ -84,10 +96,11 @@ pub(crate) fn input_schema(name: &str) -> JsonSchema {
 /// The icon of the pages in the browser's tabs.
 const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" stroke="#365bc9" stroke-width="3"/></svg>"##;
 
-/// The documents, besides the operations.
-fn documents(base_path: Option<&str>) -> Route {
+/// What is served besides the operations.
+fn pages(base_path: Option<&str>) -> Route {
     Route::new()
         .at("/openapi.json", DOCUMENTS.json_at(base_path).endpoint())
+        .at("/schemas/document.json", DOCUMENT_SCHEMA.endpoint())
         .at("/docs", DOCUMENTS.page.endpoint())
         .at(
             "/favicon.ico",
@@ -147,7 +160,7 @@ pub(crate) fn endpoint(
     shared.insert(InFlight::default());
     shared.insert(MembershipsAtOnce(settings.memberships_at_once));
     shared.insert(metrics.clone());
-    documents(base_path)
+    pages(base_path)
         .nest("/", service())
         .into_endpoint()
         .wrap(RootToDocs)

@@ -63,6 +63,21 @@ pub(crate) fn among<C: ColumnTrait>(
     Expr::cust_with_exprs(text, [column.into_simple_expr(), ids.into()])
 }
 
+/// One of these texts, however many, as one value.
+pub(crate) fn among_texts<'t>(
+    backend: DbBackend,
+    expression: impl Into<SimpleExpr>,
+    texts: impl IntoIterator<Item = &'t String>,
+) -> SimpleExpr {
+    let text = match backend {
+        DbBackend::Sqlite => "? IN (SELECT value FROM json_each(?))",
+        _ => "$1 IN (SELECT jsonb_array_elements_text(CAST($2 AS jsonb)))",
+    };
+    let texts: Vec<&String> = texts.into_iter().collect();
+    let texts = serde_json::json!(texts).to_string();
+    Expr::cust_with_exprs(text, [expression.into(), texts.into()])
+}
+
 /// Any number of ids as one value: an array's text for PostgreSQL, JSON for SQLite.
 pub(crate) fn list_of_ids(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> String {
     let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();

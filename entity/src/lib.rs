@@ -30,6 +30,7 @@ pub mod circle_label;
 pub mod circle_label_move;
 pub mod circle_release;
 pub mod conversation;
+pub mod document_owner;
 pub mod free_json;
 pub mod idempotency_key;
 pub mod label_name;

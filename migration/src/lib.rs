@@ -62,6 +62,7 @@ mod m20261126_000092_create_circle_label_moves_additive;
 mod m20261126_000093_protect_labels_additive;
 mod m20261126_000100_order_changes_additive;
 mod m20261126_000101_index_changes_additive;
+mod m20261126_000130_create_document_owners_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -119,6 +120,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000093_protect_labels_additive::Migration),
             Box::new(m20261126_000100_order_changes_additive::Migration),
             Box::new(m20261126_000101_index_changes_additive::Migration),
+            Box::new(m20261126_000130_create_document_owners_additive::Migration),
         ]
     }
 }

@@ -14,7 +14,11 @@ use sea_orm::{
     QueryFilter, QuerySelect, sea_query::LockType,
 };
 
-use crate::error::{Error, FieldError};
+use crate::{
+    error::{Error, FieldError},
+    search,
+    write::bulk,
+};
 
 /// Checks the tools and fallback models of a row that was just written, and replaces its links, as far as they may differ
 /// from those before.
@@ -77,6 +81,65 @@ pub(super) async fn restore(
         fallback_model_ids: Set(fallbacks),
         ..ActiveModelTrait::default()
     })
+}
+
+/// Checks what a row says of its fallback models and tools, apart from whether these exist.
+pub(crate) fn check(row: &agent::Model) -> Result<(), Error> {
+    check_fallbacks(row)?;
+    reject(check_tools(&row.tools.tools()?))
+}
+
+/// Replaces the links of agents that were just written and checked.
+pub(crate) async fn replace_all(
+    db: &impl ConnectionTrait,
+    agents: &[agent::Model],
+) -> Result<(), Error> {
+    let ids = || agents.iter().map(|row| row.id);
+    let backend = db.get_database_backend();
+    let (mut servers, mut fallbacks) = (Vec::new(), Vec::new());
+    let mut tools = Vec::new();
+    for row in agents {
+        let named = row.tools.tools()?;
+        tools.extend(named.into_iter().map(|tool| (row.id, tool)));
+        let models = row.fallback_model_ids.0.iter();
+        fallbacks.extend(models.map(|id| agent_fallback::ActiveModel {
+            agent_id: Set(row.id),
+            model_id: Set(*id),
+        }));
+    }
+    let named: Vec<StoredTool<'_>> = tools.iter().map(|(_, tool)| tool.clone()).collect();
+    let known = servers_of(db, &named).await?;
+    for (agent_id, tool) in &tools {
+        if let Some(id) = tool.server.as_deref().and_then(|name| known.get(name)) {
+            servers.push(agent_server::ActiveModel {
+                agent_id: Set(*agent_id),
+                mcp_server_id: Set(*id),
+            });
+        }
+    }
+    agent_server::Entity::delete_many()
+        .filter(search::among(backend, agent_server::Column::AgentId, ids()))
+        .exec(db)
+        .await?;
+    for chunk in servers.chunks(bulk::CHUNK) {
+        agent_server::Entity::insert_many(chunk.to_vec())
+            .exec_without_returning(db)
+            .await?;
+    }
+    agent_fallback::Entity::delete_many()
+        .filter(search::among(
+            backend,
+            agent_fallback::Column::AgentId,
+            ids(),
+        ))
+        .exec(db)
+        .await?;
+    for chunk in fallbacks.chunks(bulk::CHUNK) {
+        agent_fallback::Entity::insert_many(chunk.to_vec())
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
 }
 
 fn reject(fault: Option<(String, &str)>) -> Result<(), Error> {

@@ -7,7 +7,7 @@
 
 mod api;
 pub(crate) mod dto;
-mod links;
+pub(crate) mod links;
 pub(crate) mod queries;
 pub(crate) mod repoint;
 pub(crate) mod versions;

@@ -36,7 +36,7 @@ const SORTABLE: Sortable<agent::Column> = Sortable {
     updated_at: agent::Column::UpdatedAt,
 };
 
-fn change(action: Action, row: &agent::Model) -> Change {
+pub(crate) fn change(action: Action, row: &agent::Model) -> Change {
     Change::new(action, Resource::Agent)
         .id(row.id)
         .name(&row.name)

@@ -1,16 +1,11 @@
 //! Writing many rows in few statements: new ones and changed ones.
 
-use indicatif::ProgressBar;
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable,
-    PrimaryKeyToColumn, sea_query::OnConflict,
+    ActiveModelBehavior, ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
 };
 
 use super::summary::Tally;
-use crate::progress;
-
-/// Rows in one statement. A model has 20 columns, and SQLite accepts 32,766 values.
-const CHUNK: usize = 500;
+use crate::{progress, write::bulk};
 
 /// Rows to write.
 pub(super) struct Changes<A> {
@@ -29,7 +24,11 @@ impl<A> Default for Changes<A> {
     }
 }
 
-impl<A: ActiveModelTrait + ActiveModelBehavior + Send> Changes<A> {
+impl<A> Changes<A>
+where
+    A: ActiveModelTrait + ActiveModelBehavior + Send,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
     /// Adds a row without an id.
     pub(super) fn add(&mut self, row: A) {
         self.added.push(row);
@@ -66,36 +65,9 @@ impl<A: ActiveModelTrait + ActiveModelBehavior + Send> Changes<A> {
         }
         let rows = u64::try_from(tally.writes()).unwrap_or_default();
         let progress = progress::bar(rows, what);
-        save(db, self.added, true, &progress).await?;
-        save(db, self.changed, false, &progress).await?;
+        bulk::insert_all(db, self.added, &progress).await?;
+        bulk::update_all(db, self.changed, &progress).await?;
         progress.finish_and_clear();
         Ok(tally)
     }
-}
-
-/// Inserts rows, or overwrites those that have an id.
-async fn save<A: ActiveModelTrait + ActiveModelBehavior + Send>(
-    db: &DatabaseTransaction,
-    rows: Vec<A>,
-    insert: bool,
-    progress: &ProgressBar,
-) -> Result<(), DbErr> {
-    // A bulk statement does not call it.
-    let mut stamped = Vec::with_capacity(rows.len());
-    for row in rows {
-        stamped.push(row.before_save(db, insert).await?.reset_all());
-    }
-    let key = <<A as ActiveModelTrait>::Entity as EntityTrait>::PrimaryKey::iter();
-    let columns = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column::iter();
-    let overwrite = OnConflict::columns(key.map(PrimaryKeyToColumn::into_column))
-        .update_columns(columns)
-        .to_owned();
-    for chunk in stamped.chunks(CHUNK) {
-        <A as ActiveModelTrait>::Entity::insert_many(chunk.to_vec())
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(db)
-            .await?;
-        progress.inc(u64::try_from(chunk.len()).unwrap_or_default());
-    }
-    Ok(())
 }

@@ -23,10 +23,10 @@ use crate::{
     revision::Precondition,
     rows, search,
     sort::{Sortable, SortedList, SortedRequest},
-    write::{self, Action, Change, Resource, UnitOfWork},
+    write::{self, Action, Actor, Change, Resource, UnitOfWork},
 };
 
-fn change(action: Action, row: &circle::Model) -> Change {
+pub(crate) fn change(action: Action, row: &circle::Model) -> Change {
     Change::new(action, Resource::Circle)
         .id(row.id)
         .name(&row.name)
@@ -124,7 +124,7 @@ pub(crate) async fn find_for_update(
 }
 
 /// Instructions become part of prompts, so they have the bound of prompts, unlike what a runtime interprets.
-fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
+pub(crate) fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
     let Set(settings) = &row.settings else {
         return Ok(());
     };
@@ -139,8 +139,8 @@ fn check_settings(row: &circle::ActiveModel) -> Result<(), Error> {
 
 /// Labels that only some may move are worth nothing if others could say which these are, or put another circle in the
 /// place of this one.
-fn check_protection(
-    work: &UnitOfWork,
+pub(crate) fn check_protection(
+    actor: &Actor,
     before: Option<&circle::Model>,
     changes: &circle::ActiveModel,
 ) -> Result<(), Error> {
@@ -158,7 +158,7 @@ fn check_protection(
     };
     let is_lost = changes.is_active == Set(false) || before.is_some_and(is_renamed);
     if is_list_set || is_lost && !protected.is_empty() {
-        work.actor().require(Scope::Publish)?;
+        actor.require(Scope::Publish)?;
     }
     Ok(())
 }
@@ -168,7 +168,7 @@ pub(crate) async fn create(
     row: circle::ActiveModel,
 ) -> Result<circle::Model, Error> {
     check_settings(&row)?;
-    check_protection(&work, None, &row)?;
+    check_protection(work.actor(), None, &row)?;
     let saved = row.insert(work.db()).await;
     let circle_row = saved.on_unique(NAME_INDEX, name_taken)?;
     work.record(change(Action::Create, &circle_row));
@@ -185,7 +185,7 @@ pub(crate) async fn update(
     check_settings(&changes)?;
     let before = get_for_update(work.db(), name).await?;
     precondition.check(before.id, before.revision)?;
-    check_protection(&work, Some(&before), &changes)?;
+    check_protection(work.actor(), Some(&before), &changes)?;
     save(&work, Action::Update, before, changes).await
 }
 
@@ -256,7 +256,7 @@ pub(crate) async fn delete(
         status: Set(CircleStatus::Stopped),
         ..ActiveModelTrait::default()
     };
-    check_protection(&work, Some(&before), &deleted)?;
+    check_protection(work.actor(), Some(&before), &deleted)?;
     save(&work, Action::Delete, before, deleted).await?;
     Ok(())
 }

@@ -67,7 +67,7 @@ pub(super) async fn run(settings: &Settings, command: CircleCommand) -> Result<E
     }
 }
 
-async fn on_database<T>(
+pub(super) async fn on_database<T>(
     settings: &Settings,
     read: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
 ) -> Result<T, Failure> {

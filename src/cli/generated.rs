@@ -25,6 +25,13 @@ impl Generated {
         }
     }
 
+    pub(super) fn document_schema() -> Self {
+        Self {
+            command: "document-schema",
+            text: routes::document_schema(),
+        }
+    }
+
     pub(super) fn settings_reference() -> Self {
         Self {
             command: "settings-reference",

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod circle;
+mod documents;
 mod generated;
 mod models;
 mod settings_reference;
@@ -26,7 +27,11 @@ use migration::{
 use serde::Serialize;
 
 use self::{
-    catalog::CatalogCommand, circle::CircleCommand, generated::Generated, models::ModelsCommand,
+    catalog::CatalogCommand,
+    circle::CircleCommand,
+    documents::{ApplyArguments, ExportArguments, PlanArguments},
+    generated::Generated,
+    models::ModelsCommand,
 };
 use crate::{
     app::{Application, StartError},
@@ -70,6 +75,14 @@ enum Command {
     /// Inspect circles, and compare their releases
     #[command(subcommand)]
     Circle(CircleCommand),
+    /// Print the registry, or parts of it, as a document that can be kept in a repository and applied
+    Export(ExportArguments),
+    /// Report what applying documents would do, and change nothing
+    Plan(PlanArguments),
+    /// Make everything as documents say, all or nothing: reports first, and asks
+    Apply(ApplyArguments),
+    /// Print the JSON Schema of documents
+    DocumentSchema(GeneratedArguments),
     /// Check the settings, the database and the machine, and report problems; changes nothing without
     /// --repair, and fails on errors
     Doctor {
@@ -147,6 +160,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             keys::command::run(&settings, command, &mut out, &mut messages).await?;
         }
         Command::Circle(command) => return circle::run(&settings, command).await,
+        Command::Export(arguments) => return documents::export(&settings, arguments).await,
+        Command::Plan(arguments) => return documents::plan(&settings, arguments).await,
+        Command::Apply(arguments) => return documents::apply(&settings, arguments).await,
+        Command::DocumentSchema(GeneratedArguments { check }) => {
+            return Generated::document_schema().print_or_check(check.as_deref());
+        }
         Command::Doctor {
             instances,
             format,

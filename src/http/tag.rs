@@ -22,6 +22,8 @@ pub(crate) enum Tag {
     Handles,
     /// Circles as they were published, the labels that point to them, and what has changed since.
     Releases,
+    /// Circles as code: documents that describe parts of the registry by name, planned and applied as a whole.
+    Documents,
     /// Agents that discuss a topic, turn by turn.
     Conversations,
     /// The messages of a conversation.

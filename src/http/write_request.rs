@@ -133,7 +133,7 @@ pub(crate) struct NotIdempotent;
 
 impl NotIdempotent {
     /// The operations whose handlers take it.
-    pub(crate) const OPERATIONS: [&str; 2] = ["create_key", "get_model_cost"];
+    pub(crate) const OPERATIONS: [&str; 3] = ["create_key", "get_model_cost", "plan_documents"];
 }
 
 impl<'a> FromRequest<'a> for NotIdempotent {

@@ -32,7 +32,7 @@ const SORTABLE: Sortable<mcp_server::Column> = Sortable {
     updated_at: mcp_server::Column::UpdatedAt,
 };
 
-fn change(action: Action, row: &mcp_server::Model) -> Change {
+pub(crate) fn change(action: Action, row: &mcp_server::Model) -> Change {
     Change::new(action, Resource::McpServer)
         .id(row.id)
         .name(&row.name)
@@ -167,7 +167,7 @@ pub(crate) async fn delete(
 }
 
 /// Checks a row as it was just written: an update may set some of the fields alone.
-fn check(row: &mcp_server::Model) -> Result<(), Error> {
+pub(crate) fn check(row: &mcp_server::Model) -> Result<(), Error> {
     let errors = errors_in(row);
     if errors.is_empty() {
         Ok(())

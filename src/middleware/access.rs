@@ -40,6 +40,9 @@ const ANY_KEY: Access = Access::AnyKey;
 /// Changing the catalogue takes `admin`: a base URL decides who gets the prompts, and the provider's
 /// key, of every agent behind it.
 const OPERATIONS: &[(&str, Access)] = &[
+    ("plan_documents", READ),
+    // Changes of the catalogue also take `admin`: they ask the `Actor`.
+    ("apply_documents", WRITE),
     ("list_circles", READ),
     ("create_circle", WRITE),
     ("get_circle", READ),

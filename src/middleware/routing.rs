@@ -16,7 +16,13 @@ use super::{ApiOperation, Middleware, Next, operation::segments};
 use crate::http::{MAX_HEADER_FIELDS, RequestError, drain_body};
 
 /// What can be read beside the operations of the description.
-const DOCUMENTS: [&str; 4] = ["/openapi.json", "/docs", "/", "/favicon.ico"];
+const DOCUMENTS: [&str; 5] = [
+    "/openapi.json",
+    "/schemas/document.json",
+    "/docs",
+    "/",
+    "/favicon.ico",
+];
 
 /// The operations by the number of their paths' segments. Paths with more fixed segments come first.
 #[derive(Debug)]

@@ -111,7 +111,7 @@ fn check_pinned(StringList(names): &StringList, errors: &mut FieldErrors) {
 }
 
 /// The row to insert, with the time of its prices.
-pub(super) fn priced(mut row: model::ActiveModel) -> model::ActiveModel {
+pub(crate) fn priced(mut row: model::ActiveModel) -> model::ActiveModel {
     let unpriced: model::ActiveModel = ModelCreate::default().into();
     if PRICES
         .iter()
@@ -124,7 +124,7 @@ pub(super) fn priced(mut row: model::ActiveModel) -> model::ActiveModel {
 
 /// The changes that a person asked for, with what follows from them: prices that change have no source but the one
 /// that is given, and an import leaves alone what was changed.
-pub(super) fn with_consequences(
+pub(crate) fn with_consequences(
     before: &model::Model,
     mut changes: model::ActiveModel,
 ) -> model::ActiveModel {

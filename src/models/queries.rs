@@ -27,7 +27,7 @@ const SORTABLE: Sortable<model::Column> = Sortable {
     updated_at: model::Column::UpdatedAt,
 };
 
-fn change(action: Action, row: &model::Model) -> Change {
+pub(crate) fn change(action: Action, row: &model::Model) -> Change {
     Change::new(action, Resource::Model)
         .id(row.id)
         .name(&row.model_name)

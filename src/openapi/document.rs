@@ -95,7 +95,7 @@ struct Representations {
 }
 
 impl Document {
-    fn new(content_type: &'static str, text: String) -> Self {
+    pub(crate) fn new(content_type: &'static str, text: String) -> Self {
         Self(Arc::new(Representations {
             content_type,
             etag: content_etag(&text),

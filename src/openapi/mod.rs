@@ -5,6 +5,7 @@
 //! Start with `finish` below. This folder may import `middleware`, `http` and what is below them.
 
 mod document;
+mod json_schema;
 mod operation;
 mod parameters;
 mod pretty;
@@ -15,7 +16,8 @@ mod shared;
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
 use serde_json::{Map, Value, json};
 
-pub(crate) use document::Documents;
+pub(crate) use document::{Document, Documents};
+pub(crate) use json_schema::{describe, json_schema};
 
 const INTRODUCTION: &str = include_str!("introduction.md");
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Examples of strings by the names of their parameters, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 25] = [
+const EXAMPLES: [(&str, &str); 26] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("Last-Event-ID", "AwAAAAAAAAAAAAAAAAAAAAIABmEvmQ0g6Q"),
@@ -24,6 +24,10 @@ const EXAMPLES: [(&str, &str); 25] = [
     ("competency", "code review"),
     ("cursor", "MQ"),
     ("agent_external_id", "linus@directory"),
+    (
+        "digest",
+        "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    ),
     ("ids", "1,2,3"),
     ("include", "participants,last_message"),
     ("label", "production"),

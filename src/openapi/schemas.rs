@@ -9,13 +9,14 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 15] = [
+const EXAMPLES: [&str; 16] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
     include_str!("../changes/examples.json"),
     include_str!("../circles/examples.json"),
     include_str!("../conversations/examples.json"),
     include_str!("../conversations/messages/examples.json"),
+    include_str!("../documents/examples.json"),
     include_str!("../handles/examples.json"),
     include_str!("../health.examples.json"),
     include_str!("../http/examples.json"),
@@ -196,7 +197,7 @@ fn request_schemas(description: &mut Value) -> BTreeSet<String> {
 }
 
 /// The names of the schemas that are referred to from here.
-fn references(value: &mut Value) -> Vec<String> {
+pub(super) fn references(value: &mut Value) -> Vec<String> {
     let mut names = Vec::new();
     walk(value, &mut |node| {
         if let Some(reference) = node.get("$ref").and_then(Value::as_str)

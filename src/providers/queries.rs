@@ -31,7 +31,7 @@ const SORTABLE: Sortable<provider::Column> = Sortable {
     updated_at: provider::Column::UpdatedAt,
 };
 
-fn change(action: Action, row: &provider::Model) -> Change {
+pub(crate) fn change(action: Action, row: &provider::Model) -> Change {
     Change::new(action, Resource::Provider)
         .id(row.id)
         .name(&row.name)
@@ -121,7 +121,7 @@ pub(crate) async fn update(
 }
 
 /// Checks a row as it was just written: an update may set one of the two fields alone.
-fn check_address(row: &provider::Model) -> Result<(), Error> {
+pub(crate) fn check_address(row: &provider::Model) -> Result<(), Error> {
     base_url::check(row.base_url.as_deref(), row.is_local)
         .map_err(|detail| Error::invalid("#/base_url", detail))
 }

@@ -18,6 +18,7 @@ use sea_orm::{
 };
 
 mod audit;
+pub(crate) mod bulk;
 mod caller;
 mod idempotency;
 mod request;

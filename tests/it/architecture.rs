@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 47] = [
+const MODULES: [&str; 49] = [
     // The program.
     "cli",
     "app",
@@ -18,6 +18,7 @@ const MODULES: [&str; 47] = [
     "server",
     "exposure",
     "systemd",
+    "as_code",
     "catalog",
     // Around the resources.
     "routes",
@@ -26,6 +27,7 @@ const MODULES: [&str; 47] = [
     "middleware",
     "metrics",
     // The resources.
+    "documents",
     "releases",
     "handles",
     "agents",

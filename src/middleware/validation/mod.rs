@@ -19,6 +19,7 @@ use poem::{
     Body, Request, Response,
     http::{HeaderMap, Method},
 };
+use serde_json::Value;
 use url::form_urlencoded;
 
 pub(crate) use names::MAX_NAME_LENGTH;
@@ -58,14 +59,8 @@ impl RequestValidation {
         check_preconditions(&operation, request.headers(), &mut errors);
         if let Some(schema) = &operation.body {
             let mut text = self.bodies.read(request).await?;
-            let mut body = parse_json(&text)?;
-            if schema.make_integers(&mut body) {
-                text = body.to_string().into_bytes();
-            }
-            schema.check(&body, &mut errors);
-            let found = secrets::look_through(&body);
-            errors.append(found.refused);
-            suspected = found.suspected;
+            let body = parse_json(&text)?;
+            suspected = schema.check_body(&mut text, body, &mut errors);
             keep_digest(request, &text);
             if errors.is_empty() {
                 let text = schema.quote_free(text)?;
@@ -77,6 +72,25 @@ impl RequestValidation {
         } else {
             Err(Error::Invalid(errors).into())
         }
+    }
+}
+
+impl JsonSchema {
+    /// Collects what is wrong with a body, and returns the places that may hold secrets. Whole numbers become integers in the
+    /// text, too.
+    pub(crate) fn check_body(
+        &self,
+        text: &mut Vec<u8>,
+        mut body: Value,
+        errors: &mut FieldErrors,
+    ) -> Vec<String> {
+        if self.make_integers(&mut body) {
+            *text = body.to_string().into_bytes();
+        }
+        self.check(&body, errors);
+        let found = secrets::look_through(&body);
+        errors.append(found.refused);
+        found.suspected
     }
 }
 

@@ -227,7 +227,7 @@ async fn what_is_not_there_is_told_to_anyone() {
         app.get("/v1/none").await.problem(404, "route_not_found");
         let answer = app.delete("/v1/circles").await;
         answer.problem(405, "method_not_allowed");
-        for path in ["/docs", "/openapi.json"] {
+        for path in ["/docs", "/openapi.json", "/schemas/document.json"] {
             assert_eq!(app.get(path).await.status, 200, "{path}");
         }
     })

@@ -3,6 +3,7 @@
 
 mod access;
 mod agents;
+mod as_code;
 mod audit;
 mod bad_requests;
 mod body_bounds;

@@ -34,7 +34,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verb = id.split('_').next().unwrap_or_default();
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
-            "restore", "batch", "replace", "revoke", "repoint", "diff", "stream",
+            "restore", "batch", "replace", "revoke", "repoint", "diff", "plan", "apply", "stream",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -104,7 +104,10 @@ fn resolved<'d>(description: &'d Value, node: &'d Value) -> &'d Value {
 fn is_request(name: &str) -> bool {
     let kinds = ["Create", "Update", "Batch", "Operation", "Set"];
     kinds.iter().any(|kind| name.ends_with(kind))
-        || ["ModelParams", "PriceTier", "Tool", "Usage"].contains(&name)
+        || ["ModelParams", "PriceTier", "Tool", "Usage", "Document"].contains(&name)
+        || ["Model", "Agent", "Circle", "Member"]
+            .iter()
+            .any(|part| format!("Document{part}") == name)
 }
 
 #[test]

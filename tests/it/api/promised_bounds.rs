@@ -40,6 +40,20 @@ fn slowness() -> u32 {
 }
 
 /// The operations, in an order in which each finds what it needs, and the worst request for each.
+/// As many agents and members as a request may describe, with texts that fill the body.
+fn documents() -> Value {
+    let name = |number: usize| format!("described {number}");
+    let agents: Vec<Value> = (0..245)
+        .map(|number| json!({"name": name(number), "system_prompt": "line\n".repeat(1350)}))
+        .collect();
+    let members: Vec<Value> = (0..245)
+        .map(|number| json!({"agent": name(number)}))
+        .collect();
+    let document = json!({"kind": "CircleRegistry", "version": 1, "owner": "o", "agents": agents,
+        "circles": [{"name": "described", "members": members}]});
+    json!({"documents": [document]})
+}
+
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
     const GET: Method = Method::GET;
@@ -367,6 +381,18 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             Method::PUT,
             "/v1/agents/by-external-id/last",
             Some(agent()),
+        ),
+        (
+            "plan_documents",
+            POST,
+            "/v1/documents/plan",
+            Some(documents()),
+        ),
+        (
+            "apply_documents",
+            POST,
+            "/v1/documents/apply",
+            Some(documents()),
         ),
         ("create_circle", POST, "/v1/circles", Some(circle("last"))),
         (

@@ -1,5 +1,6 @@
 //! The program as operators use it: commands, settings, TLS, start and stop, and its output.
 
+mod as_code;
 mod catalog;
 mod client_addresses;
 mod command_line;

@@ -56,7 +56,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 17]);
+        assert_eq!(read_rows(&db).await, [1; 18]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -64,7 +64,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], "members and releases go with their circle, conversations stay");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], "members and releases go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;

@@ -17,8 +17,8 @@ mod roster_revisions;
 
 use entity::{
     agent, agent_fallback, agent_server, agent_version, api_key, audit_entry, circle, circle_label,
-    circle_label_move, circle_release, conversation, mcp_server, member, message, model,
-    participant, provider,
+    circle_label_move, circle_release, conversation, document_owner, mcp_server, member, message,
+    model, participant, provider,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
@@ -36,6 +36,7 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO circle_releases (circle_id, number, digest, created_at, handles, team) SELECT id, 1, 'd', $now, '', '' FROM circles",
         "INSERT INTO circle_labels (circle_id, name, release, digest, created_at, updated_at) SELECT id, 'production', 1, 'd', $now, $now FROM circles",
         "INSERT INTO circle_label_moves (circle_id, label, revision, at) SELECT id, 'production', 1, $now FROM circles",
+        "INSERT INTO document_owners (resource, resource_id, owner) SELECT 'circle', id, 'a' FROM circles",
     ];
     run(db, &later).await;
 }
@@ -66,7 +67,7 @@ async fn insert_early_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 17] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 18] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -88,6 +89,7 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 17] {
         count::<message::Entity>(db).await,
         count::<api_key::Entity>(db).await,
         count::<audit_entry::Entity>(db).await,
+        count::<document_owner::Entity>(db).await,
     ]
 }
 

@@ -381,6 +381,7 @@ fn in_the_end() -> Vec<Step> {
             None,
             &["delete mcp_server s2 - -"],
         ),
+        documents(),
         step(
             "delete_provider",
             "/v1/providers/1?cascade=true",
@@ -392,4 +393,16 @@ fn in_the_end() -> Vec<Step> {
             ],
         ),
     ]
+}
+
+fn documents() -> Step {
+    step(
+        "apply_documents",
+        "/v1/documents/apply",
+        json!({"documents": [{"kind": "CircleRegistry", "version": 1,
+            "agents": [{"name": "Doc", "system_prompt": CANARY}],
+            "circles": [{"name": "docs", "description": CANARY}]}]}),
+        &["create agent Doc - +", "create circle docs - +"],
+    )
+    .refused_with(json!({"documents": []}))
 }

@@ -1,0 +1,274 @@
+//! `circle-registry export`, `plan` and `apply`.
+
+use std::{
+    env,
+    fmt::Write as _,
+    io::{self, IsTerminal, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+use entity::values::{Scope, ScopeList};
+use migration::cli::is_confirmed;
+use uuid::Uuid;
+
+use super::{Failure, circle::on_database, print};
+use crate::{
+    as_code::{CheckedFiles, DocumentFiles, DocumentFormat},
+    config::{LogFormat, Settings},
+    database::Database,
+    diff,
+    documents::{
+        self, Applying, DocumentPlan, DocumentSet, ExportSelection, NotDescribed, PlanOptions,
+        PlannedAction, PlannedChange,
+    },
+    members::jobs::MembershipsAtOnce,
+    progress,
+    text::{Terminal, one_line},
+    write::{self, Actor},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// Export only this circle, with all that its members are built from. Repeatable
+    #[arg(long, value_name = "NAME")]
+    circle: Vec<String>,
+
+    /// Export only what this owner's documents describe
+    #[arg(long, value_name = "LABEL")]
+    owner: Option<String>,
+
+    /// Format of the document
+    #[arg(long, value_name = "FORMAT", default_value_t = DocumentFormat::Yaml)]
+    format: DocumentFormat,
+}
+
+/// What is planned or applied.
+#[derive(Debug, Args)]
+struct FileArguments {
+    /// Documents, as YAML or JSON. They may refer to each other
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Delete what the documents' owners have and no document describes
+    #[arg(long)]
+    prune: bool,
+
+    /// Take what belongs to another owner
+    #[arg(long)]
+    take_over: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    files: FileArguments,
+
+    /// Exit with 2 if there is anything to do
+    #[arg(long)]
+    exit_code: bool,
+
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArguments {
+    #[command(flatten)]
+    files: FileArguments,
+
+    /// Apply without asking
+    #[arg(long)]
+    yes: bool,
+
+    /// Apply only the plan with this digest
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<String>,
+
+    /// Why, for the versions of agents
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    message: Option<String>,
+}
+
+pub(super) async fn export(
+    settings: &Settings,
+    arguments: ExportArguments,
+) -> Result<ExitCode, Failure> {
+    let ExportArguments {
+        circle,
+        owner,
+        format,
+    } = arguments;
+    let selection = ExportSelection {
+        circles: circle,
+        owner,
+    };
+    let document = on_database(settings, async |database| {
+        Ok(documents::export(database, &selection).await?)
+    });
+    let text = format.write(&document.await?)?;
+    // As it is: a `Terminal` would change what is applied. Both formats escape control characters themselves.
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl FileArguments {
+    fn options(&self) -> PlanOptions {
+        PlanOptions {
+            prune: self.prune,
+            take_over: self.take_over,
+        }
+    }
+
+    /// Reads the files, and says where they may hold secrets.
+    fn read(&self) -> Result<(DocumentFiles, DocumentSet), Failure> {
+        let files = DocumentFiles::read(&self.files)?;
+        let CheckedFiles { set, suspected } = files.check()?;
+        for place in suspected {
+            let mut messages = Terminal(io::stderr());
+            writeln!(messages, "warning: {place} this may be a secret")?;
+        }
+        Ok((files, set))
+    }
+}
+
+pub(super) async fn plan(
+    settings: &Settings,
+    arguments: PlanArguments,
+) -> Result<ExitCode, Failure> {
+    let PlanArguments {
+        files,
+        exit_code,
+        format,
+    } = arguments;
+    let (sources, set) = files.read()?;
+    let plan = on_database(settings, async |database| {
+        let plan = documents::plan(database, &set, files.options()).await;
+        plan.map_err(|error| sources.locate(error))
+    });
+    let plan = plan.await?;
+    match format {
+        LogFormat::Text => show(&plan)?,
+        LogFormat::Json => print(&format!("{}\n", serde_json::to_string(&plan)?))?,
+    }
+    Ok(ExitCode::from(if exit_code && plan.has_changes {
+        2
+    } else {
+        0
+    }))
+}
+
+pub(super) async fn apply(
+    settings: &Settings,
+    arguments: ApplyArguments,
+) -> Result<ExitCode, Failure> {
+    let (sources, set) = arguments.files.read()?;
+    let at_once = MembershipsAtOnce(settings.server.memberships_at_once);
+    on_database(settings, async |database| {
+        let applied = confirm_and_apply(database, &set, arguments, at_once).await;
+        applied.map_err(|failure| match failure.downcast() {
+            Ok(error) => sources.locate(*error),
+            Err(failure) => failure,
+        })
+    })
+    .await
+}
+
+async fn confirm_and_apply(
+    database: &Database,
+    set: &DocumentSet,
+    arguments: ApplyArguments,
+    at_once: MembershipsAtOnce,
+) -> Result<ExitCode, Failure> {
+    let ApplyArguments {
+        files,
+        yes,
+        digest,
+        message,
+    } = arguments;
+    let options = files.options();
+    let planned = documents::plan(database, set, options).await?;
+    show(&planned)?;
+    if !planned.has_changes && digest.is_none() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !(yes || is_confirmed("apply?")?) {
+        return Err("nothing was changed; add --yes to confirm".into());
+    }
+    let applying = Applying {
+        options,
+        digest: Some(digest.unwrap_or(planned.digest)),
+        at_once,
+        progress: progress::bar(0, "rows"),
+    };
+    let actor = Actor {
+        request_id: Some(Uuid::now_v7().to_string()),
+        scopes: ScopeList(vec![Scope::Admin]),
+        message,
+        ..Actor::default()
+    };
+    let (set, applying) = (&set, &applying);
+    let applied = write::run(database, &actor, |work| {
+        documents::apply(work, set, applying)
+    });
+    applied.await?;
+    applying.progress.finish_and_clear();
+    let change_set = actor.request_id.unwrap_or_default();
+    print(&format!(
+        "applied, as request {change_set} in the audit trail\n"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a plan.
+fn show(plan: &DocumentPlan) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let is_coloured = out.is_terminal() && env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let mut text = String::new();
+    for change in &plan.changes {
+        put_change(&mut text, change, is_coloured)?;
+    }
+    let count = |action| plan.changes.iter().filter(|it| it.action == action).count();
+    writeln!(
+        text,
+        "{} to create, {} to change, {} to delete, {} left alone",
+        count(PlannedAction::Create),
+        count(PlannedAction::Update),
+        count(PlannedAction::Delete),
+        plan.unchanged,
+    )?;
+    for NotDescribed { resource, name } in &plan.not_described {
+        let resource = resource.as_str();
+        let name = one_line(name);
+        writeln!(
+            text,
+            "{resource} {name} is in no document of its owner; --prune deletes it"
+        )?;
+    }
+    if plan.has_changes {
+        writeln!(text, "digest: {}", plan.digest)?;
+    }
+    out.write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn put_change(text: &mut String, change: &PlannedChange, is_coloured: bool) -> Result<(), Failure> {
+    let PlannedChange {
+        resource,
+        name,
+        action,
+        fields,
+    } = change;
+    let sign = match action {
+        PlannedAction::Create => '+',
+        PlannedAction::Update => '~',
+        PlannedAction::Delete => '-',
+    };
+    writeln!(text, "{sign} {} {}", resource.as_str(), one_line(name))?;
+    for line in diff::print(fields, is_coloured).lines() {
+        writeln!(text, "    {line}")?;
+    }
+    Ok(())
+}
