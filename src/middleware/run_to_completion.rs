@@ -5,7 +5,7 @@
 //! the client disconnects and if its timeout expires.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -62,7 +62,9 @@ impl Middleware for RunToCompletion {
         let next = Arc::clone(next);
         let work = async move {
             let database = request.data::<Database>().cloned();
-            let result = with_timeout(limit, database.as_ref(), next.call(request)).await;
+            // Pinned here, because it takes kilobytes and would be moved from each future into the next.
+            let response = pin!(next.call(request));
+            let result = with_timeout(limit, database.as_ref(), response).await;
             drop(permit);
             result
         };
