@@ -273,7 +273,7 @@ async fn what_is_wrong_is_named_with_file_line_and_path() {
         );
         let one = files.write("one.yaml", "kind: CircleRegistry\nversion: 1\nagents:\n  - name: A\n    model: p/none\n    \
             tools:\n      - {type: mcp, server: none}\n---\n{kind: CircleRegistry, version: 1, circles: [{name: c, max_members: 1,\n  \
-            members: [{agent: A}, {agent: Ada}, {agent: nobody}]}]}\n");
+            members: [{agent: A}, {agent: Ada}, {agent: none}]}]}\n");
         let other = files.write("other.yaml", "kind: CircleRegistry\nversion: 1\nagents:\n  - name: A\n  - name: B\n    \
             fallback_models: [acme/vendor/large, acme/vendor/large]\nmcp_servers:\n  - name: s\n    transport: sse\n");
         assert_eq!(
@@ -282,7 +282,7 @@ async fn what_is_wrong_is_named_with_file_line_and_path() {
              one.yaml:7: agents[0].tools[0].server: there is no mcp_server named \"none\"\n\
              one.yaml:5: agents[0].model: there is no model named \"p/none\"\n\
              other.yaml:6: agents[1].fallback_models[1]: names the agent's own model, or one that is earlier in the list\n\
-             one.yaml:10: circles[0].members[2].agent: there is no agent named \"nobody\"\n\
+             one.yaml:10: circles[0].members[2].agent: there is no agent named \"none\"\n\
              one.yaml:10: circles[0].members: has more than the 1 members of max_members\n"
         );
         let twice = files.write("twice.yaml", &document);

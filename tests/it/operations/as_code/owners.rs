@@ -67,7 +67,7 @@ async fn prune_deletes_what_the_owner_has_and_nothing_of_others() {
         let report = apply(&document("", &["name: A1"]), &["--prune"]);
         assert!(
             report.starts_with("0 to create"),
-            "nobody's documents delete nothing: {report}"
+            "documents without an owner delete nothing: {report}"
         );
         app.stop().await;
     })
