@@ -51,8 +51,8 @@ impl DocumentsApi {
     /// Makes everything as the documents say: all of it, or nothing. Responds with what was done. The audit entries of all
     /// changes have the request's id. Documents with changes of providers, models or MCP servers take the scope `admin`; those
     /// with changes of `protected_labels` take `publish`. Fails with 409 `plan_changed` if `digest` is not that of what would be
-    /// done, with 409 `model_in_use`, `provider_in_use` or `mcp_server_in_use` if something is used that `prune` deletes, and with
-    /// 422 `invalid_request` as the plan does.
+    /// done, with 409 `model_in_use`, 409 `provider_in_use` or 409 `mcp_server_in_use` if something is used that `prune` deletes,
+    /// and with 422 `invalid_request` as the plan does.
     #[oai(
         path = "/documents/apply",
         method = "post",

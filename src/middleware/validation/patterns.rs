@@ -5,7 +5,7 @@ const NAME: &str = "may have ASCII letters, digits, \".\", \"_\" and \"-\", and 
 const KIND: &str = "may have lower-case ASCII letters, digits, \"_\" and \"-\", and starts with a letter or digit, as \"chat\"";
 
 /// The patterns of the description. A test holds that none is missing.
-const WORDS: [(&str, &str); 15] = [
+const WORDS: [(&str, &str); 16] = [
     ("^[A-Za-z0-9][A-Za-z0-9._-]*$", NAME),
     (
         entity::label_name::LabelName::PATTERN,
@@ -53,6 +53,10 @@ const WORDS: [(&str, &str); 15] = [
     (
         "^P[0-9]{1,5}[DW]$",
         "must be a duration in days or weeks, as \"P90D\"",
+    ),
+    (
+        "^[0-9a-f]{64}$",
+        "must be the digest of a plan: 64 hexadecimal digits in lower case",
     ),
     (
         "^[!-~]+$",
