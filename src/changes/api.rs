@@ -63,10 +63,8 @@ impl ChangesApi {
         let after = after.0.as_deref();
         let after = after.map_or(Ok(After::Start), |text| parse_after(text, "query/after"))?;
         let db = database.connection();
-        let filter = ChangeFilter {
-            circle_id: id_of_circle(db, circle.0, circle_id.0).await?,
-            ..filter(scopes, resource.0.as_deref())?
-        };
+        let circle_id = id_of_circle(db, circle.0, circle_id.0).await?;
+        let filter = filter(scopes, resource.0.as_deref(), circle_id)?;
         let limit = limit.unwrap_or(page::DEFAULT_LIMIT);
         let following = queries::list(db, &filter, after, limit).await?;
         let rows = following.rows.iter();
@@ -117,10 +115,8 @@ impl ChangesApi {
             (None, None) => After::Latest,
         };
         let db = database.connection();
-        let filter = ChangeFilter {
-            circle_id: id_of_circle(db, circle.0, circle_id.0).await?,
-            ..filter(scopes, resource.0.as_deref())?
-        };
+        let circle_id = id_of_circle(db, circle.0, circle_id.0).await?;
+        let filter = filter(scopes, resource.0.as_deref(), circle_id)?;
         events.open(request, db, filter, after).await
     }
 }
@@ -150,8 +146,12 @@ async fn id_of_circle(
     }
 }
 
-/// What the caller may see of these kinds of resources, or of all.
-fn filter(scopes: &ScopeList, resources: Option<&str>) -> Result<ChangeFilter, Error> {
+/// What the caller may see of these kinds of resources and this circle, or of all.
+fn filter(
+    scopes: &ScopeList,
+    resources: Option<&str>,
+    circle_id: Option<i64>,
+) -> Result<ChangeFilter, Error> {
     let resources: Option<Vec<String>> =
         resources.map(|names| names.split(',').map(ToOwned::to_owned).collect());
     let is_admin = scopes.include(Scope::Admin);
@@ -165,7 +165,7 @@ fn filter(scopes: &ScopeList, resources: Option<&str>) -> Result<ChangeFilter, E
     }
     Ok(ChangeFilter {
         resources,
-        circle_id: None,
+        circle_id,
         without_admins: !is_admin,
     })
 }

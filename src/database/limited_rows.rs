@@ -135,7 +135,7 @@ pub(super) trait MeasuredRow: Row + Into<QueryResult> {
     /// About as many bytes as it takes in JSON.
     fn bytes_in_json(&self) -> usize;
 
-    /// How many bytes the driver keeps for its values, if that is told at once.
+    /// How many bytes the driver keeps for its values, if that takes no reading of each.
     fn bytes_stored(&self) -> Option<usize> {
         None
     }

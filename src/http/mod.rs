@@ -32,7 +32,7 @@ pub(crate) use gzip::{Gzipped, accepts_gzip, gunzip, gzip, gzip_once, is_compres
 pub(crate) use input::{UpdateField, input};
 pub(crate) use json::parse as parse_json;
 pub(crate) use parameters::{LastEventId, joined};
-pub(crate) use payload::{Body, Items, NoContent, PageBody};
+pub(crate) use payload::{Body, EVENT_STREAM, Items, NoContent, PageBody, declared_as};
 pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 pub(crate) use problem::{MAX_HEADER_FIELDS, ProblemKind, RequestError};
 pub(crate) use request_id::RequestId;

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse, Object,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::{ParseFromJSON, ToJSON, Type},
 };
 use sea_orm::{DbErr, QueryResult};
@@ -18,6 +18,27 @@ use crate::{
     rows::{self, Columns},
     write::{Replayable, StoredResponse},
 };
+
+const JSON: &str = "application/json";
+/// Server-sent events (HTML Standard, section 9.2).
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+
+/// Declares a response with status 200.
+pub(crate) fn declared_as(content_type: &'static str, schema: MetaSchemaRef) -> MetaResponses {
+    MetaResponses {
+        responses: vec![MetaResponse {
+            // The finishing pass says what it is.
+            description: "",
+            status: Some(200),
+            status_range: None,
+            content: vec![MetaMediaType {
+                content_type,
+                schema,
+            }],
+            headers: vec![],
+        }],
+    }
+}
 
 /// A JSON response with status 200. It is serialized when it is made, because it usually borrows from rows. `T`
 /// declares its schema.
@@ -49,27 +70,13 @@ impl<T: Type> Body<T> {
 
 impl<T> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
-        Response::builder()
-            .content_type("application/json")
-            .body(self.json)
+        Response::builder().content_type(JSON).body(self.json)
     }
 }
 
 impl<T: Type> ApiResponse for Body<T> {
     fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                // The finishing pass says what it is.
-                description: "",
-                status: Some(200),
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: "application/json",
-                    schema: T::schema_ref(),
-                }],
-                headers: vec![],
-            }],
-        }
+        declared_as(JSON, T::schema_ref())
     }
 
     fn register(registry: &mut Registry) {

@@ -22,7 +22,7 @@ use super::{
     tls::Tls,
     unread::{ResponseBody, StreamExecutor},
 };
-use crate::config::ServerSettings;
+use crate::{config::ServerSettings, http::EVENT_STREAM};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
-        .is_some_and(|media_type| media_type == "text/event-stream")
+        .is_some_and(|media_type| media_type == EVENT_STREAM)
 }
 
 /// How many header fields of a request are read. Fewer are accepted, with an answer that says so; more get hyper's

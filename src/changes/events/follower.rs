@@ -38,7 +38,7 @@ pub(super) struct Follower {
     filter: ChangeFilter,
     /// The last change that it was shown, or that its filter left out.
     cursor: ChangeCursor,
-    /// The last place that it was told to continue from.
+    /// The last place to continue from that it was sent.
     told: Position,
     messages: broadcast::Receiver<HubMessage>,
     /// Whether what follows is to be read from the feed.
@@ -199,7 +199,7 @@ impl Follower {
         format!("{}{}", text::HEARTBEAT, self.place())
     }
 
-    /// A caller that may no longer read is told so; when the service closes, the client connects to another instance.
+    /// A caller that may no longer read gets a problem; when the service closes, the client connects to another instance.
     fn last_words(&self) -> Option<(String, bool)> {
         if self.events.0.closing.is_cancelled() {
             return None;

@@ -33,12 +33,12 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What followers are told.
+/// What followers receive.
 #[derive(Clone, Debug)]
 pub(super) enum HubMessage {
     /// The changes that followed those of the message before.
     Changes(Arc<Batch>),
-    /// The next message may not follow what was told before: read the feed.
+    /// The next message may not follow the one before: read the feed.
     Restart,
 }
 
@@ -84,7 +84,7 @@ impl Wait {
 
 struct Hub {
     events: Events,
-    /// The end of what was told; `None` if there was nobody to tell it, or if it is not known.
+    /// The end of what was sent; `None` if there was no follower, or if it is not known.
     position: Option<ChangeCursor>,
     busy_until: Instant,
     keys_checked_at: Option<Instant>,
@@ -128,7 +128,7 @@ impl Hub {
         self.has_failed = true;
     }
 
-    /// Keys come first: after an outage of the database, a revoked one is told nothing more.
+    /// Keys come first: after an outage of the database, a revoked one gets no further event.
     async fn work(&mut self, database: &Database) -> Result<(), Error> {
         if self
             .keys_checked_at
@@ -152,7 +152,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Tells what followed this position.
+    /// Sends what followed this position.
     async fn tell(&mut self, database: &Database, mut position: ChangeCursor) -> Result<(), Error> {
         let all = ChangeFilter::default();
         loop {

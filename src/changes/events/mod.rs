@@ -20,7 +20,7 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaResponses, Registry},
     types::Type,
 };
 use prometheus::IntGauge;
@@ -31,7 +31,7 @@ use super::{dto::ChangeRow, feed::After, queries::ChangeFilter};
 use crate::{
     database::{Connections, Database},
     error::Error,
-    http::{RequestId, caller_of},
+    http::{EVENT_STREAM, RequestId, caller_of, declared_as},
     keys::Keyring,
     lifecycle::Lifecycle,
     write::Caller,
@@ -46,7 +46,7 @@ const MAX_BEHIND: usize = 64;
 /// Followers that read pages at the same time.
 const MAX_READERS: usize = 4;
 
-/// The followers of one instance, and what they are told. Clones share them.
+/// The followers of one instance, and what they receive. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Events(Arc<EventsInner>);
 
@@ -160,7 +160,7 @@ impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
         /// What nginx reads: it would hold events back until its buffer is full.
         const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-        let response = Response::builder().content_type(text::MEDIA_TYPE);
+        let response = Response::builder().content_type(EVENT_STREAM);
         let response = response.header(header::CACHE_CONTROL, "no-cache");
         response.header(BUFFERING, "no").body(self.0)
     }
@@ -168,19 +168,7 @@ impl IntoResponse for EventStream {
 
 impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                // The finishing pass says what it is.
-                description: "",
-                status: Some(200),
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: text::MEDIA_TYPE,
-                    schema: ChangeRow::schema_ref(),
-                }],
-                headers: vec![],
-            }],
-        }
+        declared_as(EVENT_STREAM, ChangeRow::schema_ref())
     }
 
     fn register(registry: &mut Registry) {

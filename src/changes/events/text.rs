@@ -12,8 +12,6 @@ use crate::{
     rows::{self, Columns},
 };
 
-pub(super) const MEDIA_TYPE: &str = "text/event-stream";
-
 /// A change as an event, and what filters need of it.
 #[derive(Debug)]
 pub(super) struct ChangeEvent {

@@ -341,7 +341,7 @@ async fn the_streams_of_a_key_that_is_revoked_or_expired_end_within_five_seconds
     .await;
 }
 
-/// A change of this very instance is told before the next read by the clock.
+/// A change of this very instance is sent before the next read by the clock.
 async fn assert_wakes(app: &TestApp, stream: &mut EventReader) {
     let statements = || app.database.statistics().statements;
     let before = statements();

@@ -57,7 +57,7 @@ pub async fn follow_pages(url: String, limit: u64, over: Arc<AtomicBool>) -> Vec
 }
 
 /// Takes events from `url` that follow a cursor, and returns the names in their order, up to [`THE_END`]. After about `until_lost` events
-/// it gives the connection up, and goes on by its id.
+/// it gives the connection up, and continues by its id.
 pub async fn follow_events(url: String, mut id: String, until_lost: usize) -> Vec<String> {
     let client = Client::new();
     let mut names = Vec::new();
