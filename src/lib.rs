@@ -52,6 +52,7 @@ mod revision;
 mod rows;
 mod search;
 mod sort;
+mod watermark;
 mod write;
 
 mod diff;

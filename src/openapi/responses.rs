@@ -15,6 +15,7 @@ use crate::{
 /// The codes of 409 that an operation responds with, besides `idempotency_in_progress`.
 #[rustfmt::skip]
 const CONFLICTS: &[(&str, &[&str])] = &[
+    ("export_document", &["agent_name_ambiguous"]),
     ("apply_documents", &["plan_changed", "model_in_use", "provider_in_use", "mcp_server_in_use"]),
     ("create_circle", &["circle_name_taken"]),
     ("update_circle", &["circle_name_taken"]),

@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 49] = [
+const MODULES: [&str; 50] = [
     // The program.
     "cli",
     "app",
@@ -47,6 +47,7 @@ const MODULES: [&str; 49] = [
     "page",
     "write",
     "revision",
+    "watermark",
     "rows",
     "search",
     "secrets",
