@@ -40,7 +40,7 @@ pub(super) enum Registry<'d> {
         database: &'d Database,
         at_once: MembershipsAtOnce,
     },
-    Service(ServiceClient),
+    Service(Box<ServiceClient>),
 }
 
 /// Documents, as they are in files and as they were understood.
@@ -59,7 +59,7 @@ impl RegistryArguments {
     ) -> Result<T, Failure> {
         if let Some(address) = &self.server {
             let client = ServiceClient::new(address.clone(), self.api_key.clone())?;
-            return command(&Registry::Service(client)).await;
+            return command(&Registry::Service(Box::new(client))).await;
         }
         let at_once = MembershipsAtOnce(settings.server.memberships_at_once);
         on_database(settings, async |database| {

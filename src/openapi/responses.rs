@@ -130,7 +130,10 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
             ["list_changes", "stream_events"].contains(&id.as_str()),
             &["404", "410"],
         ),
-        (path.contains('{') || id == "get_own_key", &["404"]),
+        (
+            path.contains('{') || ["get_own_key", "export_document"].contains(&id.as_str()),
+            &["404"],
+        ),
         (has_body, &["400", "408", "413", "415"]),
         (
             conflicts || operation.takes(IdempotencyKey::HEADER),
