@@ -632,6 +632,11 @@ impl Bounded {
             "0",
             "--rate-limit-writes",
             "0",
+            // Processor time is measured, and not how long a busy machine takes.
+            "--request-timeout",
+            "60s",
+            "--db-statement-timeout",
+            "30s",
         ];
         let server = Server::start_ready(&database.url, &settings).await;
         Self { server, token }
