@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 49] = [
+const MODULES: [&str; 51] = [
     // The program.
     "cli",
     "app",
@@ -33,6 +33,7 @@ const MODULES: [&str; 49] = [
     "agents",
     "conversations",
     "members",
+    "webhooks",
     "changes",
     "circles",
     "models",
@@ -52,6 +53,7 @@ const MODULES: [&str; 49] = [
     "secrets",
     "diff",
     "digest",
+    "egress",
     // The base.
     "database",
     "telemetry",
