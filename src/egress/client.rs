@@ -43,7 +43,7 @@ const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("circle-registry/", env!("CARGO_PKG_VERSION")));
 
 type Connector = HttpsConnector<HttpConnector<CheckedResolver>>;
-type Connections = legacy::Client<Connector, Full<Bytes>>;
+type ConnectionPool = legacy::Client<Connector, Full<Bytes>>;
 
 /// Where requests may go.
 #[derive(Clone, Debug, Default)]
@@ -133,7 +133,7 @@ pub(crate) struct Client(Arc<ClientInner>);
 struct ClientInner {
     policy: Arc<EgressPolicy>,
     /// Made for the first request: it reads the certificates of authorities.
-    connections: OnceLock<Connections>,
+    connections: OnceLock<ConnectionPool>,
 }
 
 impl Client {
@@ -179,7 +179,7 @@ impl Client {
         })
     }
 
-    fn connections(&self) -> Result<&Connections, RequestFailure> {
+    fn connections(&self) -> Result<&ConnectionPool, RequestFailure> {
         if let Some(connections) = self.0.connections.get() {
             return Ok(connections);
         }
@@ -191,7 +191,7 @@ impl Client {
     }
 }
 
-fn open(policy: Arc<EgressPolicy>) -> io::Result<Connections> {
+fn open(policy: Arc<EgressPolicy>) -> io::Result<ConnectionPool> {
     let mut http = HttpConnector::new_with_resolver(CheckedResolver(policy));
     http.enforce_http(false);
     http.set_nodelay(true);

@@ -15,7 +15,7 @@ use super::{
         Webhook, WebhookAttempt, WebhookAttemptRow, WebhookCreate, WebhookRow, WebhookTest,
         WebhookUpdate, WebhookWithSecret,
     },
-    message::Message,
+    message::WebhookMessage,
     progress, queries,
 };
 use crate::{
@@ -206,7 +206,7 @@ impl WebhooksApi {
         id: Path<i64>,
     ) -> Result<Body<WebhookTest>, Error> {
         let row = queries::get(database.connection(), id.0).await?;
-        let message = Message::test(row.id)?;
+        let message = WebhookMessage::test(row.id)?;
         let attempt = webhooks.send_test(&row, &message).await?;
         progress::record_test(database, &row, &message, &attempt).await?;
         Body::new(&WebhookTest::of(&message, attempt))

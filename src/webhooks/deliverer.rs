@@ -19,9 +19,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    endpoint::{Endpoint, Shared},
-    leases::{self, Found, Lease},
-    message::Message,
+    endpoint::{DeliveryContext, Endpoint},
+    leases::{self, FoundWebhook, Lease},
+    message::WebhookMessage,
     metrics::{WebhookMetrics, WebhookState},
     sender::{Attempt, Sender},
 };
@@ -83,7 +83,7 @@ impl Webhooks {
     pub(super) async fn send_test(
         &self,
         row: &webhook::Model,
-        message: &Message,
+        message: &WebhookMessage,
     ) -> Result<Attempt, Error> {
         self.0.test_sender.send(row, message).await
     }
@@ -98,7 +98,7 @@ impl Webhooks {
         drain_limit: Duration,
     ) -> Delivery {
         let deliverer = Deliverer {
-            shared: Shared {
+            shared: DeliveryContext {
                 database,
                 events,
                 sender: self.0.sender.clone(),
@@ -135,7 +135,7 @@ async fn reached(phases: &mut watch::Receiver<Phase>, phase: Phase) {
 }
 
 struct Deliverer {
-    shared: Shared,
+    shared: DeliveryContext,
     webhooks: Webhooks,
     running: HashMap<i64, Running>,
     tasks: JoinSet<()>,
@@ -209,7 +209,8 @@ impl Deliverer {
             .iter()
             .any(|found| found.is_delivered() && found.is_free);
         // A lease without a task: what took it was given up, or its task could not give it back.
-        let is_orphan = |found: &&Found| found.is_mine && !self.running.contains_key(&found.id);
+        let is_orphan =
+            |found: &&FoundWebhook| found.is_mine && !self.running.contains_key(&found.id);
         for orphan in found.iter().filter(is_orphan) {
             leases::release(db, &holder, Some(orphan.id)).await?;
             is_any_free = true;
@@ -224,7 +225,7 @@ impl Deliverer {
         Ok(())
     }
 
-    fn count(&self, found: &[Found]) {
+    fn count(&self, found: &[FoundWebhook]) {
         for state in WebhookState::ALL {
             let count = found.iter().filter(|found| found.state == state).count();
             let gauge = &self.webhooks.0.metrics.webhooks;
@@ -234,7 +235,7 @@ impl Deliverer {
     }
 
     /// Tells the tasks what was found.
-    fn tell(&self, found: &[Found]) {
+    fn tell(&self, found: &[FoundWebhook]) {
         for (id, running) in &self.running {
             let found = found.iter().find(|found| found.id == *id);
             let Some(found) = found.filter(|found| found.is_delivered()) else {

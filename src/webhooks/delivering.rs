@@ -10,8 +10,8 @@ use sea_orm::DbErr;
 use tokio::time::Instant;
 
 use super::{
-    endpoint::Shared,
-    message::Message,
+    endpoint::DeliveryContext,
+    message::WebhookMessage,
     progress::{self, Progress, Step},
     retry,
     sender::{Attempt, Outcome},
@@ -46,7 +46,7 @@ pub(super) struct Delivering {
 
 impl Delivering {
     /// `None` if nothing is to be delivered, or not by this instance.
-    pub(super) async fn load(shared: &Shared, id: i64) -> Result<Option<Self>, Error> {
+    pub(super) async fn load(shared: &DeliveryContext, id: i64) -> Result<Option<Self>, Error> {
         let subscription = shared.events.subscribe();
         let db = shared.database.connection();
         let Some((row, delivery)) = progress::load(db, id).await? else {
@@ -100,7 +100,7 @@ impl Delivering {
     }
 
     /// Keeps an attempt, and what follows from it. After one that failed, the delay until the next.
-    pub(super) fn note(&mut self, message: &Message, attempt: &Attempt) -> Option<Duration> {
+    pub(super) fn note(&mut self, message: &WebhookMessage, attempt: &Attempt) -> Option<Duration> {
         self.attempts
             .push(progress::attempt_row(self.row.id, message, attempt));
         if attempt.outcome == Outcome::Delivered {
@@ -133,7 +133,7 @@ impl Delivering {
     }
 
     /// Records what was done at the end of a page; false if somebody else has moved the cursor or taken the lease.
-    pub(super) async fn record_page(&mut self, shared: &Shared) -> Result<bool, Error> {
+    pub(super) async fn record_page(&mut self, shared: &DeliveryContext) -> Result<bool, Error> {
         if self.attempts.is_empty() && !self.is_passing_due() {
             return Ok(true);
         }
@@ -141,7 +141,7 @@ impl Delivering {
     }
 
     /// The same, wherever it is.
-    pub(super) async fn record(&mut self, shared: &Shared) -> Result<bool, Error> {
+    pub(super) async fn record(&mut self, shared: &DeliveryContext) -> Result<bool, Error> {
         if self.attempts.is_empty() && self.cursor == self.recorded {
             return Ok(true);
         }

@@ -5,7 +5,7 @@ use poem_openapi::Object;
 use sea_orm::ActiveValue::{NotSet, Set};
 use serde::Serialize;
 
-use super::{message::Message, sender::Attempt};
+use super::{message::WebhookMessage, sender::Attempt};
 use crate::{
     http::input,
     rows::{Json, Text, Timestamp, row},
@@ -171,7 +171,7 @@ pub(crate) struct WebhookTest {
 }
 
 impl WebhookTest {
-    pub(super) fn of(message: &Message, attempt: Attempt) -> Self {
+    pub(super) fn of(message: &WebhookMessage, attempt: Attempt) -> Self {
         Self {
             message_id: message.id.clone(),
             status: attempt.status.map(Into::into),

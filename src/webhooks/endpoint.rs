@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     delivering::Delivering,
     leases::{self, Lease},
-    message::Message,
+    message::WebhookMessage,
     queries,
     sender::{Attempt, Outcome, Sender},
 };
@@ -31,7 +31,7 @@ const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all tasks of an instance share.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
+pub(super) struct DeliveryContext {
     pub(super) database: Database,
     pub(super) events: Events,
     pub(super) sender: Sender,
@@ -45,7 +45,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Endpoint {
     id: i64,
-    shared: Shared,
+    shared: DeliveryContext,
     lease: Lease,
     /// The webhook's revision, as it was last seen.
     revision: watch::Receiver<i64>,
@@ -57,7 +57,7 @@ pub(super) struct Endpoint {
 }
 
 /// What follows a round.
-enum Next {
+enum AfterRound {
     Round,
     /// What comes from now on.
     Change,
@@ -69,7 +69,7 @@ enum Next {
 impl Endpoint {
     pub(super) fn new(
         id: i64,
-        shared: Shared,
+        shared: DeliveryContext,
         lease: Lease,
         revision: watch::Receiver<i64>,
         stop: CancellationToken,
@@ -93,10 +93,10 @@ impl Endpoint {
         while !self.stop.is_cancelled() && !self.lease.has_ended() {
             let outcome = self.round(&mut delivering).await;
             match self.logged(outcome) {
-                Next::Round => {}
-                Next::Change => self.wait_for_change(&mut delivering).await,
-                Next::Wait(time) => self.wait(time).await,
-                Next::End => break,
+                AfterRound::Round => {}
+                AfterRound::Change => self.wait_for_change(&mut delivering).await,
+                AfterRound::Wait(time) => self.wait(time).await,
+                AfterRound::End => break,
             }
         }
         self.head.store(0, Ordering::Relaxed);
@@ -104,17 +104,17 @@ impl Endpoint {
     }
 
     /// Logs the first of several failures.
-    fn logged(&mut self, outcome: Result<Next, Error>) -> Next {
+    fn logged(&mut self, outcome: Result<AfterRound, Error>) -> AfterRound {
         let had_failed = std::mem::replace(&mut self.has_failed, outcome.is_err());
         outcome.unwrap_or_else(|cause| {
             if !had_failed {
                 tracing::warn!(webhook = self.id, %cause, "the delivery of a webhook waits");
             }
-            Next::Wait(ERROR_PAUSE)
+            AfterRound::Wait(ERROR_PAUSE)
         })
     }
 
-    async fn round(&mut self, delivering: &mut Option<Delivering>) -> Result<Next, Error> {
+    async fn round(&mut self, delivering: &mut Option<Delivering>) -> Result<AfterRound, Error> {
         if self.is_changed() {
             // What was done is recorded first, or else it is done again.
             if let Some(known) = delivering {
@@ -127,7 +127,7 @@ impl Endpoint {
         };
         if !known.record_page(&self.shared).await? {
             *delivering = None;
-            return Ok(Next::Round);
+            return Ok(AfterRound::Round);
         }
         match known.read(&self.shared.database).await {
             Err(Error::CursorExpired) => self.pause(PauseReason::CursorExpired).await,
@@ -139,33 +139,37 @@ impl Endpoint {
         self.revision.has_changed().unwrap_or_default()
     }
 
-    async fn load(&mut self, delivering: &mut Option<Delivering>) -> Result<Next, Error> {
+    async fn load(&mut self, delivering: &mut Option<Delivering>) -> Result<AfterRound, Error> {
         self.revision.mark_unchanged();
         let Some(loaded) = Delivering::load(&self.shared, self.id).await? else {
-            return Ok(Next::End);
+            return Ok(AfterRound::End);
         };
         let wait = loaded.wait();
         *delivering = Some(loaded);
         // Who changes a webhook wants to see whether it works now.
         let has_waited = std::mem::replace(&mut self.has_waited, true);
         let wait = wait.filter(|_| !has_waited);
-        Ok(wait.map_or(Next::Round, Next::Wait))
+        Ok(wait.map_or(AfterRound::Round, AfterRound::Wait))
     }
 
     /// Sends what is in a page, one change after the other.
-    async fn deliver(&mut self, known: &mut Delivering, page: Following) -> Result<Next, Error> {
+    async fn deliver(
+        &mut self,
+        known: &mut Delivering,
+        page: Following,
+    ) -> Result<AfterRound, Error> {
         for row in &page.rows {
-            let message = Message::of_change(row)?;
+            let message = WebhookMessage::of_change(row)?;
             let time = message.at.timestamp_micros();
             self.head.store(time, Ordering::Relaxed);
             let Some(attempt) = self.attempt(known, &message).await? else {
-                return Ok(Next::End);
+                return Ok(AfterRound::End);
             };
             if let Some(delay) = known.note(&message, &attempt) {
                 return self.fail(known, &attempt, delay).await;
             }
             if self.stop.is_cancelled() || self.is_changed() {
-                return Ok(Next::Round);
+                return Ok(AfterRound::Round);
             }
             if known.is_due() && !known.record(&self.shared).await? {
                 return Ok(self.load_again());
@@ -176,23 +180,23 @@ impl Endpoint {
             return Ok(self.load_again());
         }
         if page.has_more {
-            return Ok(Next::Round);
+            return Ok(AfterRound::Round);
         }
         self.head.store(0, Ordering::Relaxed);
-        Ok(Next::Change)
+        Ok(AfterRound::Change)
     }
 
     /// Somebody else has moved the cursor: the next round loads it.
-    fn load_again(&mut self) -> Next {
+    fn load_again(&mut self) -> AfterRound {
         self.revision.mark_changed();
-        Next::Round
+        AfterRound::Round
     }
 
     /// Makes an attempt; `None` if the lease ended meanwhile, so that the attempt was given up.
     async fn attempt(
         &mut self,
         known: &Delivering,
-        message: &Message,
+        message: &WebhookMessage,
     ) -> Result<Option<Attempt>, Error> {
         tokio::select! {
             biased;
@@ -207,7 +211,7 @@ impl Endpoint {
         known: &mut Delivering,
         attempt: &Attempt,
         delay: Duration,
-    ) -> Result<Next, Error> {
+    ) -> Result<AfterRound, Error> {
         if !known.record(&self.shared).await? {
             return Ok(self.load_again());
         }
@@ -217,17 +221,17 @@ impl Endpoint {
         if known.has_failed_for(self.shared.pause_after) {
             return self.pause(PauseReason::Failing).await;
         }
-        Ok(Next::Wait(delay))
+        Ok(AfterRound::Wait(delay))
     }
 
-    async fn pause(&self, reason: PauseReason) -> Result<Next, Error> {
+    async fn pause(&self, reason: PauseReason) -> Result<AfterRound, Error> {
         let (database, id) = (&self.shared.database, self.id);
         write::run(database, &Actor::default(), |work| {
             queries::pause(work, id, reason)
         })
         .await?;
         tracing::warn!(webhook = id, ?reason, "a webhook is paused");
-        Ok(Next::End)
+        Ok(AfterRound::End)
     }
 
     async fn wait_for_change(&mut self, delivering: &mut Option<Delivering>) {

@@ -36,7 +36,7 @@ fn times(backend: DbBackend) -> (&'static str, &'static str) {
 
 /// A webhook as one look finds it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
+pub(super) struct FoundWebhook {
     pub(super) id: i64,
     pub(super) revision: i64,
     pub(super) state: WebhookState,
@@ -44,14 +44,14 @@ pub(super) struct Found {
     pub(super) is_free: bool,
 }
 
-impl Found {
+impl FoundWebhook {
     pub(super) fn is_delivered(&self) -> bool {
         matches!(self.state, WebhookState::Active | WebhookState::Failing)
     }
 }
 
 /// Looks at all webhooks.
-pub(super) async fn look(db: &Connections, holder: &str) -> Result<Vec<Found>, Error> {
+pub(super) async fn look(db: &Connections, holder: &str) -> Result<Vec<FoundWebhook>, Error> {
     let backend = db.get_database_backend();
     let (now, _) = times(backend);
     let sql = format!(
@@ -66,7 +66,7 @@ pub(super) async fn look(db: &Connections, holder: &str) -> Result<Vec<Found>, E
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<Found, DbErr> {
+fn read(columns: &mut Columns<'_>) -> Result<FoundWebhook, DbErr> {
     let (id, revision) = (columns.next()?, columns.next()?);
     let (is_enabled, is_paused): (bool, bool) = (columns.next()?, columns.next()?);
     let failures: i64 = columns.next()?;
@@ -76,7 +76,7 @@ fn read(columns: &mut Columns<'_>) -> Result<Found, DbErr> {
         (.., 0) => WebhookState::Active,
         _ => WebhookState::Failing,
     };
-    Ok(Found {
+    Ok(FoundWebhook {
         id,
         revision,
         state,

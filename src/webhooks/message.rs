@@ -14,7 +14,7 @@ use crate::{
 
 /// One message, which stays the same however often it is sent.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct WebhookMessage {
     /// The `webhook-id`.
     pub(super) id: String,
     pub(super) event: String,
@@ -43,7 +43,7 @@ struct TestData {
     webhook_id: i64,
 }
 
-impl Message {
+impl WebhookMessage {
     /// Reads the row of a change.
     pub(super) fn of_change(row: &QueryResult) -> Result<Self, Error> {
         let cursor = ChangeCursor::of(&mut Columns::of(row))?;

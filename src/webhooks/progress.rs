@@ -7,7 +7,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Statement,
 };
 
-use super::{message::Message, sender::Attempt};
+use super::{message::WebhookMessage, sender::Attempt};
 use crate::{
     changes::ChangeCursor,
     database::{Connections, Database},
@@ -40,7 +40,7 @@ pub(super) struct Progress {
 /// The row of an attempt.
 pub(super) fn attempt_row(
     webhook_id: i64,
-    message: &Message,
+    message: &WebhookMessage,
     attempt: &Attempt,
 ) -> webhook_attempt::ActiveModel {
     webhook_attempt::ActiveModel {
@@ -138,7 +138,7 @@ pub(super) async fn insert_attempts(
 pub(super) async fn record_test(
     database: &Database,
     row: &webhook::Model,
-    message: &Message,
+    message: &WebhookMessage,
     attempt: &Attempt,
 ) -> Result<(), Error> {
     let transaction = database.begin_write().await?;

@@ -10,7 +10,7 @@ use hyper::{
 };
 use url::Url;
 
-use super::{message::Message, metrics::WebhookMetrics, signature::signature};
+use super::{message::WebhookMessage, metrics::WebhookMetrics, signature::signature};
 use crate::{
     egress::{Client, EgressPolicy, RequestFailure},
     error::Error,
@@ -119,7 +119,7 @@ impl Sender {
     pub(super) async fn send(
         &self,
         webhook: &webhook::Model,
-        message: &Message,
+        message: &WebhookMessage,
     ) -> Result<Attempt, Error> {
         let at = now();
         let headers = headers(webhook, message, at)?;
@@ -163,7 +163,7 @@ impl Sender {
 
 fn headers(
     webhook: &webhook::Model,
-    message: &Message,
+    message: &WebhookMessage,
     at: DateTime<Utc>,
 ) -> Result<HeaderMap, Error> {
     let timestamp = at.timestamp();

@@ -689,7 +689,7 @@ impl Bounded {
             self.created("/v1/models", &model(&format!("model-{index}")))
                 .await;
         }
-        for _ in 0..199 {
+        for _ in 0..60 {
             self.created("/v1/webhooks", &webhook()).await;
         }
         for index in 0..3 {

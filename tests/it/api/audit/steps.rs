@@ -82,6 +82,7 @@ pub(super) fn steps() -> Vec<Step> {
         with_releases(),
         in_conversations(),
         in_the_end(),
+        with_webhooks(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -383,6 +384,21 @@ fn in_the_end() -> Vec<Step> {
         ),
         documents(),
         step(
+            "delete_provider",
+            "/v1/providers/1?cascade=true",
+            None,
+            &[
+                "delete model m3 - -",
+                "delete model m2 - -",
+                "delete provider p - -",
+            ],
+        ),
+    ]
+}
+
+fn with_webhooks() -> Vec<Step> {
+    vec![
+        step(
             "create_webhook",
             "/v1/webhooks",
             json!({"name": "w", "url": format!("https://{CANARY}.example"), "is_enabled": false}),
@@ -415,16 +431,6 @@ fn in_the_end() -> Vec<Step> {
             "/v1/webhooks/1",
             None,
             &["delete webhook w - -"],
-        ),
-        step(
-            "delete_provider",
-            "/v1/providers/1?cascade=true",
-            None,
-            &[
-                "delete model m3 - -",
-                "delete model m2 - -",
-                "delete provider p - -",
-            ],
         ),
     ]
 }
