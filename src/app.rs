@@ -11,17 +11,20 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    config::{ServerSettings, Settings},
+    changes::Events,
+    config::{ServerSettings, Settings, WebhookSettings},
     database::{Database, errors},
     error::Error,
     exposure::{self, Exposed, Keys},
     http::BodyCache,
+    keys::Keyring,
     lifecycle::{Lifecycle, Phase},
     members,
     metrics::{self, Metrics},
-    routes,
+    routes::{self, Services},
     server::{Server, Tls, TlsError, listen},
     systemd,
+    webhooks::Webhooks,
 };
 
 /// The pause between attempts to prepare a database that is down.
@@ -31,6 +34,7 @@ const STARTUP_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Application {
     settings: ServerSettings,
+    webhook_settings: WebhookSettings,
     database: Database,
     lifecycle: Lifecycle,
     tls: Option<Tls>,
@@ -76,6 +80,7 @@ impl Application {
             database,
             log: _,
             retention: _,
+            webhooks: webhook_settings,
         } = settings;
         let tls = Tls::load(&settings)?;
         let database = Database::open(&database)?;
@@ -106,6 +111,7 @@ impl Application {
         }
         Ok(Self {
             settings,
+            webhook_settings,
             database,
             lifecycle,
             tls,
@@ -137,6 +143,7 @@ impl Application {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self {
             settings,
+            webhook_settings,
             database,
             lifecycle,
             tls,
@@ -155,7 +162,27 @@ impl Application {
             let serve = server.run(listener, pending(), Duration::ZERO);
             AbortOnDropHandle::new(tokio::spawn(serve))
         });
-        let endpoint = routes::endpoint(&settings, database.clone(), lifecycle.clone(), metrics);
+        let services = services(
+            &settings,
+            &webhook_settings,
+            &database,
+            &lifecycle,
+            &metrics,
+        );
+        let delivery = services.webhooks.deliver(
+            database.clone(),
+            services.events.clone(),
+            lifecycle.clone(),
+            &webhook_settings,
+            settings.shutdown_delay + settings.shutdown_timeout,
+        );
+        let endpoint = routes::endpoint(
+            &settings,
+            database.clone(),
+            lifecycle.clone(),
+            metrics,
+            services,
+        );
         let mut result = Ok(());
         let stopped = async {
             tokio::select! {
@@ -174,8 +201,33 @@ impl Application {
         Server::new(endpoint, tls, &settings)
             .run(listener, stopped, settings.shutdown_timeout)
             .await;
+        delivery.ended().await;
         database.close(settings.pool_close_timeout).await;
         result
+    }
+}
+
+fn services(
+    settings: &ServerSettings,
+    webhook_settings: &WebhookSettings,
+    database: &Database,
+    lifecycle: &Lifecycle,
+    metrics: &Metrics,
+) -> Services {
+    let keyring = Keyring::new(settings.key_check_interval);
+    let events = Events::start(
+        database.clone(),
+        keyring.clone(),
+        lifecycle.clone(),
+        settings.max_event_streams,
+        metrics.event_streams.clone(),
+    );
+    let webhooks = metrics.webhooks.clone();
+    let webhooks = Webhooks::new(webhook_settings, settings.request_timeout, webhooks);
+    Services {
+        keyring,
+        events,
+        webhooks,
     }
 }
 

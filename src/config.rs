@@ -2,6 +2,8 @@
 //! from these doc comments. The settings of the database are in the migration crate, because the
 //! migration runner reads them, too.
 
+mod webhooks;
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -18,6 +20,8 @@ use ipnet::IpNet;
 use migration::{bounds, settings::DatabaseSettings};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
+
+pub use webhooks::WebhookSettings;
 
 /// The highest rate limit. The time between two requests must not round to nothing, which is no limit.
 const MAX_RATE: i64 = 1_000_000;
@@ -67,6 +71,8 @@ pub struct Settings {
     pub log: LogSettings,
     #[command(flatten)]
     pub retention: RetentionSettings,
+    #[command(flatten)]
+    pub webhooks: WebhookSettings,
 }
 
 /// How the server listens, what it accepts and how it stops.

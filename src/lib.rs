@@ -35,6 +35,8 @@ pub(crate) mod agents;
 pub(crate) mod conversations;
 pub(crate) mod members;
 
+mod webhooks;
+
 mod changes;
 pub(crate) mod circles;
 pub(crate) mod models;
@@ -57,6 +59,7 @@ mod write;
 
 mod diff;
 mod digest;
+mod egress;
 mod page;
 mod secrets;
 

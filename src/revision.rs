@@ -7,6 +7,7 @@ use entity::{
     agent, circle, circle_label, conversation, mcp_server, member, model, provider,
     revision::{Versioned, next_in_sql},
     values::now,
+    webhook,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, UpdateMany, sea_query::Expr,
@@ -64,7 +65,8 @@ has_etag!(
     circle::Model,
     member::Model,
     conversation::Model,
-    circle_label::Model
+    circle_label::Model,
+    webhook::Model
 );
 
 /// Updates one of `rows` in one statement, if it is in a state that the precondition allows, and returns the

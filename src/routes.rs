@@ -40,6 +40,7 @@ use crate::{
     openapi::{self, Document, Documents},
     providers::ProvidersApi,
     releases::{LabelsApi, ReleasesApi},
+    webhooks::{Webhooks, WebhooksApi},
     write::InFlight,
 };
 
@@ -58,7 +59,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         McpServersApi,
         ConversationsApi,
         MessagesApi,
-        ChangesApi,
+        (ChangesApi, WebhooksApi),
         AuditApi,
         KeysApi,
         HealthApi,
@@ -132,28 +133,35 @@ impl Middleware for RootToDocs {
     }
 }
 
+/// What handlers share with tasks of the application.
+pub(crate) struct Services {
+    pub(crate) keyring: Keyring,
+    pub(crate) events: Events,
+    pub(crate) webhooks: Webhooks,
+}
+
 /// The endpoint that serves every request.
 pub(crate) fn endpoint(
     settings: &ServerSettings,
     database: Database,
     lifecycle: Lifecycle,
     metrics: Metrics,
+    services: Services,
 ) -> impl Endpoint<Output = Response> + use<> {
+    let Services {
+        keyring,
+        events,
+        webhooks,
+    } = services;
     let routing = Routing::new(&DOCUMENTS.description);
-    let keyring = Keyring::new(settings.key_check_interval);
     let rate_limit = RateLimit::new(settings);
     let auth = Auth::new(settings, keyring.clone(), rate_limit.clone());
     let page = String::from_utf8_lossy(DOCUMENTS.page.text());
     let headers = Headers::new("/docs", &page, &settings.cors_origin);
     let base_path = settings.base_path.as_deref();
     let mut shared = Extensions::new();
-    shared.insert(Events::start(
-        database.clone(),
-        keyring.clone(),
-        lifecycle.clone(),
-        settings.max_event_streams,
-        metrics.event_streams.clone(),
-    ));
+    shared.insert(events);
+    shared.insert(webhooks);
     shared.insert(keyring);
     shared.insert(lifecycle.clone());
     shared.insert(metrics.bodies.clone());

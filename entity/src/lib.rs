@@ -10,13 +10,13 @@
 //! A provider serves models, an agent runs on at most one model, and a member is one agent's
 //! membership in one circle. An agent has tools of MCP servers and fallback models: `agent_server` and
 //! `agent_fallback` link them. Each change of an agent's definition leaves an `agent_version`. Apart from these there are API keys, audit entries, idempotency keys, membership
-//! jobs and the revision of the catalogue.
+//! jobs, the revision of the catalogue, and webhooks with how far their delivery is (`webhook_delivery`) and their last attempts (`webhook_attempt`).
 //!
 //! Code always writes an entity with its module (`model::Entity`), because the domain's word "model" and
 //! SeaORM's `Model` would otherwise be hard to tell apart.
 //!
-//! The crate imports nothing of the service. `free_json`, `label_name`, `params`, `price`, `prices`, `tool`, `values` and
-//! `variables` hold column types that the API shows too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
+//! The crate imports nothing of the service. `free_json`, `label_name`, `params`, `price`, `prices`, `tool`, `values`,
+//! `variables` and `webhook_values` hold column types that the API shows too, so they carry their OpenAPI schemas. Start with [`circle`] and [`member`].
 
 pub mod agent;
 pub mod agent_fallback;
@@ -48,3 +48,7 @@ pub mod revision;
 pub mod tool;
 pub mod values;
 pub mod variables;
+pub mod webhook;
+pub mod webhook_attempt;
+pub mod webhook_delivery;
+pub mod webhook_values;

@@ -200,7 +200,7 @@ pub enum Scope {
     Write,
     /// Also move protected labels, and say which labels are protected.
     Publish,
-    /// Also change the catalogue of providers and models and MCP servers, and manage keys.
+    /// Also change the catalogue of providers and models and MCP servers, and manage keys and webhooks.
     Admin,
     /// Only read the handles of agents and circles; meant for runtimes.
     Handles,

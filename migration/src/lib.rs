@@ -63,6 +63,8 @@ mod m20261126_000093_protect_labels_additive;
 mod m20261126_000100_order_changes_additive;
 mod m20261126_000101_index_changes_additive;
 mod m20261126_000130_create_document_owners_additive;
+mod m20261126_000140_create_webhooks_additive;
+mod m20261126_000141_create_webhook_attempts_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -121,6 +123,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000100_order_changes_additive::Migration),
             Box::new(m20261126_000101_index_changes_additive::Migration),
             Box::new(m20261126_000130_create_document_owners_additive::Migration),
+            Box::new(m20261126_000140_create_webhooks_additive::Migration),
+            Box::new(m20261126_000141_create_webhook_attempts_additive::Migration),
         ]
     }
 }

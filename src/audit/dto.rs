@@ -23,12 +23,12 @@ row! {
         /// be added. Adding a member is `create`, removing it `delete`, and adding it again `restore`.
         pub(crate) action: Text<'r>,
         /// The kind of resource: `provider`, `model`, `mcp_server`, `agent`, `circle`, `member`, `release`, `label`,
-        /// `conversation`, `participant`, `message`, `key` or, for an import of many providers and models, `catalog`. More kinds may be added.
+        /// `conversation`, `participant`, `message`, `key`, `webhook` or, for an import of many providers and models, `catalog`. More kinds may be added.
         pub(crate) resource: Text<'r>,
         /// The id of the resource; null for a release and for an import.
         #[oai(nullable)]
         pub(crate) resource_id: Option<i64>,
-        /// The resource's name at that time: the name of a provider, model, MCP server, agent, circle or key; for a member
+        /// The resource's name at that time: the name of a provider, model, MCP server, agent, circle, key or webhook; for a member
         /// `CIRCLE/AGENT_ID`, for a release `CIRCLE/NUMBER`, for a label `CIRCLE/LABEL`, for a participant `CONVERSATION_ID/AGENT_ID`, for a message
         /// `CONVERSATION_ID/NUMBER`; null for a conversation and for an import.
         #[oai(nullable)]

@@ -123,7 +123,7 @@ impl ChangesApi {
 
 /// # Errors
 /// What is neither `latest` nor a cursor.
-fn parse_after(text: &str, parameter: &str) -> Result<After, Error> {
+pub(crate) fn parse_after(text: &str, parameter: &str) -> Result<After, Error> {
     match text {
         LATEST => Ok(After::Latest),
         cursor => ChangeCursor::decode(cursor, parameter).map(After::Cursor),
@@ -165,6 +165,7 @@ fn filter(
     }
     Ok(ChangeFilter {
         resources,
+        actions: None,
         circle_id,
         without_admins: !is_admin,
     })

@@ -8,19 +8,19 @@ use crate::{error::Error, rows::Columns};
 
 /// The place of an entry in the order of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// The number of the transaction; 0 on SQLite.
-    pub(super) transaction_id: i64,
-    pub(super) id: i64,
+    pub(crate) transaction_id: i64,
+    pub(crate) id: i64,
 }
 
 /// The entry after which a page starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ChangeCursor {
-    pub(super) position: Position,
+pub(crate) struct ChangeCursor {
+    pub(crate) position: Position,
     /// The entry's time. After a restored backup or a failover, another entry may have the place of one
     /// that was lost.
-    pub(super) at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
 }
 
 impl ChangeCursor {
@@ -39,12 +39,12 @@ impl ChangeCursor {
     }
 
     /// Reads the columns of an entry.
-    pub(super) fn of(columns: &mut Columns<'_>) -> Result<Self, DbErr> {
+    pub(crate) fn of(columns: &mut Columns<'_>) -> Result<Self, DbErr> {
         let missing = || DbErr::Type("an entry has no position".to_owned());
         Self::read(columns)?.ok_or_else(missing)
     }
 
-    pub(super) fn encode(self) -> String {
+    pub(crate) fn encode(self) -> String {
         let Position { transaction_id, id } = self.position;
         let mut bytes = vec![Self::VERSION];
         for number in [transaction_id, id, self.at.timestamp_micros()] {
@@ -65,7 +65,8 @@ impl ChangeCursor {
         })
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// `None` for a text that is no cursor of this list.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (numbers, []) = bytes.strip_prefix(&[Self::VERSION])?.as_chunks() else {
             return None;

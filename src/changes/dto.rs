@@ -51,7 +51,7 @@ impl<'r> ChangeRow<'r> {
     ];
 
     /// Reads a position, a time and [`Self::COLUMNS`].
-    pub(super) fn read(columns: &mut Columns<'r>) -> Result<Self, DbErr> {
+    pub(crate) fn read(columns: &mut Columns<'r>) -> Result<Self, DbErr> {
         let cursor = ChangeCursor::of(columns)?;
         Ok(Self {
             cursor: cursor.encode(),

@@ -12,7 +12,7 @@ use crate::{error::Error, rows::Columns};
 
 /// Where a page starts.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum After {
+pub(crate) enum After {
     /// All that is kept.
     Start,
     /// All that is shown now.
@@ -75,6 +75,17 @@ pub(super) async fn window(
         is_full: last.is_some() && look.found >= entries,
         held_back_since: look.held_back_since,
     })
+}
+
+/// The place from which a follower can continue.
+///
+/// # Errors
+/// As [`window`].
+pub(crate) async fn find_place(
+    db: &impl ConnectionTrait,
+    after: After,
+) -> Result<ChangeCursor, Error> {
+    Ok(window(db, after, 1).await?.after)
 }
 
 /// What one statement finds.

@@ -15,7 +15,10 @@ mod feed;
 mod held_back;
 mod queries;
 
-pub(crate) use api::ChangesApi;
-pub(crate) use events::Events;
-pub(crate) use feed::record_pruned;
+pub(crate) use api::{ChangesApi, parse_after};
+pub(crate) use cursor::ChangeCursor;
+pub(crate) use dto::ChangeRow;
+pub(crate) use events::{Events, Heard, Subscription};
+pub(crate) use feed::{After, find_place, record_pruned};
 pub(crate) use held_back::held_back_since;
+pub(crate) use queries::{ChangeFilter, Following, list};

@@ -12,11 +12,12 @@ use crate::{database::Connections, error::Error, rows::Columns, write::Resource}
 
 /// Which changes a follower hears of.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChangeFilter {
-    pub(super) resources: Option<Vec<String>>,
-    pub(super) circle_id: Option<i64>,
+pub(crate) struct ChangeFilter {
+    pub(crate) resources: Option<Vec<String>>,
+    pub(crate) actions: Option<Vec<String>>,
+    pub(crate) circle_id: Option<i64>,
     /// Leaves out those that only `admin` may see.
-    pub(super) without_admins: bool,
+    pub(crate) without_admins: bool,
 }
 
 /// Entries that one request looks through at most for those that it asks for.
@@ -24,20 +25,20 @@ const MAX_SEARCHED: u64 = 10_000;
 
 /// What follows in the feed.
 #[derive(Debug)]
-pub(super) struct Following {
+pub(crate) struct Following {
     /// Rows of [`ChangeRow`]s.
-    pub(super) rows: Vec<QueryResult>,
+    pub(crate) rows: Vec<QueryResult>,
     /// The last entry that was looked at, from which the next page starts.
-    pub(super) end: ChangeCursor,
-    pub(super) has_more: bool,
-    pub(super) held_back_since: Option<DateTime<Utc>>,
+    pub(crate) end: ChangeCursor,
+    pub(crate) has_more: bool,
+    pub(crate) held_back_since: Option<DateTime<Utc>>,
 }
 
 /// The next changes, and how far they go.
 ///
 /// # Errors
 /// [`Error::CursorExpired`], or what the database reports.
-pub(super) async fn list(
+pub(crate) async fn list(
     db: &Connections,
     filter: &ChangeFilter,
     after: After,
@@ -90,11 +91,11 @@ fn sql(backend: DbBackend, following: &str, entries: u64, shown: &str, limit: u6
 
 impl ChangeFilter {
     /// The kinds of resources whose names only `admin` may read.
-    pub(super) const ADMINS: [Resource; 2] = [Resource::Key, Resource::Audit];
+    pub(super) const ADMINS: [Resource; 3] = [Resource::Key, Resource::Webhook, Resource::Audit];
 
     /// How many entries a page is made of.
     fn entries(&self, limit: u64) -> u64 {
-        if self.resources.is_none() && self.circle_id.is_none() {
+        if self.resources.is_none() && self.actions.is_none() && self.circle_id.is_none() {
             return limit;
         }
         MAX_SEARCHED
@@ -104,6 +105,7 @@ impl ChangeFilter {
     fn condition(&self, of_window: &str, values: &mut Vec<Value>) -> String {
         let Self {
             resources,
+            actions,
             circle_id,
             without_admins,
         } = self;
@@ -112,26 +114,33 @@ impl ChangeFilter {
             format!("${}", values.len())
         };
         let mut conditions = vec![of_window.to_owned()];
-        if let Some(resources) = resources {
-            let places = resources.iter().map(|resource| place(resource.into()));
-            let places = places.collect::<Vec<_>>().join(", ");
-            conditions.push(format!("resource IN ({places})"));
+        for (column, words) in [("resource", resources), ("action", actions)] {
+            if let Some(words) = words {
+                let places = words.iter().map(|word| place(word.into()));
+                let places = places.collect::<Vec<_>>().join(", ");
+                conditions.push(format!("{column} IN ({places})"));
+            }
         }
         if let Some(id) = circle_id {
             conditions.push(format!("circle_id = {}", place((*id).into())));
         }
         if *without_admins {
-            let [key, audit] = Self::ADMINS.map(Resource::as_str);
-            conditions.push(format!("resource NOT IN ('{key}', '{audit}')"));
+            let admins = Self::ADMINS.map(Resource::as_str).join("', '");
+            conditions.push(format!("resource NOT IN ('{admins}')"));
         }
         conditions.join(" AND ")
     }
 
     /// Whether it shows a change: [`Self::condition`] for one that is already read.
-    pub(super) fn shows(&self, resource: &str, circle_id: Option<i64>) -> bool {
-        let is_named = |kind: &[String]| kind.iter().any(|kind| kind == resource);
+    pub(super) fn shows(&self, resource: &str, action: &str, circle_id: Option<i64>) -> bool {
+        let has = |words: &Option<Vec<String>>, word: &str| {
+            words
+                .as_deref()
+                .is_none_or(|words| words.iter().any(|known| known == word))
+        };
         let is_admins = || Self::ADMINS.iter().any(|kind| kind.as_str() == resource);
-        self.resources.as_deref().is_none_or(is_named)
+        has(&self.resources, resource)
+            && has(&self.actions, action)
             && (self.circle_id.is_none() || self.circle_id == circle_id)
             && !(self.without_admins && is_admins())
     }

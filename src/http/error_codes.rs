@@ -27,6 +27,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("reference_gone", 409, "The version refers to a model or an MCP server that no longer exists."),
     ("release_labelled", 409, "A label points to the release."),
     ("too_many_labels", 409, "The circle has 100 labels, which is the most."),
+    ("too_many_webhooks", 409, "There are 200 webhooks, which is the most."),
     ("not_deleted", 409, "The resource to restore is not deleted."),
     ("memberships_ending", 409, "The deleted agent's memberships are still being ended; a moment later it can be restored."),
     ("member_exists", 409, "The agent is an active member of the circle."),

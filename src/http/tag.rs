@@ -30,6 +30,8 @@ pub(crate) enum Tag {
     Messages,
     /// The feed of changes: what was changed, in an order that never changes.
     Changes,
+    /// Receivers that are told of changes by HTTP.
+    Webhooks,
     /// The log of changes: who changed what, and when.
     Audit,
     /// API keys, their scopes and their expiry.

@@ -133,7 +133,14 @@ pub(crate) struct NotIdempotent;
 
 impl NotIdempotent {
     /// The operations whose handlers take it.
-    pub(crate) const OPERATIONS: [&str; 3] = ["create_key", "get_model_cost", "plan_documents"];
+    pub(crate) const OPERATIONS: [&str; 6] = [
+        "create_key",
+        "create_webhook",
+        "get_model_cost",
+        "plan_documents",
+        "rotate_webhook_secret",
+        "test_webhook",
+    ];
 }
 
 impl<'a> FromRequest<'a> for NotIdempotent {

@@ -25,6 +25,7 @@ use crate::{
     database::{Database, PoolStatistics},
     error::Error,
     http::{BodyCache, CacheStatistics},
+    webhooks::WebhookMetrics,
 };
 
 pub(crate) use requests::RequestMetrics;
@@ -41,6 +42,7 @@ pub(crate) struct Metrics {
     pub(crate) bodies: BodyCache,
     /// Open streams of events.
     pub(crate) event_streams: IntGauge,
+    pub(crate) webhooks: WebhookMetrics,
 }
 
 impl Metrics {
@@ -54,6 +56,7 @@ impl Metrics {
                 "Open streams of events.",
             )
             .expect("a sound name"),
+            webhooks: WebhookMetrics::default(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Metrics {
     pub(crate) async fn to_text(&self) -> Result<PlainText<String>, Error> {
         let mut families = self.requests.collect();
         families.extend(self.event_streams.collect());
+        families.extend(self.webhooks.collect());
         families.extend(self.feed_lag().await);
         families.extend(self.database.collect_metrics());
         families.extend(of_pool(&self.database.statistics()));

@@ -37,6 +37,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("create_mcp_server", &["mcp_server_name_taken"]),
     ("update_mcp_server", &["mcp_server_name_taken"]),
     ("delete_mcp_server", &["mcp_server_in_use"]),
+    ("create_webhook", &["too_many_webhooks"]),
     ("create_provider", &["provider_name_taken"]),
     ("update_provider", &["provider_name_taken"]),
     ("delete_provider", &["provider_in_use", "model_in_use"]),
@@ -127,7 +128,7 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
         (*scoped, &["401", "403", "421", "429", "503", "504"][..]),
         (id == "get_readiness", &["503"]),
         (
-            ["list_changes", "stream_events"].contains(&id.as_str()),
+            ["list_changes", "stream_events", "resume_webhook"].contains(&id.as_str()),
             &["404", "410"],
         ),
         (
@@ -173,6 +174,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("ReleaseDiff", "What differs"),
     ("Roster", "The circle with its members"),
     ("RosterCacheStatus", "The state of the cache"),
+    ("WebhookTest", "How the receiver answered"),
+    ("WebhookWithSecret", "The webhook with its new secret"),
 ];
 
 /// Says what a response of success holds, by its schema. A text has none, and its type says what it is.

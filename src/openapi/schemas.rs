@@ -9,7 +9,7 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 16] = [
+const EXAMPLES: [&str; 17] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
     include_str!("../changes/examples.json"),
@@ -26,6 +26,7 @@ const EXAMPLES: [&str; 16] = [
     include_str!("../models/examples.json"),
     include_str!("../providers/examples.json"),
     include_str!("../releases/examples.json"),
+    include_str!("../webhooks/examples.json"),
 ];
 
 /// Brings every schema, and everything of the kind that is written inline, to its final form.

@@ -11,6 +11,18 @@ pub(crate) fn check(base_url: Option<&str>, is_local: bool) -> Result<(), &'stat
     let Some(text) = base_url else {
         return Ok(());
     };
+    match parse(text)?.scheme() {
+        "https" => Ok(()),
+        "http" if is_local => Ok(()),
+        _ => Err("needs https, unless the provider is_local"),
+    }
+}
+
+/// Parses an address of any scheme, in which nothing hides.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds a user name or password");
@@ -18,11 +30,7 @@ pub(crate) fn check(base_url: Option<&str>, is_local: bool) -> Result<(), &'stat
     if url.fragment().is_some() {
         return Err("has a fragment");
     }
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_local => Ok(()),
-        _ => Err("needs https, unless the provider is_local"),
-    }
+    Ok(url)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use entity::{
         AgentStatus, Author, CircleStatus, ConversationStatus, JsonObject, MemberRole, StringList,
         Transport, TurnStrategy,
     },
+    webhook_values::PauseReason,
 };
 use sea_orm::{
     DbErr, QueryResult,
@@ -173,6 +174,7 @@ enum_cells!(
     CircleStatus,
     ConversationStatus,
     MemberRole,
+    PauseReason,
     Transport,
     TurnStrategy
 );

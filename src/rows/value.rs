@@ -11,6 +11,7 @@ use entity::{
     values::{
         AgentStatus, Author, CircleStatus, ConversationStatus, MemberRole, Transport, TurnStrategy,
     },
+    webhook_values::PauseReason,
 };
 use poem_openapi::{
     registry::{MetaSchemaRef, Registry},
@@ -281,6 +282,7 @@ same_field!(
     CircleStatus,
     ConversationStatus,
     MemberRole,
+    PauseReason,
     Transport,
     TurnStrategy
 );

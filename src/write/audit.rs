@@ -43,6 +43,7 @@ pub(crate) enum Resource {
     Participant,
     Message,
     Key,
+    Webhook,
     /// All providers and models together.
     Catalog,
     /// The audit trail itself.
@@ -80,6 +81,7 @@ impl Resource {
             Self::Participant => "participant",
             Self::Message => "message",
             Self::Key => "key",
+            Self::Webhook => "webhook",
             Self::Catalog => "catalog",
             Self::Audit => "audit",
         }

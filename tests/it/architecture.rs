@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 50] = [
+const MODULES: [&str; 52] = [
     // The program.
     "cli",
     "app",
@@ -33,6 +33,7 @@ const MODULES: [&str; 50] = [
     "agents",
     "conversations",
     "members",
+    "webhooks",
     "changes",
     "circles",
     "models",
@@ -53,6 +54,7 @@ const MODULES: [&str; 50] = [
     "secrets",
     "diff",
     "digest",
+    "egress",
     // The base.
     "database",
     "telemetry",

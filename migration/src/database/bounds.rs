@@ -41,6 +41,19 @@ pub fn retention<const DAYS: u64>(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses a time for which something fails.
+///
+/// # Errors
+/// A text that is no duration from a minute to 30 days.
+pub fn failing(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_mins(1)..=Duration::from_hours(30 * 24)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("must be from 1m to 30d".to_owned())
+    }
+}
+
 fn parse(text: &str, shortest: Duration, name: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if (shortest..=MAX_TIMEOUT).contains(&duration) {

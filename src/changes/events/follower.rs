@@ -146,7 +146,10 @@ impl Follower {
             self.cursor = batch.end;
         }
         let shown = batch.events.iter().filter(|event| {
-            event.position > after && self.filter.shows(&event.resource, event.circle_id)
+            event.position > after
+                && self
+                    .filter
+                    .shows(&event.resource, &event.action, event.circle_id)
         });
         let shown: Vec<_> = shown.collect();
         self.show(&shown)

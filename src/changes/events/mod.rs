@@ -7,6 +7,7 @@
 
 mod follower;
 mod hub;
+mod subscription;
 mod text;
 
 use std::{
@@ -38,6 +39,7 @@ use crate::{
 };
 use follower::Follower;
 use hub::HubMessage;
+pub(crate) use subscription::{Heard, Subscription};
 
 /// Changes in one read of the feed.
 const PAGE: u64 = 50;

@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct ChangeEvent {
     pub(super) position: Position,
     pub(super) resource: String,
+    pub(super) action: String,
     pub(super) circle_id: Option<i64>,
     pub(super) text: String,
 }
@@ -33,6 +34,7 @@ impl ChangeEvent {
         Ok(Self {
             position,
             resource: change.resource.as_str().to_owned(),
+            action: change.action.as_str().to_owned(),
             circle_id: change.circle_id,
             text: format!("id: {}\nevent: change\ndata: {json}\n\n", change.cursor),
         })

@@ -43,3 +43,4 @@ mod rosters;
 mod secrets;
 mod text;
 mod versions;
+mod webhooks;

@@ -221,6 +221,29 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ("list_keys", GET, "/v1/keys?limit=200&count=true", None),
         ("get_key", GET, "/v1/keys/1", None),
         ("get_own_key", GET, "/v1/keys/self", None),
+        ("create_webhook", POST, "/v1/webhooks", Some(webhook())),
+        (
+            "list_webhooks",
+            GET,
+            "/v1/webhooks?limit=200&count=true",
+            None,
+        ),
+        ("get_webhook", GET, "/v1/webhooks/1", None),
+        (
+            "update_webhook",
+            PATCH,
+            "/v1/webhooks/1",
+            Some(json!({"description": wide_text(4900)})),
+        ),
+        ("rotate_webhook_secret", POST, "/v1/webhooks/1/secret", None),
+        ("resume_webhook", POST, "/v1/webhooks/1/resume", None),
+        ("test_webhook", POST, "/v1/webhooks/1/test", None),
+        (
+            "list_webhook_attempts",
+            GET,
+            "/v1/webhooks/1/attempts?limit=200&count=true",
+            None,
+        ),
         (
             "list_handle_circles",
             GET,
@@ -489,6 +512,7 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             "/v1/providers/2?cascade=true",
             None,
         ),
+        ("delete_webhook", DELETE, "/v1/webhooks/2", None),
         ("revoke_key", DELETE, "/v1/keys/2", None),
     ]
 }
@@ -570,6 +594,15 @@ fn agent_with_lines(seed: u32) -> Value {
         .collect();
     let lines = lines.join("\n");
     json!({"name": "lines", "system_prompt": lines, "base_prompt": lines, "metadata": {"lines": lines}})
+}
+
+/// A webhook that is not delivered: nothing listens at its address.
+fn webhook() -> Value {
+    let words = vec![wide_text(200); 100];
+    json!({
+        "name": wide_text(200), "description": wide_text(5000), "url": "https://8.8.8.8:9/x",
+        "resources": words, "actions": words, "is_enabled": false
+    })
 }
 
 fn circle(name: &str) -> Value {
@@ -666,6 +699,9 @@ impl Bounded {
                 .await;
             self.created("/v1/models", &model(&format!("model-{index}")))
                 .await;
+        }
+        for _ in 0..60 {
+            self.created("/v1/webhooks", &webhook()).await;
         }
         for index in 0..3 {
             let server = mcp_server(&format!("server-{index}"));

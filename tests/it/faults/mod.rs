@@ -30,4 +30,5 @@ mod sqlite;
 mod sqlite_file;
 mod startup;
 mod transaction_retries;
+mod webhooks;
 mod writers;

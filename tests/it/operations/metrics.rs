@@ -9,6 +9,7 @@ use test_support::{
     on_both, on_both_databases,
     postgres_server::free_port,
     prometheus::Prometheus,
+    receiver::{Behavior, Receiver, with_local_receivers},
 };
 
 /// The value of a series; 0 if there is none.
@@ -101,6 +102,60 @@ async fn statements_connections_and_the_process_are_measured() {
         );
         assert_eq!(value(&text, &version), 1);
         assert!(value(&text, "process_resident_memory_bytes") > 1_000_000);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn webhooks_are_counted_by_state_and_attempts_by_outcome() {
+    on_both_databases(async |database| {
+        let receiver = Receiver::start(Behavior::Status(200)).await;
+        let settings = with_local_receivers(database.settings());
+        let app = TestApp::start(database.backend, settings).await;
+        let none = scraped(&app).await;
+        for state in ["active", "failing", "paused", "disabled"] {
+            let series = format!("circle_registry_webhooks{{state=\"{state}\"}} 0\n");
+            assert!(none.contains(&series), "{none}");
+        }
+        let attempts = |outcome: &str| {
+            format!("circle_registry_webhook_attempts_total{{outcome=\"{outcome}\"}}")
+        };
+        assert!(
+            none.contains(&format!("{} 0\n", attempts("gone"))),
+            "{none}"
+        );
+        let webhook = json!({"name": "w", "url": receiver.url(), "resources": ["agent"]});
+        app.post("/v1/webhooks", &webhook).await.created();
+        app.post(
+            "/v1/webhooks",
+            &json!({"name": "off", "url": receiver.url(), "is_enabled": false}),
+        )
+        .await
+        .created();
+        app.an_agent("Ada").await;
+        receiver.names(1).await;
+        receiver.behave(Behavior::Status(410));
+        app.an_agent("Bob").await;
+        let mut text = String::new();
+        for _ in 0..3000 {
+            text = scraped(&app).await;
+            if value(&text, "circle_registry_webhooks{state=\"paused\"}") == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for (series, expected) in [
+            (attempts("delivered"), 1),
+            (attempts("gone"), 1),
+            (attempts("timed_out"), 0),
+            ("circle_registry_webhooks{state=\"paused\"}".to_owned(), 1),
+            ("circle_registry_webhooks{state=\"disabled\"}".to_owned(), 1),
+            ("circle_registry_webhooks{state=\"active\"}".to_owned(), 0),
+            ("circle_registry_webhook_lag_seconds".to_owned(), 0),
+        ] {
+            assert_eq!(value(&text, &series), expected, "{series}\n{text}");
+        }
+        app.stop().await;
     })
     .await;
 }

@@ -50,13 +50,17 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
             "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) SELECT agent_id, number, '{}', 'x', created_at FROM agent_versions",
             "INSERT INTO agent_versions (agent_id, number, definition, digest, created_at) SELECT agent_id, 0, '{}', 'x', created_at FROM agent_versions",
             "DELETE FROM audit_entries",
+            "UPDATE webhooks SET name = ''",
+            "UPDATE webhooks SET pause_reason = 'tired'",
+            "UPDATE webhook_deliveries SET failures = -1",
+            "UPDATE webhook_attempts SET webhook_id = 99",
             "INSERT INTO providers (name, api_type, created_at, updated_at) SELECT 'P', 'x', created_at, updated_at FROM providers",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
             "INSERT INTO members (circle_id, agent_id, joined_at) SELECT circle_id, agent_id, joined_at FROM members",
         ] {
             assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");
         }
-        assert_eq!(read_rows(&db).await, [1; 18]);
+        assert_eq!(read_rows(&db).await, [1; 21]);
         for sql in [
             "UPDATE circles SET is_active = false",
             "INSERT INTO circles (name, created_at, updated_at) SELECT name, created_at, updated_at FROM circles",
@@ -64,7 +68,7 @@ async fn the_schema_itself_refuses_what_makes_no_sense() {
         ] {
             db.execute_unprepared(sql).await.expect(sql);
         }
-        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], "members and releases go with their circle, conversations stay");
+        assert_eq!(read_rows(&db).await, [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1], "members and releases go with their circle, conversations stay");
         db.close().await.expect("closed");
     })
     .await;

@@ -14,7 +14,7 @@ use test_support::{Answer, Backend, TestDatabase, binary::Server, connect_to, on
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 45] = [
+    const EVERYWHERE: [&str; 46] = [
         "providers (is_local",
         "models (provider_id",
         "models (mode",
@@ -54,6 +54,7 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "circle_labels (circle_id, name",
         "circle_labels (circle_id, id",
         "circle_labels (circle_id, release",
+        "webhook_attempts (webhook_id, id",
         "audit_entries (at",
         "audit_entries (key_id",
         "audit_entries (action",

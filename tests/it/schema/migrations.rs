@@ -14,9 +14,9 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         let database = TestDatabase::create_empty(backend).await;
         let db = connect_to(&database.url).await;
         let applied = runner::up(&db, None).await.expect("up");
-        assert_eq!(read_rows(&db).await, [0; 18]);
+        assert_eq!(read_rows(&db).await, [0; 21]);
         insert_rows(&db).await;
-        assert_eq!(read_rows(&db).await, [1; 18]);
+        assert_eq!(read_rows(&db).await, [1; 21]);
         let job = "INSERT INTO membership_jobs (agent_id, restores, ended_at) SELECT id, true, $now FROM agents";
         run(&db, &[job]).await;
         for name in applied.iter().rev() {
@@ -25,7 +25,7 @@ async fn the_migrations_go_up_down_and_up_again_with_rows_in_place() {
         }
         assert!(runner::down(&db, None).await.expect("down").is_empty());
         assert_eq!(runner::up(&db, None).await.expect("up again"), applied);
-        assert_eq!(read_rows(&db).await, [0; 18]);
+        assert_eq!(read_rows(&db).await, [0; 21]);
         insert_rows(&db).await;
         runner::drop_all(&db).await.expect("everything goes");
         assert_eq!(

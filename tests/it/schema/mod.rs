@@ -18,7 +18,7 @@ mod roster_revisions;
 use entity::{
     agent, agent_fallback, agent_server, agent_version, api_key, audit_entry, circle, circle_label,
     circle_label_move, circle_release, conversation, document_owner, mcp_server, member, message,
-    model, participant, provider,
+    model, participant, provider, webhook, webhook_attempt, webhook_delivery,
 };
 use migration::runner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
@@ -37,6 +37,9 @@ async fn insert_rows(db: &DatabaseConnection) {
         "INSERT INTO circle_labels (circle_id, name, release, digest, created_at, updated_at) SELECT id, 'production', 1, 'd', $now, $now FROM circles",
         "INSERT INTO circle_label_moves (circle_id, label, revision, at) SELECT id, 'production', 1, $now FROM circles",
         "INSERT INTO document_owners (resource, resource_id, owner) SELECT 'circle', id, 'a' FROM circles",
+        "INSERT INTO webhooks (name, url, secret, created_at, updated_at) VALUES ('w', 'https://w', 'whsec_', $now, $now)",
+        "INSERT INTO webhook_deliveries (webhook_id, cursor) SELECT id, 'x' FROM webhooks",
+        "INSERT INTO webhook_attempts (webhook_id, at, message_id, event, duration_ms) SELECT id, $now, 'x', 'x', 1 FROM webhooks",
     ];
     run(db, &later).await;
 }
@@ -67,7 +70,7 @@ async fn insert_early_rows(db: &DatabaseConnection) {
 
 /// Counts the rows of every table by reading every column of every entity, so that a column that
 /// the schema lacks is an error.
-async fn read_rows(db: &DatabaseConnection) -> [usize; 18] {
+async fn read_rows(db: &DatabaseConnection) -> [usize; 21] {
     async fn count<E: EntityTrait>(db: &DatabaseConnection) -> usize {
         E::find().all(db).await.expect("rows").len()
     }
@@ -90,6 +93,9 @@ async fn read_rows(db: &DatabaseConnection) -> [usize; 18] {
         count::<api_key::Entity>(db).await,
         count::<audit_entry::Entity>(db).await,
         count::<document_owner::Entity>(db).await,
+        count::<webhook::Entity>(db).await,
+        count::<webhook_delivery::Entity>(db).await,
+        count::<webhook_attempt::Entity>(db).await,
     ]
 }
 

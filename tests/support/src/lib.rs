@@ -20,6 +20,7 @@ pub mod postgres;
 pub mod postgres_server;
 pub mod prometheus;
 pub mod proxy;
+pub mod receiver;
 pub mod writers;
 
 use std::{fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -163,6 +164,8 @@ pub fn settings_for(url: &str) -> Settings {
         "--key-check-interval",
         "1h",
         "--membership-job-interval",
+        "1h",
+        "--webhook-poll-interval",
         "1h",
         // Tests of keys send many wrong ones.
         "--rate-limit-auth-failures",

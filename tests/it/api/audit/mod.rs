@@ -129,7 +129,7 @@ async fn the_steps_are_all_there_is() {
     // These have a test of their own, because a key changes who may call the other operations.
     walked.extend(["create_key", "revoke_key"]);
     // They change nothing.
-    walked.extend(["get_model_cost", "plan_documents"]);
+    walked.extend(["get_model_cost", "plan_documents", "test_webhook"]);
     assert_eq!(walked, changing);
 }
 

@@ -1,0 +1,8 @@
+//! Requests that this service sends: to addresses that users name, and so to none that only this service reaches.
+//!
+//! `addresses.rs` says which addresses those are, `client.rs` resolves, checks and connects. Imports nothing of the service.
+
+mod addresses;
+mod client;
+
+pub(crate) use client::{Client, EgressPolicy, RequestFailure};
