@@ -28,6 +28,8 @@ mod openapi;
 mod as_code;
 pub mod catalog;
 pub(crate) mod documents;
+mod exports;
+mod formats;
 pub mod handles;
 pub(crate) mod releases;
 
@@ -53,6 +55,7 @@ mod rows;
 mod search;
 mod sort;
 mod write;
+mod yaml;
 
 mod diff;
 mod digest;

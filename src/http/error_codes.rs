@@ -37,6 +37,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("no_turns_left", 409, "The conversation has `max_turns` messages."),
     ("not_its_turn", 409, "It is another participant's turn."),
     ("idempotency_in_progress", 409, "A request with the same `Idempotency-Key` is still running."),
+    ("agent_name_ambiguous", 409, "A document can't tell two agents apart; give one of them an `external_id`."),
     ("plan_changed", 409, "The plan is no longer the one with this digest."),
     ("conflict", 409, "The change conflicts with existing data."),
     ("cursor_expired", 410, "The changes after the cursor are no longer all there; start again."),

@@ -9,7 +9,7 @@ use crate::middleware::MAX_NAME_LENGTH;
 
 /// Examples by the names of the schemas, beside the types they are of. A test holds them against the
 /// schemas.
-const EXAMPLES: [&str; 16] = [
+const EXAMPLES: [&str; 17] = [
     include_str!("../agents/examples.json"),
     include_str!("../audit/examples.json"),
     include_str!("../changes/examples.json"),
@@ -17,6 +17,7 @@ const EXAMPLES: [&str; 16] = [
     include_str!("../conversations/examples.json"),
     include_str!("../conversations/messages/examples.json"),
     include_str!("../documents/examples.json"),
+    include_str!("../exports/examples.json"),
     include_str!("../handles/examples.json"),
     include_str!("../health.examples.json"),
     include_str!("../http/examples.json"),

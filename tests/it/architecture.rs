@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 49] = [
+const MODULES: [&str; 52] = [
     // The program.
     "cli",
     "app",
@@ -19,6 +19,7 @@ const MODULES: [&str; 49] = [
     "exposure",
     "systemd",
     "as_code",
+    "formats",
     "catalog",
     // Around the resources.
     "routes",
@@ -27,6 +28,7 @@ const MODULES: [&str; 49] = [
     "middleware",
     "metrics",
     // The resources.
+    "exports",
     "documents",
     "releases",
     "handles",
@@ -55,6 +57,7 @@ const MODULES: [&str; 49] = [
     // The base.
     "database",
     "telemetry",
+    "yaml",
     "text",
     "lifecycle",
     "memory",

@@ -35,6 +35,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
             "restore", "batch", "replace", "revoke", "repoint", "diff", "plan", "apply", "stream",
+            "export",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);
@@ -335,6 +336,11 @@ async fn what_is_answered_is_what_is_declared() {
             ("get_circle_handles", "/v1/circles/team/handles", 200),
             ("get_agent_handle", "/v1/agents/2/handle", 200),
             ("lint_circle", "/v1/circles/team/lint", 200),
+            (
+                "export_circle",
+                "/v1/circles/team/export?format=claude",
+                200,
+            ),
             (
                 "list_conversations",
                 "/v1/conversations?include=participants,last_message",

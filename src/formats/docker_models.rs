@@ -1,0 +1,434 @@
+//! The models and providers of Docker Agent's files.
+
+use indexmap::IndexMap;
+
+use super::{
+    agent::AgentDraft,
+    docker_agent::add_fallbacks,
+    draft::Draft,
+    fields::{Fields, map_at, text_at, text_of},
+    models::AskedModel,
+    values::{Variable, is_address, is_local_address, price, variable, variable_name},
+};
+use crate::yaml::{Node, NodeMap, NodeValue};
+
+/// Settings of calls that documents have under the same name.
+const SETTINGS: [&str; 6] = [
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "parallel_tool_calls",
+];
+
+/// The models and providers of one file.
+#[derive(Debug, Default)]
+pub(super) struct DockerModels {
+    models: IndexMap<String, Fields>,
+    providers: IndexMap<String, DockerProvider>,
+    used: Vec<String>,
+}
+
+/// A provider that the file describes.
+#[derive(Debug)]
+struct DockerProvider {
+    /// What documents call it.
+    name: String,
+    /// Settings for models that lack them.
+    defaults: Fields,
+}
+
+impl DockerModels {
+    pub(super) fn read(draft: &mut Draft<'_>, fields: &mut Fields) -> Self {
+        let mut models = Self::default();
+        if let Some(providers) = fields.object("providers") {
+            for (name, node) in providers.rest() {
+                let origin = node.line;
+                match Fields::of(node) {
+                    Ok(fields) => {
+                        let provider = provider(draft, &name, fields, origin);
+                        models.providers.insert(name, provider);
+                    }
+                    Err(other) => draft.not_kept(other.line, "is no provider"),
+                }
+            }
+        }
+        if let Some(described) = fields.object("models") {
+            for (name, node) in described.rest() {
+                let line = node.line;
+                match node.value {
+                    NodeValue::Text(text) => {
+                        let mut fields = Fields::default();
+                        fields.origin = line;
+                        fields.insert("model", text_at(text, line));
+                        models.models.insert(name, fields);
+                    }
+                    NodeValue::Map(_) => {
+                        models.models.insert(name, Fields::of_any(node));
+                    }
+                    _ => draft.not_kept(line, "is no model"),
+                }
+            }
+        }
+        models
+    }
+
+    /// Sets the model of an agent, with its settings.
+    pub(super) fn set(
+        &mut self,
+        draft: &mut Draft<'_>,
+        agent: &mut AgentDraft,
+        fields: &mut Fields,
+    ) {
+        let Some(node) = fields.take("model") else {
+            return;
+        };
+        let (name, origin) = match &node.value {
+            NodeValue::Text(name) => (name.clone(), node.line),
+            // Newer versions take a model that is written out in the agent.
+            NodeValue::Map(_) => {
+                let inline = Fields::of_any(node);
+                let origin = inline.origin;
+                return self.set_described(draft, agent, inline, origin);
+            }
+            _ => return agent.keep(&["model"], node),
+        };
+        // Several models with commas between them take turns: the first one is the agent's.
+        let mut names = name.split(',').map(str::trim).filter(|it| !it.is_empty());
+        let Some(first) = names.next() else {
+            return;
+        };
+        if let Some(described) = self.models.get(first).cloned() {
+            self.used.push(first.to_owned());
+            agent.keep(&["model", "name"], text_at(first, origin));
+            self.set_described(draft, agent, described, origin);
+        } else {
+            let model = self.reference(draft, first, origin);
+            agent.set("model", model);
+            self.apply_defaults(draft, agent, first.split('/').next().unwrap_or_default());
+        }
+        let others: Vec<Node> = names
+            .filter_map(|name| self.reference(draft, name, origin))
+            .collect();
+        if !others.is_empty() {
+            draft.changed(
+                origin,
+                "the first model is the agent's, the others are those to fall back on",
+            );
+            add_fallbacks(agent, others, origin);
+        }
+    }
+
+    fn set_described(
+        &mut self,
+        draft: &mut Draft<'_>,
+        agent: &mut AgentDraft,
+        mut model: Fields,
+        origin: usize,
+    ) {
+        let provider = model.get("provider").and_then(text_of).map(str::to_owned);
+        let found = self.find(draft, &mut model, origin);
+        agent.set("model", found);
+        for name in SETTINGS {
+            let value = model.take(name);
+            agent.setting(draft, name, value);
+        }
+        if let Some(budget) = model.take("thinking_budget") {
+            thinking(draft, agent, budget);
+        }
+        if let Some(options) = model.object("provider_opts") {
+            provider_options(draft, agent, options);
+        }
+        if let Some(provider) = provider {
+            self.apply_defaults(draft, agent, &provider);
+        }
+        if let Some(first) = model.get("first_available").cloned() {
+            let names: Vec<Node> = super::fields::items_of(&first).to_vec();
+            let models = names
+                .iter()
+                .filter_map(|it| self.reference(draft, text_of(it)?, it.line));
+            let mut models: Vec<Node> = models.collect();
+            if agent.get("model").is_none() && !models.is_empty() {
+                agent.set("model", Some(models.remove(0)));
+            }
+            add_fallbacks(agent, models, first.line);
+        }
+        agent.keep_all(&["model"], model.rest());
+    }
+
+    /// Settings that the file gives to all models of a provider.
+    fn apply_defaults(&self, draft: &mut Draft<'_>, agent: &mut AgentDraft, provider: &str) {
+        let Some(provider) = self.providers.get(provider) else {
+            return;
+        };
+        let mut defaults = provider.defaults.clone();
+        for name in SETTINGS {
+            let value = defaults.take(name);
+            if !agent.has_setting(name) {
+                agent.setting(draft, name, value);
+            }
+        }
+        let is_set = agent.has_setting("thinking_budget") || agent.has_setting("reasoning_effort");
+        if let Some(budget) = defaults.take("thinking_budget").filter(|_| !is_set) {
+            thinking(draft, agent, budget);
+        }
+    }
+
+    /// The model that a name stands for: one of the file's, or `provider/model`.
+    pub(super) fn reference(
+        &mut self,
+        draft: &mut Draft<'_>,
+        name: &str,
+        origin: usize,
+    ) -> Option<Node> {
+        if let Some(mut described) = self.models.get(name).cloned() {
+            self.used.push(name.to_owned());
+            let found = self.find(draft, &mut described, origin);
+            let why = "a setting of a model to fall back on: an agent has one set of settings";
+            draft.none_kept(&described.rest(), why);
+            return found;
+        }
+        if let Some((provider, model)) = name.split_once('/')
+            && let Some(own) = self.providers.get(provider)
+        {
+            let provider = own.name.clone();
+            return Some(own_or_given(
+                draft,
+                name,
+                &provider,
+                model,
+                NodeMap::new(),
+                origin,
+            ));
+        }
+        draft.model(&AskedModel::parse(name), NodeMap::new(), origin)
+    }
+
+    /// Takes what says which model it is, and what is known of it.
+    fn find(&self, draft: &mut Draft<'_>, model: &mut Fields, origin: usize) -> Option<Node> {
+        let (name, line) = model.filled_text("model")?;
+        let provider = model.filled_text("provider").map(|(provider, _)| provider);
+        let facts = facts(model);
+        let asked = match &provider {
+            Some(provider) => AskedModel::of(Some(provider), &name),
+            None => AskedModel::parse(&name),
+        };
+        let named = asked.provider.as_deref().unwrap_or_default();
+        if let Some(own) = self.providers.get(named) {
+            let own = own.name.clone();
+            return Some(own_or_given(
+                draft,
+                &asked.written,
+                &own,
+                &asked.name,
+                facts,
+                origin,
+            ));
+        }
+        let has_address = model.get("base_url").is_some() || model.get("token_key").is_some();
+        if !has_address {
+            return draft.model(&asked, facts, line);
+        }
+        let key = asked.provider.clone().unwrap_or_else(|| "model".to_owned());
+        let mut fields = Fields::default();
+        for name in ["base_url", "token_key", "auth"] {
+            if let Some(value) = model.take(name) {
+                fields.insert(name, value);
+            }
+        }
+        fields.insert("provider", text_at(key.as_str(), line));
+        let title = self.models.iter().find(|(_, it)| it.origin == model.origin);
+        let title = title.map_or(key, |(name, _)| name.clone());
+        let own = provider_entry(draft, &title, &mut fields, line);
+        Some(own_or_given(
+            draft,
+            &asked.written,
+            &own,
+            &asked.name,
+            facts,
+            origin,
+        ))
+    }
+
+    /// Says which models and providers no agent has.
+    pub(super) fn report_unused(&self, draft: &mut Draft<'_>) {
+        for (name, model) in &self.models {
+            if !self.used.contains(name) {
+                draft.not_kept(model.origin, "no agent has this model");
+            }
+        }
+    }
+}
+
+fn own_or_given(
+    draft: &mut Draft<'_>,
+    written: &str,
+    provider: &str,
+    name: &str,
+    facts: NodeMap,
+    origin: usize,
+) -> Node {
+    match draft.models.given(written, &[name]) {
+        Some(model) => {
+            draft.none_kept(&facts, "--model names another model");
+            text_at(model, origin)
+        }
+        None => draft.own_model(provider, name, facts, origin),
+    }
+}
+
+fn provider(
+    draft: &mut Draft<'_>,
+    name: &str,
+    mut fields: Fields,
+    origin: usize,
+) -> DockerProvider {
+    let defaults = fields.clone();
+    let name = provider_entry(draft, name, &mut fields, origin);
+    DockerProvider { name, defaults }
+}
+
+/// The entry of a provider. Its name.
+fn provider_entry(draft: &mut Draft<'_>, name: &str, fields: &mut Fields, origin: usize) -> String {
+    let kind = fields
+        .filled_text("provider")
+        .map_or_else(|| "openai".to_owned(), |(kind, _)| kind);
+    let api_type = match fields
+        .filled_text("api_type")
+        .map(|(api_type, _)| api_type)
+        .as_deref()
+    {
+        Some("openai_chatcompletions") => "openai".to_owned(),
+        Some("openai_responses") => "openai-responses".to_owned(),
+        Some(other) => super::values::handle(&other.to_ascii_lowercase()),
+        None => api_type_of(&kind),
+    };
+    let mut entry = NodeMap::from([("api_type".to_owned(), text_at(api_type, origin))]);
+    let mut config = NodeMap::new();
+    let mut is_local = false;
+    if let Some(address) = fields.text("base_url") {
+        let text = text_of(&address).unwrap_or_default();
+        if is_address(text) {
+            is_local = is_local_address(text);
+            entry.insert("base_url".to_owned(), address);
+        } else {
+            draft.changed(
+                address.line,
+                "an address with a variable in it is free data: set the provider's base_url",
+            );
+            config.insert("base_url".to_owned(), address);
+        }
+    }
+    if let Some((token, line)) = fields.filled_text("token_key") {
+        let name = match variable(&token) {
+            Variable::Named(name) => name,
+            Variable::Literal => variable_name(&[&token]),
+        };
+        if crate::secrets::is_secret(&token) || name.len() > 100 {
+            draft.not_kept(
+                line,
+                "looks like a secret in place of the name of its variable",
+            );
+        } else {
+            entry.insert("api_key_env".to_owned(), text_at(name, line));
+        }
+    }
+    if is_local {
+        entry.insert("is_local".to_owned(), NodeValue::Bool(true).into());
+    }
+    config.extend(std::mem::take(fields).rest());
+    if !config.is_empty() {
+        let config = NodeMap::from([(super::docker_agent::KEY.to_owned(), map_at(config, origin))]);
+        entry.insert("config".to_owned(), map_at(config, origin));
+    }
+    draft.own_provider(name, entry, origin)
+}
+
+/// The protocol of a provider that Docker Agent knows.
+fn api_type_of(provider: &str) -> String {
+    match provider {
+        "anthropic" | "google" | "azure" | "ollama" => provider.to_owned(),
+        "amazon-bedrock" => "bedrock".to_owned(),
+        _ => "openai".to_owned(),
+    }
+}
+
+/// What a file says of the model itself.
+fn facts(model: &mut Fields) -> NodeMap {
+    let mut facts = NodeMap::new();
+    if let Some(mut cost) = model.object("cost") {
+        let line = cost.origin;
+        for (theirs, ours) in [
+            ("input", "input_price"),
+            ("output", "output_price"),
+            ("cache_read", "cache_read_price"),
+            ("cache_write", "cache_write_price"),
+        ] {
+            if let Some(text) = cost.get(theirs).and_then(price) {
+                cost.take(theirs);
+                facts.insert(ours.to_owned(), text_at(text, line));
+            }
+        }
+        let rest = cost.rest();
+        if !rest.is_empty() {
+            model.insert("cost", map_at(rest, line));
+        }
+    }
+    if let Some(mut capabilities) = model.object("capabilities") {
+        let line = capabilities.origin;
+        if let Some(image) = capabilities.boolean("image") {
+            let value = NodeValue::Bool(image);
+            facts.insert("supports_vision".to_owned(), Node { line, value });
+        }
+        if let Some(pdf) = capabilities.boolean("pdf") {
+            let value = NodeValue::Bool(pdf);
+            facts.insert("supports_pdf_input".to_owned(), Node { line, value });
+        }
+        let rest = capabilities.rest();
+        if !rest.is_empty() {
+            model.insert("capabilities", map_at(rest, line));
+        }
+    }
+    if let Some(mut options) = model.object("provider_opts") {
+        if let Some(size) = options.number("context_size") {
+            facts.insert("context_window".to_owned(), size);
+        }
+        let line = options.origin;
+        model.insert("provider_opts", map_at(options.rest(), line));
+    }
+    facts
+}
+
+fn provider_options(draft: &mut Draft<'_>, agent: &mut AgentDraft, mut options: Fields) {
+    for name in ["top_k", "min_p", "seed"] {
+        let value = options.number(name);
+        agent.setting(draft, name, value);
+    }
+    let penalty = options.take("repetition_penalty");
+    agent.extra("repetition_penalty", penalty);
+    agent.keep_all(&["model", "provider_opts"], options.rest());
+}
+
+/// A number of tokens, an effort, or both.
+fn thinking(draft: &mut Draft<'_>, agent: &mut AgentDraft, budget: Node) {
+    let line = budget.line;
+    let number = |digits: &str| {
+        Some(Node {
+            line,
+            value: NodeValue::Number(digits.to_owned()),
+        })
+    };
+    let NodeValue::Text(word) = &budget.value else {
+        return agent.setting(draft, "thinking_budget", Some(budget));
+    };
+    match word.split_once('/') {
+        Some(("adaptive", effort)) => {
+            agent.setting(draft, "thinking_budget", number("-1"));
+            agent.setting(draft, "reasoning_effort", Some(text_at(effort, line)));
+        }
+        _ if word == "none" => agent.setting(draft, "thinking_budget", number("0")),
+        _ if word == "adaptive" => agent.setting(draft, "thinking_budget", number("-1")),
+        _ => agent.setting(draft, "reasoning_effort", Some(budget)),
+    }
+}
