@@ -22,7 +22,7 @@ pub(crate) struct Catalogue {
     pub(super) models: Vec<CatalogueModel>,
     pub(super) servers: HashSet<String>,
     /// What the documents' owner has: its entries have to stay in its documents.
-    owned: HashMap<(&'static str, String), NodeMap>,
+    pub(super) owned: HashMap<(&'static str, String), NodeMap>,
 }
 
 /// A model of the catalogue.

@@ -6,13 +6,14 @@ use super::{
     agent::AgentDraft,
     claude_tools::server_fields,
     draft::{Draft, Team},
-    fields::{Fields, items_of, list_at, map_at, text_at, text_of},
+    fields::{Fields, items_of, list_at, map_at, members_of, text_at, text_of},
     sources::{Content, SourceFile},
     values::is_address,
 };
 use crate::yaml::{Node, NodeMap, NodeValue};
 
 mod llm;
+mod tools;
 
 const KEY: &str = "letta";
 
@@ -104,9 +105,7 @@ fn groups(fields: &mut Fields, settings: &mut NodeMap, agents: &mut [AgentDraft]
     let managers: Vec<String> = items_of(&groups)
         .iter()
         .filter_map(|group| {
-            let config = super::fields::members_of(
-                super::fields::members_of(group)?.get("manager_config")?,
-            )?;
+            let config = members_of(members_of(group)?.get("manager_config")?)?;
             text_of(config.get("manager_agent_id")?).map(str::to_owned)
         })
         .collect();
@@ -243,7 +242,7 @@ impl Parts {
 }
 
 fn id_of(node: &Node) -> String {
-    let members = super::fields::members_of(node);
+    let members = members_of(node);
     let id = members.and_then(|members| {
         ["id", "label", "name"]
             .iter()
@@ -265,7 +264,7 @@ fn agent(draft: &mut Draft<'_>, mut fields: Fields, parts: &Parts) -> AgentDraft
     agent.set("system_prompt", prompt);
     llm::set(draft, &mut agent, &mut fields);
     blocks(draft, &mut agent, &mut fields, parts);
-    tools(draft, &mut agent, &mut fields, parts);
+    tools::set(draft, &mut agent, &mut fields, parts);
     if !parts.skills.is_empty() {
         agent.set(
             "skill_names",
@@ -351,109 +350,6 @@ fn blocks(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields, pa
         let rest = block.rest();
         agent.keep(&["blocks", &label], map_at(rest, line));
     }
-}
-
-fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields, parts: &Parts) {
-    let mut found: Vec<Fields> = Vec::new();
-    for id in fields.list("tool_ids") {
-        match text_of(&id).and_then(|id| parts.tools.get(id)) {
-            Some(tool) => found.push(tool.clone()),
-            None => draft.not_kept(id.line, "the file has no such tool"),
-        }
-    }
-    for node in fields.list("tools") {
-        match Fields::of(node) {
-            Ok(tool) => found.push(tool),
-            Err(Node {
-                value: NodeValue::Text(name),
-                line,
-            }) => agent.builtin(KEY, &name, NodeMap::new(), line),
-            Err(other) => draft.not_kept(other.line, "is no tool"),
-        }
-    }
-    for tool in found {
-        draft.place(tool.origin);
-        add_tool(draft, agent, tool, parts);
-    }
-}
-
-fn add_tool(draft: &mut Draft<'_>, agent: &mut AgentDraft, mut tool: Fields, parts: &Parts) {
-    let origin = tool.origin;
-    tool.take("id");
-    let (name, _) = tool
-        .filled_text("name")
-        .unwrap_or_else(|| ("tool".to_owned(), origin));
-    for name in [
-        "created_by_id",
-        "last_updated_by_id",
-        "organization_id",
-        "project_id",
-        "created_at",
-        "updated_at",
-    ] {
-        if let Some(place) = tool.take(name) {
-            draft.not_kept(place.line, NO_PLACE);
-        }
-    }
-    let kind = tool
-        .get("tool_type")
-        .and_then(text_of)
-        .unwrap_or("custom")
-        .to_owned();
-    if kind == "external_mcp" {
-        let metadata = tool.get("metadata_").and_then(super::fields::members_of);
-        let server = metadata
-            .and_then(|it| text_of(super::fields::members_of(it.get("mcp")?)?.get("server_name")?));
-        let tags = tool.get("tags").map(items_of).unwrap_or_default();
-        let tagged = tags
-            .iter()
-            .find_map(|tag| text_of(tag)?.strip_prefix("mcp:"));
-        if let Some((server, rest, _)) = server.or(tagged).and_then(|name| parts.servers.get(name))
-        {
-            agent.mcp_tool(server, Some(vec![text_at(name, origin)]), origin);
-            agent.keep_all(&["mcp", server], rest.clone());
-            let why = "the MCP server itself says it of its tool";
-            for field in ["tool_type", "tags", "source_type", "metadata_"] {
-                tool.take(field);
-            }
-            return draft.none_kept(&tool.rest(), why);
-        }
-    }
-    if kind.starts_with("letta_") {
-        // Letta brings it along, with its code and its schema.
-        let mut config = NodeMap::new();
-        config.insert("tool_type".to_owned(), text_at(kind, origin));
-        tool.take("tool_type");
-        draft.none_kept(
-            &tool.rest(),
-            "Letta brings the tool along, and knows this of it",
-        );
-        return agent.builtin(KEY, &name, config, origin);
-    }
-    let mut schema = tool.object("json_schema").unwrap_or_default();
-    let description = schema.text("description").or_else(|| {
-        tool.get("description")
-            .cloned()
-            .filter(|it| text_of(it).is_some())
-    });
-    if description.as_ref().map(text_of) == tool.get("description").map(text_of) {
-        tool.take("description");
-    }
-    let line = schema.origin;
-    let parameters = schema
-        .object("parameters")
-        .map(|it| map_at(it.rest(), line));
-    if schema.get("name").and_then(text_of) == Some(&name) {
-        schema.take("name");
-    }
-    let name = agent.function(&name, description, parameters, origin);
-    agent.keep_all(&["tools", &name, "json_schema"], schema.rest());
-    let mut rest = tool.rest();
-    rest.retain(|_, node| {
-        !matches!(&node.value, NodeValue::List(items) if items.is_empty())
-            && !matches!(&node.value, NodeValue::Map(members) if members.is_empty())
-    });
-    agent.keep_all(&["tools", &name], rest);
 }
 
 /// Variables of tools: their names are kept, and never their values.
