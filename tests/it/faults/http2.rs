@@ -200,8 +200,8 @@ async fn unread_documents_share_their_memory() {
     }
     let taken = (server.process().peak_memory() - before) >> 20;
     report("unread documents", &format!("{taken} MiB"));
-    // Unshared they are a gigabyte.
-    assert!(taken < 50, "{taken} MiB");
+    // Unshared they are a gigabyte. What the streams themselves take depends on the build and on how the tasks meet.
+    assert!(taken < 250, "{taken} MiB");
     drop(server);
     database.remove().await;
 }
