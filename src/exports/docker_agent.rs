@@ -314,16 +314,16 @@ fn top(
     report: &mut ExportReport,
 ) -> Result<(), Error> {
     #[derive(Deserialize)]
-    struct Team<'t> {
+    struct TeamHead<'t> {
         #[serde(borrow)]
         circle: &'t RawValue,
     }
     #[derive(Deserialize)]
-    struct Description {
+    struct CircleHead {
         description: Option<String>,
     }
-    let team: Team<'_> = serde_json::from_slice(team).map_err(damaged)?;
-    let Description { description } = serde_json::from_str(team.circle.get()).map_err(damaged)?;
+    let team: TeamHead<'_> = serde_json::from_slice(team).map_err(damaged)?;
+    let CircleHead { description } = serde_json::from_str(team.circle.get()).map_err(damaged)?;
     let settings = Node::parse(circle.settings.get()).map_err(damaged)?;
     let mut metadata = NodeMap::new();
     for (system, value) in members_of(&settings).into_iter().flatten() {

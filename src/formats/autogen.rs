@@ -3,8 +3,8 @@
 use super::{
     agent::AgentDraft,
     convert::ConvertError,
-    draft::{Draft, Team},
-    fields::{Fields, list_at, map_at, text_of},
+    draft::{Draft, DraftTeam},
+    fields::{SourceFields, list_at, map_at, text_of},
     sources::{Content, SourceFile},
 };
 use crate::yaml::{Node, NodeMap, NodeValue};
@@ -19,16 +19,16 @@ pub(super) const KEY: &str = "autogen";
 pub(super) struct Component {
     /// The name of the class.
     pub(super) class: String,
-    pub(super) config: Fields,
+    pub(super) config: SourceFields,
     /// What is known of it besides: its version, label and the like.
-    pub(super) about: Fields,
+    pub(super) about: SourceFields,
     pub(super) origin: usize,
 }
 
 impl Component {
     pub(super) fn of(node: Node) -> Result<Self, Node> {
         let origin = node.line;
-        let mut about = Fields::of(node)?;
+        let mut about = SourceFields::of(node)?;
         let provider = about.get("provider").and_then(text_of).unwrap_or_default();
         let class = provider.rsplit('.').next().unwrap_or_default().to_owned();
         let config = about.object("config").unwrap_or_default();
@@ -60,7 +60,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>) -> Result<(), 
             file: name.clone(),
             reason: reason.to_owned(),
         };
-        let mut top = Fields::of(tree).map_err(|_| refused("is no component of AutoGen"))?;
+        let mut top = SourceFields::of(tree).map_err(|_| refused("is no component of AutoGen"))?;
         if let Some(gallery) = top.object("components") {
             read_gallery(draft, gallery, &title);
             draft.none_kept(&top.rest(), "says something of the gallery as a whole");
@@ -78,7 +78,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>) -> Result<(), 
 }
 
 /// A gallery has teams, and agents besides. Its models, tools and ends of conversations are copies of what these have.
-fn read_gallery(draft: &mut Draft<'_>, mut gallery: Fields, title: &str) {
+fn read_gallery(draft: &mut Draft<'_>, mut gallery: SourceFields, title: &str) {
     for name in ["teams", "agents"] {
         for node in gallery.list(name) {
             let origin = node.line;
@@ -119,7 +119,7 @@ fn add(draft: &mut Draft<'_>, node: Node, title: &str) -> Result<(), String> {
         let origin = component.origin;
         let mut agents = Vec::new();
         agent(draft, component, &mut agents);
-        draft.add_team(Team {
+        draft.add_team(DraftTeam {
             name: title.to_owned(),
             origin,
             description: None,
@@ -135,7 +135,7 @@ fn add(draft: &mut Draft<'_>, node: Node, title: &str) -> Result<(), String> {
     ))
 }
 
-fn team(draft: &mut Draft<'_>, component: Component, title: &str) -> Team {
+fn team(draft: &mut Draft<'_>, component: Component, title: &str) -> DraftTeam {
     const GENERIC: &str = "GroupChat";
     let Component {
         class,
@@ -174,7 +174,7 @@ fn team(draft: &mut Draft<'_>, component: Component, title: &str) -> Team {
     }
     let description =
         description.filter(|it| text_of(it).is_some_and(|text| text.chars().count() <= 10_000));
-    Team {
+    DraftTeam {
         name,
         origin,
         description,

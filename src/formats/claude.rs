@@ -3,8 +3,8 @@
 use super::{
     agent::AgentDraft,
     claude_tools,
-    draft::{Draft, Team},
-    fields::{Fields, list_at, text_at, text_of},
+    draft::{Draft, DraftTeam},
+    fields::{SourceFields, list_at, text_at, text_of},
     models::AskedModel,
     report::ChoiceKind,
     sources::{Content, SourceFile},
@@ -31,16 +31,16 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>, folder: Option
                     let detail = "the front matter is not YAML: it was read line by line; Claude Code itself skips such a file";
                     draft.changed(origin, detail);
                 }
-                let fields = front.map(Fields::of_any).unwrap_or_default();
+                let fields = front.map(SourceFields::of_any).unwrap_or_default();
                 agents.extend(agent(draft, &title, fields, Some(body), origin));
             }
             Content::Tree(node) => {
-                let Ok(by_name) = Fields::of(node) else {
+                let Ok(by_name) = SourceFields::of(node) else {
                     continue;
                 };
                 for (name, node) in by_name.rest() {
                     let origin = node.line;
-                    match Fields::of(node) {
+                    match SourceFields::of(node) {
                         Ok(fields) => agents.extend(agent(draft, &name, fields, None, origin)),
                         Err(other) => draft.not_kept(other.line, "is no agent"),
                     }
@@ -62,7 +62,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>, folder: Option
         }
         is_new
     });
-    draft.add_team(Team {
+    draft.add_team(DraftTeam {
         name: folder.unwrap_or(title),
         origin,
         description: None,
@@ -76,7 +76,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>, folder: Option
 fn agent(
     draft: &mut Draft<'_>,
     title: &str,
-    mut fields: Fields,
+    mut fields: SourceFields,
     body: Option<Node>,
     origin: usize,
 ) -> Option<AgentDraft> {
@@ -123,7 +123,7 @@ fn agent(
     Some(agent)
 }
 
-fn model(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+fn model(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     let Some((name, at)) = fields.filled_text("model") else {
         return;
     };
@@ -154,7 +154,7 @@ fn model(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
 }
 
 /// A list, or a text with commas in it.
-pub(super) fn names(fields: &mut Fields, name: &str) -> Option<Node> {
+pub(super) fn names(fields: &mut SourceFields, name: &str) -> Option<Node> {
     if let Some(list) = fields.texts(name) {
         return Some(list);
     }

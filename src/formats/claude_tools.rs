@@ -6,14 +6,14 @@ use super::{
     agent::AgentDraft,
     claude::names,
     draft::Draft,
-    fields::{Fields, items_of, list_at, text_at, text_of},
+    fields::{SourceFields, items_of, list_at, text_at, text_of},
     values::{is_address, schemed_variable, variable_name},
 };
 use crate::yaml::{Node, NodeMap, NodeValue};
 
 const KEY: &str = "claude";
 
-pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     let is_absent = fields
         .get("tools")
         .is_none_or(|it| it.value == NodeValue::Null);
@@ -62,7 +62,7 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
 }
 
 /// `mcpServers`: names of servers, and servers by name.
-pub(super) fn servers(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+pub(super) fn servers(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     let Some(node) = fields.take("mcpServers") else {
         return;
     };
@@ -89,7 +89,7 @@ pub(super) fn servers(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mu
     }
     for (name, node) in described {
         let origin = node.line;
-        match Fields::of(node) {
+        match SourceFields::of(node) {
             Ok(server) => describe(draft, agent, &name, server, origin),
             Err(Node {
                 value: NodeValue::Text(_),
@@ -115,7 +115,7 @@ fn describe(
     draft: &mut Draft<'_>,
     agent: &mut AgentDraft,
     name: &str,
-    mut server: Fields,
+    mut server: SourceFields,
     origin: usize,
 ) {
     let kind = server.get("type").and_then(text_of).unwrap_or_default();
@@ -147,7 +147,7 @@ fn describe(
 pub(super) fn server_fields(
     draft: &mut Draft<'_>,
     name: &str,
-    server: &mut Fields,
+    server: &mut SourceFields,
     transport: &str,
 ) -> NodeMap {
     let mut entry = NodeMap::new();
@@ -162,10 +162,10 @@ pub(super) fn server_fields(
     {
         entry.insert("args".to_owned(), args);
     }
-    let values = match server.take(variables).map(Fields::of) {
+    let values = match server.take(variables).map(SourceFields::of) {
         Some(Ok(values)) => values,
         Some(Err(list)) => environment_list(&list),
-        None => Fields::default(),
+        None => SourceFields::default(),
     };
     let origin = values.origin;
     let values = self::variables(draft, name, transport, values);
@@ -180,8 +180,8 @@ pub(super) fn server_fields(
 }
 
 /// `["A=b"]`, as some write environments.
-fn environment_list(list: &Node) -> Fields {
-    let mut fields = Fields::default();
+fn environment_list(list: &Node) -> SourceFields {
+    let mut fields = SourceFields::default();
     fields.origin = list.line;
     for item in items_of(list) {
         if let Some((name, value)) = text_of(item).and_then(|text| text.split_once('=')) {
@@ -192,7 +192,12 @@ fn environment_list(list: &Node) -> Fields {
 }
 
 /// References in place of values, which may be secrets.
-fn variables(draft: &mut Draft<'_>, server: &str, transport: &str, values: Fields) -> NodeMap {
+fn variables(
+    draft: &mut Draft<'_>,
+    server: &str,
+    transport: &str,
+    values: SourceFields,
+) -> NodeMap {
     let mut references = NodeMap::new();
     for (name, value) in values.rest() {
         let text = match &value.value {

@@ -2,8 +2,8 @@
 
 use super::{
     agent::AgentDraft,
-    draft::{Draft, Team},
-    fields::{Fields, items_of, map_at, members_of, text_at, text_of},
+    draft::{Draft, DraftTeam},
+    fields::{SourceFields, items_of, map_at, members_of, text_at, text_of},
     models::AskedModel,
     sources::{self, Content, SourceFile},
 };
@@ -50,7 +50,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>, tasks: Vec<Sou
     }
     let (crews, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_crew);
     // Agents by name, with where they are from.
-    let mut agents: Vec<(String, Fields)> = Vec::new();
+    let mut agents: Vec<(String, SourceFields)> = Vec::new();
     let mut title = files.first().map_or_else(String::new, SourceFile::title);
     let is_single =
         |members: &NodeMap| members.contains_key("role") || members.contains_key("goal");
@@ -65,11 +65,11 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>, tasks: Vec<Sou
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            agents.push((stem, Fields::of_any(tree_of(file))));
+            agents.push((stem, SourceFields::of_any(tree_of(file))));
             continue;
         }
         for (name, node) in members {
-            match Fields::of(node.clone()) {
+            match SourceFields::of(node.clone()) {
                 Ok(fields) => agents.push((name.clone(), fields)),
                 Err(other) => draft.not_kept(other.line, "is no agent"),
             }
@@ -89,7 +89,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>, tasks: Vec<Sou
             .into_iter()
             .map(|(name, fields)| agent(draft, &name, fields));
         let drafts = drafts.collect();
-        return draft.add_team(Team {
+        return draft.add_team(DraftTeam {
             name: title,
             origin,
             description: None,
@@ -130,8 +130,8 @@ fn is_crew(file: &SourceFile) -> bool {
     })
 }
 
-fn crew(draft: &mut Draft<'_>, file: &SourceFile, known: &mut Vec<(String, Fields)>) {
-    let mut fields = Fields::of_any(tree_of(file));
+fn crew(draft: &mut Draft<'_>, file: &SourceFile, known: &mut Vec<(String, SourceFields)>) {
+    let mut fields = SourceFields::of_any(tree_of(file));
     let name = fields
         .filled_text("name")
         .map_or_else(|| file.title(), |(name, _)| name);
@@ -142,7 +142,7 @@ fn crew(draft: &mut Draft<'_>, file: &SourceFile, known: &mut Vec<(String, Field
             ..
         }) => {
             for (name, node) in agents {
-                drafts.push(agent(draft, &name, Fields::of_any(node)));
+                drafts.push(agent(draft, &name, SourceFields::of_any(node)));
             }
         }
         Some(list) => {
@@ -171,7 +171,7 @@ fn crew(draft: &mut Draft<'_>, file: &SourceFile, known: &mut Vec<(String, Field
         draft.not_kept(task.line, NO_TASKS);
     }
     take_state(draft, &mut fields);
-    draft.add_team(Team {
+    draft.add_team(DraftTeam {
         name,
         origin: file.origin(),
         description: None,
@@ -186,10 +186,10 @@ fn listed(
     draft: &mut Draft<'_>,
     file: &SourceFile,
     item: &Node,
-    known: &mut Vec<(String, Fields)>,
+    known: &mut Vec<(String, SourceFields)>,
 ) -> Option<AgentDraft> {
     let Some(name) = text_of(item) else {
-        let mut fields = Fields::of(item.clone()).ok()?;
+        let mut fields = SourceFields::of(item.clone()).ok()?;
         let name = fields.filled_text("name").map(|(name, _)| name);
         let role = fields
             .get("role")
@@ -221,10 +221,10 @@ fn listed(
         return None;
     };
     draft.report.files.push(found.name());
-    Some(agent(draft, name, Fields::of_any(tree_of(&found))))
+    Some(agent(draft, name, SourceFields::of_any(tree_of(&found))))
 }
 
-fn take_state(draft: &mut Draft<'_>, fields: &mut Fields) {
+fn take_state(draft: &mut Draft<'_>, fields: &mut SourceFields) {
     for name in STATE {
         if let Some(state) = fields.take(name) {
             draft.not_kept(state.line, NO_STATE);
@@ -232,7 +232,7 @@ fn take_state(draft: &mut Draft<'_>, fields: &mut Fields) {
     }
 }
 
-fn agent(draft: &mut Draft<'_>, name: &str, mut fields: Fields) -> AgentDraft {
+fn agent(draft: &mut Draft<'_>, name: &str, mut fields: SourceFields) -> AgentDraft {
     let name = fields
         .filled_text("name")
         .map_or_else(|| name.to_owned(), |(name, _)| name);

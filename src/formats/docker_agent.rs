@@ -2,10 +2,10 @@
 
 use super::{
     agent::AgentDraft,
-    docker_models::DockerModels,
+    docker_models::DockerSourceModels,
     docker_toolsets::DockerToolsets,
-    draft::{Draft, Team},
-    fields::{Fields, items_of, list_at, map_at, text_at, text_of},
+    draft::{Draft, DraftTeam},
+    fields::{SourceFields, items_of, list_at, map_at, text_at, text_of},
     sources::{Content, SourceFile},
 };
 use crate::yaml::{Node, NodeMap, NodeValue};
@@ -30,7 +30,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>) {
             continue;
         };
         let origin = tree.line;
-        match Fields::of(tree) {
+        match SourceFields::of(tree) {
             Ok(fields) => read_team(draft, title, fields, origin, file.path.parent()),
             Err(other) => draft.not_kept(other.line, "is no configuration of Docker Agent"),
         }
@@ -40,7 +40,7 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>) {
 fn read_team(
     draft: &mut Draft<'_>,
     title: String,
-    mut fields: Fields,
+    mut fields: SourceFields,
     origin: usize,
     folder: Option<&std::path::Path>,
 ) {
@@ -63,7 +63,7 @@ fn read_team(
             "patches of the file, which are applied before it is read: convert the result",
         );
     }
-    let mut models = DockerModels::read(draft, &mut fields);
+    let mut models = DockerSourceModels::read(draft, &mut fields);
     let toolsets = DockerToolsets::read(&mut fields);
     let agents = match fields.take("agents") {
         Some(Node {
@@ -80,7 +80,7 @@ fn read_team(
     let mut drafts = Vec::new();
     for (name, node) in agents {
         let origin = node.line;
-        match Fields::of(node) {
+        match SourceFields::of(node) {
             Ok(fields) => {
                 let mut agent = AgentDraft::new(&name, origin);
                 agent.is_lead = Some(&name) == lead.as_ref();
@@ -93,7 +93,7 @@ fn read_team(
     models.report_unused(draft);
     toolsets.report_unused(draft);
     settings.extend(fields.rest());
-    draft.add_team(Team {
+    draft.add_team(DraftTeam {
         name: title,
         origin,
         description,
@@ -113,8 +113,8 @@ fn lead_of(agents: &NodeMap) -> Option<String> {
 fn read_agent(
     draft: &mut Draft<'_>,
     agent: &mut AgentDraft,
-    mut fields: Fields,
-    models: &mut DockerModels,
+    mut fields: SourceFields,
+    models: &mut DockerSourceModels,
     toolsets: &DockerToolsets,
     folder: Option<&std::path::Path>,
 ) {
@@ -144,7 +144,7 @@ fn read_agent(
 fn instruction(
     draft: &mut Draft<'_>,
     agent: &mut AgentDraft,
-    fields: &mut Fields,
+    fields: &mut SourceFields,
     folder: Option<&std::path::Path>,
 ) -> Option<Node> {
     let own = fields.text("instruction");
@@ -190,8 +190,8 @@ fn inside(folder: &std::path::Path, name: &str) -> Option<String> {
 fn fallback(
     draft: &mut Draft<'_>,
     agent: &mut AgentDraft,
-    fields: &mut Fields,
-    models: &mut DockerModels,
+    fields: &mut SourceFields,
+    models: &mut DockerSourceModels,
 ) {
     let Some(mut fallback) = fields.object("fallback") else {
         return;
@@ -227,7 +227,7 @@ pub(super) fn add_fallbacks(agent: &mut AgentDraft, more: Vec<Node>, origin: usi
     }
 }
 
-fn structured_output(agent: &mut AgentDraft, mut output: Fields) {
+fn structured_output(agent: &mut AgentDraft, mut output: SourceFields) {
     let origin = output.origin;
     if let Some(mode) = output.take("mode") {
         agent.keep(&["structured_output", "mode"], mode);
@@ -241,7 +241,7 @@ fn structured_output(agent: &mut AgentDraft, mut output: Fields) {
 }
 
 /// Names of skills are the agent's. Whether it has any at all, and skills that are written out, are free data.
-fn skills(agent: &mut AgentDraft, fields: &mut Fields) {
+fn skills(agent: &mut AgentDraft, fields: &mut SourceFields) {
     let Some(skills) = fields.take("skills") else {
         return;
     };

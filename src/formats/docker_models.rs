@@ -9,7 +9,7 @@ use super::{
     agent::AgentDraft,
     docker_agent::add_fallbacks,
     draft::Draft,
-    fields::{Fields, items_of, text_at, text_of},
+    fields::{SourceFields, items_of, text_at, text_of},
     models::AskedModel,
 };
 use crate::yaml::{Node, NodeMap, NodeValue};
@@ -26,8 +26,8 @@ const SETTINGS: [&str; 6] = [
 
 /// The models and providers of one file.
 #[derive(Debug, Default)]
-pub(super) struct DockerModels {
-    models: IndexMap<String, Fields>,
+pub(super) struct DockerSourceModels {
+    models: IndexMap<String, SourceFields>,
     providers: IndexMap<String, DockerProvider>,
     used: Vec<String>,
 }
@@ -38,16 +38,16 @@ struct DockerProvider {
     /// What documents call it.
     name: String,
     /// Settings for models that lack them.
-    defaults: Fields,
+    defaults: SourceFields,
 }
 
-impl DockerModels {
-    pub(super) fn read(draft: &mut Draft<'_>, fields: &mut Fields) -> Self {
+impl DockerSourceModels {
+    pub(super) fn read(draft: &mut Draft<'_>, fields: &mut SourceFields) -> Self {
         let mut models = Self::default();
         if let Some(providers) = fields.object("providers") {
             for (name, node) in providers.rest() {
                 let origin = node.line;
-                match Fields::of(node) {
+                match SourceFields::of(node) {
                     Ok(fields) => {
                         let provider = provider(draft, &name, fields, origin);
                         models.providers.insert(name, provider);
@@ -61,13 +61,13 @@ impl DockerModels {
                 let line = node.line;
                 match node.value {
                     NodeValue::Text(text) => {
-                        let mut fields = Fields::default();
+                        let mut fields = SourceFields::default();
                         fields.origin = line;
                         fields.insert("model", text_at(text, line));
                         models.models.insert(name, fields);
                     }
                     NodeValue::Map(_) => {
-                        models.models.insert(name, Fields::of_any(node));
+                        models.models.insert(name, SourceFields::of_any(node));
                     }
                     _ => draft.not_kept(line, "is no model"),
                 }
@@ -81,7 +81,7 @@ impl DockerModels {
         &mut self,
         draft: &mut Draft<'_>,
         agent: &mut AgentDraft,
-        fields: &mut Fields,
+        fields: &mut SourceFields,
     ) {
         let Some(node) = fields.take("model") else {
             return;
@@ -90,7 +90,7 @@ impl DockerModels {
             NodeValue::Text(name) => (name.clone(), node.line),
             // Newer versions take a model that is written out in the agent.
             NodeValue::Map(_) => {
-                let inline = Fields::of_any(node);
+                let inline = SourceFields::of_any(node);
                 let origin = inline.origin;
                 return self.set_described(draft, agent, inline, origin);
             }
@@ -126,7 +126,7 @@ impl DockerModels {
         &mut self,
         draft: &mut Draft<'_>,
         agent: &mut AgentDraft,
-        mut model: Fields,
+        mut model: SourceFields,
         origin: usize,
     ) {
         let provider = model.get("provider").and_then(text_of).map(str::to_owned);
@@ -208,7 +208,7 @@ impl DockerModels {
     }
 
     /// Takes what says which model it is, and what is known of it.
-    fn find(&self, draft: &mut Draft<'_>, model: &mut Fields, origin: usize) -> Option<Node> {
+    fn find(&self, draft: &mut Draft<'_>, model: &mut SourceFields, origin: usize) -> Option<Node> {
         let (name, line) = model.filled_text("model")?;
         let provider = model.filled_text("provider").map(|(provider, _)| provider);
         let facts = facts(model);
@@ -233,7 +233,7 @@ impl DockerModels {
             return draft.model(&asked, facts, line);
         }
         let key = asked.provider.clone().unwrap_or_else(|| "model".to_owned());
-        let mut fields = Fields::default();
+        let mut fields = SourceFields::default();
         for name in ["base_url", "token_key", "auth"] {
             if let Some(value) = model.take(name) {
                 fields.insert(name, value);
@@ -283,7 +283,7 @@ fn own_or_given(
 fn provider(
     draft: &mut Draft<'_>,
     name: &str,
-    mut fields: Fields,
+    mut fields: SourceFields,
     origin: usize,
 ) -> DockerProvider {
     let defaults = fields.clone();

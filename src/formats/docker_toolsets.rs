@@ -9,7 +9,7 @@ use super::{
     claude_tools::server_fields,
     docker_agent::KEY,
     draft::Draft,
-    fields::{Fields, items_of, text_at, text_of},
+    fields::{SourceFields, items_of, text_at, text_of},
     values::is_address,
 };
 use crate::yaml::{Node, NodeMap, NodeValue};
@@ -17,17 +17,22 @@ use crate::yaml::{Node, NodeMap, NodeValue};
 /// The toolsets, MCP servers and sources of documents that agents of one file name.
 #[derive(Debug, Default)]
 pub(super) struct DockerToolsets {
-    mcps: IndexMap<String, Fields>,
+    mcps: IndexMap<String, SourceFields>,
     groups: IndexMap<String, Node>,
-    rag: IndexMap<String, Fields>,
+    rag: IndexMap<String, SourceFields>,
     used: RefCell<Vec<usize>>,
 }
 
 impl DockerToolsets {
-    pub(super) fn read(fields: &mut Fields) -> Self {
-        let mut take = |name: &str| fields.object(name).map(Fields::rest).unwrap_or_default();
+    pub(super) fn read(fields: &mut SourceFields) -> Self {
+        let mut take = |name: &str| {
+            fields
+                .object(name)
+                .map(SourceFields::rest)
+                .unwrap_or_default()
+        };
         let objects = |members: NodeMap| {
-            let object = |(name, node)| (name, Fields::of_any(node));
+            let object = |(name, node)| (name, SourceFields::of_any(node));
             members.into_iter().map(object).collect()
         };
         Self {
@@ -72,13 +77,13 @@ impl DockerToolsets {
 
     fn add(&self, draft: &mut Draft<'_>, agent: &mut AgentDraft, toolset: Node) {
         let origin = toolset.line;
-        let mut fields = match Fields::of(toolset) {
+        let mut fields = match SourceFields::of(toolset) {
             Ok(fields) => fields,
             Err(Node {
                 value: NodeValue::Text(kind),
                 line,
             }) => {
-                let mut fields = Fields::default();
+                let mut fields = SourceFields::default();
                 fields.insert("type", text_at(kind, line));
                 fields
             }
@@ -115,7 +120,7 @@ impl DockerToolsets {
         &self,
         draft: &mut Draft<'_>,
         agent: &mut AgentDraft,
-        mut fields: Fields,
+        mut fields: SourceFields,
         origin: usize,
     ) {
         let mut name = fields.filled_text("name").map(|(name, _)| name);

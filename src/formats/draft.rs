@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-pub(super) use self::team::Team;
+pub(super) use self::team::DraftTeam;
 use super::{
     detect::SourceFormat,
     fields::{text_at, text_of},
@@ -236,7 +236,7 @@ impl<'c> Draft<'c> {
         let mut unique = base.clone();
         let mut number = 1;
         loop {
-            entry.insert("name".to_owned(), text_at(unique.as_str(), origin));
+            entry.shift_insert(0, "name".to_owned(), text_at(unique.as_str(), origin));
             match self.providers.get(&unique) {
                 Some(other) if *other != entry => {
                     number += 1;

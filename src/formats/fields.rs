@@ -5,13 +5,13 @@ pub(super) use crate::yaml::{items_of, members_of, text_of};
 
 /// An object of which fields are taken.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct SourceFields {
     members: NodeMap,
     /// Where the object is.
     pub(super) origin: usize,
 }
 
-impl Fields {
+impl SourceFields {
     /// # Errors
     /// The value itself if it is not an object.
     pub(super) fn of(node: Node) -> Result<Self, Node> {

@@ -5,8 +5,8 @@ use indexmap::IndexMap;
 use super::{
     agent::AgentDraft,
     claude_tools::server_fields,
-    draft::{Draft, Team},
-    fields::{Fields, items_of, list_at, map_at, members_of, text_at, text_of},
+    draft::{Draft, DraftTeam},
+    fields::{SourceFields, items_of, list_at, map_at, members_of, text_at, text_of},
     sources::{Content, SourceFile},
     values::is_address,
 };
@@ -24,9 +24,9 @@ const NO_CONTENT: &str = "the content of files and skills is not kept, only the 
 
 /// What the agents of one file refer to.
 #[derive(Debug, Default)]
-struct Parts {
+struct LettaParts {
     blocks: IndexMap<String, Node>,
-    tools: IndexMap<String, Fields>,
+    tools: IndexMap<String, SourceFields>,
     /// What documents call the servers, by their names in the file.
     servers: IndexMap<String, (String, NodeMap, usize)>,
     skills: Vec<Node>,
@@ -39,14 +39,14 @@ pub(super) fn read(draft: &mut Draft<'_>, files: Vec<SourceFile>) {
             continue;
         };
         let origin = tree.line;
-        match Fields::of(tree) {
+        match SourceFields::of(tree) {
             Ok(fields) => read_file(draft, &title, fields, origin),
             Err(other) => draft.not_kept(other.line, "is no agent file"),
         }
     }
 }
 
-fn read_file(draft: &mut Draft<'_>, title: &str, mut fields: Fields, origin: usize) {
+fn read_file(draft: &mut Draft<'_>, title: &str, mut fields: SourceFields, origin: usize) {
     // The first version of the format: a single agent, with its parts in it.
     let is_single = fields.get("agent_type").is_some();
     let agents = if is_single {
@@ -54,11 +54,11 @@ fn read_file(draft: &mut Draft<'_>, title: &str, mut fields: Fields, origin: usi
     } else {
         fields.list("agents")
     };
-    let parts = Parts::read(draft, &mut fields);
+    let parts = LettaParts::read(draft, &mut fields);
     let (mut drafts, mut ids) = (Vec::new(), Vec::new());
     for node in agents {
         let line = node.line;
-        let Ok(mut agent_fields) = Fields::of(node) else {
+        let Ok(mut agent_fields) = SourceFields::of(node) else {
             draft.not_kept(line, "is no agent");
             continue;
         };
@@ -84,7 +84,7 @@ fn read_file(draft: &mut Draft<'_>, title: &str, mut fields: Fields, origin: usi
     }
     parts.report_unused(draft);
     settings.extend(fields.rest());
-    draft.add_team(Team {
+    draft.add_team(DraftTeam {
         name: title.to_owned(),
         origin,
         description: None,
@@ -95,7 +95,12 @@ fn read_file(draft: &mut Draft<'_>, title: &str, mut fields: Fields, origin: usi
 }
 
 /// Groups say how agents work together: names take the place of the file's ids.
-fn groups(fields: &mut Fields, settings: &mut NodeMap, agents: &mut [AgentDraft], ids: &[String]) {
+fn groups(
+    fields: &mut SourceFields,
+    settings: &mut NodeMap,
+    agents: &mut [AgentDraft],
+    ids: &[String],
+) {
     let Some(mut groups) = fields.take("groups") else {
         return;
     };
@@ -136,8 +141,8 @@ fn rename(node: &mut Node, names: &[(String, String)]) {
     }
 }
 
-impl Parts {
-    fn read(draft: &mut Draft<'_>, fields: &mut Fields) -> Self {
+impl LettaParts {
+    fn read(draft: &mut Draft<'_>, fields: &mut SourceFields) -> Self {
         let mut parts = Self::default();
         for node in fields.list("blocks") {
             let id = id_of(&node);
@@ -145,21 +150,21 @@ impl Parts {
         }
         for node in fields.list("tools") {
             let (id, line) = (id_of(&node), node.line);
-            match Fields::of(node) {
+            match SourceFields::of(node) {
                 Ok(tool) => drop(parts.tools.insert(id, tool)),
                 Err(_) => draft.not_kept(line, "is no tool"),
             }
         }
         for node in fields.list("mcp_servers") {
             let line = node.line;
-            match Fields::of(node) {
+            match SourceFields::of(node) {
                 Ok(server) => parts.add_server(draft, server, line),
                 Err(_) => draft.not_kept(line, "is no MCP server"),
             }
         }
         for node in fields.list("skills") {
             let line = node.line;
-            match Fields::of(node) {
+            match SourceFields::of(node) {
                 Ok(mut skill) => {
                     parts.skills.extend(
                         skill
@@ -178,7 +183,7 @@ impl Parts {
         parts
     }
 
-    fn add_server(&mut self, draft: &mut Draft<'_>, mut server: Fields, origin: usize) {
+    fn add_server(&mut self, draft: &mut Draft<'_>, mut server: SourceFields, origin: usize) {
         let name = ["server_name", "name"]
             .iter()
             .find_map(|name| server.filled_text(name));
@@ -251,7 +256,7 @@ fn id_of(node: &Node) -> String {
     id.unwrap_or_default().to_owned()
 }
 
-fn agent(draft: &mut Draft<'_>, mut fields: Fields, parts: &Parts) -> AgentDraft {
+fn agent(draft: &mut Draft<'_>, mut fields: SourceFields, parts: &LettaParts) -> AgentDraft {
     let (name, line) = fields
         .filled_text("name")
         .unwrap_or_else(|| ("agent".to_owned(), fields.origin));
@@ -325,7 +330,12 @@ fn agent(draft: &mut Draft<'_>, mut fields: Fields, parts: &Parts) -> AgentDraft
 }
 
 /// The blocks of memory, by label.
-fn blocks(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields, parts: &Parts) {
+fn blocks(
+    draft: &mut Draft<'_>,
+    agent: &mut AgentDraft,
+    fields: &mut SourceFields,
+    parts: &LettaParts,
+) {
     let ids = fields.list("block_ids");
     let mut blocks: Vec<Node> = Vec::new();
     for id in ids {
@@ -339,7 +349,7 @@ fn blocks(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields, pa
     for block in blocks {
         draft.place(block.line);
         let line = block.line;
-        let Ok(mut block) = Fields::of(block) else {
+        let Ok(mut block) = SourceFields::of(block) else {
             draft.not_kept(line, "is no block");
             continue;
         };
@@ -353,7 +363,7 @@ fn blocks(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields, pa
 }
 
 /// Variables of tools: their names are kept, and never their values.
-fn variables(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+fn variables(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     for field in ["tool_exec_environment_variables", "secrets"] {
         let Some(variables) = fields.take(field) else {
             continue;
@@ -374,7 +384,7 @@ fn variables(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields)
             }
             NodeValue::List(items) => {
                 for item in items {
-                    let mut variable = Fields::of_any(item);
+                    let mut variable = SourceFields::of_any(item);
                     let name = ["key", "name"]
                         .iter()
                         .find_map(|name| variable.filled_text(name));

@@ -16,16 +16,16 @@ pub(crate) struct ImportReport {
     /// The models that the files name.
     pub(crate) models: Vec<ModelChoice>,
     /// What the document does not have.
-    pub(crate) not_kept: Vec<Remark>,
+    pub(crate) not_kept: Vec<ImportRemark>,
     /// What the document has in another form.
-    pub(crate) changed: Vec<Remark>,
+    pub(crate) changed: Vec<ImportRemark>,
     /// What the document has as free data, which means something to the file's own system only.
-    pub(crate) metadata: Vec<Remark>,
+    pub(crate) metadata: Vec<ImportRemark>,
 }
 
 /// Something in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Remark {
+pub(crate) struct ImportRemark {
     pub(crate) file: String,
     /// Absent if the file has no lines, or the whole file is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub(crate) enum ChoiceKind {
 const MAX_PATH: usize = 200;
 
 impl ImportReport {
-    pub(super) fn add_to(list: &mut Vec<Remark>, mut remark: Remark) {
+    pub(super) fn add_to(list: &mut Vec<ImportRemark>, mut remark: ImportRemark) {
         // The name of a member may itself be a secret.
         if secrets::is_secret(&remark.path) {
             "a member whose name looks like a secret".clone_into(&mut remark.path);
@@ -83,7 +83,7 @@ impl ImportReport {
     }
 }
 
-impl fmt::Display for Remark {
+impl fmt::Display for ImportRemark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             file,

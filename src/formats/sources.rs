@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{front_matter, report::Remark};
+use super::{front_matter, report::ImportRemark};
 use crate::yaml::{self, Node, NodeMap, NodeValue};
 
 /// The largest file, in bytes: as large as the largest file of documents.
@@ -56,19 +56,19 @@ pub(super) enum Content {
 
 /// Where the nodes of all files are: the line of a node is a number that stands for its origin.
 #[derive(Debug, Default)]
-pub(super) struct Origins(Vec<Remark>);
+pub(super) struct Origins(Vec<ImportRemark>);
 
 impl Origins {
     /// Where a node is, with something to say about it. A node that no file has is at the first one.
-    pub(super) fn remark(&self, origin: usize, detail: impl Into<String>) -> Remark {
+    pub(super) fn remark(&self, origin: usize, detail: impl Into<String>) -> ImportRemark {
         let index = origin.saturating_sub(1);
-        let place = self.0.get(index).cloned().unwrap_or_else(|| Remark {
+        let place = self.0.get(index).cloned().unwrap_or_else(|| ImportRemark {
             file: String::new(),
             line: None,
             path: String::new(),
             detail: String::new(),
         });
-        Remark {
+        ImportRemark {
             detail: detail.into(),
             ..place
         }
@@ -76,7 +76,7 @@ impl Origins {
 
     /// Gives each node a number in place of its line. Texts that were read without lines have none.
     fn adopt(&mut self, node: &mut Node, file: &str, path: &str) {
-        self.0.push(Remark {
+        self.0.push(ImportRemark {
             file: file.to_owned(),
             line: (node.line > 0).then_some(node.line),
             path: path.to_owned(),

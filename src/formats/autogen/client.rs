@@ -5,7 +5,7 @@ use crate::{
     formats::{
         agent::AgentDraft,
         draft::Draft,
-        fields::{Fields, map_at, text_at, text_of},
+        fields::{SourceFields, map_at, text_at, text_of},
         models::AskedModel,
         values::{Variable, is_address, is_local_address, variable, variable_name},
     },
@@ -84,7 +84,7 @@ pub(super) fn set(draft: &mut Draft<'_>, agent: &mut AgentDraft, node: Node) {
 }
 
 /// An agent that has its model's settings among its own.
-pub(super) fn of_agent(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut Fields) {
+pub(super) fn of_agent(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut SourceFields) {
     for (theirs, ours) in [
         ("temperature", "temperature"),
         ("max_output_tokens", "max_tokens"),
@@ -106,7 +106,7 @@ pub(super) fn of_agent(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &m
     }
 }
 
-fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut Fields) {
+fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut SourceFields) {
     for name in SETTINGS {
         let value = config
             .take(name)
@@ -151,14 +151,14 @@ fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut Fields) 
     }
     for (name, value) in config
         .object("model_extras")
-        .map(Fields::rest)
+        .map(SourceFields::rest)
         .unwrap_or_default()
     {
         agent.extra(&name, Some(value));
     }
 }
 
-fn model(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut Fields, class: &str) {
+fn model(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut SourceFields, class: &str) {
     let (provider, api_type) = provider_of(class);
     let facts = facts(config);
     let deployment = config.filled_text("azure_deployment");
@@ -184,7 +184,7 @@ fn model(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut Fields, cla
     agent.set("model", model);
 }
 
-fn facts(config: &mut Fields) -> NodeMap {
+fn facts(config: &mut SourceFields) -> NodeMap {
     let mut facts = NodeMap::new();
     for name in ["model_info", "model_capabilities"] {
         let Some(mut info) = config.object(name) else {
@@ -215,7 +215,7 @@ fn own_provider(
     draft: &mut Draft<'_>,
     name: &str,
     api_type: &str,
-    config: &mut Fields,
+    config: &mut SourceFields,
     origin: usize,
 ) -> Option<String> {
     let mut entry = NodeMap::from([("api_type".to_owned(), text_at(api_type, origin))]);

@@ -6,7 +6,7 @@ use crate::{
         agent::AgentDraft,
         claude_tools::server_fields,
         draft::Draft,
-        fields::{Fields, map_at, text_at, text_of},
+        fields::{SourceFields, map_at, text_at, text_of},
         values::is_address,
     },
     yaml::{Node, NodeMap, NodeValue},
@@ -93,7 +93,7 @@ pub(super) fn tool(draft: &mut Draft<'_>, agent: &mut AgentDraft, node: Node) {
 fn server(
     draft: &mut Draft<'_>,
     agent: &mut AgentDraft,
-    mut params: Fields,
+    mut params: SourceFields,
     allow: Option<Node>,
     origin: usize,
 ) -> String {

@@ -5,7 +5,7 @@ use crate::{
     formats::{
         agent::AgentDraft,
         draft::Draft,
-        fields::{Fields, map_at, text_at, text_of},
+        fields::{SourceFields, map_at, text_at, text_of},
         values::{Variable, is_address, is_local_address, variable, variable_name},
     },
     yaml::{Node, NodeMap, NodeValue},
@@ -54,7 +54,7 @@ const DERIVED: [&str; 6] = [
 
 pub(super) fn set(draft: &mut Draft<'_>, agent: &mut AgentDraft, llm: Node) {
     let origin = llm.line;
-    let mut fields = match Fields::of(llm) {
+    let mut fields = match SourceFields::of(llm) {
         Ok(fields) => fields,
         Err(Node {
             value: NodeValue::Text(name),
@@ -91,7 +91,7 @@ pub(super) fn set(draft: &mut Draft<'_>, agent: &mut AgentDraft, llm: Node) {
     agent.keep_all(&["model"], fields.rest());
 }
 
-fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     for (theirs, ours) in [
         ("temperature", "temperature"),
         ("max_tokens", "max_tokens"),
@@ -143,7 +143,11 @@ fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) 
         agent.extra(name, value);
     }
     for name in ["additional_params", "additional_model_request_fields"] {
-        for (name, value) in fields.object(name).map(Fields::rest).unwrap_or_default() {
+        for (name, value) in fields
+            .object(name)
+            .map(SourceFields::rest)
+            .unwrap_or_default()
+        {
             agent.extra(&name, Some(value));
         }
     }
@@ -154,7 +158,7 @@ fn settings(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) 
     }
 }
 
-fn facts(fields: &mut Fields) -> NodeMap {
+fn facts(fields: &mut SourceFields) -> NodeMap {
     let mut facts = NodeMap::new();
     let window = fields
         .number("context_window_size")
@@ -175,7 +179,7 @@ fn facts(fields: &mut Fields) -> NodeMap {
 fn own_provider(
     draft: &mut Draft<'_>,
     kind: &str,
-    fields: &mut Fields,
+    fields: &mut SourceFields,
     origin: usize,
 ) -> Option<String> {
     let responses = fields.get("api").and_then(text_of) == Some("responses");

@@ -6,13 +6,13 @@ use crate::{
         agent::AgentDraft,
         claude_tools::server_fields,
         draft::Draft,
-        fields::{Fields, items_of, list_at, map_at, text_at, text_of},
+        fields::{SourceFields, items_of, list_at, map_at, text_at, text_of},
         values::{is_address, tool_name},
     },
     yaml::{Node, NodeMap, NodeValue},
 };
 
-pub(super) fn tools(agent: &mut AgentDraft, fields: &mut Fields) {
+pub(super) fn tools(agent: &mut AgentDraft, fields: &mut SourceFields) {
     let Some(tools) = fields.take("tools") else {
         return;
     };
@@ -41,12 +41,12 @@ pub(super) fn tools(agent: &mut AgentDraft, fields: &mut Fields) {
 }
 
 /// `mcps`: addresses, names on `CrewAI`'s platform, and servers that are written out.
-pub(super) fn servers(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+pub(super) fn servers(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     let mut others = Vec::new();
     let line = fields.get("mcps").map_or(0, |it| it.line);
     for item in fields.list("mcps") {
         let origin = item.line;
-        match Fields::of(item) {
+        match SourceFields::of(item) {
             Ok(server) => described(draft, agent, server, origin),
             Err(Node {
                 value: NodeValue::Text(text),
@@ -78,7 +78,12 @@ pub(super) fn servers(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mu
     }
 }
 
-fn described(draft: &mut Draft<'_>, agent: &mut AgentDraft, mut server: Fields, origin: usize) {
+fn described(
+    draft: &mut Draft<'_>,
+    agent: &mut AgentDraft,
+    mut server: SourceFields,
+    origin: usize,
+) {
     let name = server.filled_text("name").map(|(name, _)| name);
     let fallback = format!("{}-mcp", agent.name);
     let title = name.as_deref().unwrap_or(&fallback).to_owned();

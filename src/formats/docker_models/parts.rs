@@ -5,7 +5,7 @@ use crate::{
         agent::AgentDraft,
         docker_agent::KEY,
         draft::Draft,
-        fields::{Fields, map_at, text_at, text_of},
+        fields::{SourceFields, map_at, text_at, text_of},
         values::{Variable, handle, is_address, is_local_address, price, variable, variable_name},
     },
     secrets,
@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn provider_entry(
     draft: &mut Draft<'_>,
     name: &str,
-    fields: &mut Fields,
+    fields: &mut SourceFields,
     origin: usize,
 ) -> String {
     let kind = fields
@@ -83,7 +83,7 @@ fn api_type_of(provider: &str) -> String {
 }
 
 /// What a file says of the model itself.
-pub(super) fn facts(model: &mut Fields) -> NodeMap {
+pub(super) fn facts(model: &mut SourceFields) -> NodeMap {
     let mut facts = NodeMap::new();
     if let Some(mut cost) = model.object("cost") {
         let line = cost.origin;
@@ -128,7 +128,11 @@ pub(super) fn facts(model: &mut Fields) -> NodeMap {
     facts
 }
 
-pub(super) fn provider_options(draft: &mut Draft<'_>, agent: &mut AgentDraft, mut options: Fields) {
+pub(super) fn provider_options(
+    draft: &mut Draft<'_>,
+    agent: &mut AgentDraft,
+    mut options: SourceFields,
+) {
     for name in ["top_k", "min_p", "seed"] {
         let value = options.number(name);
         agent.setting(draft, name, value);

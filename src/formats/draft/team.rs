@@ -5,7 +5,7 @@ use crate::{
     formats::{
         agent::AgentDraft,
         fields::{list_at, map_at, members_of, put, text_at, text_of},
-        report::{ImportReport, Remark},
+        report::{ImportRemark, ImportReport},
         values::handle,
     },
     yaml::{Node, NodeMap, NodeValue},
@@ -13,7 +13,7 @@ use crate::{
 
 /// Agents of a file that belong together.
 #[derive(Debug)]
-pub(in crate::formats) struct Team {
+pub(in crate::formats) struct DraftTeam {
     pub(in crate::formats) name: String,
     pub(in crate::formats) origin: usize,
     pub(in crate::formats) description: Option<Node>,
@@ -26,8 +26,8 @@ pub(in crate::formats) struct Team {
 
 impl Draft<'_> {
     /// Adds agents, and the circle that they are, unless it is a single one.
-    pub(in crate::formats) fn add_team(&mut self, team: Team) {
-        let Team {
+    pub(in crate::formats) fn add_team(&mut self, team: DraftTeam) {
+        let DraftTeam {
             name,
             origin,
             description,
@@ -113,7 +113,8 @@ impl Draft<'_> {
             match inner {
                 Some(inner) => self.report_metadata(inner, place),
                 None if member.line > 0 => {
-                    let remark: Remark = self.origins.remark(member.line, format!("is in {place}"));
+                    let remark: ImportRemark =
+                        self.origins.remark(member.line, format!("is in {place}"));
                     ImportReport::add_to(&mut self.report.metadata, remark);
                 }
                 None => {}

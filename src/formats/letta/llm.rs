@@ -5,7 +5,7 @@ use crate::{
     formats::{
         agent::AgentDraft,
         draft::Draft,
-        fields::{Fields, map_at, text_at, text_of},
+        fields::{SourceFields, map_at, text_at, text_of},
         models::AskedModel,
         values::{is_address, is_integer, is_local_address},
     },
@@ -32,7 +32,7 @@ const ADDRESSES: [&str; 16] = [
     "us-central1-aiplatform.googleapis.com",
 ];
 
-pub(super) fn set(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fields) {
+pub(super) fn set(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut SourceFields) {
     let named = fields.filled_text("model");
     for (theirs, ours) in [
         ("max_tokens", "max_tokens"),
@@ -84,7 +84,7 @@ pub(super) fn set(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut Fi
     agent.keep_all(&["model"], config.rest());
 }
 
-fn settings_of(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut Fields) {
+fn settings_of(draft: &mut Draft<'_>, agent: &mut AgentDraft, config: &mut SourceFields) {
     for name in [
         "temperature",
         "max_tokens",
@@ -115,7 +115,7 @@ fn own_provider(
     draft: &mut Draft<'_>,
     asked: &AskedModel,
     kind: Option<&str>,
-    config: &mut Fields,
+    config: &mut SourceFields,
     origin: usize,
 ) -> Option<String> {
     let address = config.get("model_endpoint").and_then(text_of)?.to_owned();

@@ -1,11 +1,11 @@
 //! The tools of Letta's agents.
 
-use super::{KEY, NO_PLACE, Parts};
+use super::{KEY, LettaParts, NO_PLACE};
 use crate::{
     formats::{
         agent::AgentDraft,
         draft::Draft,
-        fields::{Fields, items_of, map_at, members_of, text_at, text_of},
+        fields::{SourceFields, items_of, map_at, members_of, text_at, text_of},
     },
     yaml::{Node, NodeMap, NodeValue},
 };
@@ -13,10 +13,10 @@ use crate::{
 pub(super) fn set(
     draft: &mut Draft<'_>,
     agent: &mut AgentDraft,
-    fields: &mut Fields,
-    parts: &Parts,
+    fields: &mut SourceFields,
+    parts: &LettaParts,
 ) {
-    let mut found: Vec<Fields> = Vec::new();
+    let mut found: Vec<SourceFields> = Vec::new();
     for id in fields.list("tool_ids") {
         match text_of(&id).and_then(|id| parts.tools.get(id)) {
             Some(tool) => found.push(tool.clone()),
@@ -24,7 +24,7 @@ pub(super) fn set(
         }
     }
     for node in fields.list("tools") {
-        match Fields::of(node) {
+        match SourceFields::of(node) {
             Ok(tool) => found.push(tool),
             Err(Node {
                 value: NodeValue::Text(name),
@@ -39,7 +39,12 @@ pub(super) fn set(
     }
 }
 
-fn add_tool(draft: &mut Draft<'_>, agent: &mut AgentDraft, mut tool: Fields, parts: &Parts) {
+fn add_tool(
+    draft: &mut Draft<'_>,
+    agent: &mut AgentDraft,
+    mut tool: SourceFields,
+    parts: &LettaParts,
+) {
     let origin = tool.origin;
     tool.take("id");
     let (name, _) = tool

@@ -23,14 +23,14 @@ type Step<'s> = (
     &'static str,
 );
 
-type Found<'m> = (&'m CatalogueModel, ChoiceKind, &'static str);
+type FoundIn<'m> = (&'m CatalogueModel, ChoiceKind, &'static str);
 
 /// # Errors
 /// Models that may be meant.
 pub(super) fn find_in<'m>(
     catalogue: &'m Catalogue,
     asked: &AskedModel,
-) -> Result<Found<'m>, Vec<String>> {
+) -> Result<FoundIn<'m>, Vec<String>> {
     let provider = asked.provider.as_deref().map(str::to_ascii_lowercase);
     let synonym = provider.as_deref().and_then(|provider| {
         let synonym = SYNONYMS.iter().find(|(name, _)| *name == provider);

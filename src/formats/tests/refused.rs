@@ -131,7 +131,7 @@ fn graphs_and_other_formats_are_refused_with_the_reason() {
             "is not one of docker-agent, claude, crewai, autogen, letta; if it is, say which with --from",
         ),
         ("a.txt", "just a text", "is not one of"),
-        ("a.yaml", "a: [", "a.yaml:1: is not YAML"),
+        ("a.yaml", "a: [", "a.yaml:2: is not YAML"),
     ] {
         let error = converted(&[(name, text)], &ConvertOptions::default()).err();
         let error = error.unwrap_or_else(|| panic!("{text} was taken"));

@@ -71,7 +71,7 @@ async fn sub_agents_of_claude_code_are_files() {
             exported["files"][0]["content"],
             "---\nname: agent-0\ndescription: Works\ntools:\n  - mcp__web__search\n  - Read\nmcpServers:\n  web:\n    type: sse\n    \
              url: \"https://web.example.com/mcp\"\n    headers:\n      Authorization: \"Bearer ${WEB_TOKEN}\"\nskills:\n  - rust\n---\n\n\
-             You work.\nBe brief.\n\nBe kind.\n"
+             You work.\nBe brief.\n\n## Instructions of the circle\n\nBe kind.\n"
         );
         let report = exported["report"].as_array().expect("a report");
         let fields: Vec<&str> = report.iter().filter(|it| it["agent"] == "Agent 0").filter_map(|it| it["field"].as_str()).collect();
