@@ -54,6 +54,7 @@ mod revision;
 mod rows;
 mod search;
 mod sort;
+mod watermark;
 mod write;
 mod yaml;
 

@@ -1,14 +1,18 @@
 //! The command line.
 //!
 //! `mod.rs` declares the commands and runs them; those of `catalog`, `circle` and `models` are in files of their own. `generated.rs` prints or checks the documents that the
-//! program generates; `settings_reference.rs` writes one of them. `signals.rs` counts stop signals.
+//! program generates; `settings_reference.rs` writes one of them. `registry.rs` is where `documents.rs` works: a database, or a service that
+//! `service.rs` asks. `signals.rs` counts stop signals.
 
 mod catalog;
 mod circle;
 mod convert;
 mod documents;
+mod export;
 mod generated;
 mod models;
+mod registry;
+mod service;
 mod settings_reference;
 mod signals;
 
@@ -31,7 +35,8 @@ use self::{
     catalog::CatalogCommand,
     circle::CircleCommand,
     convert::ConvertArguments,
-    documents::{ApplyArguments, ExportArguments, PlanArguments},
+    documents::{ApplyArguments, PlanArguments},
+    export::ExportArguments,
     generated::Generated,
     models::ModelsCommand,
 };
@@ -165,7 +170,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             keys::command::run(&settings, command, &mut out, &mut messages).await?;
         }
         Command::Circle(command) => return circle::run(&settings, command).await,
-        Command::Export(arguments) => return documents::export(&settings, arguments).await,
+        Command::Export(arguments) => return export::export(&settings, arguments).await,
         Command::Convert(arguments) => return convert::run(&settings, arguments).await,
         Command::Plan(arguments) => return documents::plan(&settings, arguments).await,
         Command::Apply(arguments) => return documents::apply(&settings, arguments).await,

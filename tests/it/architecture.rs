@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 52] = [
+const MODULES: [&str; 53] = [
     // The program.
     "cli",
     "app",
@@ -49,6 +49,7 @@ const MODULES: [&str; 52] = [
     "page",
     "write",
     "revision",
+    "watermark",
     "rows",
     "search",
     "secrets",
