@@ -28,6 +28,8 @@ mod openapi;
 mod as_code;
 pub mod catalog;
 pub(crate) mod documents;
+mod exports;
+mod formats;
 pub mod handles;
 pub(crate) mod releases;
 
@@ -56,6 +58,7 @@ mod search;
 mod sort;
 mod watermark;
 mod write;
+mod yaml;
 
 mod diff;
 mod digest;

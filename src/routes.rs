@@ -22,6 +22,7 @@ use crate::{
     conversations::{ConversationsApi, MessagesApi},
     database::Database,
     documents::{self, DocumentsApi},
+    exports::ExportsApi,
     handles::HandlesApi,
     health::HealthApi,
     http::SharedState,
@@ -51,7 +52,7 @@ fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
         HandlesApi,
         ReleasesApi,
         // A tuple implements the trait up to sixteen.
-        (LabelsApi, DocumentsApi),
+        (LabelsApi, DocumentsApi, ExportsApi),
         AgentsApi,
         AgentVersionsApi,
         ModelsApi,

@@ -11,12 +11,12 @@ use poem_openapi::types::ParseFromJSON;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
-use super::source::{self, SourceError};
 use crate::{
-    documents::{DocumentSet, Node, NodeMap, NodeValue},
+    documents::DocumentSet,
     error::{Error, FieldError, FieldErrors},
     middleware::JsonSchema,
     openapi,
+    yaml::{self, Node, NodeMap, NodeValue, SourceError},
 };
 
 /// The largest file of documents, in bytes: as large as the largest price list.
@@ -77,6 +77,22 @@ impl DocumentFiles {
             return Err(FilesError::Empty);
         }
         Ok(Self(sources))
+    }
+
+    /// Documents of a text, which errors call by this path.
+    ///
+    /// # Errors
+    /// A text that is not YAML.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, FilesError> {
+        let documents = yaml::parse(text).map_err(|cause| FilesError::Source {
+            path: path.to_owned(),
+            cause,
+        })?;
+        let source = |document| DocumentSource {
+            path: path.to_owned(),
+            document,
+        };
+        Ok(Self(documents.into_iter().map(source).collect()))
     }
 
     /// Checks the documents against the bounds of the API.
@@ -179,7 +195,7 @@ fn read_file(path: &Path) -> Result<Vec<Node>, FilesError> {
         path: path.to_owned(),
         cause,
     })?;
-    source::parse(text.trim_start_matches('\u{feff}')).map_err(|cause| FilesError::Source {
+    yaml::parse(text.trim_start_matches('\u{feff}')).map_err(|cause| FilesError::Source {
         path: path.to_owned(),
         cause,
     })

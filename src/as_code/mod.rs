@@ -1,12 +1,8 @@
 //! Circles as code, in files: documents as YAML or JSON.
 //!
-//! `files.rs` reads and checks them, by `source.rs`; `yaml.rs` writes them.
+//! `files.rs` reads and checks them.
 
 mod files;
-mod source;
-#[cfg(test)]
-mod tests;
-mod yaml;
 
 use std::fmt;
 
@@ -14,7 +10,7 @@ use clap::ValueEnum;
 
 pub(crate) use files::{CheckedFiles, DocumentFiles};
 
-use crate::documents::Node;
+use crate::yaml::{self, Node};
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

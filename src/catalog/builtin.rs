@@ -3,13 +3,13 @@
 
 /// A provider that comes with the program.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct KnownProvider {
-    pub(super) name: &'static str,
-    pub(super) display_name: &'static str,
-    pub(super) api_type: &'static str,
-    pub(super) base_url: Option<&'static str>,
-    pub(super) api_key_env: Option<&'static str>,
-    pub(super) is_local: bool,
+pub(crate) struct KnownProvider {
+    pub(crate) name: &'static str,
+    pub(crate) display_name: &'static str,
+    pub(crate) api_type: &'static str,
+    pub(crate) base_url: Option<&'static str>,
+    pub(crate) api_key_env: Option<&'static str>,
+    pub(crate) is_local: bool,
 }
 
 /// A remote provider with OpenAI's protocol, which most have.
@@ -209,7 +209,7 @@ pub(super) const PROVIDERS: &[KnownProvider] = &[
 ];
 
 /// The provider with this name, regardless of case.
-pub(super) fn find(name: &str) -> Option<&'static KnownProvider> {
+pub(crate) fn known_provider(name: &str) -> Option<&'static KnownProvider> {
     PROVIDERS
         .iter()
         .find(|known| known.name.eq_ignore_ascii_case(name))

@@ -21,6 +21,7 @@ mod summary;
 mod upsert;
 mod values;
 
+pub(crate) use builtin::{KnownProvider, known_provider};
 pub use check::{Comparison, check};
 pub use import::{ImportError, ImportOptions, import};
 pub use price_list::ListFormat;

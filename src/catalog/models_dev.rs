@@ -88,7 +88,7 @@ pub(super) fn read_provider(id: &str, text: &RawValue) -> Result<ListedProvider,
 /// A row for the provider, with what the program knows about it, or what the list states.
 fn new_listed(name: &str, entry: &mut Entry<'_>) -> ProviderCreate {
     let new = new_provider(name);
-    if builtin::find(name).is_some() {
+    if builtin::known_provider(name).is_some() {
         return new;
     }
     let env = entry.fact("env", strings).unwrap_or_default();

@@ -149,7 +149,7 @@ const UNKNOWN: &str = "unknown";
 
 /// A provider with this name, with what is known about it.
 pub(super) fn new_provider(name: &str) -> ProviderCreate {
-    let known = builtin::find(name);
+    let known = builtin::known_provider(name);
     let owned = |fact: Option<&str>| fact.map(ToOwned::to_owned);
     ProviderCreate {
         name: name.to_owned(),

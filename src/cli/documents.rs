@@ -1,4 +1,4 @@
-//! `circle-registry export`, `plan` and `apply`.
+//! `circle-registry plan` and `apply`.
 
 use std::{
     env,
@@ -16,33 +16,14 @@ use super::{
     registry::{ReadDocuments, Registry, RegistryArguments},
 };
 use crate::{
-    as_code::{CheckedFiles, DocumentFiles, DocumentFormat},
+    as_code::{CheckedFiles, DocumentFiles},
     config::{LogFormat, Settings},
     diff,
     documents::{
-        DocumentPlan, DocumentSet, ExportSelection, NotDescribed, PlanOptions, PlannedAction,
-        PlannedChange,
+        DocumentPlan, DocumentSet, NotDescribed, PlanOptions, PlannedAction, PlannedChange,
     },
     text::{Terminal, one_line},
 };
-
-#[derive(Debug, Args)]
-pub(super) struct ExportArguments {
-    /// Export only this circle, with all that its members are built from. Repeatable
-    #[arg(long, value_name = "NAME")]
-    circle: Vec<String>,
-
-    /// Export only what this owner's documents describe
-    #[arg(long, value_name = "LABEL")]
-    owner: Option<String>,
-
-    /// Format of the document
-    #[arg(long, value_name = "FORMAT", default_value_t = DocumentFormat::Yaml)]
-    format: DocumentFormat,
-
-    #[command(flatten)]
-    registry: RegistryArguments,
-}
 
 /// What is planned or applied.
 #[derive(Debug, Args)]
@@ -93,28 +74,6 @@ pub(super) struct ApplyArguments {
     /// Why, for the versions of agents
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     message: Option<String>,
-}
-
-pub(super) async fn export(
-    settings: &Settings,
-    arguments: ExportArguments,
-) -> Result<ExitCode, Failure> {
-    let ExportArguments {
-        circle,
-        owner,
-        format,
-        registry,
-    } = arguments;
-    let selection = ExportSelection {
-        circles: circle,
-        owner,
-    };
-    let document =
-        registry.on_registry(settings, async |registry| registry.export(&selection).await);
-    let text = format.write(&document.await?)?;
-    // As it is: a `Terminal` would change what is applied. Both formats escape control characters themselves.
-    io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 impl FileArguments {

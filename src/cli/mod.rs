@@ -6,7 +6,9 @@
 
 mod catalog;
 mod circle;
+mod convert;
 mod documents;
+mod export;
 mod generated;
 mod models;
 mod registry;
@@ -32,7 +34,9 @@ use serde::Serialize;
 use self::{
     catalog::CatalogCommand,
     circle::CircleCommand,
-    documents::{ApplyArguments, ExportArguments, PlanArguments},
+    convert::ConvertArguments,
+    documents::{ApplyArguments, PlanArguments},
+    export::ExportArguments,
     generated::Generated,
     models::ModelsCommand,
 };
@@ -80,6 +84,9 @@ enum Command {
     Circle(CircleCommand),
     /// Print the registry, or parts of it, as a document that can be kept in a repository and applied
     Export(ExportArguments),
+    /// Read agents of other systems (Docker Agent, Claude Code, CrewAI, AutoGen, Letta), and print a document that can be
+    /// planned and applied; the report on standard error says what it does not keep
+    Convert(ConvertArguments),
     /// Report what applying documents would do, and change nothing
     Plan(PlanArguments),
     /// Make everything as documents say, all or nothing: reports first, and asks
@@ -163,7 +170,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             keys::command::run(&settings, command, &mut out, &mut messages).await?;
         }
         Command::Circle(command) => return circle::run(&settings, command).await,
-        Command::Export(arguments) => return documents::export(&settings, arguments).await,
+        Command::Export(arguments) => return export::export(&settings, arguments).await,
+        Command::Convert(arguments) => return convert::run(&settings, arguments).await,
         Command::Plan(arguments) => return documents::plan(&settings, arguments).await,
         Command::Apply(arguments) => return documents::apply(&settings, arguments).await,
         Command::DocumentSchema(GeneratedArguments { check }) => {

@@ -10,10 +10,11 @@ use crate::{
     as_code::DocumentFiles,
     config::Settings,
     database::Database,
-    documents::{self, Applying, DocumentPlan, DocumentSet, ExportSelection, Node, PlanOptions},
+    documents::{self, Applying, DocumentPlan, DocumentSet, ExportSelection, PlanOptions},
     members::jobs::MembershipsAtOnce,
     progress,
     write::{self, Actor},
+    yaml::Node,
 };
 
 /// Where the registry is.
@@ -51,6 +52,11 @@ pub(super) struct ReadDocuments<'d> {
 }
 
 impl RegistryArguments {
+    /// Whether the registry is a service.
+    pub(super) fn is_service(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// Does something with the registry, which is closed then.
     pub(super) async fn on_registry<T>(
         &self,

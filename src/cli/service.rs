@@ -21,9 +21,10 @@ use url::Url;
 
 use super::Failure;
 use crate::{
-    documents::{DocumentPlan, ExportSelection, Node, PlanOptions},
+    documents::{DocumentPlan, ExportSelection, PlanOptions},
     error::{Error, FieldError, FieldErrors},
     text::Terminal,
+    yaml::Node,
 };
 
 /// Longer than the service takes before it gives up itself.

@@ -7,11 +7,14 @@ use entity::{agent, circle, mcp_server, member, model, provider};
 use super::{
     described::Described,
     dto::{DOCUMENT_VERSION, DocumentKind},
-    node::{Node, NodeMap, NodeValue},
     shown::Form,
     state::{ExportSelection, RegistryState},
 };
-use crate::{database::Database, error::Error};
+use crate::{
+    database::Database,
+    error::Error,
+    yaml::{Node, NodeMap, NodeValue},
+};
 
 /// Reads what is selected in one snapshot, as one document.
 ///
@@ -36,16 +39,18 @@ fn check_names(state: &RegistryState) -> Result<(), Error> {
     for row in &state.agents {
         let name = agent::Entity::name(row, &state.names);
         if let Some(other) = seen.insert(name.clone(), row.id) {
-            return Err(Error::conflict(
-                "agent_name_ambiguous",
-                format!(
-                    "agents {other} and {} are both named {name:?}; give one of them an external_id",
-                    row.id
-                ),
-            ));
+            return Err(ambiguous(other, row.id, &name));
         }
     }
     Ok(())
+}
+
+/// Two agents that documents can't tell apart.
+pub(super) fn ambiguous(one: i64, other: i64, name: &str) -> Error {
+    let detail = format!(
+        "agents {one} and {other} are both named {name:?}; give one of them an external_id"
+    );
+    Error::conflict("agent_name_ambiguous", detail)
 }
 
 fn document(mut state: RegistryState, owner: Option<&str>) -> Result<Node, Error> {

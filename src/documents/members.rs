@@ -12,12 +12,15 @@ use serde_json::{Map, Value};
 
 use super::{
     described::Described,
-    node::{Node, NodeMap},
     planner::Planner,
     shown::Form,
     table::{FurtherFields, RequestedRow, complete},
 };
-use crate::{error::Error, write::merge};
+use crate::{
+    error::Error,
+    write::merge,
+    yaml::{Node, NodeMap},
+};
 
 /// What is done to memberships.
 #[derive(Debug, Default)]

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use super::{
     described::Described,
     dto::{DocumentPlan, DocumentResource, NotDescribed, PlannedAction, PlannedChange},
-    node::Node,
     plan::{OwnerChange, PlanOptions},
     shown::ReferenceNames,
     state::RegistryState,
@@ -23,6 +22,7 @@ use crate::{
     digest,
     error::{Error, FieldError, FieldErrors},
     write::Resource,
+    yaml::Node,
 };
 
 /// Ids from here on are of rows that the plan creates.

@@ -7,9 +7,13 @@ use sea_orm::DbErr;
 use super::{
     described::Described,
     entry::{EntryField, fields_of},
-    node::{Node, NodeMap, NodeValue},
 };
-use crate::{error::Error, rows, write::Resource};
+use crate::{
+    error::Error,
+    rows,
+    write::Resource,
+    yaml::{Node, NodeMap, NodeValue},
+};
 
 /// The names by which documents refer to rows.
 #[derive(Debug, Default)]
@@ -72,10 +76,17 @@ impl Form {
     ) -> Result<NodeMap, Error> {
         const BYTES: usize = 1 << 12;
         let json = rows::to_json(&E::Row::from(row), BYTES)?;
-        let json = String::from_utf8_lossy(&json);
-        let NodeValue::Map(mut shown) = Node::parse(&json)
-            .map_err(|error| unreadable(&error))?
-            .value
+        self.show_json::<E>(&String::from_utf8_lossy(&json), names)
+    }
+
+    /// The same of a row as the API shows it.
+    pub(crate) fn show_json<E: Described>(
+        &self,
+        json: &str,
+        names: &ReferenceNames,
+    ) -> Result<NodeMap, Error> {
+        let NodeValue::Map(mut shown) =
+            Node::parse(json).map_err(|error| unreadable(&error))?.value
         else {
             return Ok(NodeMap::new());
         };

@@ -13,11 +13,14 @@ use super::{
     described::Described,
     dto::DocumentSet,
     entry::{DocumentEntry, fields_of},
-    node::{Node, NodeMap},
     planner::{NamedRow, OwnerFate, Planner, folded},
     shown::Form,
 };
-use crate::{error::Error, write::merge};
+use crate::{
+    error::Error,
+    write::merge,
+    yaml::{Node, NodeMap},
+};
 
 /// The entries of all documents.
 #[derive(Default)]

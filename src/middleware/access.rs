@@ -63,6 +63,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_circle_handles", HANDLES),
     ("get_agent_handle", HANDLES),
     ("lint_circle", READ),
+    ("export_circle", READ),
     ("list_releases", READ),
     ("create_release", WRITE),
     ("get_release", READ),

@@ -23,6 +23,7 @@ const CONFLICTS: &[(&str, &[&str])] = &[
     ("add_member", &["member_exists", "circle_full"]),
     ("replace_members", &["circle_full"]),
     ("batch_members", &["batch_failed"]),
+    ("export_circle", &["agent_name_ambiguous"]),
     ("create_release", &["too_many_labels"]),
     ("delete_release", &["release_labelled"]),
     ("replace_label", &["too_many_labels"]),

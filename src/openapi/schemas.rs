@@ -17,6 +17,7 @@ const EXAMPLES: [&str; 17] = [
     include_str!("../conversations/examples.json"),
     include_str!("../conversations/messages/examples.json"),
     include_str!("../documents/examples.json"),
+    include_str!("../exports/examples.json"),
     include_str!("../handles/examples.json"),
     include_str!("../health.examples.json"),
     include_str!("../http/examples.json"),

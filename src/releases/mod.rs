@@ -18,3 +18,4 @@ pub(crate) use api::ReleasesApi;
 pub(crate) use diff::{Side, TeamDiff, diff};
 pub(crate) use dto::TeamMember;
 pub(crate) use label_api::LabelsApi;
+pub(crate) use team::{Frozen, freeze, thaw};

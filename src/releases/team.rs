@@ -3,14 +3,17 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use entity::{
-    agent, agent_server, circle, mcp_server, member, model, provider, values::JsonObject,
+    agent, agent_server, circle, label_name::LabelName, mcp_server, member, model, provider,
+    values::JsonObject,
 };
 use indexmap::IndexMap;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
+use tokio::task::spawn_blocking;
 
 use crate::{
     agents::dto::Agent,
@@ -40,14 +43,14 @@ struct Team {
 
 /// A circle at one moment, as JSON.
 #[derive(Debug)]
-pub(super) struct Frozen {
+pub(crate) struct Frozen {
     pub(super) circle_id: i64,
-    pub(super) team: Vec<u8>,
-    pub(super) handles: Vec<u8>,
+    pub(crate) team: Vec<u8>,
+    pub(crate) handles: Vec<u8>,
 }
 
 /// Reads a circle in one snapshot, so that no concurrent change shows in a part of it only.
-pub(super) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Error> {
+pub(crate) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Error> {
     const BYTES: usize = 1 << 16;
     let snapshot = database.connection().snapshot().await?;
     let read = async {
@@ -66,6 +69,38 @@ pub(super) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Er
     let frozen = frozen?;
     ended?;
     Ok(frozen)
+}
+
+/// Reads a circle as the release has it that a label points to, in one statement.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such circle or label.
+pub(crate) async fn thaw(
+    database: &Database,
+    circle: &str,
+    label: &LabelName,
+) -> Result<Frozen, Error> {
+    const BY_LABEL: &str = "SELECT c.id, r.team, r.handles \
+        FROM circles c LEFT JOIN circle_labels l ON l.circle_id = c.id AND l.name = $2 \
+        LEFT JOIN circle_releases r ON r.circle_id = l.circle_id AND r.number = l.release \
+        WHERE c.name = $1 AND c.is_active";
+    let (db, label): (_, &str) = (database.connection(), label);
+    let parameters = [circle.into(), label.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), BY_LABEL, parameters);
+    let row = db.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| circles::queries::unknown(circle))?;
+    let (circle_id, team, handles): (i64, Option<Vec<u8>>, Option<Vec<u8>>) =
+        row.try_get_many_by_index()?;
+    let unknown = || Error::not_found("label", format!("{circle}/{label}"));
+    let (team, handles) = team.zip(handles).ok_or_else(unknown)?;
+    let unpacked = spawn_blocking(move || Ok((unpack(&team)?, unpack(&handles)?)));
+    let unpacked: Result<_, Error> = unpacked.await.map_err(damaged)?;
+    let (team, handles) = unpacked?;
+    Ok(Frozen {
+        circle_id,
+        team,
+        handles,
+    })
 }
 
 async fn load(db: &impl ConnectionTrait, circle_row: circle::Model) -> Result<Team, Error> {

@@ -250,3 +250,8 @@ fn is_public(before: &str, run: &str) -> bool {
     let is_ssh = ["ssh-rsa ", "ssh-ed25519 ", "-nistp256 "].iter();
     is_link || is_digest || is_ssh.into_iter().any(|kind| before.ends_with(kind))
 }
+
+/// Whether a text is or holds a key of a known form, wherever it stands.
+pub(crate) fn is_secret(text: &str) -> bool {
+    formats::find(text).is_some() || urls::has_password(text)
+}

@@ -19,6 +19,7 @@ const MODULES: [&str; 52] = [
     "exposure",
     "systemd",
     "as_code",
+    "formats",
     "catalog",
     // Around the resources.
     "routes",
@@ -27,6 +28,7 @@ const MODULES: [&str; 52] = [
     "middleware",
     "metrics",
     // The resources.
+    "exports",
     "documents",
     "releases",
     "handles",
@@ -58,6 +60,7 @@ const MODULES: [&str; 52] = [
     // The base.
     "database",
     "telemetry",
+    "yaml",
     "text",
     "lifecycle",
     "memory",

@@ -18,6 +18,7 @@ mod differential;
 mod documents;
 mod etags;
 mod events;
+mod exports;
 mod external_ids;
 mod free_json;
 mod handles;

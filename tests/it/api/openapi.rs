@@ -337,6 +337,11 @@ async fn what_is_answered_is_what_is_declared() {
             ("get_agent_handle", "/v1/agents/2/handle", 200),
             ("lint_circle", "/v1/circles/team/lint", 200),
             (
+                "export_circle",
+                "/v1/circles/team/export?format=claude",
+                200,
+            ),
+            (
                 "list_conversations",
                 "/v1/conversations?include=participants,last_message",
                 200,

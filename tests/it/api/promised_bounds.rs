@@ -94,6 +94,24 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
         ),
         ("get_circle_handles", GET, "/v1/circles/full/handles", None),
         ("get_circle_handles", GET, "/v1/circles/large/handles", None),
+        (
+            "export_circle",
+            GET,
+            "/v1/circles/full/export?format=docker-agent",
+            None,
+        ),
+        (
+            "export_circle",
+            GET,
+            "/v1/circles/large/export?format=claude",
+            None,
+        ),
+        (
+            "export_circle",
+            GET,
+            "/v1/circles/large/export?format=document",
+            None,
+        ),
         ("lint_circle", GET, "/v1/circles/full/lint", None),
         ("get_agent_handle", GET, "/v1/agents/1/handle", None),
         (

@@ -9,6 +9,7 @@ mod database_certificates;
 mod doctor;
 mod environment;
 mod exposure;
+mod formats;
 mod health;
 mod image;
 mod lifecycle;

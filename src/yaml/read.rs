@@ -8,12 +8,12 @@ use std::{borrow::Cow, collections::HashMap, fmt, sync::LazyLock};
 use regex::{Captures, Regex};
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use crate::documents::{Node, NodeMap, NodeValue};
+use super::node::{Node, NodeMap, NodeValue};
 
 /// Why a text is not a YAML document that JSON can say.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SourceError {
-    pub(super) line: usize,
+    pub(crate) line: usize,
     detail: String,
 }
 
@@ -32,7 +32,7 @@ const MAX_WEIGHT: usize = 256 << 20;
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, SourceError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SourceError> {
     let text = join_surrogates(text);
     let mut composer = Composer::default();
     let mut documents = Vec::new();

@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::{
-    documents::{Node, NodeMap, NodeValue},
-    text,
-};
+use super::node::{Node, NodeMap, NodeValue};
+use crate::text;
 
 /// A document as YAML.
-pub(super) fn to_yaml(document: &Node) -> String {
+pub(crate) fn to_yaml(document: &Node) -> String {
     let mut yaml = String::new();
     match &document.value {
         NodeValue::Map(members) if !members.is_empty() => write_map(&mut yaml, members, 0, false),

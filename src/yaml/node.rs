@@ -119,6 +119,30 @@ impl Serialize for Node {
     }
 }
 
+/// The text of a value that is one.
+pub(crate) fn text_of(node: &Node) -> Option<&str> {
+    match &node.value {
+        NodeValue::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The items of a value that is a list.
+pub(crate) fn items_of(node: &Node) -> &[Node] {
+    match &node.value {
+        NodeValue::List(items) => items,
+        _ => &[],
+    }
+}
+
+/// The members of a value that is an object.
+pub(crate) fn members_of(node: &Node) -> Option<&NodeMap> {
+    match &node.value {
+        NodeValue::Map(members) => Some(members),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

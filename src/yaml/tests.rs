@@ -2,18 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{source, yaml};
-use crate::documents::Node;
+use super::{Node, parse, to_yaml};
 
 /// The one document of a text, as JSON.
 fn json_of(text: &str) -> String {
-    let documents = source::parse(text).expect(text);
+    let documents = parse(text).expect(text);
     assert_eq!(documents.len(), 1, "{text}");
     serde_json::to_string(&documents[0]).expect("JSON")
 }
 
 fn error_of(text: &str) -> (usize, String) {
-    let error = source::parse(text).expect_err(text);
+    let error = parse(text).expect_err(text);
     (error.line, error.to_string())
 }
 
@@ -55,7 +54,7 @@ fn scalars_mean_what_the_core_schema_says() {
     ] {
         assert_eq!(json_of(text), json, "{text}");
     }
-    let documents = source::parse("---\na: 1\n---\n---\nb: 2\n...\n").expect("YAML");
+    let documents = parse("---\na: 1\n---\n---\nb: 2\n...\n").expect("YAML");
     assert_eq!(documents.len(), 2);
 }
 
@@ -132,15 +131,14 @@ fn any_value_is_read_as_it_was_written() {
     for _ in 0..20_000 {
         let value = json!({"v": value(&mut seed, 4)});
         let node = Node::parse(&value.to_string()).expect("JSON");
-        let text = yaml::to_yaml(&node);
-        let read =
-            source::parse(&text).unwrap_or_else(|error| panic!("{}: {error}\n{text}", error.line));
+        let text = to_yaml(&node);
+        let read = parse(&text).unwrap_or_else(|error| panic!("{}: {error}\n{text}", error.line));
         assert_eq!(read.first(), Some(&node), "{text}");
-        let again = read.first().map(yaml::to_yaml);
+        let again = read.first().map(to_yaml);
         assert_eq!(again.as_deref(), Some(text.as_str()));
     }
     let long = json!({"\u{1}".repeat(256): {"x": 1}});
     let node = Node::parse(&long.to_string()).expect("JSON");
-    let read = source::parse(&yaml::to_yaml(&node)).expect("YAML");
+    let read = parse(&to_yaml(&node)).expect("YAML");
     assert_eq!(read, [node]);
 }
