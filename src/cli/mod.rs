@@ -5,6 +5,7 @@
 
 mod catalog;
 mod circle;
+mod copy;
 mod documents;
 mod generated;
 mod models;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use self::{
     catalog::CatalogCommand,
     circle::CircleCommand,
+    copy::CopyArguments,
     documents::{ApplyArguments, ExportArguments, PlanArguments},
     generated::Generated,
     models::ModelsCommand,
@@ -102,6 +104,9 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Copy everything from one database into another, of the same kind or the other. A run that was interrupted is
+    /// continued by the same command; fails unless all rows are the same in the end
+    Copy(CopyArguments),
     /// Ask the service that runs here with these settings whether it is ready; fails if it is not
     Health,
     /// Print shell completions
@@ -174,6 +179,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             return examine(&settings, instances, format, repair).await;
         }
         Command::Prune { yes } => print(&prune::prune(&settings, yes).await?.to_string())?,
+        Command::Copy(arguments) => return copy::run(&settings, arguments).await,
         Command::Health => health(&settings.server).await?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
