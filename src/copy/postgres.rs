@@ -44,6 +44,7 @@ fn selected(column: &CopiedColumn) -> String {
     let name = quoted(&column.name);
     match column.kind {
         DatumKind::Integer => format!("{name}::bigint"),
+        DatumKind::Real => format!("{name}::double precision"),
         DatumKind::Text | DatumKind::Json => format!("{name}::text"),
         _ => name,
     }
