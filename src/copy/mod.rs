@@ -53,9 +53,7 @@ pub(crate) async fn copy(
     let continues = prepare_target(settings, &to, &build).await?;
 
     let mut source = CopySession::source(settings, &from).await?;
-    source
-        .begin("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
+    source.begin_to_read().await?;
     let from_catalogue = Catalogue::read(&mut source).await?;
     let mut target = CopySession::target(settings, &to).await?;
     let to_catalogue = Catalogue::read(&mut target).await?;
@@ -132,6 +130,7 @@ async fn prepare_target(
     if !status.applied.is_empty() {
         // Also before it is migrated: a database that is refused stays as it is.
         let mut target = CopySession::target(settings, to).await?;
+        target.begin_to_read().await?;
         unfinished::require_empty(&mut target, build).await?;
     }
     let db = connection::open(settings, to, PoolSize::ONE);
@@ -156,6 +155,7 @@ async fn copy_tables(
         digests.push(digest);
     }
     progress.compare();
+    reader.begin_to_read().await?;
     let mut copied = Vec::new();
     for (table, source) in tables.iter().zip(digests) {
         let target = merge::digest_of(reader.rows(table)).await?.finish();

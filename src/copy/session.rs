@@ -67,21 +67,18 @@ impl CopySession {
             Endpoint::Target => connection::open(settings, target, PoolSize::ONE),
         };
         let limit = settings.db_acquire_timeout;
-        let driver = match target.backend() {
-            DbBackend::Sqlite => {
-                let options = pool.get_sqlite_connection_pool().connect_options();
-                // The copy has rows for a while that refer to rows that come later.
-                let options = SqliteConnectOptions::clone(&options).foreign_keys(false);
-                let connection = in_time(endpoint, limit, options.connect()).await?;
-                CopyDriver::Sqlite(Box::new(connection))
-            }
-            _ => {
-                let options = pool.get_postgres_connection_pool().connect_options();
-                let mut connection = in_time(endpoint, limit, options.connect()).await?;
-                let limits = SessionLimits::of(settings);
-                in_time(endpoint, limit, limits.set(&mut connection)).await?;
-                CopyDriver::Postgres(Box::new(connection))
-            }
+        let driver = if target.backend() == DbBackend::Sqlite {
+            let options = pool.get_sqlite_connection_pool().connect_options();
+            // The copy has rows for a while that refer to rows that come later.
+            let options = SqliteConnectOptions::clone(&options).foreign_keys(false);
+            let connection = in_time(endpoint, limit, options.connect()).await?;
+            CopyDriver::Sqlite(Box::new(connection))
+        } else {
+            let options = pool.get_postgres_connection_pool().connect_options();
+            let mut connection = in_time(endpoint, limit, options.connect()).await?;
+            let limits = SessionLimits::of(settings);
+            in_time(endpoint, limit, limits.set(&mut connection)).await?;
+            CopyDriver::Postgres(Box::new(connection))
         };
         Ok(Self { endpoint, driver })
     }
@@ -173,6 +170,12 @@ impl CopySession {
         Ok(())
     }
 
+    /// Begins a transaction that only reads: all that it reads is of one moment.
+    pub(super) async fn begin_to_read(&mut self) -> Result<(), CopyError> {
+        self.begin("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+    }
+
     /// All rows of a table, in the order of their keys.
     pub(super) fn rows<'s>(&'s mut self, table: &'s CopiedTable) -> RowStream<'s> {
         let endpoint = self.endpoint;
@@ -226,12 +229,10 @@ async fn in_time<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, CopyError> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result.map_err(CopyError::of(endpoint)),
-        Err(_) => {
-            let limit = humantime::format_duration(limit);
-            let cause = RuntimeErr::Internal(format!("no answer within {limit}"));
-            Err(CopyError::Database(endpoint, DbErr::Conn(cause)))
-        }
-    }
+    let Ok(result) = tokio::time::timeout(limit, work).await else {
+        let limit = humantime::format_duration(limit);
+        let cause = RuntimeErr::Internal(format!("no answer within {limit}"));
+        return Err(CopyError::Database(endpoint, DbErr::Conn(cause)));
+    };
+    result.map_err(CopyError::of(endpoint))
 }

@@ -27,14 +27,18 @@ pub(super) async fn copy(
     run: &UnfinishedCopy,
     progress: &mut CopyProgress,
 ) -> Result<TableChecksum, CopyError> {
+    reader.begin_to_read().await?;
     let is_empty = reader.count(&table.name).await? == 0;
     if !is_empty {
         // First, so that no row that is inserted meets one that has its unique values no more.
         let (checksum, missing) = delete_others(table, source, target, reader, run).await?;
+        reader.execute("COMMIT").await?;
         if missing == 0 {
             progress.copied(&table.name, checksum.rows);
             return Ok(checksum);
         }
+        // What was deleted is gone for this one.
+        reader.begin_to_read().await?;
     }
     let theirs = if is_empty {
         Box::pin(stream::empty())
@@ -42,7 +46,7 @@ pub(super) async fn copy(
         reader.rows(table)
     };
     let mut merge = Merge::begin(table, source.rows(table), theirs).await?;
-    let mut batch = Batch::default();
+    let mut batch = RowBatch::default();
     while let Some(step) = merge.next().await? {
         if let MergeStep::Missing(row) = step {
             batch.add(row);
@@ -53,7 +57,10 @@ pub(super) async fn copy(
         progress.copied(&table.name, 1);
     }
     insert(table, target, run, &mut batch).await?;
-    Ok(merge.digest.finish())
+    let checksum = merge.digest.finish();
+    drop(merge);
+    reader.execute("COMMIT").await?;
+    Ok(checksum)
 }
 
 /// Deletes the rows that the source does not have, or has otherwise. How many it has that the target lacks then.
@@ -65,7 +72,7 @@ async fn delete_others(
     run: &UnfinishedCopy,
 ) -> Result<(TableChecksum, u64), CopyError> {
     let mut merge = Merge::begin(table, source.rows(table), reader.rows(table)).await?;
-    let (mut batch, mut missing) = (Batch::default(), 0);
+    let (mut batch, mut missing) = (RowBatch::default(), 0);
     while let Some(step) = merge.next().await? {
         match step {
             MergeStep::Same => {}
@@ -88,7 +95,7 @@ async fn insert(
     table: &CopiedTable,
     target: &mut CopySession,
     run: &UnfinishedCopy,
-    batch: &mut Batch,
+    batch: &mut RowBatch,
 ) -> Result<(), CopyError> {
     if batch.rows.is_empty() {
         return Ok(());
@@ -96,7 +103,7 @@ async fn insert(
     run.transaction(target).await?;
     target.insert(table, &batch.rows).await?;
     target.execute("COMMIT").await?;
-    *batch = Batch::default();
+    *batch = RowBatch::default();
     Ok(())
 }
 
@@ -104,7 +111,7 @@ async fn delete(
     table: &CopiedTable,
     target: &mut CopySession,
     run: &UnfinishedCopy,
-    batch: &mut Batch,
+    batch: &mut RowBatch,
 ) -> Result<(), CopyError> {
     if batch.rows.is_empty() {
         return Ok(());
@@ -112,18 +119,18 @@ async fn delete(
     run.transaction(target).await?;
     target.delete(table, &batch.rows).await?;
     target.execute("COMMIT").await?;
-    *batch = Batch::default();
+    *batch = RowBatch::default();
     Ok(())
 }
 
 /// Rows for one transaction.
 #[derive(Default)]
-struct Batch {
+struct RowBatch {
     rows: Vec<DataRow>,
     bytes: usize,
 }
 
-impl Batch {
+impl RowBatch {
     fn add(&mut self, row: DataRow) {
         self.bytes += row.iter().map(Datum::size).sum::<usize>();
         self.rows.push(row);
