@@ -93,7 +93,7 @@ async fn catalogue(app: &TestApp) {
 
 async fn agents(app: &TestApp) {
     let agent = json!({"name": "Ada", "model_id": 1, "fallback_model_ids": [2], "system_prompt": TEXT,
-        "temperature": 0.30000000000000004, "skill_names": ["b", "a b", "c,d"], "languages": ["é"],
+        "temperature": 0.1 + 0.2, "skill_names": ["b", "a b", "c,d"], "languages": ["é"],
         "metadata": {"b": 1.0, "a": null}, "tools": [{"type": "mcp", "server": "s"}]});
     app.post("/v1/agents", &agent).await.created();
     app.patch("/v1/agents/1", &json!({"description": TEXT}))
