@@ -53,6 +53,7 @@ mod revision;
 mod rows;
 mod search;
 mod sort;
+mod watermark;
 mod write;
 
 mod diff;

@@ -2,6 +2,7 @@
 //! are in `sort`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait, QueryFilter,
     QueryOrder, QueryResult, QueryTrait, Select,
@@ -53,6 +54,8 @@ pub(crate) struct Page<T> {
     pub(crate) next_cursor: Option<String>,
     /// The number of rows in the whole list, if requested.
     pub(crate) total: Option<u64>,
+    /// Up to which time the list shows all changes, if requested.
+    pub(crate) watermark: Option<DateTime<Utc>>,
 }
 
 impl<T> Page<T> {
@@ -72,6 +75,7 @@ impl<T> Page<T> {
             rows,
             next_cursor,
             total,
+            watermark: None,
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     page::{self, Page, PageRequest},
     rows::{self, FromRow},
     search,
+    watermark::watermark,
 };
 
 /// The order of a list; `-` reverses it. Strings are ordered by code point, so `Z` comes before `a`. Rows with the
@@ -198,10 +199,20 @@ where
         let backend = db.get_database_backend();
         let query = filtered(query, self.sortable, &request.filter, backend);
         let total = page::total(db, &query, page).await?;
+        // Of the first page: changes between two pages may be of rows that are on the first.
+        let since = request
+            .filter
+            .updated_since
+            .filter(|_| page.after.is_none());
+        let watermark = match since {
+            Some(since) => Some(watermark(db).await?.unwrap_or(since)),
+            None => None,
+        };
         let query = sorted(query, self.sortable, &request, backend);
         let PartialRows { rows, ended_early } = page::rows_of_page(db, query, page).await?;
         let cursor = |row: &QueryResult| Ok(encode(sort, self.id(row)?, self.value(row, sort)?));
-        Page::cut(rows, ended_early, page, total, cursor)
+        let page: Result<_, Error> = Page::cut(rows, ended_early, page, total, cursor);
+        Ok(Page { watermark, ..page? })
     }
 
     fn id(&self, row: &QueryResult) -> Result<i64, DbErr> {

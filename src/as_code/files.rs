@@ -84,10 +84,8 @@ impl DocumentFiles {
     /// # Errors
     /// All that is wrong.
     pub(crate) fn check(&self) -> Result<CheckedFiles, FilesError> {
-        let documents: Vec<Node> = self.0.iter().map(|it| it.document.clone()).collect();
-        let body = NodeMap::from([("documents".to_owned(), documents.into())]);
         let invalid = |error: &dyn std::fmt::Display| FilesError::Invalid(error.to_string());
-        let mut text = serde_json::to_vec(&Node::from(body)).map_err(|error| invalid(&error))?;
+        let mut text = self.request_body().map_err(|error| invalid(&error))?;
         let body: Value = serde_json::from_slice(&text).map_err(|error| invalid(&error))?;
         let mut errors = FieldErrors::default();
         let suspected = SCHEMA.check_body(&mut text, body, &mut errors);
@@ -101,6 +99,16 @@ impl DocumentFiles {
             set: set.map_err(|error| invalid(&error.into_message()))?,
             suspected: suspected.iter().map(|place| self.place(place)).collect(),
         })
+    }
+
+    /// The documents as the API takes them.
+    ///
+    /// # Errors
+    /// A number that is not one.
+    pub(crate) fn request_body(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let documents: Vec<Node> = self.0.iter().map(|it| it.document.clone()).collect();
+        let body = NodeMap::from([("documents".to_owned(), documents.into())]);
+        serde_json::to_vec(&Node::from(body))
     }
 
     /// An error with the files, lines and paths of what it names.

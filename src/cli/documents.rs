@@ -9,24 +9,21 @@ use std::{
 };
 
 use clap::Args;
-use entity::values::{Scope, ScopeList};
 use migration::cli::is_confirmed;
-use uuid::Uuid;
 
-use super::{Failure, circle::on_database, print};
+use super::{
+    Failure, print,
+    registry::{ReadDocuments, Registry, RegistryArguments},
+};
 use crate::{
     as_code::{CheckedFiles, DocumentFiles, DocumentFormat},
     config::{LogFormat, Settings},
-    database::Database,
     diff,
     documents::{
-        self, Applying, DocumentPlan, DocumentSet, ExportSelection, NotDescribed, PlanOptions,
-        PlannedAction, PlannedChange,
+        DocumentPlan, DocumentSet, ExportSelection, NotDescribed, PlanOptions, PlannedAction,
+        PlannedChange,
     },
-    members::jobs::MembershipsAtOnce,
-    progress,
     text::{Terminal, one_line},
-    write::{self, Actor},
 };
 
 #[derive(Debug, Args)]
@@ -42,6 +39,9 @@ pub(super) struct ExportArguments {
     /// Format of the document
     #[arg(long, value_name = "FORMAT", default_value_t = DocumentFormat::Yaml)]
     format: DocumentFormat,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 /// What is planned or applied.
@@ -58,6 +58,9 @@ struct FileArguments {
     /// Take what belongs to another owner
     #[arg(long)]
     take_over: bool,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 #[derive(Debug, Args)]
@@ -100,14 +103,14 @@ pub(super) async fn export(
         circle,
         owner,
         format,
+        registry,
     } = arguments;
     let selection = ExportSelection {
         circles: circle,
         owner,
     };
-    let document = on_database(settings, async |database| {
-        Ok(documents::export(database, &selection).await?)
-    });
+    let document =
+        registry.on_registry(settings, async |registry| registry.export(&selection).await);
     let text = format.write(&document.await?)?;
     // As it is: a `Terminal` would change what is applied. Both formats escape control characters themselves.
     io::stdout().lock().write_all(text.as_bytes())?;
@@ -144,9 +147,13 @@ pub(super) async fn plan(
         format,
     } = arguments;
     let (sources, set) = files.read()?;
-    let plan = on_database(settings, async |database| {
-        let plan = documents::plan(database, &set, files.options()).await;
-        plan.map_err(|error| sources.locate(error))
+    let documents = ReadDocuments {
+        files: &sources,
+        set: &set,
+    };
+    let options = files.options();
+    let plan = files.registry.on_registry(settings, async |registry| {
+        registry.plan(documents, options).await
     });
     let plan = plan.await?;
     match format {
@@ -165,31 +172,50 @@ pub(super) async fn apply(
     arguments: ApplyArguments,
 ) -> Result<ExitCode, Failure> {
     let (sources, set) = arguments.files.read()?;
-    let at_once = MembershipsAtOnce(settings.server.memberships_at_once);
-    on_database(settings, async |database| {
-        let applied = confirm_and_apply(database, &set, arguments, at_once).await;
-        applied.map_err(|failure| match failure.downcast() {
-            Ok(error) => sources.locate(*error),
-            Err(failure) => failure,
-        })
-    })
-    .await
-}
-
-async fn confirm_and_apply(
-    database: &Database,
-    set: &DocumentSet,
-    arguments: ApplyArguments,
-    at_once: MembershipsAtOnce,
-) -> Result<ExitCode, Failure> {
+    let documents = ReadDocuments {
+        files: &sources,
+        set: &set,
+    };
     let ApplyArguments {
         files,
         yes,
         digest,
         message,
     } = arguments;
-    let options = files.options();
-    let planned = documents::plan(database, set, options).await?;
+    let confirmed = Confirmed {
+        options: files.options(),
+        yes,
+        digest,
+        message,
+    };
+    files
+        .registry
+        .on_registry(settings, async |registry| {
+            confirm_and_apply(registry, documents, confirmed).await
+        })
+        .await
+}
+
+/// What is applied, and whether to ask first.
+struct Confirmed {
+    options: PlanOptions,
+    yes: bool,
+    digest: Option<String>,
+    message: Option<String>,
+}
+
+async fn confirm_and_apply(
+    registry: &Registry<'_>,
+    documents: ReadDocuments<'_>,
+    confirmed: Confirmed,
+) -> Result<ExitCode, Failure> {
+    let Confirmed {
+        options,
+        yes,
+        digest,
+        message,
+    } = confirmed;
+    let planned = registry.plan(documents, options).await?;
     show(&planned)?;
     if !planned.has_changes && digest.is_none() {
         return Ok(ExitCode::SUCCESS);
@@ -197,25 +223,8 @@ async fn confirm_and_apply(
     if !(yes || is_confirmed("apply?")?) {
         return Err("nothing was changed; add --yes to confirm".into());
     }
-    let applying = Applying {
-        options,
-        digest: Some(digest.unwrap_or(planned.digest)),
-        at_once,
-        progress: progress::bar(0, "rows"),
-    };
-    let actor = Actor {
-        request_id: Some(Uuid::now_v7().to_string()),
-        scopes: ScopeList(vec![Scope::Admin]),
-        message,
-        ..Actor::default()
-    };
-    let (set, applying) = (&set, &applying);
-    let applied = write::run(database, &actor, |work| {
-        documents::apply(work, set, applying)
-    });
-    applied.await?;
-    applying.progress.finish_and_clear();
-    let change_set = actor.request_id.unwrap_or_default();
+    let digest = digest.unwrap_or(planned.digest);
+    let change_set = registry.apply(documents, options, digest, message).await?;
     print(&format!(
         "applied, as request {change_set} in the audit trail\n"
     ))?;

@@ -1,7 +1,8 @@
 //! The command line.
 //!
 //! `mod.rs` declares the commands and runs them; those of `catalog`, `circle` and `models` are in files of their own. `generated.rs` prints or checks the documents that the
-//! program generates; `settings_reference.rs` writes one of them. `signals.rs` counts stop signals.
+//! program generates; `settings_reference.rs` writes one of them. `registry.rs` is where `documents.rs` works: a database, or a service that
+//! `service.rs` asks. `signals.rs` counts stop signals.
 
 mod catalog;
 mod circle;
@@ -9,6 +10,8 @@ mod copy;
 mod documents;
 mod generated;
 mod models;
+mod registry;
+mod service;
 mod settings_reference;
 mod signals;
 

@@ -2,11 +2,14 @@
 
 use poem::web::Data;
 use poem_openapi::{OpenApi, param::Query, payload::Json};
+use sea_orm::DbErr;
 
 use super::{
     apply::{self, Applying},
-    dto::{DocumentPlan, DocumentSet},
+    dto::{DocumentPlan, DocumentSet, RegistryDocument},
+    export::export,
     plan::PlanOptions,
+    state::ExportSelection,
 };
 use crate::{
     database::Database,
@@ -21,6 +24,41 @@ pub(crate) struct DocumentsApi;
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Documents")]
 impl DocumentsApi {
+    /// Export a document
+    ///
+    /// The registry, or a part of it, as a document that can be kept in a repository and applied. It is the same for the
+    /// same resources. With `circles`, all that their members are built from is in it; with `owner`, only what the owner's
+    /// documents describe. Fails with 409 `agent_name_ambiguous` if two agents have one name, and with 422 `response_too_large` if the
+    /// document is for the command line.
+    #[oai(
+        path = "/documents/export",
+        method = "get",
+        operation_id = "export_document"
+    )]
+    async fn export_document(
+        &self,
+        Data(database): Data<&Database>,
+        /// Only these circles, as `review,support`. Fails with 404 `not_found` if one does not exist.
+        #[oai(validator(
+            max_length = 1000,
+            pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*(,[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+        ))]
+        circles: Query<Option<String>>,
+        /// Only what this owner's documents describe.
+        #[oai(validator(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+        owner: Query<Option<String>>,
+    ) -> Result<Body<RegistryDocument>, Error> {
+        let circles = circles.0.as_deref().unwrap_or_default();
+        let names = circles.split(',').filter(|name| !name.is_empty());
+        let selection = ExportSelection {
+            circles: names.map(str::to_owned).collect(),
+            owner: owner.0,
+        };
+        let document = export(database, &selection).await?;
+        let json = serde_json::to_vec(&document);
+        Body::of_json(json.map_err(|error| DbErr::Json(error.to_string()))?)
+    }
+
     /// Plan documents
     ///
     /// Says what applying the documents would do, and changes nothing. Fails with 422 `invalid_request` if a document is

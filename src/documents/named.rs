@@ -81,16 +81,7 @@ impl NamedRows {
         &self,
         db: &impl ConnectionTrait,
     ) -> Result<HashMap<String, Vec<i64>>, Error> {
-        let mut owned: HashMap<String, Vec<i64>> = HashMap::new();
-        if self.owners.is_empty() {
-            return Ok(owned);
-        }
-        let theirs = document_owner::Column::Owner.is_in(&self.owners);
-        let owners = document_owner::Entity::find().filter(theirs).all(db);
-        for row in owners.await? {
-            owned.entry(row.resource).or_default().push(row.resource_id);
-        }
-        Ok(owned)
+        owned_ids(db, &self.owners).await
     }
 
     pub(super) fn circles(&self, backend: DbBackend, ids: Vec<i64>) -> Condition {
@@ -172,6 +163,24 @@ impl NamedRows {
             .add(self.circles(backend, ids(Resource::Circle)));
         lock_rows::<circle::Entity>(db, circles, LockType::Update).await
     }
+}
+
+/// The ids of what the owners have, by kind.
+pub(super) async fn owned_ids(
+    db: &impl ConnectionTrait,
+    owners: impl IntoIterator<Item = &String>,
+) -> Result<HashMap<String, Vec<i64>>, Error> {
+    let mut owners = owners.into_iter().peekable();
+    let mut owned: HashMap<String, Vec<i64>> = HashMap::new();
+    if owners.peek().is_none() {
+        return Ok(owned);
+    }
+    let theirs = document_owner::Column::Owner.is_in(owners);
+    let owners = document_owner::Entity::find().filter(theirs).all(db);
+    for row in owners.await? {
+        owned.entry(row.resource).or_default().push(row.resource_id);
+    }
+    Ok(owned)
 }
 
 async fn lock_rows<E: Versioned>(

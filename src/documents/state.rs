@@ -8,7 +8,11 @@ use sea_orm::{
     QuerySelect, QueryTrait, sea_query::ExprTrait,
 };
 
-use super::{described::Described, named::NamedRows, shown::ReferenceNames};
+use super::{
+    described::Described,
+    named::{NamedRows, owned_ids},
+    shown::ReferenceNames,
+};
 use crate::{circles, error::Error, search, write::Resource};
 
 /// Rows of one state of the registry.
@@ -34,6 +38,18 @@ pub(crate) struct ExportSelection {
     pub(crate) owner: Option<String>,
 }
 
+impl ExportSelection {
+    fn is_partial(&self) -> bool {
+        !self.circles.is_empty() || self.owner.is_some()
+    }
+
+    /// The ids of what is selected by its owner alone, by kind.
+    async fn owned(&self, db: &impl ConnectionTrait) -> Result<HashMap<String, Vec<i64>>, Error> {
+        let owner = self.owner.clone().filter(|_| self.circles.is_empty());
+        owned_ids(db, owner.iter()).await
+    }
+}
+
 impl RegistryState {
     /// What is selected, and all that it refers to.
     pub(crate) async fn load(
@@ -41,11 +57,14 @@ impl RegistryState {
         selection: &ExportSelection,
     ) -> Result<Self, Error> {
         let backend = db.get_database_backend();
-        let is_partial = !selection.circles.is_empty();
-        let parts = is_partial.then_some(());
+        let owned = selection.owned(db).await?;
+        let ids = |resource: Resource| owned.get(resource.as_str()).cloned().unwrap_or_default();
+        let parts = selection.is_partial().then_some(());
         let circles = circle::Entity::find_not_deleted()
             .apply_if(parts, |query, ()| {
-                query.filter(circle::Column::Name.is_in(&selection.circles))
+                let name = circle::Column::Name.is_in(&selection.circles);
+                let id = search::among(backend, circle::Column::Id, ids(Resource::Circle));
+                query.filter(name.or(id))
             })
             .all(db)
             .await?;
@@ -54,42 +73,51 @@ impl RegistryState {
         if let Some(name) = selected.find(is_missing) {
             return Err(circles::queries::unknown(name));
         }
-        let ids = circles.iter().map(|row| row.id);
+        let of_circles = circles.iter().map(|row| row.id);
         let members = member::Entity::find()
             .inner_join(agent::Entity)
-            .filter(search::among(backend, member::Column::CircleId, ids))
+            .filter(search::among(backend, member::Column::CircleId, of_circles))
             .filter(member::Entity::shown(false))
             .all(db)
             .await?;
-        let ids = members.iter().map(|row| row.agent_id);
+        let referred = members.iter().map(|row| row.agent_id);
         let agents = agent::Entity::find_not_deleted()
             .apply_if(parts, |query, ()| {
-                query.filter(search::among(backend, agent::Column::Id, ids))
+                let wanted = ids(Resource::Agent).into_iter().chain(referred);
+                query.filter(search::among(backend, agent::Column::Id, wanted))
             })
             .all(db)
             .await?;
-        let ids = agents.iter().flat_map(models_of);
+        let referred = agents.iter().flat_map(models_of);
         let models = model::Entity::find()
             .apply_if(parts, |query, ()| {
-                query.filter(search::among(backend, model::Column::Id, ids))
+                let wanted = ids(Resource::Model).into_iter().chain(referred);
+                query.filter(search::among(backend, model::Column::Id, wanted))
             })
             .all(db)
             .await?;
-        let ids = models.iter().map(|row| row.provider_id);
+        let referred = models.iter().map(|row| row.provider_id);
         let providers = provider::Entity::find()
             .apply_if(parts, |query, ()| {
-                query.filter(search::among(backend, provider::Column::Id, ids))
+                let wanted = ids(Resource::Provider).into_iter().chain(referred);
+                query.filter(search::among(backend, provider::Column::Id, wanted))
             })
             .all(db)
             .await?;
-        let ids = agents.iter().map(|row| row.id);
+        let of_agents = agents.iter().map(|row| row.id);
         let mcp_servers = mcp_server::Entity::find()
             .apply_if(parts, |query, ()| {
                 let users = agent_server::Entity::find()
                     .select_only()
                     .column(agent_server::Column::McpServerId)
-                    .filter(search::among(backend, agent_server::Column::AgentId, ids));
-                query.filter(mcp_server::Column::Id.in_subquery(users.into_query()))
+                    .filter(search::among(
+                        backend,
+                        agent_server::Column::AgentId,
+                        of_agents,
+                    ));
+                let used = mcp_server::Column::Id.in_subquery(users.into_query());
+                let id = search::among(backend, mcp_server::Column::Id, ids(Resource::McpServer));
+                query.filter(used.or(id))
             })
             .all(db)
             .await?;

@@ -38,6 +38,7 @@ pub(crate) const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("not_its_turn", 409, "It is another participant's turn."),
     ("idempotency_in_progress", 409, "A request with the same `Idempotency-Key` is still running."),
     ("plan_changed", 409, "The plan is no longer the one with this digest."),
+    ("agent_name_ambiguous", 409, "Two agents of the document have the same name and no external id."),
     ("conflict", 409, "The change conflicts with existing data."),
     ("cursor_expired", 410, "The changes after the cursor are no longer all there; start again."),
     ("precondition_failed", 412, "The resource is not in the state that `If-Match` or `If-None-Match` asks for."),

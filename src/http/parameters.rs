@@ -71,9 +71,9 @@ struct SortParameters {
     /// Only rows with exactly this name: models by `model_name`, conversations by `topic`.
     #[oai(validator(min_length = 1, max_length = 500))]
     name: Option<String>,
-    /// Only rows that changed at this time or later; of deleted ones, `GET /v1/changes` tells. Times are those of the service's
-    /// clock, and on PostgreSQL a change is visible up to a minute after its time, so a poller asks again from two
-    /// minutes before the newest `updated_at` that it has seen, and skips the rows that it has.
+    /// Only rows that changed at this time or later; of deleted ones, `GET /v1/changes` tells. A poller asks with the
+    /// `watermark` of the first page that it got the last time, and skips the rows that it has: on PostgreSQL, a change
+    /// is visible some time after its `updated_at`.
     updated_since: Option<DateTime<Utc>>,
     #[oai(flatten)]
     page: PageParameters,

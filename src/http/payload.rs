@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use crate::{
     error::Error,
+    memory::MAX_RESPONSE,
     page::Page,
-    rows::{self, Columns},
+    rows::{self, Columns, Timestamp},
     write::{Replayable, StoredResponse},
 };
 
@@ -63,6 +64,22 @@ impl<T: Type> Body<T> {
         debug_assert_eq!(T::name(), U::name());
         Ok(Self {
             json: rows::to_json(value, bytes)?,
+            declared: PhantomData,
+        })
+    }
+}
+
+impl<T> Body<T> {
+    /// A `T` that is written already.
+    ///
+    /// # Errors
+    /// A response that is larger than one may be.
+    pub(crate) fn of_json(json: Vec<u8>) -> Result<Self, Error> {
+        if json.len() > MAX_RESPONSE {
+            return Err(Error::ResponseTooLarge);
+        }
+        Ok(Self {
+            json,
             declared: PhantomData,
         })
     }
@@ -116,6 +133,11 @@ pub(crate) struct PageBody<T: Type + ParseFromJSON + ToJSON + Serialize> {
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) total: Option<u64>,
+    /// Up to when the list shows all changes: the `updated_since` to poll with next. Only with `updated_since`, on the first
+    /// page.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) watermark: Option<Timestamp<'static>>,
 }
 
 impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
@@ -132,6 +154,7 @@ impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
             rows: data,
             next_cursor: page.next_cursor.clone(),
             total: page.total,
+            watermark: page.watermark,
         })
     }
 
@@ -143,6 +166,7 @@ impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
             rows: data,
             next_cursor,
             total,
+            watermark,
         } = page;
         // With the names of its fields, a row takes about twice as much in JSON.
         let capacity = 2 * size_of::<R>() * (data.len() + 1);
@@ -150,6 +174,7 @@ impl<T: Type + ParseFromJSON + ToJSON + Serialize> Body<PageBody<T>> {
             data,
             next_cursor,
             total,
+            watermark: watermark.map(Timestamp::Decoded),
         };
         Self::with_capacity(capacity, &body)
     }

@@ -40,6 +40,7 @@ const ANY_KEY: Access = Access::AnyKey;
 /// Changing the catalogue takes `admin`: a base URL decides who gets the prompts, and the provider's
 /// key, of every agent behind it.
 const OPERATIONS: &[(&str, Access)] = &[
+    ("export_document", READ),
     ("plan_documents", READ),
     // Changes of the catalogue also take `admin`: they ask the `Actor`.
     ("apply_documents", WRITE),

@@ -146,6 +146,7 @@ pub(crate) async fn list(
         rows,
         next_cursor,
         total,
+        watermark,
     } = page::fetch(db, query, model::Column::Id, Order::Asc, request).await?;
     let ids = rows::ids(&rows)?;
     let (mut agents, mut circles) = if ids.is_empty() {
@@ -178,6 +179,7 @@ pub(crate) async fn list(
         rows: rows?,
         next_cursor,
         total,
+        watermark,
     })
 }
 

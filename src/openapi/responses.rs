@@ -15,6 +15,7 @@ use crate::{
 /// The codes of 409 that an operation responds with, besides `idempotency_in_progress`.
 #[rustfmt::skip]
 const CONFLICTS: &[(&str, &[&str])] = &[
+    ("export_document", &["agent_name_ambiguous"]),
     ("apply_documents", &["plan_changed", "model_in_use", "provider_in_use", "mcp_server_in_use"]),
     ("create_circle", &["circle_name_taken"]),
     ("update_circle", &["circle_name_taken"]),
@@ -129,7 +130,10 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
             ["list_changes", "stream_events"].contains(&id.as_str()),
             &["404", "410"],
         ),
-        (path.contains('{') || id == "get_own_key", &["404"]),
+        (
+            path.contains('{') || ["get_own_key", "export_document"].contains(&id.as_str()),
+            &["404"],
+        ),
         (has_body, &["400", "408", "413", "415"]),
         (
             conflicts || operation.takes(IdempotencyKey::HEADER),

@@ -48,6 +48,7 @@ const MODULES: [&str; 50] = [
     "page",
     "write",
     "revision",
+    "watermark",
     "rows",
     "search",
     "secrets",

@@ -5,7 +5,7 @@ const NAME: &str = "may have ASCII letters, digits, \".\", \"_\" and \"-\", and 
 const KIND: &str = "may have lower-case ASCII letters, digits, \"_\" and \"-\", and starts with a letter or digit, as \"chat\"";
 
 /// The patterns of the description. A test holds that none is missing.
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 17] = [
     ("^[A-Za-z0-9][A-Za-z0-9._-]*$", NAME),
     (
         entity::label_name::LabelName::PATTERN,
@@ -45,6 +45,10 @@ const WORDS: [(&str, &str); 16] = [
     (
         "^(participants|last_message)(,(participants|last_message))*$",
         "must be \"participants\", \"last_message\" or both, separated by a comma",
+    ),
+    (
+        "^[A-Za-z0-9][A-Za-z0-9._-]*(,[A-Za-z0-9][A-Za-z0-9._-]*)*$",
+        "must be names of circles, separated by commas, as \"review,support\"",
     ),
     (
         "^[a-z_]+(,[a-z_]+)*$",

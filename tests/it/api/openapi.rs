@@ -35,6 +35,7 @@ fn every_operation_is_described_for_people_and_for_generators() {
         let verbs = [
             "list", "create", "get", "update", "delete", "start", "stop", "add", "remove", "lint",
             "restore", "batch", "replace", "revoke", "repoint", "diff", "plan", "apply", "stream",
+            "export",
         ];
         assert!(verbs.contains(&verb), "{name}: {id}");
         ids.push(id);

@@ -394,6 +394,12 @@ fn requests() -> Vec<(&'static str, Method, &'static str, Option<Value>)> {
             "/v1/documents/apply",
             Some(documents()),
         ),
+        (
+            "export_document",
+            GET,
+            "/v1/documents/export?circles=described",
+            None,
+        ),
         ("create_circle", POST, "/v1/circles", Some(circle("last"))),
         (
             "update_circle",

@@ -324,3 +324,27 @@ fn a_start_with_a_tls_certificate_that_can_t_be_used_ends_with_one_line() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_command_that_asks_a_service_trusts_the_authorities_of_its_system() {
+    let certificates = Certificates::create();
+    let server = certificates.serve(&[]).await;
+    let url = format!("https://{}", server.address);
+    let authority = certificates.file("authority.pem");
+    fs::write(&authority, certificates.authority.pem()).expect("written");
+    let export = |authorities: &str| {
+        let mut command = binary::command(&["export", "--server", &url]);
+        binary::finish(command.env("SSL_CERT_FILE", authorities))
+    };
+    let trusting = export(authority.to_str().expect("a path"));
+    let said = String::from_utf8_lossy(&trusting.stderr).into_owned();
+    assert_eq!(
+        trusting.stdout, b"kind: CircleRegistry\nversion: 1\n",
+        "{said}"
+    );
+    let own = certificates.file("cert.pem");
+    let refusing = export(own.to_str().expect("a path"));
+    let said = String::from_utf8_lossy(&refusing.stderr).into_owned();
+    assert!(said.contains("certificate"), "{said}");
+    assert_eq!(refusing.status.code(), Some(1));
+}

@@ -53,7 +53,7 @@ async fn ids_are_1_to_200_with_commas_in_between() {
 }
 
 /// Creates a row of this name in each of the lists.
-async fn one_in_each(app: &TestApp, name: &str) {
+pub(super) async fn one_in_each(app: &TestApp, name: &str) {
     let provider = app.a_provider(name).await;
     app.a_model(provider, name).await;
     app.an_agent(name).await;

@@ -5,6 +5,7 @@ mod includes;
 mod pages;
 mod related;
 mod sorting;
+mod watermarks;
 
 use test_support::TestApp;
 

@@ -4,6 +4,7 @@ mod applying;
 mod exporting;
 mod owners;
 mod round_trips;
+mod service;
 
 use std::{fs, path::PathBuf, process::Output};
 
