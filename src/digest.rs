@@ -25,7 +25,7 @@ pub(crate) fn of_text(text: &str) -> Result<String, DbErr> {
 
 /// Writes the canonical form while it reads: a text of 1.9 MB with 21,000 objects takes 4 ms, where parsing it and the
 /// crate `serde_json_canonicalizer` take 11 and many times the memory.
-fn canonical(text: &str) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn canonical(text: &str) -> serde_json::Result<Vec<u8>> {
     let mut json = Vec::with_capacity(text.len());
     let mut reader = serde_json::Deserializer::from_str(text);
     Canonical(&mut json).deserialize(&mut reader)?;

@@ -10,6 +10,7 @@
 // The program: the command line, and the application that owns the pool from start to shutdown.
 pub mod app;
 pub mod cli;
+mod copy;
 pub mod doctor;
 pub mod prune;
 mod server;

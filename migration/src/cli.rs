@@ -133,7 +133,11 @@ pub async fn run(
         let fails = *exit_code && status.check_current().is_err();
         return Ok(ExitCode::from(u8::from(fails)));
     }
-    status.check_known()?;
+    match (status.check_known(), command) {
+        // What it has copied so far is no loss.
+        (Err(MigrateError::UnfinishedCopy), MigrateCommand::Fresh { .. }) => {}
+        (known, _) => known?,
+    }
     let db = connection::open(settings, &target, PoolSize::ONE);
     match command {
         MigrateCommand::Up { steps } => report(out, "applied", &runner::up(&db, *steps).await?)?,
@@ -198,6 +202,7 @@ fn print_status(
         unknown,
         foreign,
         missing,
+        unfinished_copy,
     } = status;
     for (word, names) in [
         ("applied", applied),
@@ -210,6 +215,9 @@ fn print_status(
         for name in names {
             writeln!(out, "{word:8} {}", name.escape_debug())?;
         }
+    }
+    if *unfinished_copy {
+        writeln!(out, "a copy into the database has not ended")?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use sea_orm_migration::{
 };
 
 use crate::Migrator;
-pub use crate::status::{Status, is_missing_file, look, status};
+pub use crate::status::{Status, UNFINISHED_COPY, is_missing_file, look, status};
 
 /// The advisory lock on PostgreSQL: "circle" in ASCII.
 const LOCK_KEY: i64 = 0x63_69_72_63_6c_65;
@@ -40,6 +40,10 @@ pub enum MigrateError {
         .0.join(", ")
     )]
     Incomplete(Vec<String>),
+    #[error(
+        "a copy into the database has not ended; run the same `circle-registry copy` again, which continues it, or `circle-registry migrate fresh`, which deletes what it copied"
+    )]
+    UnfinishedCopy,
     #[error("{} migrations are not applied yet ({}); run `circle-registry migrate up`", .0.len(), .0.join(", "))]
     Pending(Vec<String>),
     #[error("another process has held the migration lock for ten minutes")]

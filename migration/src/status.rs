@@ -22,6 +22,10 @@ use crate::{
 /// could. Instances of the build before stay ready on such a schema, so an upgrade needs no pause.
 const ADDITIVE: &str = "_additive";
 
+/// The table that says that a copy into this database has begun and not ended: until then it lacks rows, and what
+/// guards and counts them.
+pub const UNFINISHED_COPY: &str = "unfinished_copy";
+
 /// How many names a message lists.
 const MAX_LISTED: usize = 5;
 
@@ -38,13 +42,15 @@ pub struct Status {
     pub foreign: Vec<String>,
     /// Tables that applied migrations created, and that do not exist.
     pub missing: Vec<String>,
+    /// Whether a copy into the database has begun and not ended.
+    pub unfinished_copy: bool,
 }
 
 impl Status {
     /// Fails unless the database is empty or this program's, of this build or an earlier one.
     ///
     /// # Errors
-    /// Another application's database, a newer schema, a schema of which tables are missing.
+    /// Another application's database, a newer schema, a schema of which tables are missing, a copy that has not ended.
     pub fn check_known(&self) -> Result<(), MigrateError> {
         let Self {
             applied,
@@ -53,6 +59,7 @@ impl Status {
             unknown,
             foreign,
             missing,
+            unfinished_copy,
         } = self;
         if applied.is_empty() && !(unknown.is_empty() && foreign.is_empty()) {
             return Err(MigrateError::Foreign(list([
@@ -65,6 +72,9 @@ impl Status {
         }
         if !missing.is_empty() {
             return Err(MigrateError::Incomplete(missing.clone()));
+        }
+        if *unfinished_copy {
+            return Err(MigrateError::UnfinishedCopy);
         }
         Ok(())
     }
@@ -125,6 +135,7 @@ pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Status, DbErr> {
         tables = self::tables(db).await?;
     }
     let missing = missing(&applied, &tables).map(str::to_owned).collect();
+    let unfinished_copy = !applied.is_empty() && tables.contains(UNFINISHED_COPY);
     let foreign = match applied.as_slice() {
         [] => tables.into_iter().collect(),
         _ => Vec::new(),
@@ -136,6 +147,7 @@ pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Status, DbErr> {
         unknown,
         foreign,
         missing,
+        unfinished_copy,
     })
 }
 

@@ -208,7 +208,17 @@ fn sql(backend: DbBackend, descending: bool, entries: u64) -> String {
 /// those of the entries: new entries would be shown before the restored ones. Where they are higher, the order
 /// still holds, and so do the cursors.
 async fn move_to_this_cluster(db: &impl ConnectionTrait) -> Result<(), Error> {
-    let sql = format!(
+    let backend = db.get_database_backend();
+    db.execute_raw(Statement::from_string(backend, moves_to_this_cluster()))
+        .await?;
+    tracing::warn!(
+        "the database was restored into another cluster, and cursors of the feed of changes may have expired"
+    );
+    Ok(())
+}
+
+pub(super) fn moves_to_this_cluster() -> String {
+    format!(
         "UPDATE change_feed SET cluster = here.cluster,
             first_id = CASE WHEN is_ahead THEN next_id ELSE first_id END,
             after_transaction_id = CASE WHEN is_ahead THEN 0 ELSE after_transaction_id END,
@@ -222,13 +232,7 @@ async fn move_to_this_cluster(db: &impl ConnectionTrait) -> Result<(), Error> {
             GROUP BY f.id
         ) AS here
         WHERE change_feed.cluster IS DISTINCT FROM here.cluster"
-    );
-    let backend = db.get_database_backend();
-    db.execute_raw(Statement::from_string(backend, sql)).await?;
-    tracing::warn!(
-        "the database was restored into another cluster, and cursors of the feed of changes may have expired"
-    );
-    Ok(())
+    )
 }
 
 /// Records that all entries from before this time are about to be deleted, in the transaction that says so in the audit.

@@ -4,10 +4,12 @@
 //! in the order of the commits. On PostgreSQL the order is that of transactions, by their numbers and then by ids, and an
 //! entry is shown when no transaction with its number or a lower one can still commit.
 //!
-//! Start with `feed.rs`, which reads the state of the feed in one statement; `cursor.rs` is a position in it. `events/` sends
+//! Start with `feed.rs`, which reads the state of the feed in one statement; `cursor.rs` is a position in it;
+//! `copied.rs` continues it in another database. `events/` sends
 //! the feed as it grows.
 
 mod api;
+mod copied;
 mod cursor;
 mod dto;
 mod events;
@@ -16,6 +18,7 @@ mod held_back;
 mod queries;
 
 pub(crate) use api::{ChangesApi, parse_after};
+pub(crate) use copied::{TRANSACTION_ID_FROM_SQLITE, continues_after_copy};
 pub(crate) use cursor::ChangeCursor;
 pub(crate) use dto::ChangeRow;
 pub(crate) use events::{Events, Heard, Subscription};

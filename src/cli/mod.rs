@@ -7,6 +7,7 @@
 mod catalog;
 mod circle;
 mod convert;
+mod copy;
 mod documents;
 mod export;
 mod generated;
@@ -35,6 +36,7 @@ use self::{
     catalog::CatalogCommand,
     circle::CircleCommand,
     convert::ConvertArguments,
+    copy::CopyArguments,
     documents::{ApplyArguments, PlanArguments},
     export::ExportArguments,
     generated::Generated,
@@ -112,6 +114,9 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Copy everything from one database into another, of the same kind or the other. A run that was interrupted is
+    /// continued by the same command; fails unless all rows are the same in the end
+    Copy(CopyArguments),
     /// Ask the service that runs here with these settings whether it is ready; fails if it is not
     Health,
     /// Print shell completions
@@ -185,6 +190,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             return examine(&settings, instances, format, repair).await;
         }
         Command::Prune { yes } => print(&prune::prune(&settings, yes).await?.to_string())?,
+        Command::Copy(arguments) => return copy::run(&settings, arguments).await,
         Command::Health => health(&settings.server).await?,
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -9,11 +9,12 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 52] = [
+const MODULES: [&str; 56] = [
     // The program.
     "cli",
     "app",
     "doctor",
+    "copy",
     "prune",
     "server",
     "exposure",

@@ -49,6 +49,15 @@ impl TargetError {
             fault,
         }
     }
+
+    /// The same error for a URL that another setting has.
+    #[must_use]
+    pub fn of_setting(self, setting: &str) -> Self {
+        Self {
+            setting: self.setting.replace(URL_SETTING, setting).into(),
+            fault: self.fault,
+        }
+    }
 }
 
 /// What is wrong with a setting.

@@ -35,7 +35,7 @@ fn slowness() -> u32 {
     if binary::other_program().is_some() {
         1
     } else {
-        10
+        20
     }
 }
 

@@ -108,7 +108,7 @@ async fn the_status_is_an_exit_code_and_json_for_programs() {
         assert_eq!(status(&["--exit-code"]).status.code(), Some(0));
         assert_eq!(
             json(),
-            json!({"applied": all, "pending": [], "additive": [], "unknown": [], "foreign": [], "missing": []})
+            json!({"applied": all, "pending": [], "additive": [], "unknown": [], "foreign": [], "missing": [], "unfinished_copy": false})
         );
         database.remove().await;
     }

@@ -4,6 +4,7 @@ mod as_code;
 mod catalog;
 mod client_addresses;
 mod command_line;
+mod copying;
 mod database_addresses;
 mod database_certificates;
 mod doctor;
