@@ -150,6 +150,18 @@ impl AgentDraft {
         self.params.insert("response_format".to_owned(), format);
     }
 
+    /// Leaves an agent these tools of a server.
+    pub(super) fn allow_only(&mut self, server: &str, tools: &[Node]) {
+        for tool in &mut self.tools {
+            if let NodeValue::Map(members) = &mut tool.value
+                && members.get("server").and_then(text_of) == Some(server)
+            {
+                let tools = list_at(tools.to_vec(), tool.line);
+                members.insert("allow".to_owned(), tools);
+            }
+        }
+    }
+
     /// A tool of an MCP server; of all its tools, or of some. Several mentions of a server are one.
     pub(super) fn mcp_tool(&mut self, server: &str, allow: Option<Vec<Node>>, origin: usize) {
         let is_same = |tool: &Node| match &tool.value {

@@ -27,6 +27,8 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
     };
     // The rules of one tool are together, as those of `Bash(git *), Bash(ls *)`.
     let mut builtin: IndexMap<String, (Vec<Node>, usize)> = IndexMap::new();
+    // What is named of each server; an empty list is all that it has.
+    let mut servers: IndexMap<String, (Vec<Node>, usize)> = IndexMap::new();
     for item in items_of(&list) {
         let Some(text) = text_of(item).map(str::trim) else {
             continue;
@@ -38,8 +40,17 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
         if let Some(server) = name.strip_prefix("mcp__") {
             let (server, tool) = server.split_once("__").unwrap_or((server, "*"));
             if draft.has_server(server) {
-                let allow = (tool != "*").then(|| vec![text_at(tool, item.line)]);
-                agent.mcp_tool(server, allow, item.line);
+                let known = servers
+                    .get(server)
+                    .is_some_and(|(named, _)| named.is_empty());
+                let (named, _) = servers
+                    .entry(server.to_owned())
+                    .or_insert_with(|| (Vec::new(), item.line));
+                if tool == "*" {
+                    named.clear();
+                } else if !known {
+                    named.push(text_at(tool, item.line));
+                }
                 continue;
             }
             let detail = format!(
@@ -51,6 +62,12 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
             .entry(name.to_owned())
             .or_insert_with(|| (Vec::new(), item.line));
         all.extend(rules.map(|rules| text_at(rules, item.line)));
+    }
+    for (server, (named, origin)) in servers {
+        agent.mcp_tool(&server, None, origin);
+        if !named.is_empty() {
+            agent.allow_only(&server, &named);
+        }
     }
     for (name, (rules, origin)) in builtin {
         let mut config = NodeMap::new();

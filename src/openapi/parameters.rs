@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Examples of strings by the names of their parameters, of those whose type does not suggest one.
-const EXAMPLES: [(&str, &str); 26] = [
+const EXAMPLES: [(&str, &str); 28] = [
     ("Idempotency-Key", "01a209f4-75f3-732d-93e6-33f6d14a14a3"),
     ("If-Match", "\"1-1\""),
     ("Last-Event-ID", "AwAAAAAAAAAAAAAAAAAAAAIABmEvmQ0g6Q"),
@@ -21,6 +21,7 @@ const EXAMPLES: [(&str, &str); 26] = [
     ("against", "live"),
     ("circle", "release-team"),
     ("circle_name", "release-team"),
+    ("circles", "review,support"),
     ("competency", "code review"),
     ("cursor", "MQ"),
     ("agent_external_id", "linus@directory"),
@@ -34,6 +35,7 @@ const EXAMPLES: [(&str, &str); 26] = [
     ("message", "Shorter prompt"),
     ("mode", "chat"),
     ("name", "Ada"),
+    ("owner", "platform-team"),
     ("q", "review"),
     ("resource", "agent"),
     ("skill", "review"),

@@ -10,7 +10,7 @@ const LONGEST_ASKED: Duration = Duration::from_hours(1);
 
 /// The delay after so many failures, the last of which asked for this one.
 pub(super) fn delay(failures: i64, asked: Option<Duration>) -> Duration {
-    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or_default();
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let backoff = 2_u32.checked_pow(doublings).map_or(LONGEST, |factor| {
         FIRST.checked_mul(factor).unwrap_or(LONGEST).min(LONGEST)
     });

@@ -80,9 +80,7 @@ fn add_tool(
             agent.mcp_tool(server, Some(vec![text_at(name, origin)]), origin);
             agent.keep_all(&["mcp", server], rest.clone());
             let why = "the MCP server itself says it of its tool";
-            for field in ["tool_type", "tags", "source_type", "metadata_"] {
-                tool.take(field);
-            }
+            tool.take("tool_type");
             return draft.none_kept(&tool.rest(), why);
         }
     }
