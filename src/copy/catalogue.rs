@@ -14,7 +14,7 @@ use sea_orm::DbBackend;
 
 use super::{
     datum::DatumKind,
-    error::{CopyError, Endpoint},
+    error::{CopyError, CopySide},
     session::CopySession,
 };
 use crate::changes::TRANSACTION_ID_FROM_SQLITE;
@@ -30,7 +30,7 @@ const ONLY_ON_POSTGRES: [(&str, &str, &str); 1] = [(
 )];
 
 /// The tables of one database, by their names.
-pub(super) struct Catalogue(BTreeMap<String, CatalogueTable>);
+pub(super) struct SchemaCatalogue(BTreeMap<String, CatalogueTable>);
 
 #[derive(Default)]
 struct CatalogueTable {
@@ -46,7 +46,7 @@ struct CatalogueColumn {
     key: Option<usize>,
 }
 
-impl Catalogue {
+impl SchemaCatalogue {
     pub(super) async fn read(session: &mut CopySession) -> Result<Self, CopyError> {
         let sql = session.choose(SQLITE, POSTGRES);
         let rows = session.texts(sql).await?;
@@ -114,7 +114,7 @@ const SQLITE_TABLES: &str = "SELECT name FROM sqlite_master \
 
 /// The schema of this build, and the rows that its migrations insert by themselves.
 pub(super) struct BuildSchema {
-    catalogue: Catalogue,
+    catalogue: SchemaCatalogue,
     /// The tables in the order in which they were created, each with the number of its rows.
     pub(super) seeded: Vec<(String, i64)>,
     /// The migrations, which identify it.
@@ -125,7 +125,7 @@ impl BuildSchema {
     /// Applies the migrations to a database in memory, and reads what they made.
     pub(super) async fn of_this_build(settings: &DatabaseSettings) -> Result<Self, CopyError> {
         let (mut scratch, migrations) = CopySession::migrated_in_memory(settings).await?;
-        let catalogue = Catalogue::read(&mut scratch).await?;
+        let catalogue = SchemaCatalogue::read(&mut scratch).await?;
         let created = scratch.texts(SQLITE_TABLES).await?;
         let mut seeded = Vec::new();
         for table in created.into_iter().flatten().flatten() {
@@ -156,11 +156,11 @@ impl BuildSchema {
     /// A table or column that one of them lacks, or that this build does not know; a type that no rule is for.
     pub(super) fn tables_to_copy(
         &self,
-        source: (DbBackend, &Catalogue),
-        target: (DbBackend, &Catalogue),
+        source: (DbBackend, &SchemaCatalogue),
+        target: (DbBackend, &SchemaCatalogue),
     ) -> Result<Vec<CopiedTable>, CopyError> {
-        self.check(Endpoint::Source, source)?;
-        self.check(Endpoint::Target, target)?;
+        self.check(CopySide::Source, source)?;
+        self.check(CopySide::Target, target)?;
         let names = self.seeded.iter().map(|(table, _)| table);
         names
             .map(|table| self.table_to_copy(table, source, target))
@@ -170,8 +170,8 @@ impl BuildSchema {
     /// Checks that a database has the columns of this build, and no others in its tables.
     fn check(
         &self,
-        endpoint: Endpoint,
-        (backend, catalogue): (DbBackend, &Catalogue),
+        endpoint: CopySide,
+        (backend, catalogue): (DbBackend, &SchemaCatalogue),
     ) -> Result<(), CopyError> {
         let (mut unknown, mut lacking) = (Vec::new(), Vec::new());
         for (table, _) in &self.seeded {
@@ -196,8 +196,8 @@ impl BuildSchema {
     fn table_to_copy(
         &self,
         table: &str,
-        (from, source): (DbBackend, &Catalogue),
-        (to, target): (DbBackend, &Catalogue),
+        (from, source): (DbBackend, &SchemaCatalogue),
+        (to, target): (DbBackend, &SchemaCatalogue),
     ) -> Result<CopiedTable, CopyError> {
         // PostgreSQL's types tell times and JSON from other text.
         let typed = match (from, to) {

@@ -3,7 +3,7 @@
 use sea_orm::DbBackend;
 
 use super::{
-    catalogue::{Catalogue, CopiedTable, quoted},
+    catalogue::{CopiedTable, SchemaCatalogue, quoted},
     error::CopyError,
     session::CopySession,
 };
@@ -13,8 +13,8 @@ use crate::changes;
 /// that no id means two things in the audit trail.
 pub(super) async fn continue_ids(
     tables: &[CopiedTable],
-    (source, of_source): (&mut CopySession, &Catalogue),
-    (target, of_target): (&mut CopySession, &Catalogue),
+    (source, of_source): (&mut CopySession, &SchemaCatalogue),
+    (target, of_target): (&mut CopySession, &SchemaCatalogue),
 ) -> Result<(), CopyError> {
     for table in tables {
         let Some(ids) = of_target.ids(&table.name) else {

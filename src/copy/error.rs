@@ -7,12 +7,12 @@ use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 /// One of the two databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
+pub(crate) enum CopySide {
     Source,
     Target,
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for CopySide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Source => "the source",
@@ -27,18 +27,18 @@ pub(crate) enum CopyError {
     #[error(transparent)]
     Address(#[from] TargetError),
     #[error("{0} is a database in memory, which no other process sees; name a file or a server")]
-    InMemory(Endpoint),
+    InMemory(CopySide),
     #[error("the source has no tables of this program; name the database that the service uses")]
     NoSource,
     #[error("{0}: {1}")]
-    Schema(Endpoint, MigrateError),
+    Schema(CopySide, MigrateError),
     #[error(
         "{0} has tables or columns that this build does not know ({names}), and which it would not copy; \
          use the build that made them", names = .1.join(", ")
     )]
-    Unknown(Endpoint, Vec<String>),
+    Unknown(CopySide, Vec<String>),
     #[error("{0} lacks {names}, which this build's schema has", names = .1.join(", "))]
-    Lacking(Endpoint, Vec<String>),
+    Lacking(CopySide, Vec<String>),
     #[error(
         "no rule says how to copy the column {column} of {table}, which is of the type {type_name}"
     )]
@@ -61,7 +61,7 @@ pub(crate) enum CopyError {
     TakenOver,
     #[error("{endpoint} has a value in the column {column} of {table} that can't be read: {cause}")]
     Value {
-        endpoint: Endpoint,
+        endpoint: CopySide,
         table: String,
         column: String,
         cause: String,
@@ -69,14 +69,14 @@ pub(crate) enum CopyError {
     #[error("rows of the target refer to rows that the source lacks: {}", .0.join(", "))]
     Dangling(Vec<String>),
     #[error("{0} failed at {1}: {2}")]
-    Table(Endpoint, String, sqlx::Error),
+    Table(CopySide, String, sqlx::Error),
     #[error("{0} failed: {1}")]
-    Database(Endpoint, DbErr),
+    Database(CopySide, DbErr),
 }
 
 impl CopyError {
     /// What a driver reports.
-    pub(super) fn of(endpoint: Endpoint) -> impl Fn(sqlx::Error) -> Self {
+    pub(super) fn of(endpoint: CopySide) -> impl Fn(sqlx::Error) -> Self {
         move |cause| Self::Database(endpoint, DbErr::Conn(RuntimeErr::SqlxError(cause.into())))
     }
 }

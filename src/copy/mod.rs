@@ -28,10 +28,10 @@ use migration::{
     settings::DatabaseSettings,
 };
 
-pub(crate) use error::{CopyError, Endpoint};
+pub(crate) use error::{CopyError, CopySide};
 pub(crate) use report::CopyReport;
 
-use catalogue::{BuildSchema, Catalogue, CopiedTable};
+use catalogue::{BuildSchema, CopiedTable, SchemaCatalogue};
 use progress_lines::CopyProgress;
 use report::CopiedRows;
 use session::CopySession;
@@ -47,16 +47,16 @@ pub(crate) async fn copy(
     to: Target,
 ) -> Result<CopyReport, CopyError> {
     let build = BuildSchema::of_this_build(settings).await?;
-    let from = choose(settings, from, Endpoint::Source).await?;
-    let to = choose(settings, to, Endpoint::Target).await?;
+    let from = choose(settings, from, CopySide::Source).await?;
+    let to = choose(settings, to, CopySide::Target).await?;
     check_source(&runner::look(settings, &from).await.map_err(source_failed)?)?;
     let continues = prepare_target(settings, &to, &build).await?;
 
     let mut source = CopySession::source(settings, &from).await?;
     source.begin_to_read().await?;
-    let from_catalogue = Catalogue::read(&mut source).await?;
+    let from_catalogue = SchemaCatalogue::read(&mut source).await?;
     let mut target = CopySession::target(settings, &to).await?;
-    let to_catalogue = Catalogue::read(&mut target).await?;
+    let to_catalogue = SchemaCatalogue::read(&mut target).await?;
     let tables = build.tables_to_copy(
         (from.backend(), &from_catalogue),
         (to.backend(), &to_catalogue),
@@ -83,13 +83,13 @@ pub(crate) async fn copy(
 }
 
 fn source_failed(cause: sea_orm::DbErr) -> CopyError {
-    CopyError::Database(Endpoint::Source, cause)
+    CopyError::Database(CopySide::Source, cause)
 }
 
 async fn choose(
     settings: &DatabaseSettings,
     target: Target,
-    endpoint: Endpoint,
+    endpoint: CopySide,
 ) -> Result<Target, CopyError> {
     if target.is_in_memory() {
         return Err(CopyError::InMemory(endpoint));
@@ -100,7 +100,7 @@ async fn choose(
 
 /// Only what this build knows completely can be copied completely.
 fn check_source(status: &Status) -> Result<(), CopyError> {
-    let refused = |cause| CopyError::Schema(Endpoint::Source, cause);
+    let refused = |cause| CopyError::Schema(CopySide::Source, cause);
     if !status.additive.is_empty() {
         return Err(refused(MigrateError::Newer(status.additive.clone())));
     }
@@ -117,8 +117,8 @@ async fn prepare_target(
     to: &Target,
     build: &BuildSchema,
 ) -> Result<bool, CopyError> {
-    let refused = |cause| CopyError::Schema(Endpoint::Target, cause);
-    let failed = |cause| CopyError::Database(Endpoint::Target, cause);
+    let refused = |cause| CopyError::Schema(CopySide::Target, cause);
+    let failed = |cause| CopyError::Database(CopySide::Target, cause);
     let status = runner::look(settings, to).await.map_err(failed)?;
     if !status.additive.is_empty() {
         return Err(refused(MigrateError::Newer(status.additive)));

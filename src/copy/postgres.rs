@@ -9,7 +9,7 @@ use sea_orm::sqlx::{
 use super::{
     catalogue::{CopiedColumn, CopiedTable, quoted},
     datum::{DataRow, Datum, DatumKind},
-    error::{CopyError, Endpoint},
+    error::{CopyError, CopySide},
 };
 
 /// The time limits of sessions are those of requests. Some versions lack the last.
@@ -51,7 +51,7 @@ fn selected(column: &CopiedColumn) -> String {
 }
 
 pub(super) fn read(
-    endpoint: Endpoint,
+    endpoint: CopySide,
     table: &CopiedTable,
     columns: &[CopiedColumn],
     row: &PgRow,

@@ -22,13 +22,13 @@ use sea_orm::{
 use super::{
     catalogue::{CopiedTable, quoted},
     datum::DataRow,
-    error::{CopyError, Endpoint},
+    error::{CopyError, CopySide},
     postgres, sqlite,
 };
 
 /// One connection.
 pub(super) struct CopySession {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: CopySide,
     driver: CopyDriver,
 }
 
@@ -46,7 +46,7 @@ impl CopySession {
         settings: &DatabaseSettings,
         target: &Target,
     ) -> Result<Self, CopyError> {
-        Self::connect(settings, target, Endpoint::Source).await
+        Self::connect(settings, target, CopySide::Source).await
     }
 
     /// Connects to the target.
@@ -54,17 +54,17 @@ impl CopySession {
         settings: &DatabaseSettings,
         target: &Target,
     ) -> Result<Self, CopyError> {
-        Self::connect(settings, target, Endpoint::Target).await
+        Self::connect(settings, target, CopySide::Target).await
     }
 
     async fn connect(
         settings: &DatabaseSettings,
         target: &Target,
-        endpoint: Endpoint,
+        endpoint: CopySide,
     ) -> Result<Self, CopyError> {
         let pool = match endpoint {
-            Endpoint::Source => connection::open_to_look(settings, target),
-            Endpoint::Target => connection::open(settings, target, PoolSize::ONE),
+            CopySide::Source => connection::open_to_look(settings, target),
+            CopySide::Target => connection::open(settings, target, PoolSize::ONE),
         };
         let limit = settings.db_acquire_timeout;
         let driver = if target.backend() == DbBackend::Sqlite {
@@ -87,7 +87,7 @@ impl CopySession {
     pub(super) async fn migrated_in_memory(
         settings: &DatabaseSettings,
     ) -> Result<(Self, Vec<String>), CopyError> {
-        let endpoint = Endpoint::Source;
+        let endpoint = CopySide::Source;
         let target: Target = "sqlite::memory:".parse()?;
         let db = connection::open(settings, &target, PoolSize::ONE);
         let migrations = runner::up(&db, None).await;
@@ -225,7 +225,7 @@ impl CopySession {
 }
 
 async fn in_time<T>(
-    endpoint: Endpoint,
+    endpoint: CopySide,
     limit: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, CopyError> {

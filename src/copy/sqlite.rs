@@ -12,7 +12,7 @@ use sea_orm::sqlx::{
 use super::{
     catalogue::{CopiedColumn, CopiedTable, quoted},
     datum::{DataRow, Datum, DatumKind, compact},
-    error::{CopyError, Endpoint},
+    error::{CopyError, CopySide},
 };
 
 /// The values that one statement binds. SQLite takes 32,766; with more than these, it is not faster.
@@ -34,7 +34,7 @@ pub(super) fn select(table: &CopiedTable) -> String {
 }
 
 pub(super) fn read(
-    endpoint: Endpoint,
+    endpoint: CopySide,
     table: &CopiedTable,
     columns: &[CopiedColumn],
     row: &SqliteRow,

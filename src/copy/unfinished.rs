@@ -13,7 +13,7 @@ use migration::runner::UNFINISHED_COPY;
 use sea_orm::DbBackend;
 
 use super::{
-    catalogue::{BuildSchema, Catalogue},
+    catalogue::{BuildSchema, SchemaCatalogue},
     error::CopyError,
     session::CopySession,
 };
@@ -138,7 +138,7 @@ pub(super) async fn require_empty(
     target: &mut CopySession,
     build: &BuildSchema,
 ) -> Result<(), CopyError> {
-    let catalogue = Catalogue::read(target).await?;
+    let catalogue = SchemaCatalogue::read(target).await?;
     let mut filled = Vec::new();
     for (table, seeded) in &build.seeded {
         if catalogue.has(table) && target.count(table).await? > *seeded {

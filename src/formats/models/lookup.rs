@@ -17,7 +17,7 @@ pub(super) fn maker(name: &str) -> Option<&'static str> {
 }
 
 /// Whether a model is meant, and what that means for the report.
-type Step<'s> = (
+type LookupStep<'s> = (
     &'s dyn Fn(&CatalogueModel) -> bool,
     ChoiceKind,
     &'static str,
@@ -43,7 +43,7 @@ pub(super) fn find_in<'m>(
     let models: Vec<&CatalogueModel> = catalogue.models.iter().filter(|it| is_of(it)).collect();
     // `openai/gpt-oss-120b` may be the whole name of a model, or that of a router.
     let whole = &asked.written;
-    let steps: [Step<'_>; 4] = [
+    let steps: [LookupStep<'_>; 4] = [
         (
             &|it| it.name == asked.name,
             ChoiceKind::Catalogue,
