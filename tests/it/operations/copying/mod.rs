@@ -144,7 +144,7 @@ async fn known_tags_hold(app: &TestApp, key: &TestKey, read: &[(&str, String, Va
     assert!(held > 5, "only {held} have tags");
 }
 
-/// Writes succeed, with ids that were never given, and an idempotency key that was used replays its response.
+/// Writes succeed, with ids that were never given.
 async fn writes_go_on(app: &TestApp, key: &TestKey) {
     let provider = json!({"name": "next", "api_type": "openai"});
     let ask = async |path: &str, body: &Value| {
