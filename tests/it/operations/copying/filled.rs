@@ -14,7 +14,7 @@ const TEXT: &str =
 const LINE: &str = "back\\slash \\N \\. 'quotes' \"double\" {\"a\": 1} é 😀";
 
 /// What is read before and after a copy.
-const READ: [&str; 22] = [
+const READ: [&str; 24] = [
     "/v1/providers/1",
     "/v1/models/1",
     "/v1/models",
@@ -37,6 +37,8 @@ const READ: [&str; 22] = [
     "/v1/conversations/1/messages",
     "/v1/audit?limit=200",
     "/v1/keys",
+    "/v1/webhooks/1",
+    "/v1/webhooks/1/attempts",
 ];
 
 /// The path of which the tag is made from the bytes: between databases of two kinds, white space in lists differs.
@@ -52,6 +54,11 @@ pub(super) async fn filled(database: &TestDatabase) -> (TestApp, TestKey) {
     let document = json!({"documents": [{"kind": "CircleRegistry", "version": 1, "owner": "platform",
         "agents": [{"name": "Doc", "system_prompt": TEXT}], "circles": [{"name": "docs"}]}]});
     app.post("/v1/documents/apply", &document).await.ok();
+    // With an attempt that fails: there is no such host.
+    let webhook =
+        json!({"name": "hook", "url": "https://hooks.acme.example/changes", "is_enabled": false});
+    app.post("/v1/webhooks", &webhook).await.created();
+    app.post("/v1/webhooks/1/test", &Value::Null).await.ok();
     let request = app.request(reqwest::Method::POST, "/v1/agents");
     let request = request
         .json(&json!({"name": "once"}))
