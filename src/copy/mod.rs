@@ -6,7 +6,7 @@
 //! become since. Then it reads the target once more, compares checksums, and only then makes the target a database that
 //! the service starts on.
 //!
-//! [`copy`] is the run. `catalogue` says what is copied, `session` (with `postgres` and `sqlite`) reads and writes rows,
+//! The function `copy` is the run. `catalogue` says what is copied, `session` (with `postgres` and `sqlite`) reads and writes rows,
 //! `merge` compares them, `table` copies one table, `unfinished` keeps the state, `ending` sets what is not in rows.
 
 mod catalogue;
