@@ -159,6 +159,7 @@ fn statuses(operation: &Operation<'_>) -> BTreeSet<&'static str> {
 /// What the responses are whose schema is not simply named after a resource.
 #[rustfmt::skip]
 const TEXTS: &[(&str, &str)] = &[
+    ("CircleFiles", "The circle as files"),
     ("AgentVersion", "The version, which never changes"),
     ("AgentVersionDiff", "What differs between the versions"),
     ("CircleHandles", "The handles of the circle's active members"),
