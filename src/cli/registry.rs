@@ -20,7 +20,7 @@ use crate::{
 /// Where the registry is.
 #[derive(Debug, Args)]
 pub(super) struct RegistryArguments {
-    /// Ask the service at this address instead of the database, as https://registry.example.com
+    /// Ask the service at this address instead of the database, as `https://registry.example.com`
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
 
