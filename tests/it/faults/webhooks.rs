@@ -229,7 +229,7 @@ async fn a_long_backlog_is_delivered_in_order_and_in_bounded_memory() {
         let fill = format!(
             "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
             INSERT INTO audit_entries (at, action, resource, name) \
-            SELECT '2026-11-02T03:04:05.000000+00:00', 'update', 'agent', CAST(i AS text) FROM n ORDER BY i",
+            SELECT '2026-11-02T03:04:05.000000+00:00', 'update', 'agent', CAST(i AS text) FROM n ORDER BY n.i",
             count - 1
         );
         db.execute_unprepared(&fill).await.expect(&fill);
