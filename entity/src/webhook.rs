@@ -1,4 +1,4 @@
-//! Webhooks: who is told of which changes, and what the messages are signed with.
+//! Webhooks: who receives which changes, and what the messages are signed with.
 
 use sea_orm::entity::prelude::*;
 

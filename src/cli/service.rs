@@ -8,13 +8,12 @@ use hyper::{
     body::Bytes,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION},
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use poem_openapi::types::ParseFromJSON;
-use rustls::crypto::ring;
 use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
@@ -22,6 +21,7 @@ use url::Url;
 use super::Failure;
 use crate::{
     documents::{DocumentPlan, ExportSelection, PlanOptions},
+    egress,
     error::{Error, FieldError, FieldErrors},
     text::Terminal,
     yaml::Node,
@@ -79,11 +79,7 @@ impl ServiceClient {
             let mut messages = Terminal(std::io::stderr());
             writeln!(messages, "warning: the API key is sent without TLS")?;
         }
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let connector = egress::https_or_http(HttpConnector::new())?;
         let http = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self {
             http,
@@ -147,7 +143,7 @@ impl ServiceClient {
         url
     }
 
-    /// Sends a request. Redirects are not followed: they would send documents to an address that nobody named.
+    /// Sends a request. Redirects are not followed: they would send documents to an address that the user did not name.
     async fn send(
         &self,
         method: Method,

@@ -4,16 +4,13 @@
 //! migration adds is copied without a line of code, and a table of another application beside them is left alone. The
 //! catalogues of both databases have to agree with the list.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use migration::settings::DatabaseSettings;
 use sea_orm::DbBackend;
 
 use super::{
-    datum::DatumKind,
+    datum::{DataRow, Datum, DatumKind},
     error::{CopyError, CopySide},
     session::CopySession,
 };
@@ -170,7 +167,7 @@ impl BuildSchema {
     /// Checks that a database has the columns of this build, and no others in its tables.
     fn check(
         &self,
-        endpoint: CopySide,
+        side: CopySide,
         (backend, catalogue): (DbBackend, &SchemaCatalogue),
     ) -> Result<(), CopyError> {
         let (mut unknown, mut lacking) = (Vec::new(), Vec::new());
@@ -185,10 +182,10 @@ impl BuildSchema {
             lacking.extend(known.difference(&there).map(named));
         }
         if !lacking.is_empty() {
-            return Err(CopyError::Lacking(endpoint, lacking));
+            return Err(CopyError::Lacking(side, lacking));
         }
         if !unknown.is_empty() {
-            return Err(CopyError::Unknown(endpoint, unknown));
+            return Err(CopyError::Unknown(side, unknown));
         }
         Ok(())
     }
@@ -261,7 +258,7 @@ fn only_on_postgres(
 /// A table that is copied.
 pub(super) struct CopiedTable {
     pub(super) name: String,
-    pub(super) columns: Arc<[CopiedColumn]>,
+    pub(super) columns: Vec<CopiedColumn>,
     /// The columns of the primary key, by their places among the columns.
     pub(super) key: Vec<usize>,
     /// Columns that the source lacks, and the value that all rows have in them.
@@ -298,6 +295,33 @@ impl CopiedTable {
                 type_name,
             }),
         }
+    }
+
+    /// The statement that selects all rows in the order of a key.
+    pub(super) fn select(&self, columns: &[String], key: &[String]) -> String {
+        format!(
+            "SELECT {} FROM {} ORDER BY {}",
+            columns.join(", "),
+            quoted(&self.name),
+            key.join(", ")
+        )
+    }
+
+    /// A row of one side, of which `datum` reads the values.
+    pub(super) fn read_row<E: ToString>(
+        &self,
+        side: CopySide,
+        datum: impl Fn(usize, DatumKind) -> Result<Datum, E>,
+    ) -> Result<DataRow, CopyError> {
+        let read = |(index, column): (usize, &CopiedColumn)| {
+            datum(index, column.kind).map_err(|cause| CopyError::Value {
+                side,
+                table: self.name.clone(),
+                column: column.name.clone(),
+                cause: cause.to_string(),
+            })
+        };
+        self.columns.iter().enumerate().map(read).collect()
     }
 
     /// The statement that deletes one row by its key.

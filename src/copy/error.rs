@@ -59,9 +59,9 @@ pub(crate) enum CopyError {
     OtherBuild,
     #[error("another copy into the target has begun, and this one ends")]
     TakenOver,
-    #[error("{endpoint} has a value in the column {column} of {table} that can't be read: {cause}")]
+    #[error("{side} has a value in the column {column} of {table} that can't be read: {cause}")]
     Value {
-        endpoint: CopySide,
+        side: CopySide,
         table: String,
         column: String,
         cause: String,
@@ -76,7 +76,7 @@ pub(crate) enum CopyError {
 
 impl CopyError {
     /// What a driver reports.
-    pub(super) fn of(endpoint: CopySide) -> impl Fn(sqlx::Error) -> Self {
-        move |cause| Self::Database(endpoint, DbErr::Conn(RuntimeErr::SqlxError(cause.into())))
+    pub(super) fn of(side: CopySide) -> impl Fn(sqlx::Error) -> Self {
+        move |cause| Self::Database(side, DbErr::Conn(RuntimeErr::SqlxError(cause.into())))
     }
 }

@@ -89,13 +89,13 @@ fn source_failed(cause: sea_orm::DbErr) -> CopyError {
 async fn choose(
     settings: &DatabaseSettings,
     target: Target,
-    endpoint: CopySide,
+    side: CopySide,
 ) -> Result<Target, CopyError> {
     if target.is_in_memory() {
-        return Err(CopyError::InMemory(endpoint));
+        return Err(CopyError::InMemory(side));
     }
     let chosen = target.choose_host(settings.db_acquire_timeout).await;
-    chosen.map_err(|cause| CopyError::Database(endpoint, cause))
+    chosen.map_err(|cause| CopyError::Database(side, cause))
 }
 
 /// Only what this build knows completely can be copied completely.

@@ -9,7 +9,6 @@ use sea_orm::sqlx::{
 use super::{
     catalogue::{CopiedColumn, CopiedTable, quoted},
     datum::{DataRow, Datum, DatumKind},
-    error::{CopyError, CopySide},
 };
 
 /// The time limits of sessions are those of requests. Some versions lack the last.
@@ -32,12 +31,7 @@ pub(super) fn select(table: &CopiedTable) -> String {
             _ => quoted(&column.name),
         })
         .collect();
-    format!(
-        "SELECT {} FROM {} ORDER BY {}",
-        columns.join(", "),
-        quoted(&table.name),
-        key.join(", ")
-    )
+    table.select(&columns, &key)
 }
 
 fn selected(column: &CopiedColumn) -> String {
@@ -50,24 +44,7 @@ fn selected(column: &CopiedColumn) -> String {
     }
 }
 
-pub(super) fn read(
-    endpoint: CopySide,
-    table: &CopiedTable,
-    columns: &[CopiedColumn],
-    row: &PgRow,
-) -> Result<DataRow, CopyError> {
-    let read = |(index, column): (usize, &CopiedColumn)| {
-        datum(row, index, column.kind).map_err(|cause| CopyError::Value {
-            endpoint,
-            table: table.name.clone(),
-            column: column.name.clone(),
-            cause: cause.to_string(),
-        })
-    };
-    columns.iter().enumerate().map(read).collect()
-}
-
-fn datum(row: &PgRow, index: usize, kind: DatumKind) -> Result<Datum, sqlx::Error> {
+pub(super) fn datum(row: &PgRow, index: usize, kind: DatumKind) -> Result<Datum, sqlx::Error> {
     macro_rules! read {
         ($variant:ident) => {
             row.try_get::<Option<_>, _>(index)?.map(Datum::$variant)

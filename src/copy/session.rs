@@ -1,6 +1,6 @@
 //! A connection of a copy, to a database of either kind.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use migration::{
@@ -28,7 +28,7 @@ use super::{
 
 /// One connection.
 pub(super) struct CopySession {
-    pub(super) endpoint: CopySide,
+    pub(super) side: CopySide,
     driver: CopyDriver,
 }
 
@@ -60,9 +60,9 @@ impl CopySession {
     async fn connect(
         settings: &DatabaseSettings,
         target: &Target,
-        endpoint: CopySide,
+        side: CopySide,
     ) -> Result<Self, CopyError> {
-        let pool = match endpoint {
+        let pool = match side {
             CopySide::Source => connection::open_to_look(settings, target),
             CopySide::Target => connection::open(settings, target, PoolSize::ONE),
         };
@@ -71,31 +71,31 @@ impl CopySession {
             let options = pool.get_sqlite_connection_pool().connect_options();
             // The copy has rows for a while that refer to rows that come later.
             let options = SqliteConnectOptions::clone(&options).foreign_keys(false);
-            let connection = in_time(endpoint, limit, options.connect()).await?;
+            let connection = in_time(side, limit, options.connect()).await?;
             CopyDriver::Sqlite(Box::new(connection))
         } else {
             let options = pool.get_postgres_connection_pool().connect_options();
-            let mut connection = in_time(endpoint, limit, options.connect()).await?;
+            let mut connection = in_time(side, limit, options.connect()).await?;
             let limits = SessionLimits::of(settings);
-            in_time(endpoint, limit, limits.set(&mut connection)).await?;
+            in_time(side, limit, limits.set(&mut connection)).await?;
             CopyDriver::Postgres(Box::new(connection))
         };
-        Ok(Self { endpoint, driver })
+        Ok(Self { side, driver })
     }
 
     /// A database in memory with the schema of this build, and the migrations that made it.
     pub(super) async fn migrated_in_memory(
         settings: &DatabaseSettings,
     ) -> Result<(Self, Vec<String>), CopyError> {
-        let endpoint = CopySide::Source;
+        let side = CopySide::Source;
         let target: Target = "sqlite::memory:".parse()?;
         let db = connection::open(settings, &target, PoolSize::ONE);
         let migrations = runner::up(&db, None).await;
-        let migrations = migrations.map_err(|cause| CopyError::Schema(endpoint, cause))?;
+        let migrations = migrations.map_err(|cause| CopyError::Schema(side, cause))?;
         let connection = db.get_sqlite_connection_pool().acquire().await;
-        let connection = connection.map_err(CopyError::of(endpoint))?.detach();
+        let connection = connection.map_err(CopyError::of(side))?.detach();
         let driver = CopyDriver::Sqlite(Box::new(connection));
-        Ok((Self { endpoint, driver }, migrations))
+        Ok((Self { side, driver }, migrations))
     }
 
     pub(super) fn backend(&self) -> DbBackend {
@@ -120,7 +120,7 @@ impl CopySession {
             CopyDriver::Postgres(connection) => sql.execute(&mut **connection).await.map(drop),
             CopyDriver::Sqlite(connection) => sql.execute(&mut **connection).await.map(drop),
         };
-        done.map_err(CopyError::of(self.endpoint))
+        done.map_err(CopyError::of(self.side))
     }
 
     /// The rows of a query of which each column is a text.
@@ -144,7 +144,7 @@ impl CopySession {
                 })
             }
         };
-        texts.map_err(CopyError::of(self.endpoint))
+        texts.map_err(CopyError::of(self.side))
     }
 
     /// The number that a query selects as a text; 0 if it selects none.
@@ -178,21 +178,26 @@ impl CopySession {
 
     /// All rows of a table, in the order of their keys.
     pub(super) fn rows<'s>(&'s mut self, table: &'s CopiedTable) -> RowStream<'s> {
-        let endpoint = self.endpoint;
-        let columns = Arc::clone(&table.columns);
-        let failed = move |cause| CopyError::Table(endpoint, table.name.clone(), cause);
+        let side = self.side;
+        let failed = move |cause| CopyError::Table(side, table.name.clone(), cause);
         match &mut self.driver {
             CopyDriver::Postgres(connection) => {
                 let query = sqlx::query(AssertSqlSafe(postgres::select(table))).persistent(false);
                 let rows = query.fetch(&mut **connection).map_err(failed);
-                rows.map(move |row| postgres::read(endpoint, table, &columns, &row?))
-                    .boxed()
+                rows.map(move |row| {
+                    let row = row?;
+                    table.read_row(side, |index, kind| postgres::datum(&row, index, kind))
+                })
+                .boxed()
             }
             CopyDriver::Sqlite(connection) => {
                 let query = sqlx::query(AssertSqlSafe(sqlite::select(table))).persistent(false);
                 let rows = query.fetch(&mut **connection).map_err(failed);
-                rows.map(move |row| sqlite::read(endpoint, table, &columns, &row?))
-                    .boxed()
+                rows.map(move |row| {
+                    let row = row?;
+                    table.read_row(side, |index, kind| sqlite::datum(&row, index, kind))
+                })
+                .boxed()
             }
         }
     }
@@ -207,7 +212,7 @@ impl CopySession {
             CopyDriver::Postgres(connection) => postgres::insert(connection, table, rows).await,
             CopyDriver::Sqlite(connection) => sqlite::insert(connection, table, rows).await,
         };
-        done.map_err(|cause| CopyError::Table(self.endpoint, table.name.clone(), cause))
+        done.map_err(|cause| CopyError::Table(self.side, table.name.clone(), cause))
     }
 
     /// Deletes the rows that have the keys of these, in the transaction that has begun.
@@ -220,19 +225,19 @@ impl CopySession {
             CopyDriver::Postgres(connection) => postgres::delete(connection, table, rows).await,
             CopyDriver::Sqlite(connection) => sqlite::delete(connection, table, rows).await,
         };
-        done.map_err(|cause| CopyError::Table(self.endpoint, table.name.clone(), cause))
+        done.map_err(|cause| CopyError::Table(self.side, table.name.clone(), cause))
     }
 }
 
 async fn in_time<T>(
-    endpoint: CopySide,
+    side: CopySide,
     limit: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, CopyError> {
     let Ok(result) = tokio::time::timeout(limit, work).await else {
         let limit = humantime::format_duration(limit);
         let cause = RuntimeErr::Internal(format!("no answer within {limit}"));
-        return Err(CopyError::Database(endpoint, DbErr::Conn(cause)));
+        return Err(CopyError::Database(side, DbErr::Conn(cause)));
     };
-    result.map_err(CopyError::of(endpoint))
+    result.map_err(CopyError::of(side))
 }

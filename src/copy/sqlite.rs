@@ -10,9 +10,8 @@ use sea_orm::sqlx::{
 };
 
 use super::{
-    catalogue::{CopiedColumn, CopiedTable, quoted},
+    catalogue::{CopiedTable, quoted},
     datum::{DataRow, Datum, DatumKind, compact},
-    error::{CopyError, CopySide},
 };
 
 /// The values that one statement binds. SQLite takes 32,766; with more than these, it is not faster.
@@ -25,33 +24,11 @@ pub(super) fn select(table: &CopiedTable) -> String {
         .key_columns()
         .map(|column| format!("{} COLLATE BINARY", quoted(&column.name)))
         .collect();
-    format!(
-        "SELECT {} FROM {} ORDER BY {}",
-        columns.join(", "),
-        quoted(&table.name),
-        key.join(", ")
-    )
-}
-
-pub(super) fn read(
-    endpoint: CopySide,
-    table: &CopiedTable,
-    columns: &[CopiedColumn],
-    row: &SqliteRow,
-) -> Result<DataRow, CopyError> {
-    let read = |(index, column): (usize, &CopiedColumn)| {
-        datum(row, index, column.kind).map_err(|cause| CopyError::Value {
-            endpoint,
-            table: table.name.clone(),
-            column: column.name.clone(),
-            cause,
-        })
-    };
-    columns.iter().enumerate().map(read).collect()
+    table.select(&columns, &key)
 }
 
 /// Reads a value. SQLite lets a column store what is not of its type, so the type of the value counts.
-fn datum(row: &SqliteRow, index: usize, kind: DatumKind) -> Result<Datum, String> {
+pub(super) fn datum(row: &SqliteRow, index: usize, kind: DatumKind) -> Result<Datum, String> {
     let value = row.try_get_raw(index).map_err(|cause| cause.to_string())?;
     if value.is_null() {
         return Ok(Datum::Null);

@@ -46,17 +46,17 @@ pub(super) async fn copy(
         reader.rows(table)
     };
     let mut merge = Merge::begin(table, source.rows(table), theirs).await?;
-    let mut batch = RowBatch::default();
+    let mut batch = RowBatch::new(table, RowChange::Insert);
     while let Some(step) = merge.next().await? {
         if let MergeStep::Missing(row) = step {
             batch.add(row);
         }
         if batch.is_full() {
-            insert(table, target, run, &mut batch).await?;
+            batch.write(target, run).await?;
         }
         progress.copied(&table.name, 1);
     }
-    insert(table, target, run, &mut batch).await?;
+    batch.write(target, run).await?;
     let checksum = merge.digest.finish();
     drop(merge);
     reader.execute("COMMIT").await?;
@@ -72,7 +72,7 @@ async fn delete_others(
     run: &UnfinishedCopy,
 ) -> Result<(TableChecksum, u64), CopyError> {
     let mut merge = Merge::begin(table, source.rows(table), reader.rows(table)).await?;
-    let (mut batch, mut missing) = (RowBatch::default(), 0);
+    let (mut batch, mut missing) = (RowBatch::new(table, RowChange::Delete), 0);
     while let Some(step) = merge.next().await? {
         match step {
             MergeStep::Same => {}
@@ -84,53 +84,38 @@ async fn delete_others(
             }
         }
         if batch.is_full() {
-            delete(table, target, run, &mut batch).await?;
+            batch.write(target, run).await?;
         }
     }
-    delete(table, target, run, &mut batch).await?;
+    batch.write(target, run).await?;
     Ok((merge.digest.finish(), missing))
 }
 
-async fn insert(
-    table: &CopiedTable,
-    target: &mut CopySession,
-    run: &UnfinishedCopy,
-    batch: &mut RowBatch,
-) -> Result<(), CopyError> {
-    if batch.rows.is_empty() {
-        return Ok(());
-    }
-    run.transaction(target).await?;
-    target.insert(table, &batch.rows).await?;
-    target.execute("COMMIT").await?;
-    *batch = RowBatch::default();
-    Ok(())
-}
-
-async fn delete(
-    table: &CopiedTable,
-    target: &mut CopySession,
-    run: &UnfinishedCopy,
-    batch: &mut RowBatch,
-) -> Result<(), CopyError> {
-    if batch.rows.is_empty() {
-        return Ok(());
-    }
-    run.transaction(target).await?;
-    target.delete(table, &batch.rows).await?;
-    target.execute("COMMIT").await?;
-    *batch = RowBatch::default();
-    Ok(())
+/// What is done with the rows of a batch.
+#[derive(Clone, Copy)]
+enum RowChange {
+    Insert,
+    Delete,
 }
 
 /// Rows for one transaction.
-#[derive(Default)]
-struct RowBatch {
+struct RowBatch<'t> {
+    table: &'t CopiedTable,
+    change: RowChange,
     rows: Vec<DataRow>,
     bytes: usize,
 }
 
-impl RowBatch {
+impl<'t> RowBatch<'t> {
+    fn new(table: &'t CopiedTable, change: RowChange) -> Self {
+        Self {
+            table,
+            change,
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
+
     fn add(&mut self, row: DataRow) {
         self.bytes += row.iter().map(Datum::size).sum::<usize>();
         self.rows.push(row);
@@ -138,5 +123,24 @@ impl RowBatch {
 
     fn is_full(&self) -> bool {
         self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    /// Writes the rows in a transaction, and empties the batch.
+    async fn write(
+        &mut self,
+        target: &mut CopySession,
+        run: &UnfinishedCopy,
+    ) -> Result<(), CopyError> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        run.transaction(target).await?;
+        match self.change {
+            RowChange::Insert => target.insert(self.table, &self.rows).await?,
+            RowChange::Delete => target.delete(self.table, &self.rows).await?,
+        }
+        target.execute("COMMIT").await?;
+        *self = Self::new(self.table, self.change);
+        Ok(())
     }
 }

@@ -193,19 +193,30 @@ impl Client {
 
 fn open(policy: Arc<EgressPolicy>) -> io::Result<ConnectionPool> {
     let mut http = HttpConnector::new_with_resolver(CheckedResolver(policy));
-    http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let https = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(ring::default_provider())?
-        // The policy has checked the scheme.
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
+    // The policy has checked the scheme.
+    let https = https_or_http(http)?;
     Ok(legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .build(https))
+}
+
+/// Connects by TLS where the scheme is https, with the authorities that the system trusts.
+///
+/// # Errors
+/// A system without any.
+pub(crate) fn https_or_http<R>(
+    mut http: HttpConnector<R>,
+) -> io::Result<HttpsConnector<HttpConnector<R>>> {
+    // It would refuse https itself.
+    http.enforce_http(false);
+    Ok(HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http))
 }
 
 /// Resolves names, once for each connection. What it returns is what is connected to, so no second answer of a name

@@ -27,8 +27,8 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
     };
     // The rules of one tool are together, as those of `Bash(git *), Bash(ls *)`.
     let mut builtin: IndexMap<String, (Vec<Node>, usize)> = IndexMap::new();
-    // What is named of each server; an empty list is all that it has.
-    let mut servers: IndexMap<String, (Vec<Node>, usize)> = IndexMap::new();
+    // The tools that are named of each server; `None` is all that it has.
+    let mut servers: IndexMap<String, (Option<Vec<Node>>, usize)> = IndexMap::new();
     for item in items_of(&list) {
         let Some(text) = text_of(item).map(str::trim) else {
             continue;
@@ -40,15 +40,12 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
         if let Some(server) = name.strip_prefix("mcp__") {
             let (server, tool) = server.split_once("__").unwrap_or((server, "*"));
             if draft.has_server(server) {
-                let known = servers
-                    .get(server)
-                    .is_some_and(|(named, _)| named.is_empty());
                 let (named, _) = servers
                     .entry(server.to_owned())
-                    .or_insert_with(|| (Vec::new(), item.line));
+                    .or_insert_with(|| (Some(Vec::new()), item.line));
                 if tool == "*" {
-                    named.clear();
-                } else if !known {
+                    *named = None;
+                } else if let Some(named) = named {
                     named.push(text_at(tool, item.line));
                 }
                 continue;
@@ -65,7 +62,7 @@ pub(super) fn tools(draft: &mut Draft<'_>, agent: &mut AgentDraft, fields: &mut 
     }
     for (server, (named, origin)) in servers {
         agent.mcp_tool(&server, None, origin);
-        if !named.is_empty() {
+        if let Some(named) = named {
             agent.allow_only(&server, &named);
         }
     }

@@ -1,4 +1,4 @@
-//! The fields of an object in a file, which are taken out one by one. What nobody took is left for the caller to place.
+//! The fields of an object in a file, which are taken out one by one. What is left is for the caller to place.
 
 use crate::yaml::{Node, NodeMap, NodeValue};
 pub(super) use crate::yaml::{items_of, members_of, text_of};
@@ -116,7 +116,7 @@ impl SourceFields {
         self.members.is_empty()
     }
 
-    /// What nobody took, without nulls.
+    /// What is left, without nulls.
     pub(super) fn rest(self) -> NodeMap {
         let mut members = self.members;
         members.retain(|_, node| node.value != NodeValue::Null);

@@ -164,8 +164,8 @@ impl WebhooksApi {
 
     /// Resume a webhook
     ///
-    /// A paused webhook goes on where it was, so nothing is left out. One that waits for its next attempt makes it now. With `after`,
-    /// the delivery goes on from another place in the feed: changes are left out, or sent again. Fails with 404 `not_found` if there is
+    /// A paused webhook continues where it was, so nothing is left out. One that waits for its next attempt makes it now. With `after`,
+    /// the delivery continues from another place in the feed: changes are left out, or sent again. Fails with 404 `not_found` if there is
     /// no webhook with this id, and with 410 `cursor_expired` if the feed does not go back to `after`.
     #[oai(path = "/:id/resume", method = "post", operation_id = "resume_webhook")]
     async fn resume_webhook(

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    endpoint::{DeliveryContext, Endpoint},
+    delivery_task::{DeliveryContext, DeliveryTask},
     leases::{self, FoundWebhook, Lease},
     message::WebhookMessage,
     metrics::{WebhookMetrics, WebhookState},
@@ -175,7 +175,7 @@ impl Deliverer {
         self.drain(drain_limit).await;
     }
 
-    /// Looks at all webhooks, and takes those that nobody delivers.
+    /// Looks at all webhooks, and takes those that no instance delivers.
     async fn poll(&mut self) {
         let database = self.shared.database.clone();
         let outcome = database.within(LOOK_TIMEOUT, self.look(&database)).await;
@@ -262,7 +262,7 @@ impl Deliverer {
         let (revision, revisions) = watch::channel(revision);
         let stop = CancellationToken::new();
         let head = Arc::new(AtomicI64::new(0));
-        let endpoint = Endpoint::new(
+        let task = DeliveryTask::new(
             id,
             self.shared.clone(),
             lease,
@@ -271,7 +271,7 @@ impl Deliverer {
             Arc::clone(&head),
         );
         let running = Running {
-            task: self.tasks.spawn(endpoint.run()),
+            task: self.tasks.spawn(task.run()),
             deadline,
             revision,
             stop,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 row! {
-    /// A receiver that is told of changes by HTTP. Its secret is shown only once, in the response that makes it.
+    /// A receiver of changes by HTTP. Its secret is shown only once, in the response that makes it.
     #[derive(Debug, Object, Serialize)]
     #[oai(rename = "Webhook")]
     pub(crate) struct WebhookRow<'r> of webhook without secret, previous_secret, revision {
@@ -108,7 +108,7 @@ fn yes() -> bool {
 #[derive(Object, Serialize)]
 pub(crate) struct WebhookWithSecret {
     /// What messages are signed with from now on, for libraries of the Standard Webhooks specification: `whsec_` and Base64. It
-    /// is told here and never again.
+    /// is shown here and never again.
     pub(crate) secret: String,
     /// The webhook.
     pub(crate) webhook: Webhook,

@@ -150,7 +150,7 @@ impl Lease {
                 biased;
                 () = tokio::time::sleep_until(deadline) => return,
                 renewed = self.0.changed() => if renewed.is_err() {
-                    // Nobody renews it any more.
+                    // It is no longer renewed.
                     tokio::time::sleep_until(deadline).await;
                     return;
                 },

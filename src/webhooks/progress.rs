@@ -66,7 +66,7 @@ pub(super) struct Step<'s> {
     pub(super) to: &'s str,
 }
 
-/// Records what was done, if the holder still has the lease, and nobody has moved the cursor. Otherwise nothing is
+/// Records what was done, if the holder still has the lease, and the cursor was not moved meanwhile. Otherwise nothing is
 /// recorded, and the result is false.
 pub(super) async fn record(
     database: &Database,

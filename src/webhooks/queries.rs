@@ -95,7 +95,7 @@ async fn get_locked(
     Ok(row)
 }
 
-/// Creates a webhook that is told of what is committed from now on.
+/// Creates a webhook. It receives what is committed from now on.
 pub(super) async fn create(
     work: UnitOfWork,
     policy: &EgressPolicy,
@@ -183,7 +183,7 @@ pub(super) async fn rotate_secret(
     Ok(row)
 }
 
-/// Ends a pause, and the wait for the next attempt. With `after`, the delivery goes on from there. The new revision tells
+/// Ends a pause, and the wait for the next attempt. With `after`, the delivery continues from there. The new revision tells
 /// the instance that delivers.
 pub(super) async fn resume(
     work: UnitOfWork,

@@ -31,7 +31,7 @@ const MAX_MEMORY_TOGETHER: u64 = 1 << 30;
 const MAX_READ_AHEAD_OF_DEBUG_BUILD: u64 = 4 * 64 * (2 << 20);
 
 /// How long a busy machine may take for a response. What is measured is processor time and memory.
-const PATIENCE: Duration = Duration::from_mins(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many times as long a debug build may take.
 fn slowness() -> u32 {
@@ -697,7 +697,7 @@ impl Bounded {
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let request = self.server.client().request(method, self.server.url(path));
-        let mut request = request.bearer_auth(&self.token).timeout(PATIENCE);
+        let mut request = request.bearer_auth(&self.token).timeout(RESPONSE_TIMEOUT);
         if let Some(body) = body {
             let body = body.to_string();
             assert!(body.len() <= 2 << 20, "{path}: {}", body.len());
@@ -807,7 +807,7 @@ impl Bounded {
         process.reset_peak_memory();
         let ask = async || {
             let request = self.server.client().get(self.server.url(path));
-            let request = request.timeout(PATIENCE);
+            let request = request.timeout(RESPONSE_TIMEOUT);
             let answer = request
                 .bearer_auth(&self.token)
                 .send()
@@ -851,7 +851,9 @@ impl Bounded {
     /// The same for a response that is compressed.
     async fn check_compressed(&self, operation: &str, path: &str) {
         let request = self.server.client().get(self.server.url(path));
-        let request = request.header("accept-encoding", "gzip").timeout(PATIENCE);
+        let request = request
+            .header("accept-encoding", "gzip")
+            .timeout(RESPONSE_TIMEOUT);
         let compressed = async {
             let response = request.bearer_auth(&self.token).send().await;
             let response = response.expect("an answer");

@@ -1,4 +1,4 @@
-//! A receiver of webhooks: it records what it is sent, and answers as it is told.
+//! A receiver of webhooks: it records what it is sent, and answers as the test says.
 
 use std::{
     collections::HashMap,

@@ -26,7 +26,7 @@ async fn pause_reason(app: &TestApp, path: &str) -> String {
     panic!("it is not paused");
 }
 
-/// Disables a webhook, and waits until nobody delivers it.
+/// Disables a webhook, and waits until no instance delivers it.
 async fn disable(app: &TestApp, path: &str) {
     app.patch(path, &json!({"is_enabled": false})).await.ok();
     let held = "UPDATE webhook_deliveries SET failures = failures WHERE holder IS NOT NULL";

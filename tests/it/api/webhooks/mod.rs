@@ -15,7 +15,7 @@ use test_support::{
 
 const WEBHOOKS: &str = "/v1/webhooks";
 
-/// A webhook that is told of agents, as it was created, with its secret.
+/// A webhook that receives changes of agents, as it was created, with its secret.
 async fn a_webhook(app: &TestApp, receiver: &Receiver) -> Value {
     let body = json!({"name": "w", "url": receiver.url(), "resources": ["agent"]});
     app.post(WEBHOOKS, &body).await.created()

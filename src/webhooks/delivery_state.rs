@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use tokio::time::Instant;
 
 use super::{
-    endpoint::DeliveryContext,
+    delivery_task::DeliveryContext,
     message::WebhookMessage,
     progress::{self, Progress, Step},
     retry,
@@ -30,7 +30,7 @@ const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 const PASSING_RECORD_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(super) struct Delivering {
+pub(super) struct DeliveryState {
     pub(super) row: webhook::Model,
     filter: ChangeFilter,
     /// Begins before what is read, so that nothing is missed in between.
@@ -44,7 +44,7 @@ pub(super) struct Delivering {
     progress: Progress,
 }
 
-impl Delivering {
+impl DeliveryState {
     /// `None` if nothing is to be delivered, or not by this instance.
     pub(super) async fn load(shared: &DeliveryContext, id: i64) -> Result<Option<Self>, Error> {
         let subscription = shared.events.subscribe();

@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    delivering::Delivering,
+    delivery_state::DeliveryState,
     leases::{self, Lease},
     message::WebhookMessage,
     queries,
@@ -43,7 +43,7 @@ pub(super) struct DeliveryContext {
 
 /// One webhook, and what the deliverer says of it.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct DeliveryTask {
     id: i64,
     shared: DeliveryContext,
     lease: Lease,
@@ -66,7 +66,7 @@ enum AfterRound {
     End,
 }
 
-impl Endpoint {
+impl DeliveryTask {
     pub(super) fn new(
         id: i64,
         shared: DeliveryContext,
@@ -87,7 +87,7 @@ impl Endpoint {
         }
     }
 
-    /// Delivers until it is told to stop, the lease ends, or the webhook is paused. Then it gives the lease back.
+    /// Delivers until it has to stop, the lease ends, or the webhook is paused. Then it gives the lease back.
     pub(super) async fn run(mut self) {
         let mut delivering = None;
         while !self.stop.is_cancelled() && !self.lease.has_ended() {
@@ -114,7 +114,7 @@ impl Endpoint {
         })
     }
 
-    async fn round(&mut self, delivering: &mut Option<Delivering>) -> Result<AfterRound, Error> {
+    async fn round(&mut self, delivering: &mut Option<DeliveryState>) -> Result<AfterRound, Error> {
         if self.is_changed() {
             // What was done is recorded first, or else it is done again.
             if let Some(known) = delivering {
@@ -139,9 +139,9 @@ impl Endpoint {
         self.revision.has_changed().unwrap_or_default()
     }
 
-    async fn load(&mut self, delivering: &mut Option<Delivering>) -> Result<AfterRound, Error> {
+    async fn load(&mut self, delivering: &mut Option<DeliveryState>) -> Result<AfterRound, Error> {
         self.revision.mark_unchanged();
-        let Some(loaded) = Delivering::load(&self.shared, self.id).await? else {
+        let Some(loaded) = DeliveryState::load(&self.shared, self.id).await? else {
             return Ok(AfterRound::End);
         };
         let wait = loaded.wait();
@@ -155,7 +155,7 @@ impl Endpoint {
     /// Sends what is in a page, one change after the other.
     async fn deliver(
         &mut self,
-        known: &mut Delivering,
+        known: &mut DeliveryState,
         page: Following,
     ) -> Result<AfterRound, Error> {
         for row in &page.rows {
@@ -195,7 +195,7 @@ impl Endpoint {
     /// Makes an attempt; `None` if the lease ended meanwhile, so that the attempt was given up.
     async fn attempt(
         &mut self,
-        known: &Delivering,
+        known: &DeliveryState,
         message: &WebhookMessage,
     ) -> Result<Option<Attempt>, Error> {
         tokio::select! {
@@ -208,7 +208,7 @@ impl Endpoint {
     /// Records a failure. The same change comes next, after this delay.
     async fn fail(
         &mut self,
-        known: &mut Delivering,
+        known: &mut DeliveryState,
         attempt: &Attempt,
         delay: Duration,
     ) -> Result<AfterRound, Error> {
@@ -234,7 +234,7 @@ impl Endpoint {
         Ok(AfterRound::End)
     }
 
-    async fn wait_for_change(&mut self, delivering: &mut Option<Delivering>) {
+    async fn wait_for_change(&mut self, delivering: &mut Option<DeliveryState>) {
         let Some(known) = delivering else {
             return;
         };
@@ -257,7 +257,7 @@ impl Endpoint {
     }
 
     /// Records what was done, and lets another instance go on. What can't be recorded is delivered again.
-    async fn end(mut self, delivering: Option<Delivering>) {
+    async fn end(mut self, delivering: Option<DeliveryState>) {
         let shared = self.shared.clone();
         let work = async {
             if let Some(mut known) = delivering {
