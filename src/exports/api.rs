@@ -5,7 +5,7 @@ use poem::{IntoResponse, Response, http::header, web::Data};
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
-    registry::{MetaMediaType, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::Type,
 };
 
@@ -88,7 +88,8 @@ impl ApiResponse for ExportAnswer {
         for response in &mut meta.responses {
             response.content.push(MetaMediaType {
                 content_type: YAML,
-                schema: String::schema_ref(),
+                // Clients read YAML as they read JSON: the schema is that of what is in it.
+                schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("object"))),
             });
         }
         meta

@@ -17,7 +17,8 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = HERE / ".work"
 LEAST_CASES = 2000
-PASS_SECONDS = 300
+# A pass over all operations took 222 s where it is slowest. The limit ends what hangs.
+PASS_SECONDS = 900
 PASSES = [("operations", "examples,coverage,fuzzing", 1)] + [
     (f"links-{seed}", "stateful", seed) for seed in range(1, 6)
 ]
