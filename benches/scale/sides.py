@@ -14,7 +14,7 @@ class Side:
 
     def __init__(self, name, binary, database, folder):
         database.psql(f"CREATE DATABASE {name}")
-        self.name, self.psql_program = name, database.psql_program
+        self.name, self.binary, self.psql_program = name, binary, database.psql_program
         self.url = database.url.replace("/postgres", f"/{name}")
         port = free_port()
         command = [binary, "serve", "--bind", f"127.0.0.1:{port}", "--database-url", self.url]

@@ -246,11 +246,14 @@ async fn a_long_backlog_is_delivered_in_order_and_in_bounded_memory() {
         receiver.behave(Behavior::Status(200));
         let webhook = server.url("/v1/webhooks/1/resume");
         Answer::to(server.client().post(webhook)).await.ok();
-        let mut left: usize = count;
-        while left > 0 {
-            // The receiver waits two minutes at most, which is not enough for a very long backlog.
-            left = left.saturating_sub(500);
-            receiver.names(count - left).await;
+        let (mut arrived, mut last) = (0, Instant::now());
+        while arrived < count {
+            let now = receiver.count();
+            if now > arrived {
+                (arrived, last) = (now, Instant::now());
+            }
+            assert!(last.elapsed() < Duration::from_mins(2), "{arrived} arrived");
+            sleep(Duration::from_millis(20)).await;
         }
         // What follows them is the change of the webhook itself.
         let names = receiver.names(count).await;

@@ -123,6 +123,11 @@ impl Receiver {
         lock(&self.state.received).clone()
     }
 
+    /// How many requests arrived.
+    pub fn count(&self) -> usize {
+        lock(&self.state.received).len()
+    }
+
     /// What was answered with success.
     pub fn accepted(&self) -> Vec<Received> {
         let mut received = self.received();

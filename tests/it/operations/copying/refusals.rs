@@ -1,12 +1,13 @@
 //! What is not copied, and what an unfinished copy refuses.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use sea_orm::ConnectionTrait;
+use tokio::{task::spawn_blocking, time::sleep};
 
 use test_support::{Backend, TestApp, TestDatabase, binary, connect_to, on_both_databases};
 
-use super::{BOTH_WAYS, contents, copy};
+use super::{BOTH_WAYS, contents, copy, kills::with_many_rows};
 
 async fn run(database: &TestDatabase, sql: &str) {
     let db = connect_to(&database.url).await;
@@ -225,6 +226,50 @@ async fn an_unfinished_copy_is_continued_by_the_build_that_began_it_or_deleted()
         let said = refusal(&source.url, &target.url);
         assert!(said.contains("was begun by another build"), "{said}");
         migrate(&target, &["fresh", "--yes"]);
+        copy(&source, &target);
+        source.remove().await;
+        target.remove().await;
+    }
+}
+
+/// Has another run begin as soon as one has. What the first one says in the end; `None` if it was done before.
+async fn overtaken(source: &TestDatabase, target: &TestDatabase) -> Option<Output> {
+    let begin = "UPDATE unfinished_copy SET content = 'another' WHERE kind = 'token'";
+    let db = connect_to(&target.url).await;
+    let (from, to) = (source.url.clone(), target.url.clone());
+    let running = spawn_blocking(move || try_copy(&from, &to));
+    let mut has_begun = false;
+    while !has_begun && !running.is_finished() {
+        let begun = db.execute_unprepared(begin).await;
+        has_begun = begun.is_ok_and(|begun| begun.rows_affected() == 1);
+        sleep(Duration::from_millis(1)).await;
+    }
+    db.close().await.expect("closed");
+    let output = running.await.expect("its end");
+    has_begun.then_some(output)
+}
+
+#[tokio::test]
+async fn a_run_ends_when_another_one_takes_over() {
+    for (from, to) in BOTH_WAYS {
+        let source = TestDatabase::create(from).await;
+        let app = with_many_rows(&source).await;
+        app.stop().await;
+        let target = TestDatabase::create_empty(to).await;
+        for attempt in 0.. {
+            migrate(&target, &["fresh", "--yes"]);
+            if let Some(output) = overtaken(&source, &target).await {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(1), "{said}");
+                assert!(
+                    said.contains("another copy into the target has begun"),
+                    "{said}"
+                );
+                break;
+            }
+            assert!(attempt < 20, "it is always done first");
+        }
+        refuses_to_serve(&target);
         copy(&source, &target);
         source.remove().await;
         target.remove().await;
