@@ -27,6 +27,8 @@ fn a_name_stands_for_the_model_of_the_catalogue_that_is_meant() {
     let catalogue = catalogue(&[
         ("Anthropic", "claude-sonnet-4-20250514", None),
         ("Anthropic", "claude-sonnet-4-5-20250929", None),
+        ("Anthropic", "claude-sonnet-4-9-old", None),
+        ("Anthropic", "claude-sonnet-5-embed", None),
         ("Anthropic", "claude-opus-4-1", Some("best")),
         ("openai", "gpt-4o", None),
         ("azure", "gpt-4o", None),
