@@ -10,6 +10,7 @@ mod imported_models;
 mod indexes;
 mod json_columns;
 mod locales;
+mod long_trails;
 mod migrations;
 mod releases;
 
