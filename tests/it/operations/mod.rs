@@ -8,6 +8,7 @@ mod copying;
 mod database_addresses;
 mod database_certificates;
 mod doctor;
+mod doctor_postgresql;
 mod environment;
 mod exposure;
 mod formats;
