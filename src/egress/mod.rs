@@ -6,4 +6,4 @@
 mod addresses;
 mod client;
 
-pub(crate) use client::{Client, EgressPolicy, RequestFailure, https_or_http};
+pub(crate) use client::{Client, EgressPolicy, RequestFailure, http_only, https_or_http};
