@@ -237,9 +237,15 @@ mod tests {
         assert_eq!(headers["authorization"], "Bearer a,b");
         assert_eq!(headers["x-tenant"], "7");
         assert!(!format!("{headers:?}").contains("a,b"));
-        for text in ["authorization", "=x", "a b=x", "a=%0A", "Content-Type=x"] {
+        for text in [
+            "canary",
+            "=canary",
+            "a b=canary",
+            "a=canary%0A",
+            "Content-Type=canary",
+        ] {
             let complaint = header_fields(text).expect_err(text);
-            assert!(!complaint.contains(text), "{complaint}");
+            assert!(!complaint.contains("canary"), "{complaint}");
         }
     }
 

@@ -49,3 +49,29 @@ pub(crate) fn in_active_trace<F: Future>(future: F) -> impl Future<Output = F::O
         None => Either::Right(future),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+
+    fn current() -> Option<String> {
+        ActiveTrace::with(|active| active.parent.span().span_context().trace_id().to_string())
+    }
+
+    #[tokio::test]
+    async fn a_trace_goes_with_the_task_that_it_is_given_to() {
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let span = tracer.start("a span");
+        let id = span.span_context().trace_id().to_string();
+        let of_tasks = ActiveTrace::of(&span, &tracer).scope(async {
+            let kept = tokio::spawn(in_active_trace(async { current() }));
+            let lost = tokio::spawn(async { current() });
+            (kept.await.expect("a trace"), lost.await.expect("no trace"))
+        });
+        assert_eq!(of_tasks.await, (Some(id), None));
+        assert_eq!(in_active_trace(async { current() }).await, None);
+    }
+}

@@ -2,7 +2,7 @@
 
 use hyper::HeaderMap;
 use opentelemetry::{
-    Context, KeyValue,
+    KeyValue,
     trace::{Span, SpanBuilder, SpanKind, Status, Tracer},
 };
 use opentelemetry_sdk::trace::Span as SdkSpan;
@@ -20,7 +20,7 @@ impl Traces {
         AttemptSpan(self.tracer().map(|tracer| {
             let parent = ActiveTrace::with(|active| active.parent.clone());
             let builder = SpanBuilder::from_name("POST webhook").with_kind(SpanKind::Client);
-            let mut span = tracer.build_with_context(builder, &parent.unwrap_or_else(Context::new));
+            let mut span = tracer.build_with_context(builder, &parent.unwrap_or_default());
             span.set_attribute(KeyValue::new("http.request.method", "POST"));
             span.set_attribute(KeyValue::new("circle_registry.webhook.id", webhook));
             span

@@ -146,3 +146,40 @@ fn chain(error: &legacy::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    use super::*;
+
+    #[test]
+    fn a_response_says_how_many_spans_were_rejected() {
+        let partial_success = Some(ExportTracePartialSuccess {
+            rejected_spans: 3,
+            error_message: "x".repeat(MAX_REASON + 1),
+        });
+        let response = ExportTraceServiceResponse { partial_success };
+        let said = taken(response.encode_to_vec().into());
+        assert_eq!((said.rejected, said.reason.len()), (3, MAX_REASON));
+        for nothing in ["", "received", "\u{7f}\u{7f}"] {
+            assert_eq!(taken(nothing.into()), Taken::default(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_what_otlp_says() {
+        let status = |status| StatusCode::from_u16(status).map(ExportError::Refused);
+        for (code, expected) in [
+            (400, false),
+            (401, false),
+            (429, true),
+            (500, false),
+            (503, true),
+        ] {
+            let error = status(code).expect("a status");
+            assert_eq!(error.may_pass(), expected, "{code}");
+        }
+        assert!(ExportError::TimedOut.may_pass());
+    }
+}

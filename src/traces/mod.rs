@@ -41,6 +41,7 @@ pub(crate) use statement::record_statement;
 
 /// How long the spans of the last requests may take at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+const MAX_ATTRIBUTES: u32 = 32;
 /// The port at which collectors take OTLP over gRPC.
 const GRPC_PORT: u16 = 4317;
 
@@ -89,6 +90,8 @@ impl Traces {
         let provider = SdkTracerProvider::builder()
             .with_sampler(Sampler::ParentBased(Box::new(sampler)))
             .with_resource(resource)
+            // More than a span has. The SDK's own default can be changed by a variable.
+            .with_max_attributes_per_span(MAX_ATTRIBUTES)
             .with_span_processor(queue.clone())
             .build();
         Ok(Self(Some(Arc::new(TracesInner {

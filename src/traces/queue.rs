@@ -1,7 +1,7 @@
 //! Spans that have ended and wait for their export.
 
 use std::{
-    mem,
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -30,7 +30,7 @@ pub(super) struct SpanQueue(Arc<QueueInner>);
 
 #[derive(Debug)]
 struct QueueInner {
-    waiting: Mutex<Vec<SpanData>>,
+    waiting: Mutex<VecDeque<SpanData>>,
     /// A batch is full.
     full: Notify,
     closed: CancellationToken,
@@ -49,7 +49,7 @@ impl SpanQueue {
         }))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<SpanData>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<SpanData>> {
         self.0
             .waiting
             .lock()
@@ -71,10 +71,8 @@ impl SpanQueue {
     /// The oldest spans, as many as a batch has.
     pub(super) fn take(&self) -> Vec<SpanData> {
         let mut waiting = self.waiting();
-        if waiting.len() <= MAX_BATCH {
-            return mem::take(&mut *waiting);
-        }
-        waiting.drain(..MAX_BATCH).collect()
+        let spans = waiting.len().min(MAX_BATCH);
+        waiting.drain(..spans).collect()
     }
 
     /// What comes after this is dropped.
@@ -112,7 +110,7 @@ impl SpanProcessor for SpanQueue {
             self.count_dropped();
             return;
         }
-        waiting.push(span);
+        waiting.push_back(span);
         if waiting.len() == MAX_BATCH {
             self.0.full.notify_one();
         }
@@ -126,5 +124,70 @@ impl SpanProcessor for SpanQueue {
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         self.close();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem;
+
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+
+    /// Ends so many spans, and returns how many were dropped.
+    fn dropped(queue: &SpanQueue, spans: usize) -> u64 {
+        let provider = SdkTracerProvider::builder().with_span_processor(queue.clone());
+        let provider = provider.build();
+        let tracer = provider.tracer("test");
+        for _ in 0..spans {
+            tracer.start("a span");
+        }
+        let families = queue.0.metrics.collect();
+        let dropped = families[0].get_metric().iter().find(|metric| {
+            let label = metric.get_label().first();
+            label.is_some_and(|label| label.value() == "dropped")
+        });
+        let dropped = dropped.map(|metric| metric.get_counter().get_value().to_string());
+        // The SDK closes the queue when the provider is dropped.
+        mem::forget(provider);
+        dropped.expect("a counter").parse().expect("a number")
+    }
+
+    #[tokio::test]
+    async fn what_a_full_queue_has_no_room_for_is_dropped_and_counted() {
+        let queue = SpanQueue::new(SpanMetrics::default());
+        assert_eq!(dropped(&queue, MAX_WAITING), 0);
+        assert_eq!(dropped(&queue, 3), 3);
+        // It does not wait while a batch is full.
+        queue.wait(Duration::from_hours(1)).await;
+        assert_eq!(queue.take().len(), MAX_BATCH);
+        assert_eq!(dropped(&queue, MAX_BATCH + 1), 4);
+        queue.close();
+        let mut rest = 0;
+        while let batch @ 1.. = queue.take().len() {
+            rest += batch;
+        }
+        assert_eq!(rest, MAX_WAITING);
+        assert_eq!(dropped(&queue, 1), 5);
+    }
+
+    #[tokio::test]
+    async fn a_full_batch_and_the_end_are_not_waited_for() {
+        let queue = SpanQueue::new(SpanMetrics::default());
+        let wait = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.wait(Duration::from_hours(1)).await }
+        });
+        dropped(&queue, MAX_BATCH);
+        wait.await.expect("it ends");
+        queue.take();
+        let wait = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.wait(Duration::from_hours(1)).await }
+        });
+        queue.close();
+        wait.await.expect("it ends");
     }
 }
