@@ -13,16 +13,19 @@ mod collector;
 mod export;
 mod metrics;
 mod propagation;
+mod query_summary;
 mod queue;
 mod request;
 mod statement;
 
 use std::{
+    error::Error as StdError,
     io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use hyper::{HeaderMap, body::Bytes};
 use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_sdk::{
     Resource,
@@ -31,6 +34,7 @@ use opentelemetry_sdk::{
 };
 use prometheus::proto::MetricFamily;
 use tokio::{task::JoinHandle, time::timeout};
+use url::Url;
 
 use self::{collector::Collector, export::SpanExport, metrics::SpanMetrics, queue::SpanQueue};
 use crate::config::TraceSettings;
@@ -134,6 +138,19 @@ impl Drop for TracesInner {
     fn drop(&mut self) {
         self.queue.close();
     }
+}
+
+/// Sends a collector a batch without spans.
+///
+/// # Errors
+/// Why it would not take spans, either.
+pub(crate) async fn ask_collector(
+    url: &Url,
+    headers: HeaderMap,
+) -> Result<(), Box<dyn StdError + Send + Sync>> {
+    let collector = Collector::new(url, headers).map_err(TraceError)?;
+    collector.send(Bytes::new()).await?;
+    Ok(())
 }
 
 /// What the spans come from: this instance of this service.

@@ -6,6 +6,7 @@ use test_support::{
     binary::{self, Server},
     collector::{Collector, ExportedSpan},
     on_both_databases,
+    receiver::Behavior,
 };
 
 /// A credential that no other text resembles.
@@ -93,6 +94,46 @@ async fn traces_can_be_turned_off_where_the_platform_names_a_collector() {
         let (_, log) = server.end().await;
         assert!(!log.contains("traces are exported"), "{log}");
         assert!(collector.receiver.received().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_doctor_asks_the_collector_and_wants_its_credentials_to_be_private() {
+    on_both_databases(async |database| {
+        let collector = Collector::start().await;
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("settings.toml");
+        let settings = format!(
+            "traces_endpoint = \"{}\"\ntraces_headers = \"authorization={SECRET}\"\n",
+            collector.url()
+        );
+        std::fs::write(&file, settings).expect("a file");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(&file, mode).expect("its mode");
+        let file = file.display().to_string();
+        // The collector answers meanwhile.
+        let said = async || {
+            let (file, url) = (file.clone(), database.url.clone());
+            let doctor =
+                move || binary::run(&["doctor", "--config", &file, "--database-url", &url]);
+            let output = tokio::task::spawn_blocking(doctor)
+                .await
+                .expect("an output");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let good = said().await;
+        assert!(good.contains("takes traces"), "{good}");
+        assert!(good.contains("the settings file with a secret"), "{good}");
+        let asked = collector.receiver.received();
+        assert_eq!(asked[0].headers["authorization"], SECRET);
+        assert!(collector.spans().is_empty());
+        collector.receiver.behave(Behavior::Status(401));
+        let refused = said().await;
+        assert!(refused.contains("the collector answers 401"), "{refused}");
+        for said in [good, refused] {
+            assert!(!said.contains(SECRET), "{said}");
+        }
     })
     .await;
 }
