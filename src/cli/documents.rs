@@ -20,7 +20,8 @@ use crate::{
     config::{LogFormat, Settings},
     diff,
     documents::{
-        DocumentPlan, DocumentSet, NotDescribed, PlanOptions, PlannedAction, PlannedChange,
+        BlockedDeletion, DocumentPlan, DocumentSet, NotDescribed, PlanOptions, PlannedAction,
+        PlannedChange,
     },
     text::{Terminal, one_line},
 };
@@ -213,6 +214,23 @@ fn show(plan: &DocumentPlan) -> Result<(), Failure> {
         writeln!(
             text,
             "{resource} {name} is in no document of its owner; --prune deletes it"
+        )?;
+    }
+    for BlockedDeletion {
+        resource,
+        name,
+        used_by,
+        users,
+    } in &plan.blocked_deletions
+    {
+        let (resource, name, used_by) = (resource.as_str(), one_line(name), one_line(used_by));
+        let others = match users - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        writeln!(
+            text,
+            "{resource} {name} can't be deleted: it is used by {used_by}{others}"
         )?;
     }
     if plan.has_changes {

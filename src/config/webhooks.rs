@@ -45,7 +45,8 @@ pub struct WebhookSettings {
     #[arg(long, global = true, env = "WEBHOOK_PAUSE_AFTER", value_name = "TIME", default_value = "3d", value_parser = bounds::failing)]
     pub webhook_pause_after: Duration,
 
-    /// Interval between looks for webhooks that no instance delivers, or that another instance has changed
+    /// Interval between looks for webhooks that no instance delivers, or that another instance has changed; an instance that
+    /// delivers none looks after three of them
     #[arg(long, global = true, env = "WEBHOOK_POLL_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = bounds::timeout)]
     pub webhook_poll_interval: Duration,
 }

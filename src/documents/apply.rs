@@ -5,6 +5,7 @@ use sea_orm::DbErr;
 use tokio::task::spawn_blocking;
 
 use super::{
+    blocked::blocked_deletions,
     dto::{DocumentPlan, DocumentSet},
     named::NamedRows,
     plan::{PlanOptions, RegistryPlan, plan as compare},
@@ -15,7 +16,7 @@ use crate::{
     database::Database, error::Error, members::jobs::MembershipsAtOnce, write::UnitOfWork,
 };
 
-/// What applying documents would do. Reads one snapshot, and changes nothing.
+/// What applying documents would do. Compares with one snapshot, and changes nothing.
 ///
 /// # Errors
 /// What is wrong with the documents, or the database reports.
@@ -30,7 +31,9 @@ pub(crate) async fn plan(
     let ended = snapshot.end().await;
     let state = state?;
     ended?;
-    Ok(compared(set, state, options).await?.shown)
+    let mut plan = compared(set, state, options).await?;
+    plan.shown.blocked_deletions = blocked_deletions(database.connection(), &plan).await?;
+    Ok(plan.shown)
 }
 
 /// Compares on a thread on which it makes no other request wait.

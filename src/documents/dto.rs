@@ -156,6 +156,19 @@ pub(crate) struct NotDescribed {
     pub(crate) name: String,
 }
 
+/// A deletion that fails, because something that the documents don't describe uses what would be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Object, Serialize)]
+pub(crate) struct BlockedDeletion {
+    /// The kind of what would be deleted.
+    pub(crate) resource: DocumentResource,
+    /// What documents call it.
+    pub(crate) name: String,
+    /// The name of an agent that uses the model or MCP server, or of a model of the provider.
+    pub(crate) used_by: String,
+    /// How many agents or models use it.
+    pub(crate) users: i64,
+}
+
 /// What applying documents does.
 #[derive(Clone, Debug, Object, Serialize)]
 pub(crate) struct DocumentPlan {
@@ -169,4 +182,6 @@ pub(crate) struct DocumentPlan {
     pub(crate) unchanged: i64,
     /// What the documents' owners have and no document describes. It stays, unless `prune` is set.
     pub(crate) not_described: Vec<NotDescribed>,
+    /// Deletions that fail. Nothing is applied while there are any.
+    pub(crate) blocked_deletions: Vec<BlockedDeletion>,
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod apply;
+mod blocked;
 mod described;
 mod dto;
 mod entry;
@@ -23,7 +24,8 @@ mod writer;
 pub(crate) use api::DocumentsApi;
 pub(crate) use apply::{Applying, apply, plan};
 pub(crate) use dto::{
-    DocumentPlan, DocumentSet, NotDescribed, PlannedAction, PlannedChange, RegistryDocument,
+    BlockedDeletion, DocumentPlan, DocumentSet, NotDescribed, PlannedAction, PlannedChange,
+    RegistryDocument,
 };
 pub(crate) use export::export;
 pub(crate) use plan::PlanOptions;

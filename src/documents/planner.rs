@@ -191,6 +191,7 @@ impl Planner {
             changes,
             unchanged: self.unchanged,
             not_described: self.not_described,
+            blocked_deletions: Vec::new(),
         };
         Ok((shown, self.owners, self.state.names))
     }

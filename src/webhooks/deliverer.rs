@@ -14,7 +14,7 @@ use entity::{values::now, webhook};
 use tokio::{
     sync::{Notify, watch},
     task::{AbortHandle, JoinHandle, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,8 @@ use crate::{
     traces::Traces,
 };
 
+/// An instance that delivers nothing looks that many times more seldom: it has only to notice that another one is gone.
+const IDLE_POLL_FACTOR: u32 = 3;
 /// How long one look may take: then there is still time to renew leases.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -108,14 +110,13 @@ impl Webhooks {
                 pause_after: settings.webhook_pause_after,
             },
             webhooks: self.clone(),
+            poll_interval: settings.webhook_poll_interval,
+            next_look: Instant::now() + settings.webhook_poll_interval,
             running: HashMap::new(),
             tasks: JoinSet::new(),
             has_failed: false,
         };
-        let interval = settings.webhook_poll_interval;
-        Delivery(tokio::spawn(async move {
-            deliverer.run(lifecycle, interval, drain_limit).await;
-        }))
+        Delivery(tokio::spawn(deliverer.run(lifecycle, drain_limit)))
     }
 }
 
@@ -139,6 +140,8 @@ async fn reached(phases: &mut watch::Receiver<Phase>, phase: Phase) {
 struct Deliverer {
     shared: DeliveryContext,
     webhooks: Webhooks,
+    poll_interval: Duration,
+    next_look: Instant,
     running: HashMap<i64, Running>,
     tasks: JoinSet<()>,
     has_failed: bool,
@@ -154,21 +157,18 @@ struct Running {
 }
 
 impl Deliverer {
-    async fn run(mut self, lifecycle: Lifecycle, poll_interval: Duration, drain_limit: Duration) {
+    async fn run(mut self, lifecycle: Lifecycle, drain_limit: Duration) {
         let mut phases = lifecycle.subscribe();
         reached(&mut phases, Phase::Ready).await;
-        let mut polls = interval_at(Instant::now() + poll_interval, poll_interval);
         let mut renewals = interval(leases::RENEWAL_INTERVAL);
-        for ticks in [&mut polls, &mut renewals] {
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let webhooks = self.webhooks.clone();
         loop {
             tokio::select! {
                 biased;
                 () = reached(&mut phases, Phase::Draining) => break,
                 _ = renewals.tick(), if !self.running.is_empty() => self.renew().await,
-                _ = polls.tick() => self.poll().await,
+                () = sleep_until(self.next_look) => self.poll().await,
                 () = webhooks.0.edited.notified() => self.poll().await,
                 Some(_) = self.tasks.join_next() => self.poll().await,
             }
@@ -182,6 +182,12 @@ impl Deliverer {
         let database = self.shared.database.clone();
         let outcome = database.within(LOOK_TIMEOUT, self.look(&database)).await;
         self.log(outcome);
+        let factor = if self.running.is_empty() {
+            IDLE_POLL_FACTOR
+        } else {
+            1
+        };
+        self.next_look = Instant::now() + self.poll_interval * factor;
     }
 
     /// Logs the first of several failures.

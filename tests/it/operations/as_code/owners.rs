@@ -122,29 +122,67 @@ async fn what_an_owner_has_is_not_changed_by_others_unless_it_is_taken_over() {
     .await;
 }
 
+/// What a plan says that it can't delete.
+fn blocked(report: &str) -> Vec<&str> {
+    let lines = report.lines();
+    lines.filter(|line| line.contains("can't be")).collect()
+}
+
 #[tokio::test]
-async fn what_others_use_is_not_pruned_and_then_nothing_is_done() {
+async fn what_others_use_is_not_pruned_as_the_plan_says_and_then_nothing_is_done() {
     on_both_databases(async |database| {
         let app = TestApp::start(database.backend, database.settings()).await;
         let files = Files::new();
-        let text = "kind: CircleRegistry\nversion: 1\nowner: a\nproviders:\n  - {name: p, api_type: openai}\nmodels:\n  \
-            - {provider: P, model_name: m}\nagents:\n  - name: A\ncircles:\n  - name: c\n    members:\n      - agent: A\n";
+        let text = "kind: CircleRegistry\nversion: 1\nowner: a\n\
+            providers:\n  - {name: p, api_type: openai}\n\
+            models:\n  - {provider: P, model_name: m}\n  - {provider: p, model_name: n}\n\
+            mcp_servers:\n  - {name: s, transport: stdio, command: s}\n\
+            agents:\n  - {name: A, model: p/m, tools: [{type: mcp, server: s}]}\n\
+            circles:\n  - name: c\n    members:\n      - agent: A\n";
         let file = files.write("document.yaml", text);
         output_of(&database.url, &["apply", &file, "--yes"]);
-        let user = json!({"name": "User", "model_id": 1});
-        app.post("/v1/agents", &user).await.created();
+        for user in [
+            json!({"name": "User", "model_id": 1, "fallback_model_ids": [2]}),
+            json!({"name": "Other", "fallback_model_ids": [1], "tools": [{"type": "mcp", "server": "s"}]}),
+        ] {
+            app.post("/v1/agents", &user).await.created();
+        }
+        let model = json!({"provider_id": 1, "model_name": "x"});
+        app.post("/v1/models", &model).await.created();
         let before = rows_of_all_tables(database).await;
-        let empty = files.write("empty.yaml", "kind: CircleRegistry\nversion: 1\nowner: a\nagents: [{name: B}]\n");
+        let empty = "kind: CircleRegistry\nversion: 1\nowner: a\nagents: [{name: B}]\n";
+        let empty = files.write("empty.yaml", empty);
+        let report = output_of(&database.url, &["plan", &empty, "--prune"]);
+        let expected = [
+            "model p/m can't be deleted: it is used by Other and 1 more",
+            "model p/n can't be deleted: it is used by User",
+            "MCP server s can't be deleted: it is used by Other",
+            "provider p can't be deleted: it is used by x",
+        ];
+        assert_eq!(blocked(&report), expected, "{report}");
+        let report = output_of(&database.url, &["plan", &empty]);
+        assert!(blocked(&report).is_empty(), "{report}");
         let refused = run(&database.url, &["apply", &empty, "--yes", "--prune"]);
         let said = files.named_in(&refused.stderr);
-        assert!(!refused.status.success() && said.contains("agents use the model (User)"), "{said}");
+        assert!(!refused.status.success(), "{said}");
+        assert!(said.contains("agents use the server (Other)"), "{said}");
         assert_eq!(rows_of_all_tables(database).await, before);
-        app.patch("/v1/agents/2", &json!({"model_id": null})).await.ok();
-        output_of(&database.url, &["apply", &empty, "--yes", "--prune"]);
-        for list in ["/v1/circles", "/v1/models", "/v1/providers"] {
+
+        // What documents describe is not in the way, and nothing else is after these changes.
+        let described = "agents: [{name: B}, {name: User}]\n";
+        let described = format!("kind: CircleRegistry\nversion: 1\nowner: a\n{described}");
+        let described = files.write("described.yaml", &described);
+        let report = output_of(&database.url, &["plan", &described, "--prune"]);
+        assert!(report.contains("p/m can't be deleted: it is used by Other\n"), "{report}");
+        let unused = json!({"fallback_model_ids": [], "tools": []});
+        app.patch("/v1/agents/3", &unused).await.ok();
+        app.delete("/v1/models/3").await.no_content();
+        let report = output_of(&database.url, &["apply", &described, "--yes", "--prune"]);
+        assert!(blocked(&report).is_empty(), "{report}");
+        for list in ["/v1/circles", "/v1/models", "/v1/providers", "/v1/mcp-servers"] {
             assert_eq!(app.total(list).await, 0, "{list}");
         }
-        assert_eq!(app.listed("/v1/agents", "name").await, ["User", "B"]);
+        assert_eq!(app.listed("/v1/agents", "name").await, ["User", "Other", "B"]);
         app.stop().await;
     })
     .await;
