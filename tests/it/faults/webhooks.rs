@@ -22,6 +22,7 @@ use test_support::{
     faults::{report, usually_or_in_full},
     on_both_databases,
     receiver::{Behavior, LOCAL_RECEIVERS, Received, Receiver, with_local_receivers},
+    texts_of,
 };
 
 const WRITERS: usize = 8;
@@ -127,17 +128,22 @@ async fn a_stopped_instance_finishes_its_attempt_or_gives_it_up_and_the_next_goe
         create_webhook(&server, &receiver).await;
         create_agents(&server, 0..2).await;
         receiver.names(1).await;
+        while receiver.open_now() == 0 && receiver.accepted().len() < 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
         server.signal("-TERM");
         let (code, log) = server.end().await;
         assert_eq!(code, Some(0), "{log}");
-        let finished = receiver.accepted().len();
+        // What is under way is finished.
+        receiver.names(2).await;
+        let leases = "SELECT CAST(count(holder) AS text) FROM webhook_deliveries";
+        assert_eq!(texts_of(&database.url, leases).await, ["0"]);
 
         // It goes on at once: the lease was given back, and what was finished is not repeated.
         receiver.behave(Behavior::Status(200));
         let settings = [&settings[..], &["--shutdown-timeout", "1s"]].concat();
         let server = Server::start_ready(&database.url, &settings).await;
-        let names = receiver.names(2).await;
-        assert_eq!(names, ["0", "1"], "{finished} were finished");
+        assert_eq!(receiver.names(2).await, ["0", "1"]);
 
         receiver.behave(Behavior::Never);
         create_agents(&server, 2..3).await;

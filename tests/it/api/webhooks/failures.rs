@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
+use chrono::Utc;
+use entity::webhook_delivery;
+use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -176,6 +178,34 @@ async fn gone_pauses_at_once_and_a_resumed_webhook_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_receiver_says_when_to_come_again_and_a_change_of_the_webhook_has_it_asked_at_once() {
+    with_receivers(async |app, _| {
+        let later = "retry-after: 3000".to_owned();
+        let receiver = Receiver::start(Behavior::Field(503, later)).await;
+        let path = path_of(&a_webhook(app, &receiver).await);
+        app.an_agent("a").await;
+        let db = app.database.connection();
+        let mut next_attempt_at = None;
+        for _ in 0..3000 {
+            let delivery = webhook_delivery::Entity::find_by_id(1).one(db).await;
+            let delivery = delivery.expect("a statement").expect("a delivery");
+            next_attempt_at = delivery.next_attempt_at;
+            if next_attempt_at.is_some() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        let delay = next_attempt_at.expect("a failure") - Utc::now();
+        assert!(delay.num_seconds() > 1500, "{delay}");
+        receiver.behave(Behavior::Status(200));
+        let change = json!({"description": "asked"});
+        app.patch(&path, &change).await.ok();
+        assert_eq!(receiver.names(1).await, ["a"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_webhook_that_has_failed_for_days_is_paused() {
     with_receivers(async |app, _| {
         let receiver = Receiver::start(Behavior::Status(500)).await;
@@ -235,6 +265,28 @@ async fn what_is_not_enabled_is_delivered_later_and_resume_can_leave_out_or_repe
         app.post(&format!("{path}/resume?after=x"), &Value::Null)
             .await
             .invalid(&["query/after"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_does_not_take_back_a_resume_from_another_place() {
+    with_receivers(async |app, _| {
+        let receiver = Receiver::start(Behavior::Never).await;
+        let path = path_of(&a_webhook(app, &receiver).await);
+        for name in ["a", "b", "c"] {
+            app.an_agent(name).await;
+        }
+        while receiver.open_now() == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        settle(app).await;
+        resume(app, &path, "?after=latest").await;
+        receiver.behave(Behavior::Status(200));
+        for name in ["d", "e"] {
+            app.an_agent(name).await;
+        }
+        assert_eq!(receiver.names(2).await, ["d", "e"]);
     })
     .await;
 }

@@ -19,7 +19,7 @@ use super::{BOTH_WAYS, contents, copy};
 const KILLS: u32 = 20;
 
 /// A service on a database with some thousand rows.
-async fn with_many_rows(database: &TestDatabase) -> TestApp {
+pub(super) async fn with_many_rows(database: &TestDatabase) -> TestApp {
     let app = TestApp::start(database.backend, database.settings()).await;
     for name in ["a", "b", "c", "d", "e", "f"] {
         app.an_agent(name).await;

@@ -1,5 +1,6 @@
 //! `circle-registry copy`.
 
+mod concurrent_writes;
 mod filled;
 mod kills;
 mod refusals;

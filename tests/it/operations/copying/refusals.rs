@@ -144,7 +144,9 @@ async fn a_table_that_differs_in_the_end_fails_the_copy_and_keeps_the_service_fr
     let source = TestDatabase::create(Backend::Postgres).await;
     let target = TestDatabase::create(Backend::Postgres).await;
     let app = TestApp::start(Backend::Postgres, source.settings()).await;
-    app.a_provider("p").await;
+    for name in ["p", "gone"] {
+        app.a_provider(name).await;
+    }
     let model =
         serde_json::json!({"provider_id": 1, "model_name": "m", "default_temperature": 0.7});
     app.post("/v1/models", &model).await.created();
@@ -164,11 +166,18 @@ async fn a_table_that_differs_in_the_end_fails_the_copy_and_keeps_the_service_fr
     );
     refuses_to_serve(&target);
 
-    // What made it differ is gone: the same command copies what is left.
+    // What made it differ is gone: the same command copies what is left, and what was changed and deleted since.
     let back = "ALTER TABLE models ALTER COLUMN default_temperature TYPE double precision";
     run(&target, back).await;
+    for change in [
+        "DELETE FROM providers WHERE name = 'gone'",
+        "UPDATE providers SET name = 'renamed'",
+    ] {
+        run(&source, change).await;
+    }
     copy(&source, &target);
     let app = TestApp::start(Backend::Postgres, target.settings()).await;
+    assert_eq!(app.listed("/v1/providers", "name").await, ["renamed"]);
     assert_eq!(
         app.get("/v1/models/1").await.ok()["default_temperature"],
         0.7
