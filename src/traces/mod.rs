@@ -63,7 +63,7 @@ struct TracesInner {
 
 /// Why traces can't be exported.
 #[derive(Debug, thiserror::Error)]
-#[error("traces can't be sent by TLS, because the certificates of authorities can't be read: {0}")]
+#[error("traces can't be exported to the collector: {0}")]
 pub struct TraceError(#[from] io::Error);
 
 impl Traces {
