@@ -201,7 +201,7 @@ async fn the_last_hundred_attempts_are_listed() {
             if column(&newest, "message_id").iter().any(is_last) {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(app.total(&attempts).await, 100);
         let page = app.get(&format!("{attempts}?limit=30")).await.ok();
