@@ -126,16 +126,22 @@ enum SqlToken<'s> {
 }
 
 impl<'s> SqlTokens<'s> {
-    /// Takes what comes before `end`, which goes, too.
-    fn until(&mut self, end: &str) -> &'s str {
-        let (taken, rest) = self.0.split_once(end).unwrap_or((self.0, ""));
+    /// Takes what comes before this quotation mark, which goes, too. (A text as a pattern would take longer: there are
+    /// many.)
+    fn until_quote(&mut self, quote: char) -> &'s str {
+        let (taken, rest) = self.0.split_once(quote).unwrap_or((self.0, ""));
         self.0 = rest;
         taken
     }
 
-    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'s str {
-        let end = self.0.find(|next| !belongs(next)).unwrap_or(self.0.len());
-        let (taken, rest) = self.0.split_at(end);
+    /// Drops a comment, with its end.
+    fn drop_until(&mut self, end: &str) {
+        self.0 = self.0.split_once(end).map_or("", |(_, rest)| rest);
+    }
+
+    fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'s str {
+        let end = self.0.bytes().position(|next| !belongs(next));
+        let (taken, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
         self.0 = rest;
         taken
     }
@@ -146,7 +152,7 @@ impl<'s> Iterator for SqlTokens<'s> {
 
     fn next(&mut self) -> Option<SqlToken<'s>> {
         loop {
-            self.take_while(char::is_whitespace);
+            self.take_while(|byte| byte.is_ascii_whitespace());
             let first = self.0.chars().next()?;
             if first.is_alphabetic() || first == '_' {
                 return Some(SqlToken::Word(self.take_while(is_of_word)));
@@ -162,12 +168,12 @@ impl<'s> Iterator for SqlTokens<'s> {
             self.0 = &self.0[first.len_utf8()..];
             match first {
                 _ if is_comment => {
-                    self.until(end);
+                    self.drop_until(end);
                 }
-                '"' => return Some(SqlToken::Quoted(self.until("\""))),
+                '"' => return Some(SqlToken::Quoted(self.until_quote('"'))),
                 // Two in a row, which stand for one, are two values here: nothing is lost.
                 '\'' => {
-                    self.until("'");
+                    self.until_quote('\'');
                     return Some(SqlToken::Other);
                 }
                 _ => return Some(SqlToken::Other),
@@ -176,8 +182,9 @@ impl<'s> Iterator for SqlTokens<'s> {
     }
 }
 
-fn is_of_word(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
+/// Whether a name may have the byte. Those beyond ASCII are whole characters of names only.
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
 #[cfg(test)]
