@@ -24,6 +24,7 @@ use crate::{
     routes::{self, Services},
     server::{Server, Tls, TlsError, listen},
     systemd,
+    traces::{TraceError, Traces},
     webhooks::Webhooks,
 };
 
@@ -36,6 +37,7 @@ pub struct Application {
     settings: ServerSettings,
     webhook_settings: WebhookSettings,
     database: Database,
+    traces: Traces,
     lifecycle: Lifecycle,
     tls: Option<Tls>,
     listener: TcpListener,
@@ -60,6 +62,8 @@ pub enum StartError {
     Exposed(#[from] Exposed),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     #[error("can't listen on {address}: {cause}")]
     Listen {
         address: SocketAddr,
@@ -81,8 +85,10 @@ impl Application {
             log: _,
             retention: _,
             webhooks: webhook_settings,
+            traces,
         } = settings;
         let tls = Tls::load(&settings)?;
+        let traces = Traces::start(&traces)?;
         let database = Database::open(&database)?;
         let address = settings.address();
         if let Some(port) = settings.port.filter(|port| *port != address.port()) {
@@ -113,6 +119,7 @@ impl Application {
             settings,
             webhook_settings,
             database,
+            traces,
             lifecycle,
             tls,
             listener,
@@ -145,6 +152,7 @@ impl Application {
             settings,
             webhook_settings,
             database,
+            traces,
             lifecycle,
             tls,
             listener,
@@ -156,7 +164,7 @@ impl Application {
             tracing::info!(%address, "listening");
         }
         let bodies = BodyCache::new(settings.roster_cache_mib);
-        let metrics = Metrics::new(database.clone(), bodies);
+        let metrics = Metrics::new(database.clone(), bodies, traces.clone());
         let _metrics = metrics_listener.map(|listener| {
             let server = Server::new(metrics::endpoint(metrics.clone()), None, &settings);
             let serve = server.run(listener, pending(), Duration::ZERO);
@@ -202,7 +210,7 @@ impl Application {
             .run(listener, stopped, settings.shutdown_timeout)
             .await;
         delivery.ended().await;
-        database.close(settings.pool_close_timeout).await;
+        tokio::join!(database.close(settings.pool_close_timeout), traces.close());
         result
     }
 }
@@ -222,8 +230,12 @@ fn services(
         settings.max_event_streams,
         metrics.event_streams.clone(),
     );
-    let webhooks = metrics.webhooks.clone();
-    let webhooks = Webhooks::new(webhook_settings, settings.request_timeout, webhooks);
+    let webhooks = Webhooks::new(
+        webhook_settings,
+        settings.request_timeout,
+        metrics.webhooks.clone(),
+        metrics.traces.clone(),
+    );
     Services {
         keyring,
         events,

@@ -2,6 +2,7 @@
 //! from these doc comments. The settings of the database are in the migration crate, because the
 //! migration runner reads them, too.
 
+mod traces;
 mod webhooks;
 
 use std::{
@@ -21,6 +22,7 @@ use migration::{bounds, settings::DatabaseSettings};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
 
+pub use traces::TraceSettings;
 pub use webhooks::WebhookSettings;
 
 /// The highest rate limit. The time between two requests must not round to nothing, which is no limit.
@@ -73,6 +75,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     #[command(flatten)]
     pub webhooks: WebhookSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// How the server listens, what it accepts and how it stops.

@@ -63,7 +63,6 @@ mod yaml;
 
 mod diff;
 mod digest;
-mod egress;
 mod page;
 mod secrets;
 
@@ -77,4 +76,6 @@ mod metrics;
 mod progress;
 pub mod telemetry;
 
+mod egress;
 mod text;
+mod traces;

@@ -35,7 +35,7 @@ use crate::{
     middleware::{
         Auth, BasePath, Compressed, ErrorResponses, HandlerState, Headers, JsonSchema, Middleware,
         Next, NotModified, RateLimit, Readiness, RequestDatabase, RequestDuration, RequestIds,
-        RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Wrap,
+        RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Traced, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Document, Documents},
@@ -187,6 +187,7 @@ pub(crate) fn endpoint(
         .wrap(auth)
         .wrap(Readiness(lifecycle))
         .wrap(RequestDuration(metrics.requests.clone()))
+        .wrap(Traced(metrics.traces))
         .wrap(routing)
         .wrap(ErrorResponses(metrics.requests))
         .wrap(headers)

@@ -6,7 +6,8 @@ What decides where the machine is noisy is CPU seconds per 1,000 requests, of th
 database. `other` is the share of the machine that went to anything else: a sample that was
 disturbed (15 % and more) is taken again, up to twice, and the least disturbed one kept.
 
-With --against another build of the service takes turns, too. With --growth the other side is no peer but the service itself, on a thousand circles: what a request
+With --against another build of the service takes turns, too, and with --traces the same build that
+exports the traces of a tenth of the requests. With --growth the other side is no peer but the service itself, on a thousand circles: what a request
 costs when there are many more.
 """
 
@@ -55,6 +56,20 @@ def report(results, starts):
     return "\n".join(lines)
 
 
+def report_of_traces(results, ratio):
+    """What traces cost: the same build without them and with them."""
+    lines = [
+        f"| | server CPU s per 1,000 requests: off, at {ratio:.0%}, ratio | req/s: off, at {ratio:.0%}, ratio | p99 ms |",
+        "|---|---|---|---|",
+    ]
+    for name, sides in results.items():
+        off, on = sides["ours"], sides["traced"]
+        both = lambda key, digits: f"{off[key]:.{digits}f}, {on[key]:.{digits}f}"
+        compared = lambda key, digits: f"{both(key, digits)}, **{on[key] / off[key]:.3f}**"
+        lines.append(f"| {name}{errors_of(off, on)} | {compared('server_cpu', 4)} | {compared('rps', 0)} | {both('p99', 1)} |")
+    return "\n".join(lines)
+
+
 def report_of_growth(results, circles):
     lines = [
         f"| | CPU s per 1,000 requests: {FEW} circles, {circles}, ratio | server | database | p99 ms |",
@@ -75,6 +90,8 @@ def arguments():
     parser.add_argument("--peer", type=Path, required=True, help="the peer's program")
     parser.add_argument("--against", type=Path, metavar="PROGRAM",
                         help="another build of the service, with the same schema, to measure as a side of its own (`before`)")
+    parser.add_argument("--traces", type=float, nargs="?", const=0.1, metavar="RATIO",
+                        help="the same build with traces of so many requests, as a side of its own (default: 0.1)")
     parser.add_argument("--only", metavar="TEXT", help="only scenarios whose names hold one of these texts, separated by commas")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side is measured, in turns (default: 3)")
     parser.add_argument("--seconds", type=int, default=5, help="how long one sample takes (default: 5)")
@@ -164,20 +181,29 @@ def compare(options, wanted, folder):
     if not options.check_only:
         outcome = {"circles": options.circles, "scenarios": results, "start_to_ready_ms": starts}
         tell("results", report(results, starts), outcome)
+        if options.traces is not None and results:
+            tell("traces", report_of_traces(results, options.traces), outcome)
 
 
 def run_on(options, scenarios, folder, requests, database, file):
     """The scenarios of one database, with the servers that they need."""
     url, kind = (f"sqlite:{file}", "sqlite") if file else (database.url, "postgres")
-    builds = {"ours": options.service} | ({"before": options.against} if options.against else {})
+    builds = {"ours": [options.service]} | ({"before": [options.against]} if options.against else {})
     with contextlib.ExitStack() as ends:
+        collector = services.Collector()
+        ends.callback(collector.end)
+        if options.traces is not None:
+            builds["traced"] = [options.service, "--traces-endpoint", collector.url,
+                                "--traces-sample-ratio", options.traces]
+
         def start(server):
             ends.callback(server.end)
             return server
 
-        plain = {name: start(services.service(build, url, folder, f"{name}-{kind}", "--roster-cache-mib", "0"))
-                 for name, build in builds.items()}
-        cached = {name: start(services.service(build, url, folder, f"{name}-cached-{kind}")) for name, build in builds.items()}
+        plain = {name: start(services.service(build, url, folder, f"{name}-{kind}", "--roster-cache-mib", "0", *more))
+                 for name, (build, *more) in builds.items()}
+        cached = {name: start(services.service(build, url, folder, f"{name}-cached-{kind}", *more))
+                  for name, (build, *more) in builds.items()}
         peer = start(services.peer(options.peer, url, folder, f"peer-{kind}"))
         for server in plain.values():
             check_answers(server, peer, file, database)
@@ -193,7 +219,11 @@ def run_on(options, scenarios, folder, requests, database, file):
             return [*(Side(name, server, measured, asked) for name, server in servers.items()),
                     Side("peer", peer, measured, asked_of_peer)]
 
-        return {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
+        results = {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
+        if options.traces and not collector.batches:
+            raise SystemExit("the collector got no traces")
+        print(f"the collector got {collector.batches} batches, {collector.bytes / 1e6:.1f} MB", file=sys.stderr)
+        return results
 
 
 def check_answers(server, peer, file, database):

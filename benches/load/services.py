@@ -9,9 +9,11 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -84,6 +86,39 @@ class Server(Process):
         if status != 200:
             raise SystemExit(f"GET {path}: {status} {body[:200]!r}; see {self.log}")
         return json.loads(body)
+
+
+class Collector:
+    """Takes traces and forgets them: what a real collector does with them is no cost of the service."""
+
+    def __init__(self):
+        self.batches, self.bytes = 0, 0
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                length = int(self.headers["Content-Length"])
+                self.rfile.read(length)
+                collector.batches += 1
+                collector.bytes += length
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_port}/v1/traces"
+
+    def end(self):
+        self.server.shutdown()
 
 
 def service(binary, url, folder, name, *more):

@@ -8,7 +8,7 @@ use prometheus::{
 };
 use sea_orm::Statement;
 
-use crate::telemetry;
+use crate::{telemetry, traces};
 
 /// The state of the pool at one moment, with its counts since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub(super) const CONTENDED: &str = "contended";
 
 #[derive(Debug)]
 pub(super) struct PoolCounters {
+    system: &'static str,
     pub(super) timed_out: AtomicU64,
     durations: HistogramVec,
     /// Of statements that succeeded and failed: found once, not for each.
@@ -44,7 +45,7 @@ pub(super) struct PoolCounters {
 }
 
 impl PoolCounters {
-    pub(super) fn new(backend: &str) -> Self {
+    pub(super) fn new(backend: &'static str) -> Self {
         let options = |name: &str, help: &str| {
             let options = HistogramOpts::new(name, help).buckets(BOUNDS.to_vec());
             options.const_label("db_system_name", backend)
@@ -68,6 +69,7 @@ impl PoolCounters {
         }
         let durations = HistogramVec::new(durations, &["error_type"]).expect("sound names");
         Self {
+            system: backend,
             timed_out: AtomicU64::default(),
             of_outcome: ["", "_OTHER"].map(|error| durations.with_label_values(&[error])),
             durations,
@@ -95,7 +97,7 @@ impl PoolCounters {
         self.retries.with_label_values(&[reason]).inc();
     }
 
-    /// Measures a statement and traces it, without its values.
+    /// Measures a statement, logs it without its values, and adds it to the trace of its request.
     pub(super) fn record_statement(&self, statement: &Statement, elapsed: Duration, failed: bool) {
         self.of_outcome[usize::from(failed)].observe(elapsed.as_secs_f64());
         tracing::trace!(
@@ -104,5 +106,11 @@ impl PoolCounters {
             failed,
             "statement"
         );
+        traces::record_statement(self.system, &statement.sql, elapsed, failed);
+    }
+
+    /// Adds the start or the end of a transaction to the trace of its request.
+    pub(super) fn trace_transaction(&self, command: &'static str, elapsed: Duration, failed: bool) {
+        traces::record_statement(self.system, command, elapsed, failed);
     }
 }

@@ -1,6 +1,11 @@
 //! Transactions that write.
 
-use std::{ops::Deref, pin::pin, time::Duration};
+use std::{
+    ops::Deref,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sea_orm::{
     ConnAcquireErr, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
@@ -8,7 +13,10 @@ use sea_orm::{
 };
 use tracing::Instrument;
 
-use super::{Database, connections::ConnectionPermit, writers::WritePermit};
+use super::{
+    Database, connections::ConnectionPermit, statistics::PoolCounters, writers::WritePermit,
+};
+use crate::traces::in_active_trace;
 
 /// How long a BEGIN may take. All that it can wait for has shorter limits, so only a database that
 /// stays silent reaches this one.
@@ -18,6 +26,7 @@ const BEGIN_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Transaction {
     transaction: DatabaseTransaction,
+    counters: Arc<PoolCounters>,
     _permits: (WritePermit, ConnectionPermit),
 }
 
@@ -25,7 +34,11 @@ impl Transaction {
     /// # Errors
     /// What the database reports. If the connection broke, the outcome is unknown.
     pub async fn commit(self) -> Result<(), DbErr> {
-        self.transaction.commit().await
+        let started = Instant::now();
+        let result = self.transaction.commit().await;
+        self.counters
+            .trace_transaction("COMMIT", started.elapsed(), result.is_err());
+        result
     }
 
     /// # Errors
@@ -66,17 +79,20 @@ impl Database {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
+            let (started, counters) = (Instant::now(), &database.inner.counters);
             let mut begin = pin!(database.inner.pool.begin_with_options(options));
             if let Ok(result) = tokio::time::timeout(BEGIN_TIMEOUT, begin.as_mut()).await {
+                counters.trace_transaction("BEGIN", started.elapsed(), result.is_err());
                 return result.map(|transaction| Transaction {
                     transaction,
+                    counters: Arc::clone(counters),
                     _permits: (write_permit, permit),
                 });
             }
             database.distrust_connections();
             Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
         };
-        tokio::spawn(begin.in_current_span())
+        tokio::spawn(in_active_trace(begin.in_current_span()))
             .await
             .unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
     }

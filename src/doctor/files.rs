@@ -27,8 +27,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
         .chain((settings.server.tls_key.iter()).map(|file| ("the TLS key", file.clone())))
         .chain(
             (settings.database.config.iter())
-                .filter(|file| holds_password(file))
-                .map(|file| ("the settings file with a password", file.clone())),
+                .filter(|file| holds_secret(file))
+                .map(|file| ("the settings file with a secret", file.clone())),
         );
     for (what, file) in files {
         let Ok(found) = fs::metadata(&file) else {
@@ -79,8 +79,8 @@ fn database_files(settings: &DatabaseSettings) -> Vec<(&'static str, PathBuf)> {
     key.into_iter().collect()
 }
 
-/// Whether a settings file has a password, in a setting of its own or in a URL.
-fn holds_password(file: &Path) -> bool {
+/// Whether a settings file has a password, in a setting of its own or in a URL, or header fields for authorization.
+fn holds_secret(file: &Path) -> bool {
     let text = bounds::read_to_string(file, MAX_FILE).unwrap_or_default();
     let settings: toml::Table = text.parse().unwrap_or_default();
     settings.iter().any(|(key, value)| {
@@ -91,6 +91,6 @@ fn holds_password(file: &Path) -> bool {
                 url.password().is_some() || parameters.any(|(name, _)| name.contains("password"))
             })
         };
-        key.contains("password") || is_url_with_password()
+        key.contains("password") || key.ends_with("_headers") || is_url_with_password()
     })
 }

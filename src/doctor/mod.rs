@@ -14,6 +14,7 @@ mod report;
 mod schema;
 mod server;
 mod sqlite;
+mod traces;
 
 use sea_orm::{DbBackend, DbErr};
 
@@ -28,6 +29,7 @@ pub async fn examine(settings: &Settings, instances: u32, repair: bool) -> Repor
     configuration::check(settings, &mut report);
     files::check(settings, &mut report);
     server::check(&settings.server, &mut report).await;
+    traces::check(&settings.traces, &mut report).await;
     // One connection is enough for an examination.
     let mut narrow = settings.database.clone();
     (narrow.db_pool_min, narrow.db_pool_max) = (Some(0), Some(1));

@@ -26,7 +26,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use ipnet::IpNet;
-use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 use url::{Host, Url};
@@ -214,6 +214,23 @@ pub(crate) fn https_or_http<R>(
     http.enforce_http(false);
     Ok(HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http))
+}
+
+/// Connects without TLS, by the same type. So a system without authorities will do.
+///
+/// # Errors
+/// A library without the usual versions of TLS.
+pub(crate) fn http_only<R>(http: HttpConnector<R>) -> io::Result<HttpsConnector<HttpConnector<R>>> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
         .wrap_connector(http))

@@ -25,6 +25,7 @@ use crate::{
     database::{Database, PoolStatistics},
     error::Error,
     http::{BodyCache, CacheStatistics},
+    traces::Traces,
     webhooks::WebhookMetrics,
 };
 
@@ -43,10 +44,11 @@ pub(crate) struct Metrics {
     /// Open streams of events.
     pub(crate) event_streams: IntGauge,
     pub(crate) webhooks: WebhookMetrics,
+    pub(crate) traces: Traces,
 }
 
 impl Metrics {
-    pub(crate) fn new(database: Database, bodies: BodyCache) -> Self {
+    pub(crate) fn new(database: Database, bodies: BodyCache, traces: Traces) -> Self {
         Self {
             requests: RequestMetrics::default(),
             database,
@@ -57,6 +59,7 @@ impl Metrics {
             )
             .expect("a sound name"),
             webhooks: WebhookMetrics::default(),
+            traces,
         }
     }
 
@@ -66,6 +69,7 @@ impl Metrics {
         let mut families = self.requests.collect();
         families.extend(self.event_streams.collect());
         families.extend(self.webhooks.collect());
+        families.extend(self.traces.collect_metrics());
         families.extend(self.feed_lag().await);
         families.extend(self.database.collect_metrics());
         families.extend(of_pool(&self.database.statistics()));

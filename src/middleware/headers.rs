@@ -18,7 +18,7 @@ const LOAD_NOTHING: HeaderValue =
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, \
-     X-Request-Id",
+     Traceparent, Tracestate, X-Request-Id",
 );
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, \

@@ -8,6 +8,7 @@
 //! | [`Headers`] | security headers and CORS |
 //! | [`ErrorResponses`] | turns errors and panics into problems |
 //! | [`Routing`] | finds the operation: 404, 405 |
+//! | [`Traced`] | the span of the request, in its caller's trace |
 //! | [`RequestDuration`] | measures how long the operation takes |
 //! | [`Readiness`] | 503 until the database is ready |
 //! | [`Auth`] | the caller and its scopes: 401, 403, 421 |
@@ -44,6 +45,7 @@ mod run_to_completion;
 mod state;
 mod suspected_secret;
 mod timeout;
+mod traced;
 mod validation;
 mod wrap;
 
@@ -64,5 +66,6 @@ pub(crate) use retry_read::RetryRead;
 pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::{HandlerState, RequestDatabase};
+pub(crate) use traced::Traced;
 pub(crate) use validation::{JsonSchema, MAX_NAME_LENGTH, RequestValidation};
 pub(crate) use wrap::{Middleware, Next, Wrap};

@@ -46,6 +46,7 @@ impl Middleware for RequestIds {
             path = request.uri().path(),
             operation = field::Empty,
             key = field::Empty,
+            trace_id = field::Empty,
         );
         let started = Instant::now();
         let mut response = async {

@@ -20,7 +20,7 @@ use tokio::{
 use tracing::{Instrument, Span};
 
 use super::{ApiOperation, Middleware, Next, timeout::with_timeout};
-use crate::{database::Database, error::Error, http::RequestError};
+use crate::{database::Database, error::Error, http::RequestError, traces::in_active_trace};
 
 /// How many times the request timeout a write may take before it is dropped. Only a database that
 /// has stopped responding makes it take that long.
@@ -111,7 +111,7 @@ impl<T: Send + 'static> Future for SpawnOnDrop<T> {
 impl<T: Send + 'static> Drop for SpawnOnDrop<T> {
     fn drop(&mut self) {
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
-            runtime.spawn(work.instrument(self.span.clone()));
+            runtime.spawn(in_active_trace(work.instrument(self.span.clone())));
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     egress::EgressPolicy,
     error::Error,
     lifecycle::{Lifecycle, Phase},
+    traces::Traces,
 };
 
 /// An instance that delivers nothing looks that many times more seldom: it has only to notice that another one is gone.
@@ -58,12 +59,13 @@ impl Webhooks {
         settings: &WebhookSettings,
         request_timeout: Duration,
         metrics: WebhookMetrics,
+        traces: Traces,
     ) -> Self {
         let policy = EgressPolicy {
             allow_http: settings.webhook_allow_http,
             allowed: settings.webhook_allow_address.clone(),
         };
-        let sender = Sender::new(policy, settings.webhook_timeout, metrics.clone());
+        let sender = Sender::new(policy, settings.webhook_timeout, metrics.clone(), traces);
         Self(Arc::new(WebhooksInner {
             test_sender: sender.within(request_timeout * 4 / 5),
             sender,

@@ -14,6 +14,7 @@ use super::{message::WebhookMessage, metrics::WebhookMetrics, signature::signatu
 use crate::{
     egress::{Client, EgressPolicy, RequestFailure},
     error::Error,
+    traces::Traces,
 };
 
 /// Sends messages. Clones share its connections.
@@ -22,6 +23,7 @@ pub(super) struct Sender {
     client: Client,
     limit: Duration,
     metrics: WebhookMetrics,
+    traces: Traces,
 }
 
 /// How an attempt went. The value of a label.
@@ -92,11 +94,17 @@ pub(super) struct Attempt {
 }
 
 impl Sender {
-    pub(super) fn new(policy: EgressPolicy, limit: Duration, metrics: WebhookMetrics) -> Self {
+    pub(super) fn new(
+        policy: EgressPolicy,
+        limit: Duration,
+        metrics: WebhookMetrics,
+        traces: Traces,
+    ) -> Self {
         Self {
             client: Client::new(policy),
             limit,
             metrics,
+            traces,
         }
     }
 
@@ -122,7 +130,9 @@ impl Sender {
         message: &WebhookMessage,
     ) -> Result<Attempt, Error> {
         let at = now();
-        let headers = headers(webhook, message, at)?;
+        let mut headers = headers(webhook, message, at)?;
+        let span = self.traces.start_attempt(webhook.id);
+        span.inject(&mut headers);
         let started = Instant::now();
         let reply = match Url::parse(&webhook.url) {
             Ok(url) => {
@@ -156,6 +166,8 @@ impl Sender {
             },
         };
         let label = [attempt.outcome.label()];
+        let error = attempt.error.as_ref().map(|_| attempt.outcome.label());
+        span.finish(attempt.status, error);
         self.metrics.attempts.with_label_values(&label).inc();
         Ok(attempt)
     }

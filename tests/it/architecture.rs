@@ -9,7 +9,7 @@ use std::{
 
 /// The modules (files and folders) of `src/`, from the top down. `lib.rs` and `main.rs` only declare
 /// them.
-const MODULES: [&str; 56] = [
+const MODULES: [&str; 57] = [
     // The program.
     "cli",
     "app",
@@ -57,10 +57,11 @@ const MODULES: [&str; 56] = [
     "secrets",
     "diff",
     "digest",
-    "egress",
     // The base.
     "database",
     "telemetry",
+    "traces",
+    "egress",
     "yaml",
     "text",
     "lifecycle",

@@ -13,6 +13,8 @@ use clap::{
 };
 
 const PREFIX: &str = "CIRCLE_REGISTRY_";
+/// The settings whose values are secret as a whole.
+const SECRETS: [&str; 3] = ["--db-password", "--traces-headers", "--otlp-headers"];
 /// The settings whose place a database URL takes.
 const PARTS: [&str; 5] = ["db_host", "db_port", "db_name", "db_user", "db_password"];
 
@@ -102,7 +104,7 @@ fn variable_of(argument: &Arg) -> Option<&str> {
     value(name).map(|_| name)
 }
 
-/// Makes an error name the variable or the file that has the value, and hides what may be a URL with a
+/// Makes an error name the variable or the file that has the value, and hides secrets and what may be a URL with a
 /// password.
 pub(super) fn explain(
     mut error: clap::Error,
@@ -114,6 +116,11 @@ pub(super) fn explain(
     let culprit = command
         .get_arguments()
         .find(|argument| Some(argument.to_string()) == shown);
+    let is_secret = SECRETS.iter().any(|flag| {
+        shown
+            .as_deref()
+            .is_some_and(|shown| shown.starts_with(flag))
+    });
     let source =
         culprit.map(|culprit| (SettingSource::of(culprit, arguments), variable_of(culprit)));
     let origin = match source {
@@ -133,7 +140,8 @@ pub(super) fn explain(
         ContextKind::InvalidValue,
     ] {
         let text = error.get(kind).map(ToString::to_string).unwrap_or_default();
-        if text.contains("password=") || (text.contains("://") && text.contains('@')) {
+        let is_secret = is_secret && kind == ContextKind::InvalidValue && !text.is_empty();
+        if is_secret || text.contains("password=") || (text.contains("://") && text.contains('@')) {
             error.insert(kind, ContextValue::String("(hidden)".to_owned()));
             error.remove(ContextKind::Suggested);
             error.remove(ContextKind::SuggestedSubcommand);

@@ -79,6 +79,7 @@ async fn only_pages_of_listed_sites_may_ask_and_read() {
         );
         let headers = asked.header("access-control-allow-headers");
         assert!(headers.contains("Authorization") && headers.contains("If-Match"));
+        assert!(headers.contains("Traceparent"), "{headers}");
         assert_eq!(asked.header("access-control-allow-credentials"), "");
         assert_eq!(asked.header("vary"), "Origin");
 

@@ -25,3 +25,4 @@ mod secrets_in_output;
 mod settings_bounds;
 mod systemd;
 mod tls;
+mod traces;

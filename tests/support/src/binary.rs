@@ -46,6 +46,13 @@ pub fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
         "TLS_CERT",
         "TLS_KEY",
         "CIRCLE_REGISTRY_CONFIG",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_SDK_DISABLED",
+        "OTEL_SERVICE_NAME",
     ] {
         command.env_remove(name);
     }

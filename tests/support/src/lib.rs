@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod binary;
+pub mod collector;
 mod conditional;
 mod description;
 pub mod events;

@@ -45,6 +45,8 @@ pub enum Behavior {
     Slow(Duration, u16),
     /// With this header field.
     Field(u16, String),
+    /// With success and this body.
+    Body(Vec<u8>),
     Never,
 }
 
@@ -219,28 +221,64 @@ async fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         let behavior = lock(&state.behavior).clone();
         let answer = answer_to(behavior, &mut stream).await;
         state.open.fetch_sub(1, Ordering::SeqCst);
-        received.answered = answer.as_ref().map(|(status, _)| *status);
+        received.answered = answer.as_ref().map(|answer| answer.status);
         lock(&state.received).push(received);
-        let Some((status, field)) = answer else {
+        let Some(Reply {
+            status,
+            field,
+            body,
+        }) = answer
+        else {
             return Ok(());
         };
-        let head = format!("HTTP/1.1 {status} So\r\ncontent-length: 8\r\n{field}\r\nreceived");
-        stream.write_all(head.as_bytes()).await?;
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} So\r\ncontent-length: {length}\r\n{field}\r\n");
+        stream.write_all(&[head.as_bytes(), &body].concat()).await?;
     }
     Ok(())
 }
 
+/// What is answered.
+struct Reply {
+    status: u16,
+    /// A header field with the end of its line, or nothing.
+    field: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn of(status: u16) -> Self {
+        Self {
+            status,
+            field: String::new(),
+            body: b"received".to_vec(),
+        }
+    }
+}
+
 /// Waits as long as it is to wait; `None` if the sender is gone before.
-async fn answer_to(behavior: Behavior, stream: &mut TcpStream) -> Option<(u16, String)> {
-    let (delay, status, field) = match behavior {
-        Behavior::Status(status) => return Some((status, String::new())),
-        Behavior::Field(status, field) => return Some((status, format!("{field}\r\n"))),
-        Behavior::Slow(delay, status) => (delay, status, String::new()),
-        Behavior::Never => (Duration::from_hours(1), 500, String::new()),
+async fn answer_to(behavior: Behavior, stream: &mut TcpStream) -> Option<Reply> {
+    let (delay, status) = match behavior {
+        Behavior::Status(status) => return Some(Reply::of(status)),
+        Behavior::Field(status, field) => {
+            let field = format!("{field}\r\n");
+            return Some(Reply {
+                field,
+                ..Reply::of(status)
+            });
+        }
+        Behavior::Body(body) => {
+            return Some(Reply {
+                body,
+                ..Reply::of(200)
+            });
+        }
+        Behavior::Slow(delay, status) => (delay, status),
+        Behavior::Never => (Duration::from_hours(1), 500),
     };
     let mut byte = [0];
     tokio::select! {
-        () = sleep(delay) => Some((status, field)),
+        () = sleep(delay) => Some(Reply::of(status)),
         // The sender sends nothing more: this is the end of the connection.
         _ = stream.read(&mut byte) => None,
     }
