@@ -234,14 +234,14 @@ async fn an_unfinished_copy_is_continued_by_the_build_that_began_it_or_deleted()
 
 /// Has another run begin as soon as one has. What the first one says in the end; `None` if it was done before.
 async fn overtaken(source: &TestDatabase, target: &TestDatabase) -> Option<Output> {
-    let begin = "UPDATE unfinished_copy SET content = 'another' WHERE kind = 'token'";
+    let take_over = "UPDATE unfinished_copy SET content = 'another' WHERE kind = 'token'";
     let db = connect_to(&target.url).await;
     let (from, to) = (source.url.clone(), target.url.clone());
     let running = spawn_blocking(move || try_copy(&from, &to));
     let mut has_begun = false;
     while !has_begun && !running.is_finished() {
-        let begun = db.execute_unprepared(begin).await;
-        has_begun = begun.is_ok_and(|begun| begun.rows_affected() == 1);
+        let taken = db.execute_unprepared(take_over).await;
+        has_begun = taken.is_ok_and(|taken| taken.rows_affected() == 1);
         sleep(Duration::from_millis(1)).await;
     }
     db.close().await.expect("closed");
