@@ -152,7 +152,8 @@ def postgres_programs():
 class Postgres(Process):
     """A server of our own. It keeps its promises (fsync is on), as in production."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, more_settings=(), copy_of=None):
+        """With `copy_of`, a standby of another server."""
         programs = postgres_programs()
         data = folder / name
         data.mkdir()
@@ -162,12 +163,16 @@ class Postgres(Process):
             folder.chmod(0o711)
             shutil.chown(data, "postgres")
             drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
-        run([*drop, programs / "initdb", "--username=bench", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
-             "-D", data / "db"], cwd=data)
+        if copy_of:
+            run([*drop, programs / "pg_basebackup", "-h", "127.0.0.1", "-p", copy_of.port, "-U", "bench", "-D", data / "db",
+                 "--write-recovery-conf", "--checkpoint=fast"], cwd=data)
+        else:
+            run([*drop, programs / "initdb", "--username=bench", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
+                 "-D", data / "db"], cwd=data)
         self.port = free_port()
         self.url = f"postgres://bench@127.0.0.1:{self.port}/postgres"
         settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=1GB",
-                    "max_wal_size=2GB", "max_connections=200"]
+                    "max_wal_size=2GB", "max_connections=200", *more_settings]
         options = [word for setting in settings for word in ("-c", setting)]
         super().__init__([*drop, programs / "postgres", "-D", data / "db", "-p", self.port, *options],
                          folder / f"{name}.log", cwd=data)
@@ -182,8 +187,8 @@ class Postgres(Process):
         with contextlib.suppress(subprocess.CalledProcessError):
             return self.psql(text)
 
-    def end(self):
-        super().end(signal.SIGINT)
+    def end(self, how=signal.SIGINT):
+        super().end(how)
 
 
 def seed_postgres(database, circles):
