@@ -190,9 +190,10 @@ def run_on(options, scenarios, folder, requests, database, file):
     url, kind = (f"sqlite:{file}", "sqlite") if file else (database.url, "postgres")
     builds = {"ours": [options.service]} | ({"before": [options.against]} if options.against else {})
     with contextlib.ExitStack() as ends:
-        collector = services.Collector()
-        ends.callback(collector.end)
+        collector = None
         if options.traces is not None:
+            collector = services.Collector()
+            ends.callback(collector.end)
             builds["traced"] = [options.service, "--traces-endpoint", collector.url,
                                 "--traces-sample-ratio", options.traces]
 
@@ -220,9 +221,10 @@ def run_on(options, scenarios, folder, requests, database, file):
                     Side("peer", peer, measured, asked_of_peer)]
 
         results = {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
-        if options.traces and not collector.batches:
-            raise SystemExit("the collector got no traces")
-        print(f"the collector got {collector.batches} batches, {collector.bytes / 1e6:.1f} MB", file=sys.stderr)
+        if collector:
+            print(f"the collector got {collector.batches} batches, {collector.bytes / 1e6:.1f} MB", file=sys.stderr)
+            if options.traces and not collector.batches:
+                raise SystemExit("the collector got no traces")
         return results
 
 

@@ -31,6 +31,11 @@ def milliseconds(text):
     return float(number) * UNITS[unit]
 
 
+def percentile(times, share):
+    """In milliseconds, of times in seconds."""
+    return sorted(times)[min(int(len(times) * share), len(times) - 1)] * 1000
+
+
 def wrk(server, requests, connections, seconds):
     command = ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency",
                "-s", HERE / "replay.lua", f"http://127.0.0.1:{server.port}", "--", requests]

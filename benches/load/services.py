@@ -88,21 +88,15 @@ class Server(Process):
         return json.loads(body)
 
 
-class Collector:
-    """Takes traces and forgets them: what a real collector does with them is no cost of the service."""
+class PostSink:
+    """Accepts whatever is posted to it, and hands its header fields and body to `take`."""
 
-    def __init__(self):
-        self.batches, self.bytes = 0, 0
-        collector = self
-
+    def __init__(self, take):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                length = int(self.headers["Content-Length"])
-                self.rfile.read(length)
-                collector.batches += 1
-                collector.bytes += length
+                take(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -111,22 +105,34 @@ class Collector:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server.server_port}/v1/traces"
 
     def end(self):
         self.server.shutdown()
 
 
+class Collector(PostSink):
+    """Takes traces and forgets them: what a real collector does with them is no cost of the service."""
+
+    def __init__(self):
+        super().__init__(self.take)
+        self.url += "/v1/traces"
+        self.batches, self.bytes = 0, 0
+
+    def take(self, _, body):
+        self.batches += 1
+        self.bytes += len(body)
+
+
+# The load comes from one address, which would be told to slow down.
+UNLIMITED = ["--rate-limit-reads", "0", "--rate-limit-writes", "0"]
+
+
 def service(binary, url, folder, name, *more):
     port = free_port()
-    # The load comes from one address, which would be told to slow down.
-    limits = ["--rate-limit-reads", "0", "--rate-limit-writes", "0"]
     command = [binary, "serve", "--bind", f"127.0.0.1:{port}", "--database-url", url, "--shutdown-delay", "0s",
-               *limits, *more]
+               *UNLIMITED, *more]
     server = Server(command, folder / f"{name}.log", port)
     server.wait_for(lambda: server.call("GET", "/readyz")[0] == 200)
     return server
@@ -170,7 +176,7 @@ class Postgres(Process):
             run([*drop, programs / "initdb", "--username=bench", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                  "-D", data / "db"], cwd=data)
         self.port = free_port()
-        self.url = f"postgres://bench@127.0.0.1:{self.port}/postgres"
+        self.url = self.url_of("postgres")
         settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=1GB",
                     "max_wal_size=2GB", "max_connections=200", *more_settings]
         options = [word for setting in settings for word in ("-c", setting)]
@@ -179,9 +185,14 @@ class Postgres(Process):
         self.psql_program = shutil.which("psql", path=str(programs)) or "psql"
         self.wait_for(lambda: self.try_psql("SELECT 1"))
 
-    def psql(self, text, **variables):
+    def url_of(self, database):
+        return f"postgres://bench@127.0.0.1:{self.port}/{database}"
+
+    def psql(self, text, database="postgres", **variables):
+        """What SQL prints in a database."""
         given = [word for name, value in variables.items() for word in ("-v", f"{name}={value}")]
-        return run([self.psql_program, "-XAtq", self.url, "-v", "ON_ERROR_STOP=1", *given], input=text)
+        command = [self.psql_program, "-XAtq", self.url_of(database), "-v", "ON_ERROR_STOP=1", *given]
+        return run(command, input=text).strip()
 
     def try_psql(self, text):
         with contextlib.suppress(subprocess.CalledProcessError):

@@ -8,6 +8,7 @@ import threading
 import time
 
 import changes
+from measure import percentile
 
 WRITERS, READERS = 4, 2
 PAUSE = 0.01  # of a client between two requests, in seconds
@@ -28,10 +29,6 @@ class Client:
         answer = self.connection.getresponse()
         answer.read()
         return time.perf_counter() - started, answer.status, answer.headers["ETag"]
-
-
-def percentile(times, share):
-    return sorted(times)[int(len(times) * share)] * 1000
 
 
 def during(side, circles, seconds, disturb):

@@ -1,22 +1,22 @@
 """How long `circle-registry copy` takes to move a registry from PostgreSQL to SQLite and back."""
 
 import os
-import resource
 import subprocess
 import time
+
+import machine
 
 
 def copy(side, origin, target):
     """Seconds by the clock, and CPU seconds of the program alone."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = machine.children_seconds()
     started = time.perf_counter()
     command = [side.binary, "copy", "--from", origin, "--to", target]
     done = subprocess.run(command, capture_output=True, text=True)
     taken = time.perf_counter() - started
     if done.returncode != 0:
         raise SystemExit(f"{side.name}: {done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return taken, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return taken, machine.children_seconds() - before
 
 
 def run(sides, rows, folder):
@@ -27,10 +27,9 @@ def run(sides, rows, folder):
         side.seed("audit.sql", entries=quarter)
         file, back = folder / f"{side.name}.db", f"{side.name}_back"
         side.sql(f"CREATE DATABASE {back}")
-        back = side.url.replace(f"/{side.name}", f"/{back}")
         for way, origin, target in [
             ("to SQLite", side.url, f"sqlite:{file}"),
-            ("to PostgreSQL", f"sqlite:{file}", back),
+            ("to PostgreSQL", f"sqlite:{file}", side.database.url_of(back)),
         ]:
             seconds, cpu = copy(side, origin, target)
             print(f"{rows:>9} rows  copy {way:<14} {side.name:<8} {seconds:9.1f} s {cpu:9.1f} s of CPU", flush=True)

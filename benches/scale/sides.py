@@ -1,12 +1,10 @@
 """The programs to measure, each with a database of its own on one private PostgreSQL."""
 
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "load"))
+from services import Postgres, Server, free_port
 
-from services import Postgres, Server, free_port, run  # noqa: E402 (the path comes first)
+HERE = Path(__file__).resolve().parent
 
 
 class Side:
@@ -14,16 +12,15 @@ class Side:
 
     def __init__(self, name, binary, database, folder):
         database.psql(f"CREATE DATABASE {name}")
-        self.name, self.binary, self.psql_program = name, binary, database.psql_program
-        self.url = database.url.replace("/postgres", f"/{name}")
+        self.name, self.binary, self.database = name, binary, database
+        self.url = database.url_of(name)
         port = free_port()
         command = [binary, "serve", "--bind", f"127.0.0.1:{port}", "--database-url", self.url]
         self.server = Server(command, folder / f"{name}.log", port)
         self.server.wait_for(lambda: self.server.call("GET", "/readyz")[0] == 200)
 
     def sql(self, text, **variables):
-        given = [word for key, value in variables.items() for word in ("-v", f"{key}={value}")]
-        return run([self.psql_program, "-XAtq", self.url, "-v", "ON_ERROR_STOP=1", *given], input=text).strip()
+        return self.database.psql(text, self.name, **variables)
 
     def seed(self, name, **variables):
         self.sql((HERE / name).read_text(), **variables)

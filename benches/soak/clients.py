@@ -7,7 +7,8 @@ import random
 import threading
 import time
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from services import PostSink
 
 # How long a client tries again, and how long it waits for one answer, in seconds.
 RETRY_LIMIT, REQUEST_TIMEOUT = 60, 30
@@ -134,7 +135,7 @@ class FeedFollower:
                 time.sleep(0.5)
 
     def all_changes(self):
-        """All that the feed has, read again from the start by another follower. This one goes on to the end, too."""
+        """All that the feed has, read again from the start by another follower. This one continues to the end, too."""
         again = FeedFollower(self.client)
         again.cursor = self.start
         for follower in (self, again):
@@ -143,31 +144,15 @@ class FeedFollower:
         return again.seen
 
 
-class WebhookReceiver:
+class WebhookReceiver(PostSink):
     """Accepts everything, and remembers it."""
 
     def __init__(self):
+        super().__init__(self.take)
         self.seen = []
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.seen.append(self.headers["webhook-id"])
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server.server_port}/"
+    def take(self, headers, _):
+        self.seen.append(headers["webhook-id"])
 
     def wait_for(self, changes):
         """Waits for a minute at most until the last changes are here."""

@@ -1,16 +1,13 @@
 """Three instances, and a PostgreSQL with a synchronous standby: what was answered is on both."""
 
-import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+import machine
+from services import UNLIMITED, Postgres, Server, free_port, run
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "load"))
-
-from services import Postgres, Server, free_port, run  # noqa: E402 (the path comes first)
-
 INSTANCES = 3
 DATABASE = "soak"
 OLD_ENTRIES = 100_000
@@ -35,11 +32,9 @@ class Instance:
     def resident_mib(self):
         """The resident memory; 0 while it is restarted."""
         try:
-            status = Path(f"/proc/{self.server.pid}/status").read_text()
-        except OSError:
+            return machine.memory(self.server.pid)[0]
+        except (OSError, TypeError):
             return 0
-        found = re.search(r"^VmRSS:\s+(\d+)", status, re.M)
-        return int(found[1]) // 1024 if found else 0
 
 
 class Cluster:
@@ -50,22 +45,16 @@ class Cluster:
         self.primary.psql(f"CREATE DATABASE {DATABASE}")
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in (self.primary, self.standby))
         self.url = f"postgres://bench@{hosts}/{DATABASE}?target_session_attrs=read-write"
-        # The load comes from one address, which would be told to slow down.
-        command = [binary, "serve", "--database-url", self.url, "--log", "warn", "--rate-limit-reads", "0",
-                   "--rate-limit-writes", "0", "--webhook-allow-http", "--webhook-allow-address", "127.0.0.0/8"]
-        names = [f"instance-{number}" for number in range(1, INSTANCES + 1)]
-        self.instances = []
-        for name in names:
-            self.instances.append(Instance(name, command, folder))
+        command = [binary, "serve", "--database-url", self.url, "--log", "warn", *UNLIMITED,
+                   "--webhook-allow-http", "--webhook-allow-address", "127.0.0.0/8"]
+        self.instances = [Instance(f"instance-{number}", command, folder) for number in range(1, INSTANCES + 1)]
         self.sql((HERE / "seed.sql").read_text(), old=OLD_ENTRIES)
 
     def ports(self):
         return [one.port for one in self.instances]
 
     def sql(self, text, **variables):
-        given = [word for key, value in variables.items() for word in ("-v", f"{key}={value}")]
-        url = self.primary.url.replace("/postgres", f"/{DATABASE}")
-        return run([self.primary.psql_program, "-XAtq", url, "-v", "ON_ERROR_STOP=1", *given], input=text).strip()
+        return self.primary.psql(text, DATABASE, **variables)
 
     def sessions(self):
         """The sessions of all instances; 0 while the database fails over."""

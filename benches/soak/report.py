@@ -6,6 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from measure import percentile
+
 
 @dataclass
 class Part:
@@ -26,13 +28,10 @@ class Samples:
 
     def begin(self, name):
         with self.lock:
-            self.close_part()
+            self.end()
             self.parts.append(Part(name, time.monotonic()))
 
     def end(self):
-        self.close_part()
-
-    def close_part(self):
         if self.parts:
             self.parts[-1].end = time.monotonic()
 
@@ -49,12 +48,6 @@ class Samples:
                 part.failed[status] += 1
 
 
-def milliseconds(times, share):
-    if not times:
-        return "–"
-    return f"{sorted(times)[min(int(len(times) * share), len(times) - 1)] * 1000:.0f}"
-
-
 def within(samples, part):
     return [value for at, value in samples if part.begin <= at <= part.end]
 
@@ -67,7 +60,8 @@ def print_report(samples, changes, follower, receiver, instances):
         reads, writes = part.times["read"], part.times["write"]
         memory = within(samples.memory, part)
         each = [round(statistics.median(one[number] for one in memory)) for number in range(instances)] if memory else []
-        figures = ["{} ms".format(", ".join(milliseconds(times, share) for share in (0.5, 0.99, 1))) for times in (reads, writes)]
+        figures = [", ".join(f"{percentile(times, share):.0f}" for share in (0.5, 0.99, 1)) + " ms" if times else "–"
+                   for times in (reads, writes)]
         failed = ", ".join(f"{count} of {status or 'no answer'}" for status, count in part.failed.items()) or "0"
         print(f"| {part.name} | {(len(reads) + len(writes)) / (part.end - part.begin):.0f} | {figures[0]} | {figures[1]} "
               f"| {part.retried} | {failed} | {', '.join(map(str, each)) or '–'} | {max(within(samples.sessions, part), default='–')} |")

@@ -199,15 +199,9 @@ fn parse_plan(json: &str) -> Result<DocumentPlan, ServiceError> {
     plan.map_err(|error| format!("the response is not a plan: {}", error.into_message()).into())
 }
 
-/// An error of the client with its causes, which it does not print itself.
 fn unreachable(error: &Failure) -> Failure {
-    let mut text = format!("the service can't be reached: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text.into()
+    let error = egress::with_causes(&**error);
+    format!("the service can't be reached: {error}").into()
 }
 
 /// What a response says that is not a success.

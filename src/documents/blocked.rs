@@ -9,8 +9,7 @@ use std::{
 use entity::{agent, agent_fallback, agent_server, model};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QuerySelect, Select,
-    sea_query::{ExprTrait, SimpleExpr},
+    QuerySelect, Select, sea_query::ExprTrait,
 };
 
 use super::{
@@ -37,55 +36,38 @@ pub(super) async fn blocked_deletions(
     plan: &RegistryPlan,
 ) -> Result<Vec<BlockedDeletion>, Error> {
     let backend = db.get_database_backend();
-    let mut blocked = Vec::new();
-    let deleted = Deleted::of(&plan.models, &plan.names);
-    if !deleted.is_empty() {
-        let running = of_agents(agent::Entity::find(), backend, plan)
-            .column_as(agent::Column::ModelId, "used_id")
-            .filter(deleted.contain(backend, agent::Column::ModelId))
-            .group_by(agent::Column::ModelId)
-            .into_model::<Users>()
-            .all(db)
-            .await?;
-        let falling_back = agent_fallback::Entity::find().inner_join(agent::Entity);
-        let falling_back = of_agents(falling_back, backend, plan)
-            .column_as(agent_fallback::Column::ModelId, "used_id")
-            .filter(deleted.contain(backend, agent_fallback::Column::ModelId))
-            .group_by(agent_fallback::Column::ModelId)
-            .into_model::<Users>()
-            .all(db)
-            .await?;
-        // No agent falls back on the model that it runs on, so none is counted twice.
-        blocked.extend(deleted.used(running.into_iter().chain(falling_back)));
-    }
-    let deleted = Deleted::of(&plan.mcp_servers, &plan.names);
-    if !deleted.is_empty() {
-        let with_tools = agent_server::Entity::find().inner_join(agent::Entity);
-        let with_tools = of_agents(with_tools, backend, plan)
-            .column_as(agent_server::Column::McpServerId, "used_id")
-            .filter(deleted.contain(backend, agent_server::Column::McpServerId))
-            .group_by(agent_server::Column::McpServerId)
-            .into_model::<Users>()
-            .all(db)
-            .await?;
-        blocked.extend(deleted.used(with_tools));
-    }
-    let deleted = Deleted::of(&plan.providers, &plan.names);
-    if !deleted.is_empty() {
-        let gone = plan.models.deleted.iter().map(|row| row.id);
-        let models = model::Entity::find()
-            .select_only()
-            .column_as(model::Column::ProviderId, "used_id")
-            .column_as(model::Column::Id.count(), "users")
-            .column_as(model::Column::ModelName.min(), "used_by")
-            .filter(deleted.contain(backend, model::Column::ProviderId))
-            .filter(search::among(backend, model::Column::Id, gone).not())
-            .group_by(model::Column::ProviderId)
-            .into_model::<Users>()
-            .all(db)
-            .await?;
-        blocked.extend(deleted.used(models));
-    }
+
+    let models = Deleted::of(&plan.models, &plan.names);
+    let running = of_agents(agent::Entity::find(), backend, plan);
+    let running = models.users(db, running, agent::Column::ModelId).await?;
+    let fallbacks = agent_fallback::Entity::find().inner_join(agent::Entity);
+    let fallbacks = of_agents(fallbacks, backend, plan);
+    let falling_back = models
+        .users(db, fallbacks, agent_fallback::Column::ModelId)
+        .await?;
+
+    let servers = Deleted::of(&plan.mcp_servers, &plan.names);
+    let tools = agent_server::Entity::find().inner_join(agent::Entity);
+    let tools = of_agents(tools, backend, plan);
+    let with_tools = servers
+        .users(db, tools, agent_server::Column::McpServerId)
+        .await?;
+
+    let providers = Deleted::of(&plan.providers, &plan.names);
+    let gone = plan.models.deleted.iter().map(|row| row.id);
+    let served = model::Entity::find()
+        .select_only()
+        .column_as(model::Column::Id.count(), "users")
+        .column_as(model::Column::ModelName.min(), "used_by")
+        .filter(search::among(backend, model::Column::Id, gone).not());
+    let served = providers
+        .users(db, served, model::Column::ProviderId)
+        .await?;
+
+    // No agent falls back on the model that it runs on, so none is counted twice.
+    let mut blocked = models.used(running.into_iter().chain(falling_back));
+    blocked.extend(servers.used(with_tools));
+    blocked.extend(providers.used(served));
     Ok(blocked)
 }
 
@@ -120,12 +102,25 @@ impl Deleted {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    fn contain<C: ColumnTrait>(&self, backend: DbBackend, column: C) -> SimpleExpr {
-        search::among(backend, column, self.names.keys().copied())
+    /// Who uses the rows, of those that a query finds: together for each value of this column.
+    async fn users<E: EntityTrait, C: ColumnTrait>(
+        &self,
+        db: &impl ConnectionTrait,
+        query: Select<E>,
+        used: C,
+    ) -> Result<Vec<Users>, Error> {
+        if self.names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = self.names.keys().copied();
+        let users = query
+            .column_as(used, "used_id")
+            .filter(search::among(db.get_database_backend(), used, ids))
+            .group_by(used)
+            .into_model()
+            .all(db)
+            .await?;
+        Ok(users)
     }
 
     /// Those that are used, by their names.

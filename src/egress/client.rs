@@ -3,6 +3,7 @@
 use std::{
     error::Error as StdError,
     io,
+    iter::successors,
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -278,13 +279,22 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     seconds.parse().ok().map(Duration::from_secs)
 }
 
+/// An error of a client with its causes, which it does not print itself.
+pub(crate) fn with_causes(error: &(dyn StdError + 'static)) -> String {
+    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// An error, what caused it, and so on.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    successors(Some(error), |&error| error.source())
+}
+
 fn failure_of(error: &legacy::Error) -> RequestFailure {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(own) = error.downcast_ref::<RequestFailure>() {
-            return *own;
-        }
-        cause = error.source();
+    if let Some(own) = causes(error).find_map(|error| error.downcast_ref()) {
+        return *own;
     }
     if error.is_connect() {
         RequestFailure::Unreachable

@@ -3,11 +3,11 @@
 use hyper::HeaderMap;
 use opentelemetry::{
     KeyValue,
-    trace::{Span, SpanBuilder, SpanKind, Status, Tracer},
+    trace::{Span, SpanBuilder, SpanKind, Tracer},
 };
 use opentelemetry_sdk::trace::Span as SdkSpan;
 
-use super::{Traces, active::ActiveTrace, propagation};
+use super::{CANCELLED, Traces, active::ActiveTrace, fail, propagation};
 
 /// The span of an attempt to deliver. It names the webhook by its id: its name and URL are of users, and the URL may be a
 /// secret. Dropping it ends it, too.
@@ -29,7 +29,7 @@ impl Traces {
 }
 
 impl AttemptSpan {
-    /// Tells the receiver of the trace.
+    /// Adds the trace to the header fields that the receiver gets.
     pub(crate) fn inject(&self, headers: &mut HeaderMap) {
         if let Some(span) = &self.0 {
             propagation::inject(span.span_context(), headers);
@@ -55,15 +55,10 @@ impl AttemptSpan {
     }
 }
 
-fn fail(span: &mut SdkSpan, error: String) {
-    span.set_attribute(KeyValue::new("error.type", error));
-    span.set_status(Status::error(""));
-}
-
 impl Drop for AttemptSpan {
     fn drop(&mut self) {
         if let Some(span) = self.0.as_mut().filter(|span| span.is_recording()) {
-            fail(span, "cancelled".to_owned());
+            fail(span, CANCELLED);
             span.end();
         }
     }

@@ -1,6 +1,6 @@
 //! The collector: OTLP over HTTP, in Protocol Buffers.
 
-use std::{error::Error as StdError, fmt::Write, io, time::Duration};
+use std::{io, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -18,7 +18,7 @@ use prost::Message;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::egress;
+use crate::egress::{self, with_causes};
 
 /// How long an attempt may take: OpenTelemetry's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,7 +105,8 @@ impl Collector {
         request.headers_mut().clone_from(&self.headers);
         let exchange = async {
             let response = self.client.request(request).await;
-            let response = response.map_err(|error| ExportError::Unreachable(chain(&error)))?;
+            let response =
+                response.map_err(|error| ExportError::Unreachable(with_causes(&error)))?;
             let (head, body) = response.into_parts();
             // The body is read in any case, so that the connection can be used again.
             let taken = read(body).await;
@@ -134,17 +135,6 @@ fn taken(body: Bytes) -> Taken {
         rejected: usize::try_from(partial.rejected_spans).unwrap_or_default(),
         reason: partial.error_message.chars().take(MAX_REASON).collect(),
     })
-}
-
-/// An error of the client with its causes, which it does not print itself.
-fn chain(error: &legacy::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

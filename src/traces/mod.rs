@@ -26,11 +26,14 @@ use std::{
 };
 
 use hyper::{HeaderMap, body::Bytes};
-use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry::{
+    KeyValue, StringValue, Value,
+    trace::{Span, Status, TracerProvider},
+};
 use opentelemetry_sdk::{
     Resource,
     resource::TelemetryResourceDetector,
-    trace::{Sampler, SdkTracer, SdkTracerProvider},
+    trace::{Sampler, SdkTracer, SdkTracerProvider, Span as SdkSpan},
 };
 use prometheus::proto::MetricFamily;
 use tokio::{task::JoinHandle, time::timeout};
@@ -46,6 +49,8 @@ pub(crate) use statement::record_statement;
 /// How long the spans of the last requests may take at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ATTRIBUTES: u32 = 32;
+/// How a span fails that is dropped: the client is gone, the time over, or the service stops before there is a response.
+const CANCELLED: &str = "cancelled";
 /// The port at which collectors take OTLP over gRPC.
 const GRPC_PORT: u16 = 4317;
 
@@ -153,31 +158,26 @@ pub(crate) async fn ask_collector(
     Ok(())
 }
 
-/// What the spans come from: this instance of this service.
+/// Says in a span that what it is of has failed, and how.
+fn fail(span: &mut SdkSpan, error: impl Into<StringValue>) {
+    let error = Value::String(error.into());
+    span.set_attribute(KeyValue::new("error.type", error));
+    span.set_status(Status::error(""));
+}
+
+/// What the spans come from: this instance of this service. Of an attribute that is there twice, the later one counts.
 fn resource(settings: &TraceSettings) -> Resource {
-    let default = |name: &'static str, value: String| {
-        let is_given = settings.attributes().any(|(given, _)| given == name);
-        (!is_given).then(|| KeyValue::new(name, value))
-    };
-    let name = settings.service_name.clone();
-    let name = match name {
-        Some(name) => Some(KeyValue::new("service.name", name)),
-        None => default("service.name", env!("CARGO_PKG_NAME").to_owned()),
-    };
     let given = settings.attributes();
-    let given =
-        given.filter(|(given, _)| settings.service_name.is_none() || given != "service.name");
     let given = given.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let instance = uuid::Uuid::now_v7().to_string();
-    let own = [
-        name,
-        default("service.version", version),
-        default("service.instance.id", instance),
-    ];
+    let name = settings.service_name.clone();
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attributes(own.into_iter().flatten())
+        .with_attributes([
+            KeyValue::new("service.name", env!("CARGO_PKG_NAME")),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", uuid::Uuid::now_v7().to_string()),
+        ])
         .with_attributes(given)
+        .with_attributes(name.map(|name| KeyValue::new("service.name", name)))
         .build()
 }

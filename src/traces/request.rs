@@ -4,15 +4,13 @@ use std::net::IpAddr;
 
 use hyper::{HeaderMap, Method, Version};
 use opentelemetry::{
-    Context, KeyValue, StringValue, Value,
-    trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt, TraceId, Tracer},
+    Context, KeyValue,
+    trace::{Span, SpanBuilder, SpanKind, TraceContextExt, TraceId, Tracer},
 };
 use opentelemetry_sdk::trace::Span as SdkSpan;
 
-use super::{Traces, active::ActiveTrace, propagation};
+use super::{CANCELLED, Traces, active::ActiveTrace, fail, propagation};
 
-/// The client was gone, or the time of the request over, before there was a response.
-const CANCELLED: &str = "cancelled";
 const PANIC: &str = "panic";
 
 /// What is known of a request before it is served.
@@ -100,15 +98,9 @@ impl RequestSpan {
         self.span.set_attribute(attribute);
         if status >= 500 {
             let error = code.map_or_else(|| status.to_string(), ToOwned::to_owned);
-            self.fail(error);
+            fail(&mut self.span, error);
         }
         self.span.end();
-    }
-
-    fn fail(&mut self, error: impl Into<StringValue>) {
-        let error = Value::String(error.into());
-        self.span.set_attribute(KeyValue::new("error.type", error));
-        self.span.set_status(Status::error(""));
     }
 }
 
@@ -116,11 +108,12 @@ impl Drop for RequestSpan {
     fn drop(&mut self) {
         // It still records if it was not finished.
         if self.span.is_recording() {
-            self.fail(if std::thread::panicking() {
+            let error = if std::thread::panicking() {
                 PANIC
             } else {
                 CANCELLED
-            });
+            };
+            fail(&mut self.span, error);
             self.span.end();
         }
     }

@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::{
     KeyValue,
-    trace::{Span, SpanBuilder, SpanKind, Status, Tracer},
+    trace::{Span, SpanBuilder, SpanKind, Tracer},
 };
 
-use super::{active::ActiveTrace, query_summary::QuerySummary};
+use super::{active::ActiveTrace, fail, query_summary::QuerySummary};
 
 /// Adds the span of a statement that has just ended to the trace of the request that ran it, if that is sampled.
 pub(crate) fn record_statement(system: &'static str, sql: &str, elapsed: Duration, failed: bool) {
@@ -33,8 +33,7 @@ impl ActiveTrace {
         let mut span = self.tracer.build_with_context(builder, &self.parent);
         if failed {
             // The one value that the metric of statements has, too.
-            span.set_attribute(KeyValue::new("error.type", "_OTHER"));
-            span.set_status(Status::error(""));
+            fail(&mut span, "_OTHER");
         }
         span.end_with_timestamp(end);
     }

@@ -35,7 +35,7 @@ use crate::{
     traces::Traces,
 };
 
-/// An instance that delivers nothing looks that many times more seldom: it has only to notice that another one is gone.
+/// How many intervals an instance that delivers nothing waits between looks: it has only to notice that another one is gone.
 const IDLE_POLL_FACTOR: u32 = 3;
 /// How long one look may take: then there is still time to renew leases.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);

@@ -189,22 +189,25 @@ async fn the_feed_goes_on(app: &TestApp, key: &TestKey, cursor: &str, way: (Back
         answer.problem(410, "cursor_expired");
         let page = app.get_with("/v1/changes?limit=200", &key.token).await.ok();
         assert_eq!(page["has_more"], false);
-        let kinds = kinds(&page);
-        assert_eq!(kinds[kinds.len() - 3..], ["provider", "message", "member"]);
+        let changed = changed_kinds(&page);
+        assert_eq!(
+            changed[changed.len() - 3..],
+            ["provider", "message", "member"]
+        );
         let cursor = page["next_cursor"].as_str().expect("a cursor");
         app.ask(Method::DELETE, "/v1/providers/3", None, &key.token)
             .await
             .no_content();
         let path = format!("/v1/changes?after={cursor}");
         let page = app.get_with(&path, &key.token).await.ok();
-        assert_eq!(self::kinds(&page), ["provider"]);
+        assert_eq!(changed_kinds(&page), ["provider"]);
         return;
     }
     for _ in 0..1500 {
         let page = app.get_with(&path, &key.token).await.ok();
-        let kinds = kinds(&page);
-        if kinds.len() >= 3 {
-            assert_eq!(kinds, ["provider", "message", "member"]);
+        let changed = changed_kinds(&page);
+        if changed.len() >= 3 {
+            assert_eq!(changed, ["provider", "message", "member"]);
             return;
         }
         // Transactions of other tests on the same server hold it back.
@@ -213,8 +216,8 @@ async fn the_feed_goes_on(app: &TestApp, key: &TestKey, cursor: &str, way: (Back
     panic!("the changes do not come");
 }
 
-/// The kinds of what was changed, of a page.
-fn kinds(page: &Value) -> Vec<&str> {
+/// The kinds of what a page says was changed.
+fn changed_kinds(page: &Value) -> Vec<&str> {
     let changes = page["data"].as_array().expect("a page").iter();
     changes
         .filter_map(|change| change["resource"].as_str())
