@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     changes::Events,
     config::{ServerSettings, Settings, WebhookSettings},
-    database::{Database, errors},
+    database::{Database, ReplicaError, Replicas, errors},
     error::Error,
     exposure::{self, Exposed, Keys},
     http::BodyCache,
@@ -37,6 +37,7 @@ pub struct Application {
     settings: ServerSettings,
     webhook_settings: WebhookSettings,
     database: Database,
+    replicas: Option<Replicas>,
     traces: Traces,
     lifecycle: Lifecycle,
     tls: Option<Tls>,
@@ -51,6 +52,8 @@ pub struct Application {
 pub enum StartError {
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error(transparent)]
+    Replicas(#[from] ReplicaError),
     #[error(
         "the database {database} can't be used: {cause}{}",
         errors::advice(cause)
@@ -82,6 +85,7 @@ impl Application {
         let Settings {
             server: settings,
             database,
+            replicas,
             log: _,
             retention: _,
             webhooks: webhook_settings,
@@ -90,6 +94,7 @@ impl Application {
         let tls = Tls::load(&settings)?;
         let traces = Traces::start(&traces)?;
         let database = Database::open(&database)?;
+        let replicas = Replicas::open(&replicas, &database)?;
         let address = settings.address();
         if let Some(port) = settings.port.filter(|port| *port != address.port()) {
             tracing::warn!(
@@ -119,6 +124,7 @@ impl Application {
             settings,
             webhook_settings,
             database,
+            replicas,
             traces,
             lifecycle,
             tls,
@@ -152,6 +158,7 @@ impl Application {
             settings,
             webhook_settings,
             database,
+            replicas,
             traces,
             lifecycle,
             tls,
@@ -164,7 +171,7 @@ impl Application {
             tracing::info!(%address, "listening");
         }
         let bodies = BodyCache::new(settings.roster_cache_mib);
-        let metrics = Metrics::new(database.clone(), bodies, traces.clone());
+        let metrics = Metrics::new(database.clone(), replicas.clone(), bodies, traces.clone());
         let _metrics = metrics_listener.map(|listener| {
             let server = Server::new(metrics::endpoint(metrics.clone()), None, &settings);
             let serve = server.run(listener, pending(), Duration::ZERO);
@@ -210,7 +217,16 @@ impl Application {
             .run(listener, stopped, settings.shutdown_timeout)
             .await;
         delivery.ended().await;
-        tokio::join!(database.close(settings.pool_close_timeout), traces.close());
+        let close_replicas = async {
+            if let Some(replicas) = replicas {
+                replicas.close(settings.pool_close_timeout).await;
+            }
+        };
+        tokio::join!(
+            database.close(settings.pool_close_timeout),
+            close_replicas,
+            traces.close()
+        );
         result
     }
 }

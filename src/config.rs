@@ -2,6 +2,7 @@
 //! from these doc comments. The settings of the database are in the migration crate, because the
 //! migration runner reads them, too.
 
+mod replicas;
 mod traces;
 mod webhooks;
 
@@ -22,6 +23,7 @@ use migration::{bounds, settings::DatabaseSettings};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
 
+pub use replicas::ReplicaSettings;
 pub use traces::TraceSettings;
 pub use webhooks::WebhookSettings;
 
@@ -69,6 +71,8 @@ pub struct Settings {
     pub server: ServerSettings,
     #[command(flatten)]
     pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub replicas: ReplicaSettings,
     #[command(flatten)]
     pub log: LogSettings,
     #[command(flatten)]

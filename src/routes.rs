@@ -34,8 +34,9 @@ use crate::{
     metrics::Metrics,
     middleware::{
         Auth, BasePath, Compressed, ErrorResponses, HandlerState, Headers, JsonSchema, Middleware,
-        Next, NotModified, RateLimit, Readiness, RequestDatabase, RequestDuration, RequestIds,
-        RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Traced, Wrap,
+        Next, NotModified, RateLimit, ReadReplicas, Readiness, RequestDatabase, RequestDuration,
+        RequestIds, RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Traced,
+        Wrap,
     },
     models::ModelsApi,
     openapi::{self, Document, Documents},
@@ -175,6 +176,7 @@ pub(crate) fn endpoint(
         .wrap(RootToDocs)
         .wrap(HandlerState(SharedState::new(shared)))
         .wrap(NotModified)
+        .wrap(ReadReplicas::new(metrics.replicas))
         .wrap(RetryRead)
         .wrap(Compressed::new(!settings.no_compression))
         .wrap(RunToCompletion::new(

@@ -139,6 +139,14 @@ impl Connections {
         }
     }
 
+    /// For the same request as others are.
+    pub(super) fn in_place_of(&self, others: &Self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            memory: others.memory.clone(),
+        }
+    }
+
     /// Gives the memory back of all rows that the request has read.
     pub(crate) fn release_memory(&self) {
         if let Some(memory) = &self.memory {

@@ -11,8 +11,10 @@ mod guards;
 mod hosts;
 mod idle_stack;
 mod limited_rows;
+mod log_position;
 mod pooler;
 mod probe;
+mod replicas;
 mod statistics;
 mod transaction;
 mod writers;
@@ -45,7 +47,10 @@ use file::DatabaseFile;
 use guards::Guards;
 use hosts::HostWatch;
 pub(crate) use limited_rows::{PartialRows, RowLimit};
+pub(crate) use log_position::LogPosition;
 use probe::Probe;
+pub use replicas::ReplicaError;
+pub(crate) use replicas::{ReadOutcome, Replica, Replicas, replica_target};
 pub use statistics::PoolStatistics;
 use statistics::{CONNECTION_LOST, CONTENDED, PoolCounters};
 use tokio::sync::{Notify, Semaphore};
@@ -148,6 +153,24 @@ impl Database {
             inner: Arc::clone(&self.inner),
             connections: self.connections.for_request(memory),
         }
+    }
+
+    /// The same database, of which a replica is read.
+    pub(crate) fn reading_from(&self, replica: &Replica) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            connections: replica.connections().in_place_of(&self.connections),
+        }
+    }
+
+    /// Where the primary's log ends: after all that is committed.
+    pub(crate) async fn end_of_log(&self) -> Result<LogPosition, DbErr> {
+        log_position::end_of_log(&self.connections).await
+    }
+
+    /// Up to where this standby has replayed the log of its primary; `None` if it is none.
+    pub(crate) async fn end_of_replay(&self) -> Result<Option<LogPosition>, DbErr> {
+        log_position::end_of_replay(&self.connections).await
     }
 
     pub fn target(&self) -> &Target {

@@ -54,6 +54,10 @@ impl Probe {
         &self.pool
     }
 
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     async fn check(&self) -> Result<(), Error> {
         const IS_READ_ONLY: &str = "SELECT current_setting('transaction_read_only') = 'on'";
         check_schema(&self.connections).await?;
@@ -109,7 +113,7 @@ impl Database {
 
     /// A connection that no request takes; `None` for a database in memory, which has one.
     pub(crate) fn probe(&self) -> Option<&Connections> {
-        self.inner.probe.as_ref().map(|probe| &probe.connections)
+        self.inner.probe.as_ref().map(Probe::connections)
     }
 
     /// The database lets clients in, or as many as it allows are in.

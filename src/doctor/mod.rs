@@ -10,6 +10,7 @@ mod contents;
 mod files;
 mod postgres;
 mod postgres_facts;
+mod replicas;
 mod report;
 mod schema;
 mod server;
@@ -69,6 +70,7 @@ async fn examine_database(
     } else {
         postgres::check(settings, database, instances, report).await?
     };
+    replicas::check(settings, database, report).await;
     if schema == SchemaState::Current {
         contents::check(database, repair, report).await?;
     }

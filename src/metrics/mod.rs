@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::{
     changes,
-    database::{Database, PoolStatistics},
+    database::{Database, PoolStatistics, Replicas},
     error::Error,
     http::{BodyCache, CacheStatistics},
     traces::Traces,
@@ -40,6 +40,7 @@ const LAG_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Metrics {
     pub(crate) requests: RequestMetrics,
     database: Database,
+    pub(crate) replicas: Option<Replicas>,
     pub(crate) bodies: BodyCache,
     /// Open streams of events.
     pub(crate) event_streams: IntGauge,
@@ -48,10 +49,16 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(database: Database, bodies: BodyCache, traces: Traces) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        replicas: Option<Replicas>,
+        bodies: BodyCache,
+        traces: Traces,
+    ) -> Self {
         Self {
             requests: RequestMetrics::default(),
             database,
+            replicas,
             bodies,
             event_streams: IntGauge::new(
                 "circle_registry_event_streams",
@@ -72,6 +79,7 @@ impl Metrics {
         families.extend(self.traces.collect_metrics());
         families.extend(self.feed_lag().await);
         families.extend(self.database.collect_metrics());
+        families.extend(self.replicas.iter().flat_map(Replicas::collect_metrics));
         families.extend(of_pool(&self.database.statistics()));
         families.extend(of_cache(&self.bodies.statistics()));
         families.extend(gauge(

@@ -17,11 +17,11 @@ const LOAD_NOTHING: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, \
-     Traceparent, Tracestate, X-Request-Id",
+    "Authorization, Cache-Control, Content-Type, Database-Position, Idempotency-Key, If-Match, \
+     If-None-Match, Last-Event-ID, Traceparent, Tracestate, X-Request-Id",
 );
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, \
+    "Database-Position, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, \
      Suspected-Secret, X-Request-Id",
 );
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");

@@ -18,6 +18,7 @@
 //! | [`RunToCompletion`] | concurrency limit and timeout; writes survive a disconnect |
 //! | [`Compressed`] | gzip, and entity tags that stay usable with it |
 //! | [`RetryRead`] | repeats a read after a dead connection |
+//! | [`ReadReplicas`] | sends reads to replicas |
 //! | [`NotModified`] | 304 |
 //! | [`HandlerState`] | gives the request what handlers share |
 //!
@@ -35,6 +36,7 @@ mod headers;
 mod not_modified;
 mod operation;
 mod rate_limit;
+mod read_replicas;
 mod readiness;
 mod request_duration;
 mod request_id;
@@ -58,6 +60,7 @@ pub(crate) use headers::Headers;
 pub(crate) use not_modified::NotModified;
 use operation::ApiOperation;
 pub(crate) use rate_limit::RateLimit;
+pub(crate) use read_replicas::ReadReplicas;
 pub(crate) use readiness::Readiness;
 pub(crate) use request_duration::RequestDuration;
 pub(crate) use request_id::RequestIds;

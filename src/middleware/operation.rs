@@ -7,12 +7,15 @@ use serde_json::Value;
 
 use super::{
     access::{Access, access_to},
+    read_replicas::is_of_the_primary,
     validation::{JsonSchema, resolve},
 };
 
 #[derive(Debug)]
 pub(crate) struct ApiOperation {
     pub(super) access: Access,
+    /// Whether no replica can answer.
+    pub(super) asks_the_primary: bool,
     pub(super) method: Method,
     /// The path with the names of its parameters, as `/v1/circles/{circle_name}`.
     pub(super) route: String,
@@ -58,12 +61,14 @@ impl ApiOperation {
             }
         });
         let body = operation.pointer("/requestBody/content/application~1json/schema");
-        let access = match operation["operationId"].as_str() {
+        let id = operation["operationId"].as_str();
+        let access = match id {
             Some(id) => access_to(id).expect("a declared access"),
             None => Access::Public,
         };
         Self {
             access,
+            asks_the_primary: id.is_some_and(is_of_the_primary),
             method: method.to_uppercase().parse().expect("a method"),
             route: path.to_owned(),
             path: segments.collect(),

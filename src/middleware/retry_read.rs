@@ -28,7 +28,7 @@ impl Middleware for RetryRead {
 }
 
 /// A copy of the request. The operations that only read take no body.
-fn without_body(head: &RequestParts) -> Request {
+pub(super) fn without_body(head: &RequestParts) -> Request {
     let mut request = Request::builder()
         .method(head.method.clone())
         .uri(head.uri.clone())

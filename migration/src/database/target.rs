@@ -192,6 +192,17 @@ impl Target {
         &self.host
     }
 
+    /// The server's host and port, or its socket directory; the file for SQLite. Of several servers, the first.
+    pub fn address(&self) -> String {
+        match &self.driver {
+            Driver::Postgres(options) => match options.get_socket() {
+                Some(socket) => socket.display().to_string(),
+                None => format!("{}:{}", options.get_host(), options.get_port()),
+            },
+            Driver::Sqlite(_) => self.database.clone(),
+        }
+    }
+
     /// The database's name on its server, or the SQLite file.
     pub fn database(&self) -> &str {
         &self.database

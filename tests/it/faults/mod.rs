@@ -23,6 +23,7 @@ mod overload;
 mod poolers;
 mod refused_sessions;
 mod releases;
+mod replicas;
 mod restored_backups;
 mod shutdown;
 mod silent_database;

@@ -43,6 +43,7 @@ pub fn command_under(wrapper: &[&str], arguments: &[&str]) -> Command {
         "RUST_LOG",
         "BIND",
         "PORT",
+        "READ_DATABASE_URL",
         "TLS_CERT",
         "TLS_KEY",
         "CIRCLE_REGISTRY_CONFIG",

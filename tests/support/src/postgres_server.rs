@@ -93,9 +93,11 @@ impl PostgresServer {
     /// From its next start on, the server is a standby of this one, whose history continues its own.
     pub fn follow(&self, primary: &Self) {
         let port = primary.port;
-        self.append_to_configuration(&format!(
-            "primary_conninfo = 'host=127.0.0.1 port={port} user=test'"
-        ));
+        // What a standby was created with stands here, and takes precedence over the other file.
+        self.append_to(
+            "postgresql.auto.conf",
+            &format!("primary_conninfo = 'host=127.0.0.1 port={port} user=test'"),
+        );
         self.become_a_standby();
     }
 
@@ -109,10 +111,14 @@ impl PostgresServer {
     }
 
     fn append_to_configuration(&self, lines: &str) {
+        self.append_to("postgresql.conf", lines);
+    }
+
+    fn append_to(&self, file: &str, lines: &str) {
         let mut configuration = fs::OpenOptions::new()
             .append(true)
-            .open(self.data.join("db/postgresql.conf"))
-            .expect("postgresql.conf");
+            .open(self.data.join("db").join(file))
+            .expect(file);
         writeln!(configuration, "{lines}").expect("the configuration is written");
     }
 

@@ -1,0 +1,126 @@
+//! Replicas that stop, fall silent or can't be reached.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use test_support::proxy::Proxy;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// Clients that read until they are stopped. Every read must succeed.
+struct Readers {
+    stop: Arc<AtomicBool>,
+    clients: JoinSet<(u32, Duration)>,
+}
+
+impl Readers {
+    fn start(app: &TestApp) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut clients = JoinSet::new();
+        for _ in 0..4 {
+            let (stop, request) = (Arc::clone(&stop), get(app, "/v1/circles/team"));
+            clients.spawn(async move {
+                let (mut count, mut longest) = (0, Duration::ZERO);
+                while !stop.load(Ordering::Relaxed) {
+                    let started = Instant::now();
+                    let request = request.try_clone().expect("a request without a body");
+                    Answer::to(request).await.ok();
+                    longest = longest.max(started.elapsed());
+                    count += 1;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                (count, longest)
+            });
+        }
+        Self { stop, clients }
+    }
+
+    /// How many reads there were, and how long the longest one took.
+    async fn stop(self) -> (u32, Duration) {
+        self.stop.store(true, Ordering::Relaxed);
+        let all = self.clients.join_all().await;
+        let count = all.iter().map(|(count, _)| count).sum();
+        let longest = all.iter().map(|(_, longest)| *longest).max();
+        (count, longest.unwrap_or_default())
+    }
+}
+
+#[tokio::test]
+async fn replicas_that_stop_and_return_cost_no_read() {
+    let mut cluster = Cluster::start(2).await;
+    let app = cluster.app().await;
+    app.a_circle("team").await;
+    let readers = Readers::start(&app);
+    for _ in 0..2 {
+        for index in 0..2 {
+            cluster.standbys[index].stop_immediately();
+            wait_until_fit(&app, 1).await;
+            cluster.standbys[index].start_ready().await;
+            wait_until_fit(&app, 2).await;
+        }
+    }
+    for standby in &mut cluster.standbys {
+        standby.stop_immediately();
+    }
+    wait_until_fit(&app, 0).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (count, _) = readers.stop().await;
+    assert!(count > 100, "{count}");
+    assert!(reads(&app, "replica").await > 50.0);
+    assert!(reads(&app, "unfit").await > 1.0);
+    assert_eq!(app.get("/readyz").await.status, 200);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn reads_under_way_on_a_replica_that_falls_silent_are_answered_by_the_primary() {
+    let cluster = Cluster::start(1).await;
+    let url = url_of(&cluster.standbys[0]);
+    let proxy = Proxy::to(&url).await;
+    let app = cluster.app_reading(&[proxy.url_of(&url)], |_| {}).await;
+    app.a_circle("team").await;
+    let readers = Readers::start(&app);
+    for _ in 0..2 {
+        while reads(&app, "replica").await < 20.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        proxy.freeze();
+        wait_until_fit(&app, 0).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        proxy.thaw_new_connections();
+        wait_until_fit(&app, 1).await;
+    }
+    let (count, longest) = readers.stop().await;
+    assert!(count > 50, "{count}");
+    // Of those that were under way, some had to wait until the replica was given up.
+    assert!(reads(&app, "failed").await >= 1.0);
+    assert!(longest < Duration::from_secs(20), "{longest:?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_starts_without_its_replicas_and_reads_them_once_they_are_there() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.standbys[0].stop_immediately();
+    let mut settings = settings_for(&url_of(&cluster.primary));
+    settings.replicas.read_database_url = vec![url_of(&cluster.standbys[0])];
+    let app = TestApp::start(Backend::Postgres, settings).await;
+    app.a_circle("team").await;
+    app.get("/v1/circles/team").await.ok();
+    assert_eq!(reads(&app, "replica").await.to_string(), "0");
+    cluster.standbys[0].start_ready().await;
+    wait_until_fit(&app, 1).await;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while reads(&app, "replica").await < 1.0 {
+        app.get("/v1/circles/team").await.ok();
+        assert!(Instant::now() < deadline, "the replica is not read");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.stop().await;
+}
