@@ -4,8 +4,9 @@ use std::{fmt, str::FromStr};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
-/// A place in the log. Each promotion of a standby begins a new timeline; places of different ones can't be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in the log. Each promotion of a standby begins a new timeline, with the next number: what was written before and
+/// is not there is lost. So of two places, that of the later timeline is the later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogPosition {
     timeline: u32,
     /// The number of bytes before it: a `pg_lsn`.
@@ -17,15 +18,10 @@ pub(crate) struct LogPosition {
 pub(crate) struct NotAPosition;
 
 impl LogPosition {
-    /// Whether a server that is at this position has all that another one had at that one.
+    /// Whether a server that is at this position has all that another one had at that one. One of another timeline may be
+    /// further, on a way that parted earlier.
     pub(crate) fn includes(self, other: Self) -> bool {
         self.is_comparable(other) && self.lsn >= other.lsn
-    }
-
-    /// The later one of two; `None` if they can't be compared.
-    pub(crate) fn later(self, other: Self) -> Option<Self> {
-        let later = if self.includes(other) { self } else { other };
-        self.is_comparable(other).then_some(later)
     }
 
     /// Whether both are of the same timeline.
@@ -123,13 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn positions_of_one_timeline_have_an_order() {
+    fn a_position_includes_earlier_ones_of_its_timeline() {
         let (early, late) = (position("1-0/FFFFFFFF"), position("1-1/0"));
         assert!(late.includes(early) && late.includes(late) && !early.includes(late));
-        assert_eq!(early.later(late), Some(late));
-        assert_eq!(late.later(early), Some(late));
-        let promoted = position("2-1/0");
+        let promoted = position("2-0/1");
         assert!(!promoted.includes(early) && !early.includes(promoted));
-        assert_eq!(early.later(promoted), None);
+        assert!(early < late && late < promoted);
     }
 }

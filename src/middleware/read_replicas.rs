@@ -55,9 +55,7 @@ impl Required {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Nothing, other) | (other, Self::Nothing) => other,
-            (Self::Position(one), Self::Position(other)) => {
-                one.later(other).map_or(Self::Everything, Self::Position)
-            }
+            (Self::Position(one), Self::Position(other)) => Self::Position(one.max(other)),
             _ => Self::Everything,
         }
     }
@@ -286,7 +284,7 @@ mod tests {
                     ("database-position", "1-0/A"),
                     ("database-position", "2-0/A"),
                 ],
-                Required::Everything,
+                at("2-0/A"),
             ),
             (&[("database-position", "soon")], Required::Everything),
             (

@@ -28,6 +28,8 @@ use crate::config::ReplicaSettings;
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a replica may take to answer. One that is silent for longer is lost.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest lag that is measured, unless a longer one is allowed.
+const LONGEST_LAG: Duration = Duration::from_hours(1);
 
 /// The replicas of a database. Clones share them.
 #[derive(Clone, Debug)]
@@ -206,7 +208,7 @@ async fn monitor(database: Database, all: Arc<[Replica]>, max_lag: Duration) {
             samples.add(asked_at, end);
         }
         join_all(all.iter().map(|replica| replica.check(&samples, max_lag))).await;
-        samples.forget(max_lag);
+        samples.forget(max_lag.max(LONGEST_LAG));
         tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }

@@ -17,13 +17,13 @@ impl Samples {
         self.0.push_back((asked_at, end));
     }
 
-    /// Forgets those by which no replica is fit.
-    pub(super) fn forget(&mut self, max_lag: Duration) {
-        self.0.retain(|(asked_at, _)| asked_at.elapsed() <= max_lag);
+    /// Forgets those that are older than this.
+    pub(super) fn forget(&mut self, age: Duration) {
+        self.0.retain(|(asked_at, _)| asked_at.elapsed() <= age);
     }
 
     /// By how much a replica lags that has replayed the log up to here, at most: it has all that was committed so long ago.
-    /// `None` if that is longer than it is remembered.
+    /// `None` if that is longer than samples are kept, or it has another history.
     pub(super) fn lag_at(&self, replayed: LogPosition) -> Option<Duration> {
         let mut newest_first = self.0.iter().rev();
         let (asked_at, _) = newest_first.find(|(_, end)| replayed.includes(*end))?;

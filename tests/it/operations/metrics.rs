@@ -7,7 +7,7 @@ use test_support::{
     Backend, TestApp,
     binary::{self, Server},
     on_both, on_both_databases,
-    postgres_server::free_port,
+    postgres_server::{Durability, PostgresServer, free_port},
     prometheus::Prometheus,
     receiver::{Behavior, Receiver, with_local_receivers},
 };
@@ -225,6 +225,46 @@ fn queries_of_the_dashboard() -> Vec<String> {
         .collect()
 }
 
+/// What the rules compare with a threshold, which is there even while nothing is wrong.
+async fn compared_by_rules(prometheus: &Prometheus) -> Vec<String> {
+    let rules = prometheus.rules().await;
+    assert!(rules.len() >= 8, "{rules:?}");
+    let compared = rules.iter().map(|rule| {
+        let query = rule["query"].as_str().expect("an expression");
+        let at = query.rfind([' ']).expect("a threshold");
+        query[..at].trim_end_matches([' ', '<', '>']).to_owned()
+    });
+    compared.collect()
+}
+
+fn is_of_replicas(query: &String) -> bool {
+    query.contains("circle_registry_replica_")
+}
+
+/// Sends requests until every query finds series.
+async fn assert_found(server: &Server, prometheus: &Prometheus, queries: Vec<String>) {
+    let mut missing = queries;
+    for _ in 0..60 {
+        server.get("/v1/circles").await.ok();
+        server
+            .get("/v1/circles/none")
+            .await
+            .problem(404, "not_found");
+        let mut still_missing = Vec::new();
+        for query in missing {
+            if prometheus.query(&query).await.is_empty() {
+                still_missing.push(query);
+            }
+        }
+        missing = still_missing;
+        if missing.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 #[tokio::test]
 async fn prometheus_finds_what_the_alerts_and_the_dashboard_ask_for() {
     on_both_databases(async |database| {
@@ -233,36 +273,30 @@ async fn prometheus_finds_what_the_alerts_and_the_dashboard_ask_for() {
         let server = Server::start_ready(&database.url, &["--metrics-bind", &bind]).await;
         let rules = Path::new("deploy/prometheus/alerts.yml");
         let prometheus = Prometheus::start(address, rules).await;
-        let rules = prometheus.rules().await;
-        assert!(rules.len() >= 8, "{rules:?}");
-        // What is compared with a threshold is there even while nothing is wrong.
-        let compared = rules.iter().map(|rule| {
-            let query = rule["query"].as_str().expect("an expression");
-            let at = query.rfind([' ']).expect("a threshold");
-            query[..at].trim_end_matches([' ', '<', '>']).to_owned()
-        });
-        let mut missing: Vec<String> = compared.chain(queries_of_the_dashboard()).collect();
-        for _ in 0..60 {
-            server.get("/v1/circles").await.ok();
-            server
-                .get("/v1/circles/none")
-                .await
-                .problem(404, "not_found");
-            let mut still_missing = Vec::new();
-            for query in missing {
-                if prometheus.query(&query).await.is_empty() {
-                    still_missing.push(query);
-                }
-            }
-            missing = still_missing;
-            if missing.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        assert!(missing.is_empty(), "{missing:#?}");
+        let all = compared_by_rules(&prometheus).await.into_iter();
+        let all = all.chain(queries_of_the_dashboard());
+        let of_all_services = all.filter(|query| !is_of_replicas(query)).collect();
+        assert_found(&server, &prometheus, of_all_services).await;
         let alerts = prometheus.query("ALERTS").await;
         assert!(alerts.is_empty(), "{alerts:?}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn prometheus_finds_what_is_asked_of_replicas() {
+    let mut primary = PostgresServer::create(Durability::Off);
+    primary.start_ready().await;
+    let mut standby = primary.create_standby();
+    standby.start_ready().await;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let (bind, replica) = (address.to_string(), standby.url_of("postgres"));
+    let settings = ["--metrics-bind", &bind, "--read-database-url", &replica];
+    let server = Server::start_ready(&primary.url_of("postgres"), &settings).await;
+    let prometheus = Prometheus::start(address, Path::new("deploy/prometheus/alerts.yml")).await;
+    let all = compared_by_rules(&prometheus).await.into_iter();
+    let all = all.chain(queries_of_the_dashboard());
+    let of_replicas: Vec<String> = all.filter(is_of_replicas).collect();
+    assert_eq!(of_replicas.len(), 3, "{of_replicas:?}");
+    assert_found(&server, &prometheus, of_replicas).await;
 }

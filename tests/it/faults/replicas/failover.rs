@@ -31,8 +31,9 @@ async fn a_standby_of_the_lost_primary_answers_nothing_that_was_written_to_the_n
     let mut settings = settings_for(&url);
     settings.replicas.read_database_url = vec![url_of(&ahead)];
     settings.replicas.replica_max_lag = Duration::from_mins(10);
-    let app = TestApp::start(Backend::Postgres, settings).await;
-    wait_until_fit(&app, 1).await;
+    let app = TestApp::start(Backend::Postgres, settings.clone()).await;
+    let reader = TestApp::start(Backend::Postgres, settings).await;
+    wait_until_fit(&reader, 1).await;
     let agent = app.an_agent("Ada").await;
     let path = format!("/v1/agents/{agent}");
     wait_until_replayed(&cluster.primary, &promoted).await;
@@ -47,6 +48,7 @@ async fn a_standby_of_the_lost_primary_answers_nothing_that_was_written_to_the_n
     promoted.start_ready().await;
     promoted.promote().await;
     wait_until_ready(&app).await;
+    wait_until_ready(&reader).await;
 
     // Its log is longer than the new primary's, but has another history.
     for number in 0..20 {
@@ -54,10 +56,16 @@ async fn a_standby_of_the_lost_primary_answers_nothing_that_was_written_to_the_n
         let position = set_role(&app, agent, &new).await;
         assert!(position.starts_with("2-"), "{position}");
         assert_eq!(role(get(&app, &path)).await, new);
-        let told = get(&app, &path).header(POSITION, &position);
+        let told = get(&reader, &path).header(POSITION, &position);
         assert_eq!(role(told).await, new);
     }
+    let state_of_the_lost_primary = role(get(&reader, &path)).await;
+    assert_eq!(
+        state_of_the_lost_primary, "lost 199",
+        "it can be read, as long as its lag is allowed"
+    );
     app.stop().await;
+    reader.stop().await;
     ahead.stop_immediately();
 }
 
