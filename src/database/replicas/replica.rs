@@ -188,7 +188,7 @@ impl Replica {
         match state {
             _ if !turned => {}
             ReplicaState::Fit { .. } => {
-                tracing::info!(replica = address, "the replica is fit to be read")
+                tracing::info!(replica = address, "the replica is fit to be read");
             }
             unfit => tracing::warn!(replica = address, reason = %unfit, "the replica is not read"),
         }

@@ -237,7 +237,7 @@ async fn compared_by_rules(prometheus: &Prometheus) -> Vec<String> {
     compared.collect()
 }
 
-fn is_of_replicas(query: &String) -> bool {
+fn is_of_replicas(query: &str) -> bool {
     query.contains("circle_registry_replica_")
 }
 
@@ -296,7 +296,7 @@ async fn prometheus_finds_what_is_asked_of_replicas() {
     let prometheus = Prometheus::start(address, Path::new("deploy/prometheus/alerts.yml")).await;
     let all = compared_by_rules(&prometheus).await.into_iter();
     let all = all.chain(queries_of_the_dashboard());
-    let of_replicas: Vec<String> = all.filter(is_of_replicas).collect();
+    let of_replicas: Vec<String> = all.filter(|query| is_of_replicas(query)).collect();
     assert_eq!(of_replicas.len(), 3, "{of_replicas:?}");
     assert_found(&server, &prometheus, of_replicas).await;
 }

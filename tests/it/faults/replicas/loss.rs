@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -16,38 +16,69 @@ use super::*;
 /// Clients that read until they are stopped. Every read must succeed.
 struct Readers {
     stop: Arc<AtomicBool>,
-    clients: JoinSet<(u32, Duration)>,
+    /// How many reads of each client were answered.
+    answered: Arc<[AtomicU32; 4]>,
+    /// How long the longest read of each took.
+    clients: JoinSet<Duration>,
 }
 
 impl Readers {
     fn start(app: &TestApp) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(<[AtomicU32; 4]>::default());
         let mut clients = JoinSet::new();
-        for _ in 0..4 {
-            let (stop, request) = (Arc::clone(&stop), get(app, "/v1/circles/team"));
+        for client in 0..answered.len() {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            let request = get(app, "/v1/circles/team");
             clients.spawn(async move {
-                let (mut count, mut longest) = (0, Duration::ZERO);
+                let mut longest = Duration::ZERO;
                 while !stop.load(Ordering::Relaxed) {
                     let started = Instant::now();
                     let request = request.try_clone().expect("a request without a body");
                     Answer::to(request).await.ok();
                     longest = longest.max(started.elapsed());
-                    count += 1;
+                    answered[client].fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
-                (count, longest)
+                longest
             });
         }
-        Self { stop, clients }
+        Self {
+            stop,
+            answered,
+            clients,
+        }
+    }
+
+    fn answered(&self) -> Vec<u32> {
+        let counts = self.answered.iter();
+        counts.map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Waits until another read of each client was answered.
+    async fn get_on(&self) {
+        let before = self.answered();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self
+            .answered()
+            .iter()
+            .zip(&before)
+            .any(|(now, before)| now == before)
+        {
+            assert!(Instant::now() < deadline, "a read waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// How many reads there were, and how long the longest one took.
     async fn stop(self) -> (u32, Duration) {
         self.stop.store(true, Ordering::Relaxed);
-        let all = self.clients.join_all().await;
-        let count = all.iter().map(|(count, _)| count).sum();
-        let longest = all.iter().map(|(_, longest)| *longest).max();
-        (count, longest.unwrap_or_default())
+        let longest = self.clients.join_all().await.into_iter().max();
+        let counts = self
+            .answered
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        (counts.sum(), longest.unwrap_or_default())
     }
 }
 
@@ -90,15 +121,10 @@ async fn reads_under_way_on_a_replica_that_falls_silent_are_answered_by_the_prim
         while reads(&app, "replica").await < 20.0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let before = reads(&app, "failed").await;
         proxy.freeze();
         wait_until_fit(&app, 0).await;
-        // All that were under way on it have an answer while it is still silent.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while reads(&app, "failed").await < before + 4.0 {
-            assert!(Instant::now() < deadline, "reads wait for the replica");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        // Those that were under way have an answer while it is still silent.
+        readers.get_on().await;
         proxy.thaw_new_connections();
         wait_until_fit(&app, 1).await;
     }
