@@ -126,7 +126,12 @@ impl Replicated {
             return next.call(request).await;
         }
         if !request.method().is_safe() {
-            return self.write(request, &database, next).await;
+            return self.tell_position(request, &database, next).await;
+        }
+        // Who is told of a change reads what it has changed next.
+        if operation.asks_the_primary {
+            self.replicas.count_read(ReadOutcome::Primary);
+            return self.tell_position(request, &database, next).await;
         }
         match self.replica_for(&request).await {
             Ok(replica) => self.read(replica, request, &database, next).await,
@@ -139,9 +144,7 @@ impl Replicated {
 
     async fn replica_for(&self, request: &Request) -> Result<&Replica, ReadOutcome> {
         let query = request.uri().query().unwrap_or_default();
-        if ApiOperation::of(request).is_ok_and(|operation| operation.asks_the_primary)
-            || is_polled(query)
-        {
+        if is_polled(query) {
             return Err(ReadOutcome::Primary);
         }
         let written = self.written.of(caller_of(request));
@@ -181,8 +184,8 @@ impl Replicated {
         next.call(without_body(&head)).await
     }
 
-    /// Says in the response up to where it must be read, and keeps that for the client.
-    async fn write(
+    /// Says in the response of the primary up to where must be read to see all of it, and keeps that for the client.
+    async fn tell_position(
         &self,
         request: Request,
         database: &Database,
@@ -215,7 +218,7 @@ fn is_polled(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == UPDATED_SINCE)
 }
 
-/// What clients have written, for as long as a replica may not have it.
+/// What clients have written or were told, for as long as a replica may not have it.
 #[derive(Debug)]
 struct WrittenPositions {
     kept: Mutex<HashMap<Caller, (Required, Instant)>>,

@@ -75,7 +75,7 @@ const SHARED: &[(&str, &str, &str, &[&str])] = &[
 #[rustfmt::skip]
 const HEADERS: &[(&str, &str, &str)] = &[
     ("Cache-Control", "string", "How long the response may be cached: it never changes."),
-    ("Database-Position", "string", "Where the log of the database ended after the change: a read that sends it sees the change on any replica. Only with replicas."),
+    ("Database-Position", "string", "Where the log of the database ended then: a read that sends it sees the change on any replica. Only with replicas."),
     ("ETag", "string", "The current state of the resource, for `If-Match` and `If-None-Match`."),
     ("Idempotency-Replayed", "string", "`true` if the response is the replay of a stored one."),
     ("Location", "string", "The path of the new resource."),
@@ -94,7 +94,8 @@ pub(super) fn declare(operation: &mut Operation<'_>) {
     let statuses = statuses(operation);
     let replayable = operation.takes(IdempotencyKey::HEADER);
     let has_body = operation.value.get("requestBody").is_some();
-    let changes = *operation.method != *"get";
+    let tells_position = *operation.method != *"get"
+        || ["list_changes", "stream_events"].contains(&operation.id.as_str());
     let Some(responses) = operation.value["responses"].as_object_mut() else {
         return;
     };
@@ -104,7 +105,7 @@ pub(super) fn declare(operation: &mut Operation<'_>) {
         let own = response["headers"].as_object().cloned().unwrap_or_default();
         let names = own.keys().map(String::as_str);
         let names = names.chain(replayable.then_some("Idempotency-Replayed"));
-        let names = names.chain(changes.then_some("Database-Position"));
+        let names = names.chain(tells_position.then_some("Database-Position"));
         let names = names.chain(has_body.then_some("Suspected-Secret"));
         response["headers"] = header_references(operation.scoped, names);
     }

@@ -136,7 +136,12 @@ async fn what_a_replica_does_not_have_yet_is_found_and_no_poller_misses_a_change
     let polled = format!("/v1/agents?updated_since={watermark}");
     let polled = stale.reader.listed(&polled, "name").await;
     assert!(polled.contains(&json!("Grace")), "{polled:?}");
-    let feed = stale.reader.get("/v1/changes?limit=100").await.ok();
+    // Who was told of it finds it.
+    let feed = stale.reader.get("/v1/changes?limit=100").await;
+    assert!(feed.header(POSITION).contains("-0/"), "{:?}", feed.headers);
+    let listed = stale.reader.listed("/v1/agents", "name").await;
+    assert_eq!(listed, ["Ada", "Grace"]);
+    let feed = feed.ok();
     let last = feed["data"].as_array().and_then(|changes| changes.last());
     assert_eq!(last.expect("a change")["name"], "Grace", "{feed}");
     stale.stop().await;
