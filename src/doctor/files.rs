@@ -84,13 +84,14 @@ fn holds_secret(file: &Path) -> bool {
     let text = bounds::read_to_string(file, MAX_FILE).unwrap_or_default();
     let settings: toml::Table = text.parse().unwrap_or_default();
     settings.iter().any(|(key, value)| {
-        let is_url_with_password = || {
-            let url = value.as_str().and_then(|url| Url::parse(url).ok());
-            url.is_some_and(|url| {
-                let mut parameters = url.query_pairs();
-                url.password().is_some() || parameters.any(|(name, _)| name.contains("password"))
-            })
-        };
-        key.contains("password") || key.ends_with("_headers") || is_url_with_password()
+        let mut words = value.as_str().unwrap_or_default().split(' ');
+        key.contains("password") || key.ends_with("_headers") || words.any(is_url_with_password)
+    })
+}
+
+fn is_url_with_password(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        let mut parameters = url.query_pairs();
+        url.password().is_some() || parameters.any(|(name, _)| name.contains("password"))
     })
 }

@@ -223,6 +223,11 @@ async fn the_doctor_finds_files_that_other_users_can_read() {
                 0o666,
                 "warning",
             ),
+            (
+                "read_database_url = \"postgres://h/d postgres://u:hunter2@h/d\"",
+                0o644,
+                "warning",
+            ),
             ("db_password = \"hunter2\"", 0o640, "ok"),
         ] {
             let settings = file("settings.toml", text, mode);
