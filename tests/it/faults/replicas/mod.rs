@@ -119,6 +119,26 @@ async fn set_role(app: &TestApp, agent: i64, role: &str) -> String {
     position
 }
 
+/// The answer of a replica to a GET. On a busy machine it may be silent for a moment, in which the primary answers.
+async fn from_replica(app: &TestApp, path: &str, header: (&str, &str)) -> Answer {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let before = reads(app, "replica").await;
+        let answer = Answer::to(get(app, path).header(header.0, header.1)).await;
+        if reads(app, "replica").await > before {
+            return answer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{path} is not read from a replica"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A header field that asks for nothing.
+const PLAIN: (&str, &str) = ("accept", "*/*");
+
 /// The role of an agent as a request gets it.
 async fn role(request: RequestBuilder) -> Value {
     Answer::to(request).await.ok()["role"].clone()
