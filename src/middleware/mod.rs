@@ -60,7 +60,7 @@ pub(crate) use headers::Headers;
 pub(crate) use not_modified::NotModified;
 use operation::ApiOperation;
 pub(crate) use rate_limit::RateLimit;
-pub(crate) use read_replicas::ReadReplicas;
+pub(crate) use read_replicas::{ReadReplicas, is_of_the_primary};
 pub(crate) use readiness::Readiness;
 pub(crate) use request_duration::RequestDuration;
 pub(crate) use request_id::RequestIds;

@@ -33,10 +33,10 @@ const OF_THE_PRIMARY: [&str; 2] = ["list_changes", "stream_events"];
 /// The parameter that makes a list show until when all changes are visible, which depends on what runs on the primary.
 const UPDATED_SINCE: &str = "updated_since";
 
-pub(super) const DATABASE_POSITION: HeaderName = HeaderName::from_static("database-position");
+const DATABASE_POSITION: HeaderName = HeaderName::from_static("database-position");
 
 /// Whether only the primary can answer an operation.
-pub(super) fn is_of_the_primary(operation_id: &str) -> bool {
+pub(crate) fn is_of_the_primary(operation_id: &str) -> bool {
     OF_THE_PRIMARY.contains(&operation_id)
 }
 
@@ -128,7 +128,7 @@ impl Replicated {
         if !request.method().is_safe() {
             return self.tell_position(request, &database, next).await;
         }
-        // Who is told of a change reads what it has changed next.
+        // A client that learns of a change from the feed reads next what has changed.
         if operation.asks_the_primary {
             self.replicas.count_read(ReadOutcome::Primary);
             return self.tell_position(request, &database, next).await;
@@ -218,7 +218,7 @@ fn is_polled(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == UPDATED_SINCE)
 }
 
-/// What clients have written or were told, for as long as a replica may not have it.
+/// What clients have written or seen in the feed, for as long as a replica may not have it.
 #[derive(Debug)]
 struct WrittenPositions {
     kept: Mutex<HashMap<Caller, (Required, Instant)>>,

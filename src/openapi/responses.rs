@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::operation::Operation;
 use crate::{
     http::{ERROR_CODES, PROBLEM_MEDIA_TYPE},
+    middleware::is_of_the_primary,
     write::IdempotencyKey,
 };
 
@@ -94,8 +95,7 @@ pub(super) fn declare(operation: &mut Operation<'_>) {
     let statuses = statuses(operation);
     let replayable = operation.takes(IdempotencyKey::HEADER);
     let has_body = operation.value.get("requestBody").is_some();
-    let tells_position = *operation.method != *"get"
-        || ["list_changes", "stream_events"].contains(&operation.id.as_str());
+    let tells_position = *operation.method != *"get" || is_of_the_primary(&operation.id);
     let Some(responses) = operation.value["responses"].as_object_mut() else {
         return;
     };

@@ -66,19 +66,6 @@ async fn assert_writes_return(app: &TestApp, prefix: &str) {
     }
 }
 
-/// Waits until a standby has all that its primary has written.
-async fn wait_until_replayed(primary: &PostgresServer, standby: &PostgresServer) {
-    let written = "SELECT CAST(pg_current_wal_insert_lsn() AS text)";
-    let written = texts_of(&primary.url_of("postgres"), written).await;
-    let replayed = format!(
-        "SELECT CAST(pg_last_wal_replay_lsn() >= '{}' AS text)",
-        written[0]
-    );
-    while texts_of(&standby.url_of("postgres"), &replayed).await != ["true"] {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn run(url: &str, sql: &str) {
     let db = connect_to(url).await;
     db.execute_unprepared(sql).await.expect(sql);
@@ -177,7 +164,7 @@ async fn of_several_hosts_the_primary_is_used_whichever_it_is() {
     let app = TestApp::start(Backend::Postgres, settings).await;
     create_circle(&app, "team").await.created();
     app.get("/readyz").await.ok();
-    wait_until_replayed(&first, &second).await;
+    second.has_replayed(&first).await;
 
     first.stop_immediately();
     // Requests that wait for the old primary give up after the acquire timeout.

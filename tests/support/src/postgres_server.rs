@@ -90,6 +90,19 @@ impl PostgresServer {
         }
     }
 
+    /// Waits until this standby has replayed all that its primary has written by now.
+    pub async fn has_replayed(&self, primary: &Self) {
+        let end = "SELECT CAST(pg_current_wal_insert_lsn() AS text)";
+        let end = super::texts_of(&primary.url_of("postgres"), end).await;
+        let replayed = format!(
+            "SELECT CAST(pg_last_wal_replay_lsn() >= '{}' AS text)",
+            end[0]
+        );
+        while super::texts_of(&self.url_of("postgres"), &replayed).await != ["true"] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// From its next start on, the server is a standby of this one, whose history continues its own.
     pub fn follow(&self, primary: &Self) {
         let port = primary.port;

@@ -4,15 +4,6 @@ use std::time::Duration;
 
 use super::*;
 
-/// Waits until the log that a server has replayed is as long as another one's is now.
-async fn wait_until_replayed(primary: &PostgresServer, standby: &PostgresServer) {
-    let end = texts_of(&url_of(primary), "SELECT pg_current_wal_insert_lsn()::text").await;
-    let replayed = format!("SELECT (pg_last_wal_replay_lsn() >= '{}')::text", end[0]);
-    while texts_of(&url_of(standby), &replayed).await != ["true"] {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 async fn wait_until_ready(app: &TestApp) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while app.get("/readyz").await.status != 200 {
@@ -36,14 +27,14 @@ async fn a_standby_of_the_lost_primary_answers_nothing_that_was_written_to_the_n
     wait_until_fit(&reader, 1).await;
     let agent = app.an_agent("Ada").await;
     let path = format!("/v1/agents/{agent}");
-    wait_until_replayed(&cluster.primary, &promoted).await;
+    promoted.has_replayed(&cluster.primary).await;
 
     // The one gets far more of the old primary's log than the other, which is promoted.
     promoted.stop_immediately();
     for number in 0..200 {
         set_role(&app, agent, &format!("lost {number}")).await;
     }
-    wait_until_replayed(&cluster.primary, &ahead).await;
+    ahead.has_replayed(&cluster.primary).await;
     cluster.primary.stop_immediately();
     promoted.start_ready().await;
     promoted.promote().await;
@@ -84,7 +75,7 @@ async fn a_standby_that_follows_the_new_primary_is_read_again() {
     // It must not have more than the other one when that is promoted.
     follower.stop_immediately();
     wait_until_fit(&app, 0).await;
-    wait_until_replayed(&cluster.primary, &promoted).await;
+    promoted.has_replayed(&cluster.primary).await;
     cluster.primary.stop_immediately();
     promoted.promote().await;
     wait_until_ready(&app).await;
