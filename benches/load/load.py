@@ -6,9 +6,9 @@ What decides where the machine is noisy is CPU seconds per 1,000 requests, of th
 database. `other` is the share of the machine that went to anything else: a sample that was
 disturbed (15 % and more) is taken again, up to twice, and the least disturbed one kept.
 
-With --against another build of the service takes turns, too, and with --traces the same build that
-exports the traces of a tenth of the requests. With --growth the other side is no peer but the service itself, on a thousand circles: what a request
-costs when there are many more.
+With --against another build of the service takes turns, too, on the same rows in a PostgreSQL of its own, so that its
+schema may be another; and with --traces the same build that exports the traces of a tenth of the requests. With --growth
+the other side is no peer but the service itself, on a thousand circles: what a request costs when there are many more.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def arguments():
     parser.add_argument("--service", type=Path, required=True, help="the service's program")
     parser.add_argument("--peer", type=Path, required=True, help="the peer's program")
     parser.add_argument("--against", type=Path, metavar="PROGRAM",
-                        help="another build of the service, with the same schema, to measure as a side of its own (`before`)")
+                        help="another build of the service, to measure as a side of its own (`before`)")
     parser.add_argument("--traces", type=float, nargs="?", const=0.1, metavar="RATIO",
                         help="the same build with traces of so many requests, as a side of its own (default: 0.1)")
     parser.add_argument("--only", metavar="TEXT", help="only scenarios whose names hold one of these texts, separated by commas")
@@ -112,11 +112,11 @@ def arguments():
     return options
 
 
-def seeded(options, folder, name, circles, ends):
-    """A database with so many circles, until `ends`."""
+def seeded(service, folder, name, circles, ends):
+    """A database with this program's schema and so many circles, until `ends`."""
     database = services.Postgres(folder, name)
     ends.callback(database.end)
-    services.run([options.service, "migrate", "up", "--database-url", database.url])
+    services.run([service, "migrate", "up", "--database-url", database.url])
     print(f"seeding {circles} circles", file=sys.stderr)
     services.seed_postgres(database, circles)
     return database
@@ -146,7 +146,7 @@ def grow(options, scenarios, folder):
     with contextlib.ExitStack() as ends:
         sides = {}
         for name, circles in (("few", FEW), ("many", options.circles)):
-            database = seeded(options, folder, f"postgres-{name}", circles, ends)
+            database = seeded(options.service, folder, f"postgres-{name}", circles, ends)
             server = services.service(options.service, database.url, folder, f"service-{name}", "--roster-cache-mib", "0")
             ends.callback(server.end)
             sides[name] = server, database, Requests(circles)
@@ -164,20 +164,22 @@ def grow(options, scenarios, folder):
 def compare(options, wanted, folder):
     results, starts = {}, {}
     with contextlib.ExitStack() as ends:
-        database = seeded(options, folder, "postgres", options.circles, ends)
-        requests = Requests(options.circles)
-        file = folder / "bench.db"
-        services.run([options.service, "migrate", "up", "--database-url", f"sqlite:{file}"])
-        if options.sqlite or any(one.sqlite for one in wanted):
-            services.seed_sqlite(database, file)
+        programs = {"ours": options.service} | ({"before": options.against} if options.against else {})
+        databases, files = {}, {}
+        for name, program in programs.items():
+            databases[name] = seeded(program, folder, f"postgres-{name}", options.circles, ends)
+            files[name] = folder / f"{name}.db"
+            services.run([program, "migrate", "up", "--database-url", f"sqlite:{files[name]}"])
+            if options.sqlite or any(one.sqlite for one in wanted):
+                services.seed_sqlite(databases[name], files[name])
 
         if options.start or not (options.only or options.sqlite or options.check_only):
-            starts["PostgreSQL"] = time_to_ready(options, options.service, database.url, folder, "postgres")
-            starts["SQLite"] = time_to_ready(options, options.service, f"sqlite:{file}", folder, "sqlite")
+            starts["PostgreSQL"] = time_to_ready(options, options.service, databases["ours"].url, folder, "postgres")
+            starts["SQLite"] = time_to_ready(options, options.service, f"sqlite:{files['ours']}", folder, "sqlite")
         for sqlite in (False, True):
             scenarios = [one for one in wanted if one.sqlite == sqlite and not options.start]
             if scenarios:
-                results |= run_on(options, scenarios, folder, requests, database, file if sqlite else None)
+                results |= run_on(options, scenarios, folder, databases, files if sqlite else None)
     if not options.check_only:
         outcome = {"circles": options.circles, "scenarios": results, "start_to_ready_ms": starts}
         tell("results", report(results, starts), outcome)
@@ -185,9 +187,9 @@ def compare(options, wanted, folder):
             tell("traces", report_of_traces(results, options.traces), outcome)
 
 
-def run_on(options, scenarios, folder, requests, database, file):
-    """The scenarios of one database, with the servers that they need."""
-    url, kind = (f"sqlite:{file}", "sqlite") if file else (database.url, "postgres")
+def run_on(options, scenarios, folder, databases, files):
+    """The scenarios of one kind of database, with the servers that they need. `files` are those of SQLite."""
+    kind = "sqlite" if files else "postgres"
     builds = {"ours": [options.service]} | ({"before": [options.against]} if options.against else {})
     with contextlib.ExitStack() as ends:
         collector = None
@@ -197,28 +199,39 @@ def run_on(options, scenarios, folder, requests, database, file):
             builds["traced"] = [options.service, "--traces-endpoint", collector.url,
                                 "--traces-sample-ratio", options.traces]
 
+        def of(name):
+            """Whose rows a side reads: an older build has its own."""
+            return name if name in databases else "ours"
+
+        def url(name):
+            return f"sqlite:{files[of(name)]}" if files else databases[of(name)].url
+
         def start(server):
             ends.callback(server.end)
             return server
 
-        plain = {name: start(services.service(build, url, folder, f"{name}-{kind}", "--roster-cache-mib", "0", *more))
+        plain = {name: start(services.service(build, url(name), folder, f"{name}-{kind}", "--roster-cache-mib", "0", *more))
                  for name, (build, *more) in builds.items()}
-        cached = {name: start(services.service(build, url, folder, f"{name}-cached-{kind}", *more))
+        cached = {name: start(services.service(build, url(name), folder, f"{name}-cached-{kind}", *more))
                   for name, (build, *more) in builds.items()}
-        peer = start(services.peer(options.peer, url, folder, f"peer-{kind}"))
-        for server in plain.values():
-            check_answers(server, peer, file, database)
+        peer = start(services.peer(options.peer, url("peer"), folder, f"peer-{kind}"))
+        for name, server in plain.items():
+            if name != "before":
+                check_answers(server, peer, files, databases["ours"])
         print(f"the answers on {kind} are the same", file=sys.stderr)
         if options.check_only:
             return {}
 
+        def side(name, server, requests):
+            where = WORK / name
+            where.mkdir(exist_ok=True)
+            file = Requests(options.circles).file(requests, server, where)
+            return Side(name, server, None if files else databases[of(name)], file)
+
         def sides(scenario):
             servers = cached if scenario.service == "cached" else plain
-            asked = requests.file(scenario.requests, servers["ours"], WORK)
-            asked_of_peer = requests.file(scenario.peer_requests, peer, WORK) if scenario.peer_requests else asked
-            measured = None if file else database
-            return [*(Side(name, server, measured, asked) for name, server in servers.items()),
-                    Side("peer", peer, measured, asked_of_peer)]
+            return [*(side(name, server, scenario.requests) for name, server in servers.items()),
+                    side("peer", peer, scenario.peer_requests or scenario.requests)]
 
         results = {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
         if collector:
@@ -228,10 +241,10 @@ def run_on(options, scenarios, folder, requests, database, file):
         return results
 
 
-def check_answers(server, peer, file, database):
+def check_answers(server, peer, on_sqlite, database):
     paths = [f"/v1/circles/{name}" for name in ("circle-1", "circle-17", "circle-300", "circle-large", "write-1")]
     paths += ["/v1/circles?limit=50", f"/v1/circles?limit=50&cursor={server.get('/v1/circles?limit=50')['next_cursor']}"]
-    if not file:
+    if not on_sqlite:
         paths += ["/v1/circles?limit=50&include=members", "/v1/models?limit=50"]
         paths += [f"/v1/circles/{name}/handles" for name in ("circle-1", "circle-17", "circle-300", "write-1")]
         check_same_addition(server, peer)
