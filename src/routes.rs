@@ -5,7 +5,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use futures_util::future::{Either, ready};
 use poem::{
     Endpoint, IntoEndpoint, Request, Response, Route,
     endpoint::make_sync,
@@ -34,9 +33,9 @@ use crate::{
     metrics::Metrics,
     middleware::{
         Auth, BasePath, Compressed, ErrorResponses, HandlerState, Headers, JsonSchema, Middleware,
-        Next, NotModified, RateLimit, ReadReplicas, Readiness, RequestDatabase, RequestDuration,
-        RequestIds, RequestValidation, ResponseMemory, RetryRead, Routing, RunToCompletion, Traced,
-        Wrap,
+        Next, NotModified, Outermost, RateLimit, ReadReplicas, Readiness, RequestDatabase,
+        RequestDuration, RequestIds, RequestValidation, ResponseMemory, RetryRead, Routing,
+        RunToCompletion, Traced, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Document, Documents},
@@ -120,18 +119,12 @@ fn pages(base_path: Option<&str>) -> Route {
 struct RootToDocs;
 
 impl Middleware for RootToDocs {
-    // Not `async`, which would add copies of the request to the futures around it.
-    fn call(
-        &self,
-        request: Request,
-        next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         if request.uri().path() == "/" {
             let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
-            let response = response.header(header::LOCATION, "/docs").finish();
-            return Either::Left(ready(Ok(response)));
+            return Ok(response.header(header::LOCATION, "/docs").finish());
         }
-        Either::Right(next.call(request))
+        next.call(request).await
     }
 }
 
@@ -170,7 +163,7 @@ pub(crate) fn endpoint(
     shared.insert(InFlight::default());
     shared.insert(MembershipsAtOnce(settings.memberships_at_once));
     shared.insert(metrics.clone());
-    pages(base_path)
+    let middleware = pages(base_path)
         .nest("/", service())
         .into_endpoint()
         .wrap(RootToDocs)
@@ -198,7 +191,8 @@ pub(crate) fn endpoint(
         .wrap(RequestDatabase {
             database,
             memory: MemoryBudget::new(settings.response_memory_mib),
-        })
+        });
+    Outermost(middleware)
 }
 
 #[cfg(test)]
@@ -222,6 +216,7 @@ mod tests {
             .wrap(Routing::new(&DOCUMENTS.description))
             .wrap(ErrorResponses(RequestMetrics::default()))
             .wrap(RequestIds::default());
+        let endpoint = Outermost(endpoint);
         let request = Request::builder().method(method);
         let request = request.uri("/v1/circles".parse().expect("a path")).finish();
         let mut response = endpoint.get_response(request).await;

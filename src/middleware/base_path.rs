@@ -2,7 +2,6 @@
 
 use std::{mem, sync::Arc};
 
-use futures_util::TryFutureExt;
 use poem::{
     Request, Response,
     http::{HeaderMap, HeaderValue, Uri, header, uri::PathAndQuery},
@@ -22,22 +21,20 @@ impl BasePath {
 }
 
 impl Middleware for BasePath {
-    // Not `async`, like the compression: it is passed by every request.
-    fn call(
+    async fn call(
         &self,
-        mut request: Request,
+        mut request: Box<Request>,
         next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    ) -> poem::Result<Response> {
         let base = self.0.as_deref();
         if let Some(base) = base {
             remove(base, request.uri_mut());
         }
-        next.call(request).map_ok(move |mut response| {
-            if let Some(base) = base {
-                prepend(base, response.headers_mut());
-            }
-            response
-        })
+        let mut response = next.call(request).await?;
+        if let Some(base) = base {
+            prepend(base, response.headers_mut());
+        }
+        Ok(response)
     }
 }
 

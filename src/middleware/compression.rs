@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use futures_util::TryFutureExt;
 use http_body_util::combinators::BoxBody;
 use hyper::body::Body as _;
 use poem::{
@@ -36,31 +35,18 @@ impl Compressed {
 }
 
 impl Middleware for Compressed {
-    // Not `async`: the future of every request would have room for the request and the response once more.
-    fn call(
+    async fn call(
         &self,
-        mut request: Request,
+        mut request: Box<Request>,
         next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    ) -> poem::Result<Response> {
         // Tags of an instance that compresses are known to one that does not.
         let known = accept_tags_of_gzip(request.headers_mut());
         if !self.is_enabled {
             request.headers_mut().remove(header::ACCEPT_ENCODING);
         }
         let accepts = accepts_gzip(request.headers());
-        let settings = *self;
-        let response = next.call(request);
-        response.and_then(move |response| settings.finish(response, known, accepts))
-    }
-}
-
-impl Compressed {
-    async fn finish(
-        self,
-        mut response: Response,
-        known: Option<String>,
-        accepts: bool,
-    ) -> poem::Result<Response> {
+        let mut response = next.call(request).await?;
         if response.status() == StatusCode::NOT_MODIFIED {
             if let Some(known) = known {
                 name_as_known(response.headers_mut(), &known);
@@ -74,7 +60,9 @@ impl Compressed {
         }
         Ok(response)
     }
+}
 
+impl Compressed {
     fn vary(self, response: &mut Response) {
         if self.is_enabled {
             let encoding = HeaderValue::from_static("Accept-Encoding");

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct ErrorResponses(pub(crate) RequestMetrics);
 
 impl Middleware for ErrorResponses {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let request_id = RequestId::of(&request);
         let database = request.data::<Database>().cloned();
         let result = AssertUnwindSafe(next.call(request))

@@ -120,7 +120,7 @@ fn preflight() -> Response {
 }
 
 impl Middleware for Headers {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let path = request.uri().path().to_owned();
         let origin = self.allowed_origin(&request);
         let mut response = if origin.is_some() && is_preflight(&request) {

@@ -71,4 +71,4 @@ pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::{HandlerState, RequestDatabase};
 pub(crate) use traced::Traced;
 pub(crate) use validation::{JsonSchema, MAX_NAME_LENGTH, RequestValidation};
-pub(crate) use wrap::{Middleware, Next, Wrap};
+pub(crate) use wrap::{Middleware, Next, Outermost, Wrap};

@@ -17,7 +17,7 @@ use crate::{http::joined, revision};
 pub(crate) struct NotModified;
 
 impl Middleware for NotModified {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let if_none_match = match *request.method() {
             // A field that can't be read names no state, and the whole response is always right.
             Method::GET | Method::HEAD => joined(request.headers(), &header::IF_NONE_MATCH).ok(),

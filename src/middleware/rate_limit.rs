@@ -230,7 +230,11 @@ fn network_of(address: IpAddr) -> u64 {
 }
 
 impl Middleware for RateLimit {
-    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(
+        &self,
+        mut request: Box<Request>,
+        next: &Arc<impl Next>,
+    ) -> poem::Result<Response> {
         let Some(status) = self.count(&request) else {
             return next.call(request).await;
         };

@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::Either;
 use poem::{
     Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -103,21 +102,17 @@ impl ReadReplicas {
 }
 
 impl Middleware for ReadReplicas {
-    // Not `async`, which would add copies of the request to the futures around it.
-    fn call(
-        &self,
-        request: Request,
-        next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         match &self.0 {
-            None => Either::Left(next.call(request)),
-            Some(replicated) => Either::Right(Box::pin(replicated.call(request, next))),
+            None => next.call(request).await,
+            // Boxed, because most services have no replicas.
+            Some(replicated) => Box::pin(replicated.call(request, next)).await,
         }
     }
 }
 
 impl Replicated {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let operation = ApiOperation::of(&request)?;
         let Some(database) = request.data::<Database>().cloned() else {
             return next.call(request).await;
@@ -160,7 +155,7 @@ impl Replicated {
     async fn read(
         &self,
         replica: &Replica,
-        request: Request,
+        request: Box<Request>,
         database: &Database,
         next: &Arc<impl Next>,
     ) -> poem::Result<Response> {
@@ -187,7 +182,7 @@ impl Replicated {
     /// Says in the response of the primary up to where must be read to see all of it, and keeps that for the client.
     async fn tell_position(
         &self,
-        request: Request,
+        request: Box<Request>,
         database: &Database,
         next: &Arc<impl Next>,
     ) -> poem::Result<Response> {

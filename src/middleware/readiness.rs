@@ -10,7 +10,7 @@ use crate::lifecycle::Lifecycle;
 pub(crate) struct Readiness(pub(crate) Lifecycle);
 
 impl Middleware for Readiness {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         if !ApiOperation::of(&request)?.is_always_served() {
             self.0.check_started()?;
         }

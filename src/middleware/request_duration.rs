@@ -11,7 +11,7 @@ use crate::{http::ProblemKind, metrics::RequestMetrics};
 pub(crate) struct RequestDuration(pub(crate) RequestMetrics);
 
 impl Middleware for RequestDuration {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let operation = Arc::clone(ApiOperation::of(&request)?);
         let method = request.method().clone();
         let timer = self.0.start(&method, &operation.route);

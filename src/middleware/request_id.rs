@@ -28,7 +28,11 @@ impl RequestIds {
 }
 
 impl Middleware for RequestIds {
-    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(
+        &self,
+        mut request: Box<Request>,
+        next: &Arc<impl Next>,
+    ) -> poem::Result<Response> {
         let id = request
             .headers()
             .get(RequestId::HEADER)
@@ -50,7 +54,8 @@ impl Middleware for RequestIds {
         );
         let started = Instant::now();
         let mut response = async {
-            let response = next.get_response(request).await;
+            let response = next.call(request).await;
+            let response = response.unwrap_or_else(poem::Error::into_response);
             if let Some(OperationId(operation)) = response.data() {
                 tracing::Span::current().record("operation", operation);
             }

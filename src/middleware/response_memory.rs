@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct ResponseMemory;
 
 impl Middleware for ResponseMemory {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let memory = request.data::<RequestMemory>().cloned();
         let mut response = next.call(request).await?;
         let body = BoxBody::from(response.take_body());

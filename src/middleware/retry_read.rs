@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct RetryRead;
 
 impl Middleware for RetryRead {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         match request.data::<Database>().cloned() {
             Some(database) if request.method().is_safe() => {
                 let (head, _unread_body) = request.into_parts();
@@ -28,7 +28,7 @@ impl Middleware for RetryRead {
 }
 
 /// A copy of the request. The operations that only read take no body.
-pub(super) fn without_body(head: &RequestParts) -> Request {
+pub(super) fn without_body(head: &RequestParts) -> Box<Request> {
     let mut request = Request::builder()
         .method(head.method.clone())
         .uri(head.uri.clone())
@@ -36,7 +36,7 @@ pub(super) fn without_body(head: &RequestParts) -> Request {
         .body(Body::empty());
     request.headers_mut().clone_from(&head.headers);
     request.extensions_mut().clone_from(&head.extensions);
-    request
+    Box::new(request)
 }
 
 impl DatabaseCause for poem::Error {

@@ -107,7 +107,11 @@ fn method_not_allowed(mut allow: Vec<&str>) -> poem::Error {
 }
 
 impl Middleware for Routing {
-    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(
+        &self,
+        mut request: Box<Request>,
+        next: &Arc<impl Next>,
+    ) -> poem::Result<Response> {
         if request.headers().len() > MAX_HEADER_FIELDS {
             drain_body(&mut request).await;
             return Err(RequestError::HeaderFields.into());

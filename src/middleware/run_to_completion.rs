@@ -51,7 +51,7 @@ impl RunToCompletion {
 }
 
 impl Middleware for RunToCompletion {
-    async fn call(&self, request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let permit = self.permit(&request)?;
         let is_read = request.method().is_safe();
         let limit = if is_read {

@@ -19,15 +19,15 @@ pub(crate) struct RequestDatabase {
 }
 
 impl Middleware for RequestDatabase {
-    fn call(
+    async fn call(
         &self,
-        mut request: Request,
+        mut request: Box<Request>,
         next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    ) -> poem::Result<Response> {
         let memory: RequestMemory = self.memory.of_request();
         request.set_data(self.database.for_request(memory.clone()));
         request.set_data(memory);
-        next.call(request)
+        next.call(request).await
     }
 }
 
@@ -36,12 +36,12 @@ impl Middleware for RequestDatabase {
 pub(crate) struct HandlerState(pub(crate) SharedState);
 
 impl Middleware for HandlerState {
-    fn call(
+    async fn call(
         &self,
-        mut request: Request,
+        mut request: Box<Request>,
         next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    ) -> poem::Result<Response> {
         request.set_data(self.0.clone());
-        next.call(request)
+        next.call(request).await
     }
 }

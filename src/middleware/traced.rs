@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::{FutureExt, future::Either};
 use poem::{Request, Response};
 use tracing::{Span, field};
 
@@ -38,25 +37,18 @@ impl Traced {
 }
 
 impl Middleware for Traced {
-    // Not `async`, which would add copies of the request to the futures around it.
-    fn call(
-        &self,
-        request: Request,
-        next: &Arc<impl Next>,
-    ) -> impl Future<Output = poem::Result<Response>> + Send {
+    async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
         let Some(span) = self.start(&request) else {
-            return Either::Left(next.call(request));
+            return next.call(request).await;
         };
-        let response = span.scope(next.call(request));
-        Either::Right(response.map(|result| {
-            match &result {
-                Ok(response) => span.finish(response.status().as_u16(), None),
-                Err(error) => {
-                    let problem = ProblemKind::from(error);
-                    span.finish(problem.status.as_u16(), Some(problem.code));
-                }
+        let result = span.scope(next.call(request)).await;
+        match &result {
+            Ok(response) => span.finish(response.status().as_u16(), None),
+            Err(error) => {
+                let problem = ProblemKind::from(error);
+                span.finish(problem.status.as_u16(), Some(problem.code));
             }
-            result
-        }))
+        }
+        result
     }
 }

@@ -114,7 +114,9 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
                 let handler = Arc::clone(&handler);
                 let peer = peer.clone();
                 futures.start(version, async move {
-                    let response = handler.respond(request, peer).await;
+                    // In one future: each one around it would be another copy of all that is inside.
+                    let response = handler.endpoint.call(handler.prepare(request, peer)).await;
+                    let response = response.unwrap_or_else(poem::Error::into_response);
                     let mut response = http::Response::from(response);
                     let held = std::mem::take(response.extensions_mut());
                     let is_endless = is_event_stream(response.headers());
@@ -142,7 +144,8 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
         }
     }
 
-    async fn respond(&self, request: http::Request<Incoming>, peer: PeerInfo) -> Response {
+    /// poem's request, whose body has to arrive in time.
+    fn prepare(&self, request: http::Request<Incoming>, peer: PeerInfo) -> Request {
         let PeerInfo {
             local,
             remote,
@@ -151,7 +154,7 @@ impl<E: Endpoint<Output = Response> + 'static> ConnectionHandler<E> {
         let mut request = Request::from((request, local, remote, scheme));
         let body = request.take_body();
         request.set_body(body::with_deadline(body, self.body_timeout));
-        self.endpoint.get_response(request).await
+        request
     }
 }
 

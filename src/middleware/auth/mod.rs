@@ -231,7 +231,11 @@ impl<'a> BearerToken<'a> {
 }
 
 impl Middleware for Auth {
-    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(
+        &self,
+        mut request: Box<Request>,
+        next: &Arc<impl Next>,
+    ) -> poem::Result<Response> {
         match self.authorize(&request).await {
             Ok(caller) => {
                 if let Some((caller, scopes)) = caller {

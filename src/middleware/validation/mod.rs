@@ -95,7 +95,11 @@ impl JsonSchema {
 }
 
 impl Middleware for RequestValidation {
-    async fn call(&self, mut request: Request, next: &Arc<impl Next>) -> poem::Result<Response> {
+    async fn call(
+        &self,
+        mut request: Box<Request>,
+        next: &Arc<impl Next>,
+    ) -> poem::Result<Response> {
         let suspected = match self.check(&mut request).await {
             Ok(suspected) => suspected,
             Err(error) => {
