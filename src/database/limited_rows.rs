@@ -34,8 +34,8 @@ pub(super) struct LimitedRows<'m> {
     memory: Option<&'m RequestMemory>,
     max: usize,
     bytes: usize,
-    /// The most bytes that escapes may add to `bytes`.
-    max_escapes: usize,
+    /// The most bytes that escapes may add to `bytes`; `None` once they are counted.
+    uncounted_escapes: Option<usize>,
     pub(super) rows: Vec<QueryResult>,
     pub(super) limit: Option<RowLimit>,
 }
@@ -47,7 +47,7 @@ impl<'m> LimitedRows<'m> {
             memory,
             max,
             bytes: 0,
-            max_escapes: 0,
+            uncounted_escapes: Some(0),
             rows: Vec::new(),
             limit: None,
         }
@@ -60,7 +60,7 @@ impl<'m> LimitedRows<'m> {
                 self.limit = Some(RowLimit::TooLarge);
                 return;
             }
-            let bytes = self.measure(&row);
+            let bytes = self.measure(&row, memory);
             if let Err(exhausted) = memory.reserve_rows(bytes) {
                 self.limit = Some(exhausted.into());
                 return;
@@ -70,19 +70,28 @@ impl<'m> LimitedRows<'m> {
         self.rows.push(row.into());
     }
 
-    /// About as many bytes as a row takes in JSON. Escapes of characters are not counted while they can't be many.
-    fn measure(&mut self, row: &impl MeasuredRow) -> usize {
-        let Some(stored) = row.bytes_stored() else {
+    /// About as many bytes as a row takes in JSON, and what earlier rows were found to take more. Escapes of characters
+    /// are not counted as long as the rows can't reach the limit by them, because that takes a quarter of the instructions of a
+    /// roster of 500. Their memory is missing while a response is written, of which there is one at a time in each thread.
+    fn measure(&mut self, row: &impl MeasuredRow, memory: &RequestMemory) -> usize {
+        let (Some(before), Some(stored)) = (self.uncounted_escapes, row.bytes_stored()) else {
             return row.bytes_in_json();
         };
-        let escapes = MAX_BYTES_OF_AN_ESCAPE * stored;
-        if self.max_escapes + escapes > MAX_UNCOUNTED_ESCAPES {
-            return row.bytes_in_json();
-        }
-        self.max_escapes += escapes;
         let bytes = BYTES_A_FIELD * row.len() + stored;
+        let escapes = MAX_BYTES_OF_AN_ESCAPE * stored;
         debug_assert!(row.bytes_in_json() <= bytes + escapes, "values elsewhere");
-        bytes
+        if self.bytes + bytes + before + escapes <= self.max {
+            self.uncounted_escapes = Some(before + escapes);
+            return bytes;
+        }
+        self.uncounted_escapes = None;
+        // Only the rows of PostgreSQL say how many bytes they store.
+        let rows = self.rows.iter().filter_map(QueryResult::try_as_pg_row);
+        let counted: usize = rows.map(MeasuredRow::bytes_in_json).sum();
+        let more = counted.saturating_sub(self.bytes);
+        memory.release_rows(self.bytes.saturating_sub(counted));
+        self.bytes = self.bytes.min(counted);
+        more + row.bytes_in_json()
     }
 
     /// All rows.
@@ -126,9 +135,6 @@ impl LimitedRows<'_> {
 
 /// The limit of a response.
 pub(super) const MAX_ROWS_BYTES: usize = MAX_RESPONSE;
-
-/// So many bytes of escapes may be missed. Counting them takes a fifth of the instructions of a roster.
-const MAX_UNCOUNTED_ESCAPES: usize = 1 << 18;
 
 /// A driver's row that says how large it is.
 pub(super) trait MeasuredRow: Row + Into<QueryResult> {
