@@ -1,4 +1,4 @@
-//! The memory of the futures that serve requests, which take about ten kilobytes each.
+//! The memory of the futures that serve requests, which take about nine kilobytes each.
 //!
 //! hyper keeps the future of an HTTP/2 request for as long as its response is unread, so there it is a box
 //! of its own, freed with the response's head. The requests of an HTTP/1.1 connection follow each other and
