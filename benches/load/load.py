@@ -89,7 +89,7 @@ def arguments():
     parser.add_argument("--service", type=Path, required=True, help="the service's program")
     parser.add_argument("--peer", type=Path, required=True, help="the peer's program")
     parser.add_argument("--against", type=Path, metavar="PROGRAM",
-                        help="another build of the service, to measure as a side of its own (`before`)")
+                        help="another build of the service that takes the same options, to measure as a side of its own (`before`)")
     parser.add_argument("--traces", type=float, nargs="?", const=0.1, metavar="RATIO",
                         help="the same build with traces of so many requests, as a side of its own (default: 0.1)")
     parser.add_argument("--only", metavar="TEXT", help="only scenarios whose names hold one of these texts, separated by commas")
@@ -161,12 +161,16 @@ def grow(options, scenarios, folder):
 
 # ---------------------------------------------------------------- the service and its peer
 
+def programs_of(options):
+    """The builds of the service, each of which has a database of its own."""
+    return {"ours": options.service} | ({"before": options.against} if options.against else {})
+
+
 def compare(options, wanted, folder):
     results, starts = {}, {}
     with contextlib.ExitStack() as ends:
-        programs = {"ours": options.service} | ({"before": options.against} if options.against else {})
         databases, files = {}, {}
-        for name, program in programs.items():
+        for name, program in programs_of(options).items():
             databases[name] = seeded(program, folder, f"postgres-{name}", options.circles, ends)
             files[name] = folder / f"{name}.db"
             services.run([program, "migrate", "up", "--database-url", f"sqlite:{files[name]}"])
@@ -190,7 +194,7 @@ def compare(options, wanted, folder):
 def run_on(options, scenarios, folder, databases, files):
     """The scenarios of one kind of database, with the servers that they need. `files` are those of SQLite."""
     kind = "sqlite" if files else "postgres"
-    builds = {"ours": [options.service]} | ({"before": [options.against]} if options.against else {})
+    builds = {name: [program] for name, program in programs_of(options).items()}
     with contextlib.ExitStack() as ends:
         collector = None
         if options.traces is not None:
@@ -199,12 +203,12 @@ def run_on(options, scenarios, folder, databases, files):
             builds["traced"] = [options.service, "--traces-endpoint", collector.url,
                                 "--traces-sample-ratio", options.traces]
 
-        def of(name):
-            """Whose rows a side reads: an older build has its own."""
+        def owner(name):
+            """The side whose rows this one reads: another build has its own."""
             return name if name in databases else "ours"
 
         def url(name):
-            return f"sqlite:{files[of(name)]}" if files else databases[of(name)].url
+            return f"sqlite:{files[owner(name)]}" if files else databases[owner(name)].url
 
         def start(server):
             ends.callback(server.end)
@@ -226,7 +230,7 @@ def run_on(options, scenarios, folder, databases, files):
             where = WORK / name
             where.mkdir(exist_ok=True)
             file = Requests(options.circles).file(requests, server, where)
-            return Side(name, server, None if files else databases[of(name)], file)
+            return Side(name, server, None if files else databases[owner(name)], file)
 
         def sides(scenario):
             servers = cached if scenario.service == "cached" else plain

@@ -70,9 +70,11 @@ impl<'m> LimitedRows<'m> {
         self.rows.push(row.into());
     }
 
-    /// About as many bytes as a row takes in JSON, and what earlier rows were found to take more. Escapes of characters
-    /// are not counted as long as the rows can't reach the limit by them, because that takes a quarter of the instructions of a
-    /// roster of 500. Their memory is missing while a response is written, of which there is one at a time in each thread.
+    /// About as many bytes as a row takes in JSON, and how many more than was counted the earlier rows take.
+    ///
+    /// Escapes of characters are not counted as long as the rows can't reach the limit by them, because that takes a
+    /// quarter of the instructions of a roster of 500. Until then no memory is reserved for them. They take some only
+    /// while the response is written, and each thread writes one at a time.
     fn measure(&mut self, row: &impl MeasuredRow, memory: &RequestMemory) -> usize {
         let (Some(before), Some(stored)) = (self.uncounted_escapes, row.bytes_stored()) else {
             return row.bytes_in_json();

@@ -32,6 +32,13 @@ impl Compressed {
     pub(crate) fn new(is_enabled: bool) -> Self {
         Self { is_enabled }
     }
+
+    fn vary(self, response: &mut Response) {
+        if self.is_enabled {
+            let encoding = HeaderValue::from_static("Accept-Encoding");
+            response.headers_mut().append(header::VARY, encoding);
+        }
+    }
 }
 
 impl Middleware for Compressed {
@@ -59,15 +66,6 @@ impl Middleware for Compressed {
             }
         }
         Ok(response)
-    }
-}
-
-impl Compressed {
-    fn vary(self, response: &mut Response) {
-        if self.is_enabled {
-            let encoding = HeaderValue::from_static("Accept-Encoding");
-            response.headers_mut().append(header::VARY, encoding);
-        }
     }
 }
 
