@@ -9,6 +9,9 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub circle_id: i64,
+    /// The name of the circle, so that a read by both names finds the label without the circle; none if the circle is
+    /// deleted. Only triggers set it.
+    pub circle_name: Option<String>,
     pub name: String,
     /// The number of the release.
     pub release: i64,

@@ -104,7 +104,7 @@ enum Command {
         /// Format of the report
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: LogFormat,
-        /// Correct counts and sequences that do not agree with the rows
+        /// Correct derived data and sequences that do not agree with the rows
         #[arg(long)]
         repair: bool,
     },

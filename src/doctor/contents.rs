@@ -13,36 +13,40 @@ use crate::{
 
 const ADVICE: &str = "run `circle-registry doctor --repair`";
 
-/// A stored count, and what it must be.
-struct Count {
+/// A stored value that follows from other rows, and what it must be.
+struct DerivedValue {
     table: &'static str,
     column: &'static str,
-    counted: &'static str,
+    derived: &'static str,
 }
 
-const COUNTS: [Count; 2] = [
-    Count {
+const DERIVED: [DerivedValue; 3] = [
+    DerivedValue {
         table: "circles",
         column: "member_count",
-        counted: "(SELECT count(*) FROM members m WHERE m.circle_id = circles.id AND m.is_active)",
+        derived: "(SELECT count(*) FROM members m WHERE m.circle_id = circles.id AND m.is_active)",
     },
-    Count {
+    DerivedValue {
         table: "conversations",
         column: "turn_count",
-        counted: "(SELECT coalesce(max(number), 0) FROM messages m WHERE m.conversation_id = conversations.id)",
+        derived: "(SELECT coalesce(max(number), 0) FROM messages m WHERE m.conversation_id = conversations.id)",
+    },
+    DerivedValue {
+        table: "circle_labels",
+        column: "circle_name",
+        derived: "(SELECT name FROM circles c WHERE c.id = circle_labels.circle_id AND c.is_active)",
     },
 ];
 
 /// Locks out writers in the order in which they lock: rows that are being added must not be missed.
-const LOCK: &str =
-    "LOCK TABLE circles, members, conversations, messages IN SHARE ROW EXCLUSIVE MODE";
+const LOCK: &str = "LOCK TABLE circles, members, conversations, messages, circle_labels IN SHARE ROW EXCLUSIVE MODE";
 
 pub(super) async fn check(
     database: &Database,
     repair: bool,
     report: &mut Report,
 ) -> Result<(), DbErr> {
-    check_counts(database, repair, report).await?;
+    check_derived(database, repair, report).await?;
     check_versions(database, repair, report).await?;
     if database.target().backend() == DbBackend::Postgres {
         check_sequences(database.connection(), repair, report).await?;
@@ -50,16 +54,20 @@ pub(super) async fn check(
     Ok(())
 }
 
-async fn check_counts(database: &Database, repair: bool, report: &mut Report) -> Result<(), DbErr> {
+async fn check_derived(
+    database: &Database,
+    repair: bool,
+    report: &mut Report,
+) -> Result<(), DbErr> {
     let db = database.connection();
     let mut wrong = Vec::new();
-    for Count {
+    for DerivedValue {
         table,
         column,
-        counted,
-    } in COUNTS
+        derived,
+    } in DERIVED
     {
-        let sql = format!("SELECT count(*) FROM {table} WHERE {column} <> {counted}");
+        let sql = format!("SELECT count(*) FROM {table} WHERE {column} IS DISTINCT FROM {derived}");
         let statement = Statement::from_string(db.get_database_backend(), sql);
         let row = db.query_one_raw(statement).await?;
         let rows: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
@@ -68,9 +76,15 @@ async fn check_counts(database: &Database, repair: bool, report: &mut Report) ->
         }
     }
     if !wrong.is_empty() && repair {
-        repair_counts(database).await?;
+        repair_derived(database).await?;
     }
-    tell(report, "counts", "are those of the rows", &wrong, repair);
+    tell(
+        report,
+        "derived",
+        "values agree with the rows",
+        &wrong,
+        repair,
+    );
     Ok(())
 }
 
@@ -97,22 +111,22 @@ async fn check_versions(
     Ok(())
 }
 
-async fn repair_counts(database: &Database) -> Result<(), DbErr> {
+async fn repair_derived(database: &Database) -> Result<(), DbErr> {
     let transaction = database.begin_write().await?;
     let revision = now().timestamp_micros();
     if transaction.get_database_backend() == DbBackend::Postgres {
         transaction.execute_unprepared(LOCK).await?;
     }
-    for Count {
+    for DerivedValue {
         table,
         column,
-        counted,
-    } in COUNTS
+        derived,
+    } in DERIVED
     {
         let update = format!(
-            "UPDATE {table} SET {column} = {counted}, \
+            "UPDATE {table} SET {column} = {derived}, \
              revision = CASE WHEN revision < {revision} THEN {revision} ELSE revision + 1 END \
-             WHERE {column} <> {counted}"
+             WHERE {column} IS DISTINCT FROM {derived}"
         );
         transaction.execute_unprepared(&update).await?;
     }

@@ -88,7 +88,7 @@ row! {
     /// A label: a name that points to a release of its circle, as `production`.
     #[derive(Debug, Object, Serialize)]
     #[oai(rename = "Label")]
-    pub(crate) struct LabelRow<'r> of circle_label without id, circle_id, revision {
+    pub(crate) struct LabelRow<'r> of circle_label without id, circle_id, circle_name, revision {
         /// Unique in its circle.
         pub(crate) name: Text<'r>,
         /// The number of the release.

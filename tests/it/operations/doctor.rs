@@ -349,7 +349,7 @@ async fn the_doctor_finds_agents_without_a_version_and_records_one() {
 }
 
 #[tokio::test]
-async fn the_doctor_finds_and_repairs_counts_and_sequences_that_do_not_agree_with_the_rows() {
+async fn the_doctor_finds_and_repairs_derived_data_and_sequences_that_do_not_agree_with_the_rows() {
     on_both_databases(async |database| {
         let db = connect_to(&database.url).await;
         runner::up(&db, None).await.expect("up");
@@ -365,6 +365,18 @@ async fn the_doctor_finds_and_repairs_counts_and_sequences_that_do_not_agree_wit
                 "INSERT INTO conversations (id, topic, turn_count, created_at, updated_at) \
                  VALUES (3, 't', 4, {now}, {now})"
             ),
+            format!(
+                "INSERT INTO circle_releases (circle_id, number, digest, created_at, handles, team) \
+                 VALUES (7, 1, 'd', {now}, '', '')"
+            ),
+            format!(
+                "INSERT INTO circle_labels (circle_id, circle_name, name, release, digest, created_at, updated_at) \
+                 VALUES (7, 'c', 'right', 1, 'd', {now}, {now}), (7, 'other', 'wrong', 1, 'd', {now}, {now})"
+            ),
+            "INSERT INTO circle_labels (circle_id, name, release, digest, created_at, updated_at) \
+             SELECT circle_id, 'none', release, digest, created_at, updated_at FROM circle_labels WHERE name = 'right'"
+                .to_owned(),
+            "UPDATE circle_labels SET circle_name = NULL WHERE name = 'none'".to_owned(),
         ] {
             db.execute_unprepared(&sql).await.expect(&sql);
         }
@@ -374,7 +386,10 @@ async fn the_doctor_finds_and_repairs_counts_and_sequences_that_do_not_agree_wit
         assert!(before[0].starts_with("c 2 "), "{before:?}");
 
         let examined = Diagnosis::of(&database.url, &[]);
-        examined.fails("counts", "the member_count of 1 circles, the turn_count of 1 conversations");
+        examined.fails(
+            "derived",
+            "the member_count of 1 circles, the turn_count of 1 conversations, the circle_name of 2 circle_labels",
+        );
         if database.backend == Backend::Postgres {
             examined.fails(
                 "sequences",
@@ -385,16 +400,18 @@ async fn the_doctor_finds_and_repairs_counts_and_sequences_that_do_not_agree_wit
         assert_eq!(texts_of(&database.url, counts).await, before, "it only looked");
 
         let repaired = Diagnosis::of(&database.url, &["--repair"]);
-        repaired.finds("ok", "counts", "repaired: the member_count of 1 circles");
+        repaired.finds("ok", "derived", "repaired: the member_count of 1 circles");
         assert_eq!(repaired.code, Some(0), "{}", repaired.text);
         let after = texts_of(&database.url, counts).await;
         assert!(after[0].starts_with("c 1 ") && after[1] == before[1], "{after:?}");
         let examined = Diagnosis::of(&database.url, &["--repair"]);
-        examined.finds("ok", "counts", "are those of the rows");
+        examined.finds("ok", "derived", "values agree with the rows");
         if database.backend == Backend::Postgres {
             examined.finds("ok", "sequences", "are ahead of their tables");
         }
         assert_eq!(texts_of(&database.url, counts).await, after);
+        let names = "SELECT DISTINCT circle_name FROM circle_labels";
+        assert_eq!(texts_of(&database.url, names).await, ["c"]);
         let ids = "INSERT INTO circles (name, created_at, updated_at) \
                    SELECT 'next', created_at, updated_at FROM agents RETURNING CAST(id AS text)";
         assert_eq!(texts_of(&database.url, ids).await, ["9"]);

@@ -14,7 +14,7 @@ use test_support::{Answer, Backend, TestDatabase, binary::Server, connect_to, on
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
     const POSTGRES: &str = "SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public'";
     const SQLITE: &str = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
-    const EVERYWHERE: [&str; 46] = [
+    const EVERYWHERE: [&str; 47] = [
         "providers (is_local",
         "models (provider_id",
         "models (mode",
@@ -51,6 +51,7 @@ async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
         "agent_mcp_servers (mcp_server_id",
         "agent_fallback_models (model_id",
         "circle_releases (digest, circle_id",
+        "circle_labels (circle_name, name",
         "circle_labels (circle_id, name",
         "circle_labels (circle_id, id",
         "circle_labels (circle_id, release",

@@ -9,6 +9,7 @@ mod foreign_databases;
 mod imported_models;
 mod indexes;
 mod json_columns;
+mod labelled_circles;
 mod locales;
 mod long_trails;
 mod migrations;
