@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use super::dto::CircleHandles;
 use crate::{
-    circles::queries::unknown,
+    circles,
     error::Error,
     http::{BodyCache, CachedAnswer, CachedBody, gunzip},
     revision::{digest_etag, is_named},
@@ -21,30 +21,26 @@ pub(crate) enum ReleaseKey<'k> {
     Number(i64),
 }
 
-/// The statements of one kind of key. Their parameters are the circle, and the label or the number. The row of a circle
-/// without such a release is null.
+/// The statements of one kind of key. Their parameters are the circle, and the label or the number.
 struct Statements {
-    /// Names no release where it can, and so costs PostgreSQL half as much as `handles`.
     digest: &'static str,
     handles: &'static str,
 }
 
+/// A label has the name of its circle, so that one row is enough to say which release it points to.
 const BY_LABEL: Statements = Statements {
-    digest: "SELECT l.digest \
-        FROM circles c LEFT JOIN circle_labels l ON l.circle_id = c.id AND l.name = $2 \
-        WHERE c.name = $1 AND c.is_active",
+    digest: "SELECT digest FROM circle_labels WHERE circle_name = $1 AND name = $2",
     handles: "SELECT r.digest, r.handles \
-        FROM circles c LEFT JOIN circle_labels l ON l.circle_id = c.id AND l.name = $2 \
-        LEFT JOIN circle_releases r ON r.circle_id = l.circle_id AND r.number = l.release \
-        WHERE c.name = $1 AND c.is_active",
+        FROM circle_labels l JOIN circle_releases r ON r.circle_id = l.circle_id AND r.number = l.release \
+        WHERE l.circle_name = $1 AND l.name = $2",
 };
 const BY_NUMBER: Statements = Statements {
     digest: "SELECT r.digest \
-        FROM circles c LEFT JOIN circle_releases r ON r.circle_id = c.id AND r.number = $2 \
-        WHERE c.name = $1 AND c.is_active",
+        FROM circles c JOIN circle_releases r ON r.circle_id = c.id \
+        WHERE c.name = $1 AND c.is_active AND r.number = $2",
     handles: "SELECT r.digest, r.handles \
-        FROM circles c LEFT JOIN circle_releases r ON r.circle_id = c.id AND r.number = $2 \
-        WHERE c.name = $1 AND c.is_active",
+        FROM circles c JOIN circle_releases r ON r.circle_id = c.id \
+        WHERE c.name = $1 AND c.is_active AND r.number = $2",
 };
 
 impl ReleaseKey<'_> {
@@ -105,8 +101,10 @@ async fn find_digest(
 ) -> Result<String, Error> {
     let (statements, key) = release.statements();
     let row = find(db, statements.digest, circle, key).await?;
-    let digest: Option<String> = row.try_get_by_index(0)?;
-    digest.ok_or_else(|| release.unknown(circle))
+    match row {
+        Some(row) => Ok(row.try_get_by_index(0)?),
+        None => Err(explain_missing(db, circle, release).await),
+    }
 }
 
 /// The handles of a release as they were stored, and decompressed.
@@ -116,10 +114,10 @@ async fn load(
     release: ReleaseKey<'_>,
 ) -> Result<CachedBody, Error> {
     let (statements, key) = release.statements();
-    let row = find(db, statements.handles, circle, key).await?;
-    let (digest, handles): (Option<String>, Option<Vec<u8>>) = row.try_get_many_by_index()?;
-    let digest = digest.ok_or_else(|| release.unknown(circle))?;
-    let handles = handles.ok_or_else(|| damaged("it has no handles"))?;
+    let Some(row) = find(db, statements.handles, circle, key).await? else {
+        return Err(explain_missing(db, circle, release).await);
+    };
+    let (digest, handles): (String, Vec<u8>) = row.try_get_many_by_index()?;
     let (json, gzipped) = spawn_blocking(move || (gunzip(&handles), handles))
         .await
         .map_err(damaged)?;
@@ -132,11 +130,22 @@ async fn find(
     sql: &str,
     circle: &str,
     key: Value,
-) -> Result<QueryResult, Error> {
+) -> Result<Option<QueryResult>, DbErr> {
     let statement =
         Statement::from_sql_and_values(db.get_database_backend(), sql, [circle.into(), key]);
-    let row = db.query_one_raw(statement).await?;
-    row.ok_or_else(|| unknown(circle))
+    db.query_one_raw(statement).await
+}
+
+/// Which of both there is not, the circle or its release.
+async fn explain_missing(
+    db: &impl ConnectionTrait,
+    circle: &str,
+    release: ReleaseKey<'_>,
+) -> Error {
+    match circles::queries::get(db, circle).await {
+        Ok(_) => release.unknown(circle),
+        Err(error) => error,
+    }
 }
 
 /// A stored document that can't be read.

@@ -71,6 +71,34 @@ async fn a_label_is_created_moved_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_label_is_read_by_the_name_that_its_circle_has_now() {
+    on_both(async |app| {
+        two_releases(app).await;
+        point(app, "production", 1).await.created();
+        let handles = |circle: &str| format!("/v1/circles/{circle}/handles?label=production");
+        let tag = app.get(&handles("team")).await.header("etag").to_owned();
+        let rename = json!({"name": "crew"});
+        app.patch("/v1/circles/team", &rename).await.ok();
+        let missing = app.get_if_none_match(&handles("team"), &tag).await;
+        missing.problem(404, "not_found");
+        let renamed = app.get_if_none_match(&handles("crew"), &tag).await;
+        assert_eq!(renamed.status, 304);
+
+        app.a_circle("team").await;
+        let missing = app.get(&handles("team")).await.problem(404, "not_found");
+        assert_eq!(missing["detail"], "There is no label team/production.");
+        app.delete("/v1/circles/crew").await.no_content();
+        let missing = app.get(&handles("crew")).await.problem(404, "not_found");
+        assert_eq!(missing["detail"], "There is no circle crew.");
+        app.send(Method::POST, "/v1/circles/crew/restore", None)
+            .await
+            .ok();
+        assert_eq!(app.get(&handles("crew")).await.header("etag"), tag);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_label_is_moved_only_from_the_state_that_is_asked_for() {
     on_both(async |app| {
         two_releases(app).await;
