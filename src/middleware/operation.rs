@@ -28,7 +28,7 @@ pub(crate) struct ApiOperation {
 /// What stands between two slashes of a path.
 #[derive(Debug)]
 pub(super) enum Segment {
-    Fixed(String),
+    Fixed,
     Parameter { name: String, schema: JsonSchema },
 }
 
@@ -57,7 +57,7 @@ impl ApiOperation {
                         .remove(name)
                         .expect("a declared path parameter"),
                 },
-                None => Segment::Fixed(segment.to_owned()),
+                None => Segment::Fixed,
             }
         });
         let body = operation.pointer("/requestBody/content/application~1json/schema");
@@ -81,20 +81,6 @@ impl ApiOperation {
     /// Whether it is served before the database is there, and not counted among the concurrent requests.
     pub(super) fn is_always_served(&self) -> bool {
         matches!(self.access, Access::Public | Access::Statistics)
-    }
-
-    pub(super) fn fixed_segments(&self) -> usize {
-        let is_fixed = |segment: &&Segment| matches!(segment, Segment::Fixed(_));
-        self.path.iter().filter(is_fixed).count()
-    }
-
-    /// Whether it is at the path of these segments, which are as many as its own.
-    pub(super) fn is_at(&self, path: &[&str]) -> bool {
-        let mut pairs = self.path.iter().zip(path);
-        pairs.all(|(segment, requested)| match segment {
-            Segment::Fixed(text) => text == requested,
-            Segment::Parameter { .. } => !requested.is_empty(),
-        })
     }
 }
 

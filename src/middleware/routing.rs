@@ -3,8 +3,9 @@
 //! This happens once, and every middleware inside asks the request for its [`ApiOperation`]. (poem
 //! matches the path again to call the handler: poem-openapi's service can't be called without.)
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use matchit::Router;
 use poem::{
     Request, Response,
     error::NotFoundError,
@@ -12,7 +13,7 @@ use poem::{
 };
 use serde_json::Value;
 
-use super::{ApiOperation, Middleware, Next, operation::segments};
+use super::{ApiOperation, Middleware, Next};
 use crate::http::{MAX_HEADER_FIELDS, RequestError, drain_body};
 
 /// What can be read beside the operations of the description.
@@ -24,38 +25,35 @@ const DOCUMENTS: [&str; 5] = [
     "/favicon.ico",
 ];
 
-/// The operations by the number of their paths' segments. Paths with more fixed segments come first.
-#[derive(Debug)]
-pub(crate) struct Routing(HashMap<usize, Vec<Arc<ApiOperation>>>);
+/// The operations by their paths.
+pub(crate) struct Routing(Router<Vec<Arc<ApiOperation>>>);
 
 impl Routing {
     /// Compiles the description.
     pub(crate) fn new(description: &Value) -> Self {
-        let paths = description["paths"].as_object().into_iter().flatten();
-        let operations = paths.flat_map(|(path, item)| {
+        let mut router = Router::new();
+        let mut add = |path: &str, operations: Vec<_>| {
+            router
+                .insert(path, operations)
+                .expect("a path that no other hides");
+        };
+        for (path, item) in description["paths"].as_object().into_iter().flatten() {
             let operations = item.as_object().into_iter().flatten();
-            operations.map(move |(method, operation)| {
-                ApiOperation::compile(path, method, operation, description)
-            })
-        });
-        let documents = DOCUMENTS
-            .iter()
-            .map(|path| ApiOperation::compile(path, "get", &Value::Null, description));
-        let mut all: Vec<_> = operations.chain(documents).map(Arc::new).collect();
-        all.sort_by_key(|operation| Reverse(operation.fixed_segments()));
-        let mut by_length: HashMap<usize, Vec<_>> = HashMap::new();
-        for operation in all {
-            let of_this_length = by_length.entry(operation.path.len()).or_default();
-            of_this_length.push(operation);
+            let compile = |(method, operation): (&String, _)| {
+                Arc::new(ApiOperation::compile(path, method, operation, description))
+            };
+            add(path, operations.map(compile).collect());
         }
-        Self(by_length)
+        for path in DOCUMENTS {
+            let document = ApiOperation::compile(path, "get", &Value::Null, description);
+            add(path, vec![Arc::new(document)]);
+        }
+        Self(router)
     }
 
-    /// The operations at this path.
-    fn at<'r>(&'r self, path: &str) -> impl Iterator<Item = &'r Arc<ApiOperation>> {
-        let path: Vec<_> = segments(path).collect();
-        let of_this_length = self.0.get(&path.len()).into_iter().flatten();
-        of_this_length.filter(move |operation| operation.is_at(&path))
+    /// The operations at this path. `/v1/keys/self` is not the key with the id `self`.
+    fn at(&self, path: &str) -> &[Arc<ApiOperation>] {
+        self.0.at(path).map_or(&[], |found| found.value)
     }
 
     /// The answer to an OPTIONS request for what anyone may read, as load balancers probe it.
@@ -63,7 +61,7 @@ impl Routing {
         if request.method() != Method::OPTIONS {
             return None;
         }
-        let found = self.at(request.uri().path()).next()?;
+        let found = self.at(request.uri().path()).first()?;
         if !found.is_always_served() {
             return None;
         }
@@ -81,23 +79,20 @@ impl Routing {
         } else {
             method
         };
-        let mut at_path = self.at(path);
-        let mut found = at_path.next().ok_or(NotFoundError)?;
-        // `/v1/keys/self` is not the key with the id `self`.
-        let fixed = found.fixed_segments();
-        let mut allow = Vec::new();
-        while found.method != *method {
-            allow.push(found.method.as_str());
-            match at_path.next() {
-                Some(next) if next.fixed_segments() == fixed => found = next,
-                _ => return Err(method_not_allowed(allow)),
-            }
+        let operations = self.at(path);
+        if operations.is_empty() {
+            return Err(NotFoundError.into());
         }
-        Ok(found)
+        operations
+            .iter()
+            .find(|operation| operation.method == *method)
+            .ok_or_else(|| method_not_allowed(operations))
     }
 }
 
-fn method_not_allowed(mut allow: Vec<&str>) -> poem::Error {
+fn method_not_allowed(operations: &[Arc<ApiOperation>]) -> poem::Error {
+    let methods = operations.iter().map(|operation| operation.method.as_str());
+    let mut allow: Vec<_> = methods.collect();
     if allow.contains(&"GET") {
         allow.push("HEAD");
     }
