@@ -168,13 +168,9 @@ fn parse_tag(tag: &str) -> Option<(i64, i64)> {
 
 /// Whether an `If-None-Match` names this tag (RFC 9110, section 13.1.2: weak comparison).
 pub(crate) fn is_named(if_none_match: &str, etag: &str) -> bool {
-    let strong = |tag: &str| {
-        tag.trim()
-            .strip_prefix("W/")
-            .unwrap_or(tag.trim())
-            .to_owned()
-    };
-    if_none_match.trim() == "*" || if_none_match.split(',').any(|tag| strong(tag) == etag)
+    let tags = if_none_match.split(',').map(str::trim);
+    let mut strong = tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag));
+    if_none_match.trim() == "*" || strong.any(|tag| tag == etag)
 }
 
 #[cfg(test)]

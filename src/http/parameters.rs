@@ -169,9 +169,16 @@ impl StreamParameters {
 /// # Errors
 /// One of them is not text.
 pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ToStrError> {
-    let lines = headers.get_all(name).iter().map(HeaderValue::to_str);
-    let lines: Vec<&str> = lines.collect::<Result<_, _>>()?;
-    Ok((!lines.is_empty()).then(|| lines.join(", ")))
+    let mut lines = headers.get_all(name).iter().map(HeaderValue::to_str);
+    let Some(first) = lines.next() else {
+        return Ok(None);
+    };
+    let mut joined = first?.to_owned();
+    for line in lines {
+        joined.push_str(", ");
+        joined.push_str(line?);
+    }
+    Ok(Some(joined))
 }
 
 /// A query parameter, parsed as poem-openapi parses it. Its bounds are checked before.

@@ -100,10 +100,11 @@ async fn compress(response: &mut Response) -> poem::Result<()> {
 /// Shortens the tags of compressed responses in `If-None-Match` to those that handlers know, and returns the
 /// field as it was sent.
 fn accept_tags_of_gzip(headers: &mut HeaderMap) -> Option<String> {
-    let sent = joined(headers, &header::IF_NONE_MATCH).ok().flatten()?;
-    if !sent.contains(TAG_END) {
+    let mut lines = headers.get_all(header::IF_NONE_MATCH).iter();
+    if !lines.any(|line| line.to_str().is_ok_and(|line| line.contains(TAG_END))) {
         return None;
     }
+    let sent = joined(headers, &header::IF_NONE_MATCH).ok().flatten()?;
     let shortened = HeaderValue::try_from(sent.replace(TAG_END, "\"")).ok()?;
     headers.insert(header::IF_NONE_MATCH, shortened);
     Some(sent)
