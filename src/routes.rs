@@ -34,8 +34,8 @@ use crate::{
     middleware::{
         Auth, BasePath, Compressed, ErrorResponses, HandlerState, Headers, JsonSchema, Middleware,
         Next, NotModified, Outermost, RateLimit, ReadReplicas, Readiness, RequestDatabase,
-        RequestDuration, RequestIds, RequestValidation, ResponseMemory, RetryRead, Routing,
-        RunToCompletion, Traced, Wrap,
+        RequestDuration, RequestIds, RequestValidation, ResponseMemory, Routing, RunToCompletion,
+        Traced, Wrap,
     },
     models::ModelsApi,
     openapi::{self, Document, Documents},
@@ -170,7 +170,6 @@ pub(crate) fn endpoint(
         .wrap(HandlerState(SharedState::new(shared)))
         .wrap(NotModified)
         .wrap(ReadReplicas::new(metrics.replicas))
-        .wrap(RetryRead)
         .wrap(Compressed::new(!settings.no_compression))
         .wrap(RunToCompletion::new(
             settings.request_timeout,

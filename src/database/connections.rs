@@ -34,6 +34,7 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
+    errors,
     guards::Guards,
     idle_stack::{IdleStack, MAX_IDLE},
     limited_rows::{LimitedRows, MAX_ROWS_BYTES, PartialRows},
@@ -47,6 +48,8 @@ pub struct Connections {
     inner: Arc<ConnectionsInner>,
     /// Where the rows are counted that a request reads.
     memory: Option<RequestMemory>,
+    /// Whether a statement is repeated once, on another connection, if its own proved dead.
+    repeats: bool,
 }
 
 #[derive(Debug)]
@@ -82,13 +85,20 @@ macro_rules! run {
     ($connections:ident, $method:ident, $statement:expr $(, $rows:expr)?) => {{
         let statement = $statement;
         let inner = &*$connections.inner;
-        let _permit = $connections.permit().await?;
-        let started = Instant::now();
-        let result = on_stack!(&inner.backend, stack => stack.$method(&statement $(, $rows)?).await);
-        inner
-            .counters
-            .record_statement(&statement, started.elapsed(), result.is_err());
-        result
+        let attempt = async || {
+            let _permit = $connections.permit().await?;
+            let started = Instant::now();
+            let result = on_stack!(&inner.backend, stack => stack.$method(&statement $(, $rows)?).await);
+            inner
+                .counters
+                .record_statement(&statement, started.elapsed(), result.is_err());
+            result
+        };
+        match attempt().await {
+            // Boxed, because the usual path should not pay for the size of a second future.
+            Err(error) if $connections.repeats_after(&error) => Box::pin(attempt()).await,
+            result => result,
+        }
     }};
 }
 
@@ -129,22 +139,41 @@ impl Connections {
         Self {
             inner,
             memory: None,
+            repeats: false,
         }
     }
 
-    pub(super) fn for_request(&self, memory: RequestMemory) -> Self {
+    /// For a request with this memory. If it only reads, statements are repeated.
+    pub(super) fn for_request(&self, memory: RequestMemory, only_reads: bool) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
             memory: Some(memory),
+            repeats: only_reads,
         }
     }
 
-    /// For the same request as others are.
+    /// For the same request as others are, which answer it if these are dead.
     pub(super) fn in_place_of(&self, others: &Self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
             memory: others.memory.clone(),
+            repeats: false,
         }
+    }
+
+    /// Whether a statement that failed is to be repeated, because its connection died while it was idle: clients need not
+    /// know. The others are distrusted then.
+    fn repeats_after(&self, error: &DbErr) -> bool {
+        let repeats = self.repeats && errors::is_connection_lost(error);
+        if repeats {
+            on_stack!(&self.inner.backend, stack => stack.distrust());
+            self.inner.counters.count_reconnection(error);
+        }
+        repeats
+    }
+
+    pub(super) fn request_memory(&self) -> Option<&RequestMemory> {
+        self.memory.as_ref()
     }
 
     /// Gives the memory back of all rows that the request has read.
@@ -173,8 +202,12 @@ impl Connections {
         statement: Statement,
         max_bytes: usize,
     ) -> Result<LimitedRows<'_>, DbErr> {
-        let rows = LimitedRows::new(self.memory.as_ref(), max_bytes);
-        run!(self, fetch_all, statement, rows)
+        run!(
+            self,
+            fetch_all,
+            statement,
+            LimitedRows::new(self.memory.as_ref(), max_bytes)
+        )
     }
 
     /// Waits for a permit as long as the pool would wait for a connection.

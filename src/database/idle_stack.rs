@@ -65,6 +65,11 @@ impl<DB: sqlx::Database> IdleStack<DB> {
         }
     }
 
+    /// Has the pool check the connections, because one of them proved dead.
+    pub(super) fn distrust(&self) {
+        self.distrust.raise();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Checked<DB>>> {
         self.connections
             .lock()
@@ -113,11 +118,13 @@ impl<DB: sqlx::Database> IdleStack<DB> {
     fn pop_trusted(&self) -> Option<Checked<DB>> {
         loop {
             let connection = self.lock().pop()?;
-            let idle = connection.last_used.elapsed();
+            let now = Instant::now();
+            let idle = now.duration_since(connection.last_used);
+            let unchecked = now.duration_since(connection.checked_at);
             let trusted = idle < MAX_IDLE
-                && connection.checked_at.elapsed() < MAX_UNCHECKED
+                && unchecked < MAX_UNCHECKED
                 && !self.distrust.raised_within(idle)
-                && !self.distrust.replaces(connection.checked_at.elapsed());
+                && !self.distrust.replaces(unchecked);
             if trusted {
                 return Some(connection);
             }

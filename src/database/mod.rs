@@ -52,7 +52,7 @@ use probe::Probe;
 pub use replicas::ReplicaError;
 pub(crate) use replicas::{ReadOutcome, Replica, Replicas, replica_target};
 pub use statistics::PoolStatistics;
-use statistics::{CONNECTION_LOST, CONTENDED, PoolCounters};
+use statistics::{CONTENDED, PoolCounters};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 pub use transaction::Transaction;
@@ -147,12 +147,18 @@ impl Database {
         Ok(Self { inner, connections })
     }
 
-    /// The same database for one request, whose reads are limited and reserve their memory.
-    pub(crate) fn for_request(&self, memory: RequestMemory) -> Self {
+    /// The same database for one request, whose reads are limited and reserve their memory. If the request only reads, a
+    /// statement outside a transaction that met a dead connection is repeated once, on another.
+    pub(crate) fn for_request(&self, memory: RequestMemory, only_reads: bool) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
-            connections: self.connections.for_request(memory),
+            connections: self.connections.for_request(memory, only_reads),
         }
+    }
+
+    /// The memory of the request that this is for.
+    pub(crate) fn request_memory(&self) -> Option<&RequestMemory> {
+        self.connections.request_memory()
     }
 
     /// The same database, of which a replica is read.
@@ -257,8 +263,7 @@ impl Database {
     {
         match operation().await {
             Err(error) if self.proved_dead(&error) => {
-                self.inner.counters.count_retry(CONNECTION_LOST);
-                tracing::info!(cause = %error, "a database connection is of no use; retrying on another");
+                self.inner.counters.count_reconnection(&error);
                 // Boxed, because the usual path should not pay for the size of a second future.
                 Box::pin(operation()).await
             }

@@ -1,6 +1,6 @@
 //! What the pool counts.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, core::Collector,
@@ -29,7 +29,7 @@ pub struct PoolStatistics {
 const BOUNDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// Why something is tried again.
-pub(super) const CONNECTION_LOST: &str = "connection_lost";
+const CONNECTION_LOST: &str = "connection_lost";
 pub(super) const CONTENDED: &str = "contended";
 
 #[derive(Debug)]
@@ -95,6 +95,12 @@ impl PoolCounters {
 
     pub(super) fn count_retry(&self, reason: &str) {
         self.retries.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts and logs that something is tried again on another connection.
+    pub(super) fn count_reconnection(&self, cause: &impl fmt::Display) {
+        self.count_retry(CONNECTION_LOST);
+        tracing::info!(%cause, "a database connection is of no use; retrying on another");
     }
 
     /// Measures a statement, logs it without its values, and adds it to the trace of its request.

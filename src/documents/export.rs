@@ -24,13 +24,18 @@ pub(crate) async fn export(
     database: &Database,
     selection: &ExportSelection,
 ) -> Result<Node, Error> {
+    let state = database.retry_once(|| load(database, selection)).await?;
+    check_names(&state)?;
+    document(state, selection.owner.as_deref())
+}
+
+async fn load(database: &Database, selection: &ExportSelection) -> Result<RegistryState, Error> {
     let snapshot = database.connection().snapshot().await?;
     let state = RegistryState::load(&snapshot, selection).await;
     let ended = snapshot.end().await;
     let state = state?;
     ended?;
-    check_names(&state)?;
-    document(state, selection.owner.as_deref())
+    Ok(state)
 }
 
 /// Names of agents need not be unique. Documents need names that are.

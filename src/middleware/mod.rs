@@ -17,7 +17,6 @@
 //! | [`ResponseMemory`] | the limit on the memory of all responses |
 //! | [`RunToCompletion`] | concurrency limit and timeout; writes survive a disconnect |
 //! | [`Compressed`] | gzip, and entity tags that stay usable with it |
-//! | [`RetryRead`] | repeats a read after a dead connection |
 //! | [`ReadReplicas`] | sends reads to replicas |
 //! | [`NotModified`] | 304 |
 //! | [`HandlerState`] | gives the request what handlers share |
@@ -41,7 +40,6 @@ mod readiness;
 mod request_duration;
 mod request_id;
 mod response_memory;
-mod retry_read;
 mod routing;
 mod run_to_completion;
 mod state;
@@ -65,7 +63,6 @@ pub(crate) use readiness::Readiness;
 pub(crate) use request_duration::RequestDuration;
 pub(crate) use request_id::RequestIds;
 pub(crate) use response_memory::ResponseMemory;
-pub(crate) use retry_read::RetryRead;
 pub(crate) use routing::Routing;
 pub(crate) use run_to_completion::RunToCompletion;
 pub(crate) use state::{HandlerState, RequestDatabase};

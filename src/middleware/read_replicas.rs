@@ -14,15 +14,16 @@ use std::{
 };
 
 use poem::{
-    Request, Response,
+    Body, Request, RequestParts, Response,
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
+use sea_orm::DbErr;
 use url::form_urlencoded;
 
-use super::{ApiOperation, Middleware, Next, retry_read::without_body};
+use super::{ApiOperation, Middleware, Next};
 use crate::{
     database::{Database, LogPosition, ReadOutcome, Replica, Replicas},
-    error::DatabaseCause,
+    error::{DatabaseCause, Error},
     http::caller_of,
     write::Caller,
 };
@@ -205,6 +206,24 @@ impl Replicated {
             Err(_) => {}
         }
         response
+    }
+}
+
+/// A copy of the request. The operations that only read take no body.
+fn without_body(head: &RequestParts) -> Box<Request> {
+    let mut request = Request::builder()
+        .method(head.method.clone())
+        .uri(head.uri.clone())
+        .version(head.version)
+        .body(Body::empty());
+    request.headers_mut().clone_from(&head.headers);
+    request.extensions_mut().clone_from(&head.extensions);
+    Box::new(request)
+}
+
+impl DatabaseCause for poem::Error {
+    fn database_cause(&self) -> Option<&DbErr> {
+        self.downcast_ref::<Error>()?.database_cause()
     }
 }
 

@@ -7,10 +7,7 @@ use hyper::body::Body as _;
 use poem::{Body, Request, Response};
 
 use super::{Middleware, Next};
-use crate::{
-    error::Error,
-    memory::{MAX_RESPONSE, RequestMemory},
-};
+use crate::{database::Database, error::Error, memory::MAX_RESPONSE};
 
 /// Reserves the memory of each response, and gives the rest back that its request has reserved. The server
 /// keeps the response's extensions, and with them the reservation, until the response is sent.
@@ -18,7 +15,8 @@ pub(crate) struct ResponseMemory;
 
 impl Middleware for ResponseMemory {
     async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
-        let memory = request.data::<RequestMemory>().cloned();
+        let database = request.data::<Database>();
+        let memory = database.and_then(Database::request_memory).cloned();
         let mut response = next.call(request).await?;
         let body = BoxBody::from(response.take_body());
         if let (Some(memory), Some(length)) = (memory, body.size_hint().exact()) {

@@ -5,13 +5,9 @@ use std::sync::Arc;
 use poem::{Request, Response};
 
 use super::{Middleware, Next};
-use crate::{
-    database::Database,
-    http::SharedState,
-    memory::{MemoryBudget, RequestMemory},
-};
+use crate::{database::Database, http::SharedState, memory::MemoryBudget};
 
-/// What middleware needs too: the [`Database`] and the [`RequestMemory`] of each request.
+/// What middleware needs too: the [`Database`] of each request, which has its memory.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestDatabase {
     pub(crate) database: Database,
@@ -24,14 +20,14 @@ impl Middleware for RequestDatabase {
         mut request: Box<Request>,
         next: &Arc<impl Next>,
     ) -> poem::Result<Response> {
-        let memory: RequestMemory = self.memory.of_request();
-        request.set_data(self.database.for_request(memory.clone()));
-        request.set_data(memory);
+        let memory = self.memory.of_request();
+        let only_reads = request.method().is_safe();
+        request.set_data(self.database.for_request(memory, only_reads));
         next.call(request).await
     }
 }
 
-/// What only handlers need. It is set inside of `RetryRead`, which copies all that is set outside of it.
+/// What only handlers need. It is set inside of `ReadReplicas`, which copies all that is set outside of it.
 #[derive(Clone, Debug)]
 pub(crate) struct HandlerState(pub(crate) SharedState);
 
