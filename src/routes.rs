@@ -3,11 +3,14 @@
 //! A request passes the middleware from the last `.wrap(…)` to the first. A new resource is added to
 //! `service`, and each new operation to the table in `middleware/access.rs`.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use poem::{
-    Endpoint, IntoEndpoint, Request, Response, Route,
-    endpoint::make_sync,
+    Endpoint, EndpointExt, IntoEndpoint, Request, Response,
+    endpoint::{BoxEndpoint, make_sync},
     http::{Extensions, StatusCode, header},
 };
 use poem_openapi::{OpenApi, OpenApiService};
@@ -98,33 +101,44 @@ pub(crate) fn input_schema(name: &str) -> JsonSchema {
 /// The icon of the pages in the browser's tabs.
 const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" stroke="#365bc9" stroke-width="3"/></svg>"##;
 
-/// What is served besides the operations.
-fn pages(base_path: Option<&str>) -> Route {
-    Route::new()
-        .at("/openapi.json", DOCUMENTS.json_at(base_path).endpoint())
-        .at("/schemas/document.json", DOCUMENT_SCHEMA.endpoint())
-        .at("/docs", DOCUMENTS.page.endpoint())
-        .at(
-            "/favicon.ico",
-            make_sync(|_| {
-                let response = Response::builder().content_type("image/svg+xml");
-                let response = response.header(header::CACHE_CONTROL, "max-age=86400");
-                response.body(ICON)
-            }),
-        )
+/// What is served besides the operations, by its path.
+struct Pages(BTreeMap<&'static str, BoxEndpoint<'static>>);
+
+impl Pages {
+    fn new(base_path: Option<&str>) -> Self {
+        let icon = make_sync(|_| {
+            let response = Response::builder().content_type("image/svg+xml");
+            let response = response.header(header::CACHE_CONTROL, "max-age=86400");
+            response.body(ICON)
+        });
+        // A browser that asks for the root is sent to Swagger UI.
+        let root = make_sync(|_| {
+            let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
+            response.header(header::LOCATION, "/docs").finish()
+        });
+        Self(BTreeMap::from([
+            (
+                "/openapi.json",
+                DOCUMENTS.json_at(base_path).endpoint().boxed(),
+            ),
+            ("/schemas/document.json", DOCUMENT_SCHEMA.endpoint().boxed()),
+            ("/docs", DOCUMENTS.page.endpoint().boxed()),
+            ("/favicon.ico", icon.boxed()),
+            ("/", root.boxed()),
+        ]))
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
 }
 
-/// Sends a browser that asks for the root to Swagger UI. (A route for it would collide with the
-/// operations, which are nested at the root.)
-struct RootToDocs;
-
-impl Middleware for RootToDocs {
+impl Middleware for Pages {
     async fn call(&self, request: Box<Request>, next: &Arc<impl Next>) -> poem::Result<Response> {
-        if request.uri().path() == "/" {
-            let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
-            return Ok(response.header(header::LOCATION, "/docs").finish());
+        match self.0.get(request.uri().path()) {
+            Some(page) => Endpoint::call(page, *request).await,
+            None => next.call(request).await,
         }
-        next.call(request).await
     }
 }
 
@@ -148,12 +162,13 @@ pub(crate) fn endpoint(
         events,
         webhooks,
     } = services;
-    let routing = Routing::new(&DOCUMENTS.description);
+    let base_path = settings.base_path.as_deref();
+    let pages = Pages::new(base_path);
+    let routing = Routing::new(&DOCUMENTS.description, pages.paths());
     let rate_limit = RateLimit::new(settings);
     let auth = Auth::new(settings, keyring.clone(), rate_limit.clone());
     let page = String::from_utf8_lossy(DOCUMENTS.page.text());
     let headers = Headers::new("/docs", &page, &settings.cors_origin);
-    let base_path = settings.base_path.as_deref();
     let mut shared = Extensions::new();
     shared.insert(events);
     shared.insert(webhooks);
@@ -163,10 +178,9 @@ pub(crate) fn endpoint(
     shared.insert(InFlight::default());
     shared.insert(MembershipsAtOnce(settings.memberships_at_once));
     shared.insert(metrics.clone());
-    let middleware = pages(base_path)
-        .nest("/", service())
+    let middleware = service()
         .into_endpoint()
-        .wrap(RootToDocs)
+        .wrap(pages)
         .wrap(HandlerState(SharedState::new(shared)))
         .wrap(NotModified)
         .wrap(ReadReplicas::new(metrics.replicas))
@@ -212,7 +226,7 @@ mod tests {
         let endpoint = operation
             .map_to_response()
             .wrap(RunToCompletion::new(Duration::from_secs(10), 1))
-            .wrap(Routing::new(&DOCUMENTS.description))
+            .wrap(Routing::new(&DOCUMENTS.description, []))
             .wrap(ErrorResponses(RequestMetrics::default()))
             .wrap(RequestIds::default());
         let endpoint = Outermost(endpoint);

@@ -16,21 +16,12 @@ use serde_json::Value;
 use super::{ApiOperation, Middleware, Next};
 use crate::http::{MAX_HEADER_FIELDS, RequestError, drain_body};
 
-/// What can be read beside the operations of the description.
-const DOCUMENTS: [&str; 5] = [
-    "/openapi.json",
-    "/schemas/document.json",
-    "/docs",
-    "/",
-    "/favicon.ico",
-];
-
 /// The operations by their paths.
 pub(crate) struct Routing(Router<Vec<Arc<ApiOperation>>>);
 
 impl Routing {
-    /// Compiles the description.
-    pub(crate) fn new(description: &Value) -> Self {
+    /// Compiles the description, and adds pages that are not in it.
+    pub(crate) fn new<'p>(description: &Value, pages: impl IntoIterator<Item = &'p str>) -> Self {
         let mut router = Router::new();
         let mut add = |path: &str, operations: Vec<_>| {
             router
@@ -44,9 +35,9 @@ impl Routing {
             };
             add(path, operations.map(compile).collect());
         }
-        for path in DOCUMENTS {
-            let document = ApiOperation::compile(path, "get", &Value::Null, description);
-            add(path, vec![Arc::new(document)]);
+        for path in pages {
+            let page = ApiOperation::compile(path, "get", &Value::Null, description);
+            add(path, vec![Arc::new(page)]);
         }
         Self(router)
     }
