@@ -21,7 +21,7 @@ from pathlib import Path
 
 import services
 from measure import Side, forget_additions, run_scenario, time_to_ready
-from scenarios import SCENARIOS, Requests, check_same, check_same_addition
+from scenarios import SCENARIOS, Requests, UnknownOperation, check_same, check_same_addition
 
 WORK = Path(__file__).resolve().parent / ".work"
 FEW = 1_000  # circles
@@ -36,15 +36,15 @@ def errors_of(*sides):
 
 
 def report(results, starts):
-    """Figures are in the order of the sides; ratios are each side's to the peer's."""
-    names = list(next(iter(results.values()), {}))
+    """Figures are in the order of the sides; ratios are each side's to the peer's. A side may lack what a scenario asks for."""
+    names = list(max(results.values(), key=len, default={}))
     order = ", ".join(names)
     lines = [
         f"| | req/s: {order} | ratio to the peer | p50 ms | p99 ms | CPU s per 1,000: server | database | PSS MiB | other load |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for scenario, sides in results.items():
-        figures = lambda key, digits: ", ".join(f"{one[key]:.{digits}f}" for one in sides.values())
+        figures = lambda key, digits: ", ".join(f"{sides[name][key]:.{digits}f}" if name in sides else "–" for name in names)
         ratios = [f"**{one['rps'] / sides['peer']['rps']:.2f}**" for name, one in sides.items() if name != "peer"]
         database = figures("database_cpu", 3) if sides["peer"]["database_cpu"] else "in the server's"
         other = ", ".join(f"{one['other']:.0%}" for one in sides.values())
@@ -229,13 +229,16 @@ def run_on(options, scenarios, folder, databases, files):
         def side(name, server, requests):
             where = WORK / name
             where.mkdir(exist_ok=True)
-            file = Requests(options.circles).file(requests, server, where)
+            try:
+                file = Requests(options.circles).file(requests, server, where)
+            except UnknownOperation:
+                return None  # An earlier build.
             return Side(name, server, None if files else databases[owner(name)], file)
 
         def sides(scenario):
             servers = cached if scenario.service == "cached" else plain
-            return [*(side(name, server, scenario.requests) for name, server in servers.items()),
-                    side("peer", peer, scenario.peer_requests or scenario.requests)]
+            builds = (side(name, server, scenario.requests) for name, server in servers.items())
+            return [*filter(None, builds), side("peer", peer, scenario.peer_requests or scenario.requests)]
 
         results = {one.name: run_scenario(one, options, sides(one)) for one in scenarios}
         if collector:

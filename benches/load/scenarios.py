@@ -39,6 +39,10 @@ SCENARIOS = [
 ]
 
 
+class UnknownOperation(Exception):
+    """A build of the service lacks what a scenario asks for."""
+
+
 class Requests:
     """What is asked for, in a fixed pseudo-random order: lines for replay.lua."""
 
@@ -81,6 +85,8 @@ class Requests:
         """The handles of as many circles at a label."""
         for _, path, _, _ in self.some_rosters(server):
             status, _, body = server.call("POST", f"{path}/releases", '{"labels": ["production"]}')
+            if status == 404:
+                raise UnknownOperation
             if status not in (200, 201):
                 raise SystemExit(f"a publication is answered with {status} {body[:200]!r}; see {server.log}")
         return [("GET", f"{path}/handles?label=production", "", "") for _, path, _, _ in self.some_rosters(server)]
