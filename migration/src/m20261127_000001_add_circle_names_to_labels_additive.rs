@@ -2,7 +2,7 @@
 //! less work of PostgreSQL, for each request of handles at a label.
 //!
 //! Triggers set it, for every writer: when a label is inserted, and when its circle is renamed, deleted or restored. The
-//! migration after this one fills it for the labels that there are.
+//! migration after this one fills it for the labels that there are. A circle that is deleted has no name by which it is read.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -11,14 +11,10 @@ use crate::ddl;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// A circle that is deleted has no name by which it is read.
-pub(crate) const NAME: &str =
-    "(SELECT name FROM circles WHERE circles.id = circle_labels.circle_id AND circles.is_active)";
-
 const ADD: &str = "ALTER TABLE circle_labels ADD COLUMN circle_name text";
 const DROP: &str = "ALTER TABLE circle_labels DROP COLUMN circle_name";
 
-/// The table of circles is locked first, as by those who move labels.
+/// The table of circles is locked first, as by requests that move labels.
 const POSTGRES: [&str; 5] = [
     "CREATE OR REPLACE FUNCTION circle_labels_follow_circle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
        UPDATE circle_labels SET circle_name = CASE WHEN NEW.is_active THEN NEW.name END WHERE circle_id = NEW.id; \

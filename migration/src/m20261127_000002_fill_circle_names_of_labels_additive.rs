@@ -3,22 +3,26 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::{ddl, m20261127_000001_add_circle_names_to_labels_additive::NAME};
+use crate::ddl;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Whoever moves labels, or renames, deletes or restores a circle, waits until all have their names.
+/// Moves of labels wait until all labels have their names, and so does a circle that is renamed, deleted or restored: its
+/// new name would be lost.
 const LOCK: &str = "LOCK TABLE circle_labels IN SHARE ROW EXCLUSIVE MODE";
+
+const FILL: &str = "UPDATE circle_labels SET circle_name = \
+    (SELECT name FROM circles WHERE circles.id = circle_labels.circle_id AND circles.is_active)";
+
+const INDEX: &str =
+    "CREATE UNIQUE INDEX circle_labels_circle_name ON circle_labels (circle_name, name)";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         ddl::run_on_postgres(manager, &[LOCK]).await?;
-        let fill = format!("UPDATE circle_labels SET circle_name = {NAME}");
-        let index =
-            "CREATE UNIQUE INDEX circle_labels_circle_name ON circle_labels (circle_name, name)";
-        ddl::run(manager, &[&fill, index]).await
+        ddl::run(manager, &[FILL, INDEX]).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -10,7 +10,9 @@
 //! first takes a permit, of which there are as many as connections, and a transaction returns one idle
 //! connection before it asks the pool. Then nothing waits for the pool while a connection is idle.
 //!
-//! This module can be deleted once sqlx releases a connection without a ping. The ping stands in
+//! Connections of a request that only reads repeat a statement once whose connection died while it was idle.
+//!
+//! The stack can be deleted once sqlx releases a connection without a ping. The ping stands in
 //! `return_to_pool` of sqlx-core's `pool/connection.rs`, "a band-aid" until connections recover from
 //! a dropped future. Such connections, or an option such as `PoolOptions::test_on_release(false)`,
 //! would do.

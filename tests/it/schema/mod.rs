@@ -9,7 +9,7 @@ mod foreign_databases;
 mod imported_models;
 mod indexes;
 mod json_columns;
-mod labelled_circles;
+mod label_circle_names;
 mod locales;
 mod long_trails;
 mod migrations;

@@ -1,4 +1,4 @@
-//! The names of their circles that labels have.
+//! The name of its circle that each label has.
 
 use migration::runner;
 use sea_orm::DatabaseConnection;
