@@ -47,10 +47,6 @@ pub struct Model {
     pub version: i64,
     #[sea_orm(belongs_to, from = "model_id", to = "id")]
     pub model: BelongsTo<Option<super::model::Entity>>,
-    #[sea_orm(has_many)]
-    pub memberships: HasMany<super::member::Entity>,
-    #[sea_orm(has_many, via = "agent_server")]
-    pub servers: HasMany<super::mcp_server::Entity>,
 }
 
 crate::revision::versioned!();

@@ -28,8 +28,6 @@ pub struct Model {
     #[sea_orm(belongs_to, from = "circle_id", to = "id")]
     pub circle: BelongsTo<Option<super::circle::Entity>>,
     #[sea_orm(has_many)]
-    pub participants: HasMany<super::participant::Entity>,
-    #[sea_orm(has_many)]
     pub messages: HasMany<super::message::Entity>,
 }
 

@@ -26,8 +26,6 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// Grows with every change.
     pub revision: i64,
-    #[sea_orm(has_many, via = "agent_server")]
-    pub agents: HasMany<super::agent::Entity>,
 }
 
 crate::revision::versioned!();

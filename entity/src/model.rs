@@ -59,8 +59,6 @@ pub struct Model {
     pub revision: i64,
     #[sea_orm(belongs_to, from = "provider_id", to = "id")]
     pub provider: BelongsTo<super::provider::Entity>,
-    #[sea_orm(has_many)]
-    pub agents: HasMany<super::agent::Entity>,
 }
 
 crate::revision::versioned!();

@@ -23,8 +23,6 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// Incremented by every change.
     pub revision: i64,
-    #[sea_orm(has_many)]
-    pub models: HasMany<super::model::Entity>,
 }
 
 crate::revision::versioned!();

@@ -35,8 +35,6 @@ pub struct Model {
     pub revision: i64,
     #[sea_orm(has_one)]
     pub delivery: HasOne<super::webhook_delivery::Entity>,
-    #[sea_orm(has_many)]
-    pub attempts: HasMany<super::webhook_attempt::Entity>,
 }
 
 crate::revision::versioned!();
