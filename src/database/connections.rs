@@ -10,7 +10,7 @@
 //! first takes a permit, of which there are as many as connections, and a transaction returns one idle
 //! connection before it asks the pool. Then nothing waits for the pool while a connection is idle.
 //!
-//! Connections of a request that only reads repeat a statement once whose connection died while it was idle.
+//! Connections for reads repeat a statement once whose connection died while it was idle.
 //!
 //! The stack can be deleted once sqlx releases a connection without a ping. The ping stands in
 //! `return_to_pool` of sqlx-core's `pool/connection.rs`, "a band-aid" until connections recover from
@@ -151,6 +151,14 @@ impl Connections {
             inner: Arc::clone(&self.inner),
             memory: Some(memory),
             repeats: only_reads,
+        }
+    }
+
+    /// The same connections for reads: statements are repeated.
+    pub(super) fn repeating(&self) -> Self {
+        Self {
+            repeats: true,
+            ..self.clone()
         }
     }
 

@@ -156,6 +156,12 @@ impl Database {
         }
     }
 
+    /// Connections for reads, also of a request that writes: a statement that met a dead connection is repeated once, on
+    /// another.
+    pub(crate) fn reader(&self) -> Connections {
+        self.connections.repeating()
+    }
+
     /// The memory of the request that this is for.
     pub(crate) fn request_memory(&self) -> Option<&RequestMemory> {
         self.connections.request_memory()
@@ -252,7 +258,8 @@ impl Database {
     /// Runs an operation, and retries it once if its connection proved dead.
     ///
     /// A pooled connection can die while it is idle, and the first statement on it finds out. Only
-    /// operations that are safe to repeat belong here: reads, and the BEGIN of a transaction.
+    /// operations that are safe to repeat belong here: the BEGIN of a transaction, and what reads in a snapshot. Other
+    /// reads repeat each statement by itself ([`Self::reader`]).
     ///
     /// # Errors
     /// The error of the last attempt.

@@ -26,14 +26,16 @@ pub(crate) async fn plan(
     options: PlanOptions,
 ) -> Result<DocumentPlan, Error> {
     let named = NamedRows::of(set);
-    let snapshot = database.connection().snapshot().await?;
-    let state = RegistryState::of(&snapshot, &named).await;
-    let ended = snapshot.end().await;
-    let state = state?;
-    ended?;
+    let state = database.retry_once(|| load(database, &named)).await?;
     let mut plan = compared(set, state, options).await?;
-    plan.shown.blocked_deletions = blocked_deletions(database.connection(), &plan).await?;
+    plan.shown.blocked_deletions = blocked_deletions(&database.reader(), &plan).await?;
     Ok(plan.shown)
+}
+
+async fn load(database: &Database, named: &NamedRows) -> Result<RegistryState, Error> {
+    let snapshot = database.connection().snapshot().await?;
+    let state = RegistryState::of(&snapshot, named).await;
+    snapshot.end(state).await
 }
 
 /// Compares on a thread on which it makes no other request wait.

@@ -32,10 +32,7 @@ pub(crate) async fn export(
 async fn load(database: &Database, selection: &ExportSelection) -> Result<RegistryState, Error> {
     let snapshot = database.connection().snapshot().await?;
     let state = RegistryState::load(&snapshot, selection).await;
-    let ended = snapshot.end().await;
-    let state = state?;
-    ended?;
-    Ok(state)
+    snapshot.end(state).await
 }
 
 /// Names of agents need not be unique. Documents need names that are.

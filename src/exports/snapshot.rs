@@ -25,8 +25,7 @@ pub(crate) async fn export(
     let frozen = if let Some(label) = label {
         releases::thaw(database, circle, label).await?
     } else {
-        let frozen = database.retry_once(|| releases::freeze(database, circle));
-        frozen.await?
+        releases::freeze(database, circle).await?
     };
     let Frozen { team, handles, .. } = frozen;
     match format {

@@ -65,7 +65,7 @@ impl Keyring {
             return Ok(true);
         }
         let checked_at = Instant::now();
-        if queries::exist(database.connection()).await? {
+        if queries::exist(&database.reader()).await? {
             self.has_keys();
             return Ok(false);
         }
@@ -85,7 +85,7 @@ impl Keyring {
         let Some(token) = Token::parse(shown) else {
             return Ok(None);
         };
-        let Some(row) = queries::find(database.connection(), token.id()).await? else {
+        let Some(row) = queries::find(&database.reader(), token.id()).await? else {
             return Ok(None);
         };
         self.has_keys();

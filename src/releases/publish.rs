@@ -26,9 +26,7 @@ use crate::{
 
 /// What a circle is now, ready to be stored.
 pub(super) async fn pack(database: &Database, circle: &str) -> Result<Packed, Error> {
-    let frozen = database
-        .retry_once(|| team::freeze(database, circle))
-        .await?;
+    let frozen = team::freeze(database, circle).await?;
     spawn_blocking(move || frozen.pack())
         .await
         .map_err(damaged)?

@@ -51,6 +51,10 @@ pub(crate) struct Frozen {
 
 /// Reads a circle in one snapshot, so that no concurrent change shows in a part of it only.
 pub(crate) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Error> {
+    database.retry_once(|| freeze_now(database, name)).await
+}
+
+async fn freeze_now(database: &Database, name: &str) -> Result<Frozen, Error> {
     const BYTES: usize = 1 << 16;
     let snapshot = database.connection().snapshot().await?;
     let read = async {
@@ -65,10 +69,7 @@ pub(crate) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Er
         })
     };
     let frozen: Result<Frozen, Error> = read.await;
-    let ended = snapshot.end().await;
-    let frozen = frozen?;
-    ended?;
-    Ok(frozen)
+    snapshot.end(frozen).await
 }
 
 /// Reads a circle as the release has it that a label points to, in one statement.

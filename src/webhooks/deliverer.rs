@@ -207,8 +207,7 @@ impl Deliverer {
     async fn look(&mut self, database: &Database) -> Result<(), Error> {
         let db = database.connection();
         let holder = Arc::clone(&self.shared.holder);
-        let look = || leases::look(db, &holder);
-        let found = database.retry_once(look).await?;
+        let found = leases::look(&database.reader(), &holder).await?;
         self.count(&found);
         self.running
             .retain(|_, running| !running.task.is_finished());

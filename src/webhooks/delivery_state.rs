@@ -89,9 +89,7 @@ impl DeliveryState {
     /// The next changes.
     pub(super) async fn read(&self, database: &Database) -> Result<Following, Error> {
         let after = After::Cursor(self.cursor);
-        let db = database.connection();
-        let read = || changes::list(db, &self.filter, after, PAGE);
-        database.retry_once(read).await
+        changes::list(&database.reader(), &self.filter, after, PAGE).await
     }
 
     /// All of a page is delivered.

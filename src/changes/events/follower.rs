@@ -158,13 +158,11 @@ impl Follower {
     /// The next page of the feed. Nothing is dropped in the middle of a statement.
     async fn read_page(&mut self) -> Result<String, Error> {
         let events = self.events.clone();
-        let database = &events.0.database;
+        let db = events.0.database.reader();
         let after = After::Cursor(self.cursor);
         let _reader = events.0.readers.acquire().await;
-        let read = || queries::list(database.connection(), &self.filter, after, PAGE);
-        let following = database
-            .within(READ_TIMEOUT, database.retry_once(read))
-            .await;
+        let read = queries::list(&db, &self.filter, after, PAGE);
+        let following = events.0.database.within(READ_TIMEOUT, read).await;
         let text = self.take_page(&following.unwrap_or(Err(Error::Overloaded))?)?;
         // The filter may have left out thousands of changes, which are not to be looked through again.
         if text.is_empty() && self.is_behind {

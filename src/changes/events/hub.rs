@@ -134,9 +134,7 @@ impl Hub {
             .keys_checked_at
             .is_none_or(|at| at.elapsed() >= KEY_CHECK_INTERVAL)
         {
-            database
-                .retry_once(|| self.events.end_unauthorized())
-                .await?;
+            self.events.end_unauthorized().await?;
             self.keys_checked_at = Some(Instant::now());
         }
         match self.position {
@@ -146,8 +144,8 @@ impl Hub {
     }
 
     async fn begin(&mut self, database: &Database) -> Result<(), Error> {
-        let latest = || feed::window(database.connection(), After::Latest, 1);
-        self.position = Some(database.retry_once(latest).await?.end());
+        let latest = feed::window(&database.reader(), After::Latest, 1).await?;
+        self.position = Some(latest.end());
         self.send(HubMessage::Restart);
         Ok(())
     }
@@ -157,8 +155,7 @@ impl Hub {
         let all = ChangeFilter::default();
         loop {
             let after = After::Cursor(position);
-            let read = || queries::list(database.connection(), &all, after, PAGE);
-            let following = match database.retry_once(read).await {
+            let following = match queries::list(&database.reader(), &all, after, PAGE).await {
                 Err(Error::CursorExpired) => return self.begin(database).await,
                 following => following?,
             };
@@ -195,8 +192,8 @@ impl Events {
             ended.insert(Caller::Anyone);
         }
         if !ids.is_empty() {
-            let db = self.0.database.connection();
-            let usable = keys::usable_among(db, ids.clone()).await?;
+            let db = self.0.database.reader();
+            let usable = keys::usable_among(&db, ids.clone()).await?;
             let lost = ids.into_iter().filter(|id| !usable.contains(id));
             ended.extend(lost.map(Caller::Key));
         }

@@ -44,13 +44,19 @@ impl Connections {
 }
 
 impl Snapshot<'_> {
-    /// Gives the connection back, which is closed otherwise.
-    pub(crate) async fn end(self) -> Result<(), DbErr> {
-        match (&self.connections.inner.backend, self.session.into_inner()) {
+    /// Gives the connection back, which is closed otherwise, and returns what was read.
+    ///
+    /// # Errors
+    /// That of the reads or else of the end.
+    pub(crate) async fn end<T, E: From<DbErr>>(self, read: Result<T, E>) -> Result<T, E> {
+        let ended = match (&self.connections.inner.backend, self.session.into_inner()) {
             (Backend::Postgres(stack), Session::Postgres(held)) => stack.end(held).await,
             (Backend::Sqlite(stack), Session::Sqlite(held)) => stack.end(held).await,
             _ => Ok(()),
-        }
+        };
+        let value = read?;
+        ended?;
+        Ok(value)
     }
 }
 

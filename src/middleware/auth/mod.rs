@@ -119,7 +119,7 @@ impl Auth {
         if matches!(self.keyless_access, KeylessAccess::Denied) {
             return Ok(false);
         }
-        let no_key_exists = || self.keyring.is_empty(database);
+        let no_key_exists = self.keyring.is_empty(database);
         if !self.look_up(database, no_key_exists).await? {
             return Ok(false);
         }
@@ -160,7 +160,7 @@ impl Auth {
         scope: Option<Scope>,
         is_suspect: bool,
     ) -> poem::Result<(Caller, ScopeList)> {
-        let find_key = || self.keyring.open(database, token);
+        let find_key = self.keyring.open(database, token);
         let key = if is_suspect {
             self.look_up_suspect(database, find_key).await?
         } else {
@@ -177,26 +177,23 @@ impl Auth {
     }
 
     /// Runs a query of the keyring. Authentication comes before the limits that an operation has, so
-    /// it has the same limits of its own: concurrent requests, a timeout, and one retry.
-    async fn look_up<T, F>(&self, database: &Database, query: impl Fn() -> F) -> poem::Result<T>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
+    /// it has the same limits of its own: concurrent requests and a timeout.
+    async fn look_up<T>(
+        &self,
+        database: &Database,
+        query: impl Future<Output = Result<T, Error>>,
+    ) -> poem::Result<T> {
         let permit = self.lookup_permits.try_acquire();
         let _permit = permit.map_err(|_| Error::Overloaded)?;
-        let query = database.retry_once(query);
         with_timeout(self.lookup_timeout, Some(database), query).await
     }
 
     /// The same for an address from which too many have failed: it waits for one of the few permits.
-    async fn look_up_suspect<T, F>(
+    async fn look_up_suspect<T>(
         &self,
         database: &Database,
-        query: impl Fn() -> F,
-    ) -> poem::Result<T>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
+        query: impl Future<Output = Result<T, Error>>,
+    ) -> poem::Result<T> {
         let permit = timeout(self.lookup_timeout, self.suspect_permits.acquire());
         let _permit = permit.await.map_err(|_| Error::Overloaded)?;
         self.look_up(database, query).await
