@@ -8,7 +8,9 @@ use reqwest::Method;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
-use test_support::{Answer, Backend, TestDatabase, binary::Server, connect_to, on_both_databases};
+use test_support::{
+    Answer, Backend, TestDatabase, binary::Server, connect_to, on_both_databases, texts_of,
+};
 
 #[tokio::test]
 async fn every_foreign_key_filter_and_sort_has_an_index_behind_it() {
@@ -278,6 +280,14 @@ pub(super) async fn check_plans(db: &DatabaseConnection, statements: &BTreeSet<S
         };
         assert_eq!(found, [""; 0], "{sql}");
     }
+}
+
+#[tokio::test]
+async fn no_session_plans_merge_joins() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let set = texts_of(&database.url, "SHOW enable_mergejoin").await;
+    assert_eq!(set, ["off"]);
+    database.remove().await;
 }
 
 #[tokio::test]
