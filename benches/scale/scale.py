@@ -15,7 +15,7 @@ import changes
 import copy_database
 from sides import sides
 
-FULL = {"circles": [1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000], "rounds": 5, "beside": [1_000, 10_000, 50_000],
+FULL = {"circles": [1_000, 2_500, 10_000, 50_000, 100_000, 1_000_000], "rounds": 5, "beside": [1_000, 2_500, 50_000],
         "seconds": 20, "entries": 4_000_000, "copied": 1_000_000}
 SHORT = {"circles": [1_000, 50_000], "rounds": 3, "beside": [1_000, 20_000], "seconds": 5, "entries": 200_000, "copied": 100_000}
 

@@ -67,6 +67,7 @@ mod m20261126_000140_create_webhooks_additive;
 mod m20261126_000141_create_webhook_attempts_additive;
 mod m20261127_000001_add_circle_names_to_labels_additive;
 mod m20261127_000002_fill_circle_names_of_labels_additive;
+mod m20261127_000010_shorten_changes_of_agents_additive;
 
 pub use database::{bounds, connection, settings};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -129,6 +130,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000141_create_webhook_attempts_additive::Migration),
             Box::new(m20261127_000001_add_circle_names_to_labels_additive::Migration),
             Box::new(m20261127_000002_fill_circle_names_of_labels_additive::Migration),
+            Box::new(m20261127_000010_shorten_changes_of_agents_additive::Migration),
         ]
     }
 }

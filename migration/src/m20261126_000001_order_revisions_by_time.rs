@@ -7,7 +7,7 @@
 //! A change of a model or provider incremented the revision of every circle that shows it: from some 75,000
 //! circles on, longer than a statement may take. Now it sets the one row of `catalog_revision`, once in a
 //! transaction and at its end, so that a long import does not hold up other changes. A roster's state is both
-//! revisions. A change of an agent still sets the revisions of its circles, up to [`MAX_CIRCLES`] of them.
+//! revisions. A change of an agent still sets the revisions of its circles, up to `max_circles` of [`FanOut`].
 //!
 //! No lock on models and providers is needed any more: whichever of two concurrent changes a reader sees, it
 //! sees the revision of that change too.
@@ -19,9 +19,22 @@ use crate::{
     m20261124_000005_count_members,
 };
 
-/// An agent in more circles than this sets the revision of the catalogue instead. Each circle takes 2 to 3
-/// microseconds, in which its other writers wait.
-const MAX_CIRCLES: u32 = 10_000;
+/// How a change of an agent sets the revisions of its circles. Until that is done, their other writers wait.
+#[derive(Clone, Copy)]
+pub(crate) struct FanOut {
+    /// An agent in more circles than this sets the revision of the catalogue instead.
+    pub(crate) max_circles: u32,
+    /// Whether the clock is read once for all circles, and not for each.
+    pub(crate) one_time: bool,
+    /// Settings of the trigger's function, on PostgreSQL.
+    pub(crate) settings: &'static str,
+}
+
+pub(crate) const FIRST_FAN_OUT: FanOut = FanOut {
+    max_circles: 10_000,
+    one_time: false,
+    settings: "SET enable_hashjoin = off",
+};
 
 /// Leaves room in each page of circles, so that a new revision finds its place beside the old one and no index
 /// changes: a fifth of the time and a twelfth of the write-ahead log. It concerns rows that are written after it; to
@@ -159,11 +172,15 @@ impl Syntax {
 
     /// Assigns the next revision.
     fn set_revision(self) -> String {
+        self.set_revision_at(self.now())
+    }
+
+    fn set_revision_at(self, time: &str) -> String {
         let greatest = match self {
             Self::Sqlite => "max",
             Self::Postgres => "greatest",
         };
-        format!("revision = {greatest}(revision + 1, {})", self.now())
+        format!("revision = {greatest}(revision + 1, {time})")
     }
 
     /// Sets the revision of the catalogue. On PostgreSQL, only if this transaction has not.
@@ -279,7 +296,7 @@ fn triggers(syntax: Syntax) -> Vec<RevisionTrigger> {
             )
         })
         .collect();
-    triggers.push(of_agents(syntax, &AGENT));
+    triggers.push(of_agents(syntax, &AGENT, FIRST_FAN_OUT));
     triggers.extend(of_members(syntax));
     triggers
 }
@@ -288,18 +305,29 @@ fn triggers(syntax: Syntax) -> Vec<RevisionTrigger> {
 pub(crate) async fn watch_agents(
     manager: &SchemaManager<'_>,
     columns: &[&str],
+    fan_out: FanOut,
 ) -> Result<(), DbErr> {
     let syntax = Syntax::of(manager);
-    run(manager, of_agents(syntax, columns).replace(syntax)).await
+    run(manager, of_agents(syntax, columns, fan_out).replace(syntax)).await
 }
 
-fn of_agents(syntax: Syntax, columns: &[&str]) -> RevisionTrigger {
+fn of_agents(syntax: Syntax, columns: &[&str], fan_out: FanOut) -> RevisionTrigger {
+    let FanOut {
+        max_circles,
+        one_time,
+        settings,
+    } = fan_out;
     let circles = "SELECT circle_id FROM members WHERE agent_id = NEW.id AND is_active";
     let many = format!(
-        "(SELECT count(*) FROM ({circles} LIMIT {}) AS shown) > {MAX_CIRCLES}",
-        MAX_CIRCLES + 1
+        "(SELECT count(*) FROM ({circles} LIMIT {}) AS shown) > {max_circles}",
+        max_circles + 1
     );
-    let (touch, set) = (syntax.touch_catalog(), syntax.set_revision());
+    let touch = syntax.touch_catalog();
+    let set = if one_time {
+        syntax.set_revision_at(&format!("(SELECT {})", syntax.now()))
+    } else {
+        syntax.set_revision()
+    };
     let body = match syntax {
         Syntax::Sqlite => format!(
             "{touch} WHERE {many}; UPDATE circles SET {set} WHERE id IN ({circles}) AND NOT {many};"
@@ -313,7 +341,7 @@ fn of_agents(syntax: Syntax, columns: &[&str]) -> RevisionTrigger {
     };
     let event = format!("UPDATE OF {}", columns.join(", "));
     RevisionTrigger {
-        settings: "SET enable_hashjoin = off",
+        settings,
         ..RevisionTrigger::new("agents", "agents", &event, &syntax.differs(columns), body)
     }
 }

@@ -29,12 +29,16 @@ impl MigrationTrait for Migration {
             .foreign_key(&mut agent)
             .to_owned();
         manager.create_table(jobs).await?;
-        let watched = [&revisions::AGENT[..], &["is_active"]].concat();
-        revisions::watch_agents(manager, &watched).await
+        revisions::watch_agents(manager, &watched_columns(), revisions::FIRST_FAN_OUT).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        revisions::watch_agents(manager, &revisions::AGENT).await?;
+        revisions::watch_agents(manager, &revisions::AGENT, revisions::FIRST_FAN_OUT).await?;
         ddl::drop_table(manager, "membership_jobs").await
     }
+}
+
+/// The columns of an agent that decide what a roster shows.
+pub(crate) fn watched_columns() -> Vec<&'static str> {
+    [&revisions::AGENT[..], &["is_active"]].concat()
 }

@@ -21,17 +21,17 @@ fn revisions_in(tag: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn an_agent_in_up_to_ten_thousand_circles_sets_the_revision_of_each_and_of_no_other() {
+async fn an_agent_in_up_to_2500_circles_sets_the_revision_of_each_and_of_no_other() {
     on_both_databases(async |database| {
         let app = TestApp::start(database.backend, database.settings()).await;
         app.an_agent("Ada").await;
-        circles_with_all_agents(app.database.connection(), 10_000).await;
+        circles_with_all_agents(app.database.connection(), 2_500).await;
         app.a_circle("without").await;
-        let (before, other) = (tag_of(&app, "c10000").await, tag_of(&app, "without").await);
+        let (before, other) = (tag_of(&app, "c2500").await, tag_of(&app, "without").await);
         app.patch("/v1/agents/1", &json!({"status": "busy"}))
             .await
             .ok();
-        let after = tag_of(&app, "c10000").await;
+        let after = tag_of(&app, "c2500").await;
         assert_ne!(revisions_in(&before).0, revisions_in(&after).0);
         assert_eq!(tag_of(&app, "without").await, other);
 
