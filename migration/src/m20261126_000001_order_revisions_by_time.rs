@@ -7,7 +7,7 @@
 //! A change of a model or provider incremented the revision of every circle that shows it: from some 75,000
 //! circles on, longer than a statement may take. Now it sets the one row of `catalog_revision`, once in a
 //! transaction and at its end, so that a long import does not hold up other changes. A roster's state is both
-//! revisions. A change of an agent still sets the revisions of its circles, up to `max_circles` of [`FanOut`].
+//! revisions. A change of an agent still sets the revisions of its circles, up to [`FanOut::max_circles`] of them.
 //!
 //! No lock on models and providers is needed any more: whichever of two concurrent changes a reader sees, it
 //! sees the revision of that change too.
@@ -25,14 +25,15 @@ pub(crate) struct FanOut {
     /// An agent in more circles than this sets the revision of the catalogue instead.
     pub(crate) max_circles: u32,
     /// Whether the clock is read once for all circles, and not for each.
-    pub(crate) one_time: bool,
+    pub(crate) reads_clock_once: bool,
     /// Settings of the trigger's function, on PostgreSQL.
     pub(crate) settings: &'static str,
 }
 
+/// As it was when revisions became times.
 pub(crate) const FIRST_FAN_OUT: FanOut = FanOut {
     max_circles: 10_000,
-    one_time: false,
+    reads_clock_once: false,
     settings: "SET enable_hashjoin = off",
 };
 
@@ -175,6 +176,7 @@ impl Syntax {
         self.set_revision_at(self.now())
     }
 
+    /// The same, with an expression for the time.
     fn set_revision_at(self, time: &str) -> String {
         let greatest = match self {
             Self::Sqlite => "max",
@@ -314,7 +316,7 @@ pub(crate) async fn watch_agents(
 fn of_agents(syntax: Syntax, columns: &[&str], fan_out: FanOut) -> RevisionTrigger {
     let FanOut {
         max_circles,
-        one_time,
+        reads_clock_once,
         settings,
     } = fan_out;
     let circles = "SELECT circle_id FROM members WHERE agent_id = NEW.id AND is_active";
@@ -323,7 +325,7 @@ fn of_agents(syntax: Syntax, columns: &[&str], fan_out: FanOut) -> RevisionTrigg
         max_circles + 1
     );
     let touch = syntax.touch_catalog();
-    let set = if one_time {
+    let set = if reads_clock_once {
         syntax.set_revision_at(&format!("(SELECT {})", syntax.now()))
     } else {
         syntax.set_revision()

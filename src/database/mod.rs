@@ -258,8 +258,8 @@ impl Database {
     /// Runs an operation, and retries it once if its connection proved dead.
     ///
     /// A pooled connection can die while it is idle, and the first statement on it finds out. Only
-    /// operations that are safe to repeat belong here: the BEGIN of a transaction, and what reads in a snapshot. Other
-    /// reads repeat each statement by itself ([`Self::reader`]).
+    /// operations that are safe to repeat belong here: the BEGIN of a transaction, a change that is one such statement, and
+    /// what reads in a snapshot. Other reads repeat each statement by itself ([`Self::reader`]).
     ///
     /// # Errors
     /// The error of the last attempt.

@@ -51,10 +51,10 @@ pub(crate) struct Frozen {
 
 /// Reads a circle in one snapshot, so that no concurrent change shows in a part of it only.
 pub(crate) async fn freeze(database: &Database, name: &str) -> Result<Frozen, Error> {
-    database.retry_once(|| freeze_now(database, name)).await
+    database.retry_once(|| try_freeze(database, name)).await
 }
 
-async fn freeze_now(database: &Database, name: &str) -> Result<Frozen, Error> {
+async fn try_freeze(database: &Database, name: &str) -> Result<Frozen, Error> {
     const BYTES: usize = 1 << 16;
     let snapshot = database.connection().snapshot().await?;
     let read = async {
